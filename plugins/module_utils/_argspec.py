@@ -1,0 +1,65 @@
+# Copyright the mailroom.core contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This file is private to the collection mailroom.core and may change at any time.
+
+"""Argument specs as objects that compose, and those of a connector's fields."""
+
+from __future__ import annotations
+
+from typing import Any, Iterable
+
+from ._connector.fields import FIELDS, Field
+
+Options = dict[str, dict[str, Any]]
+
+
+class ArgumentSpec:
+    """What a module accepts."""
+
+    def __init__(self, options: Options, **conditions: Any) -> None:
+        self.options = options
+        self.conditions = conditions
+
+    def merge(self, *others: ArgumentSpec) -> ArgumentSpec:
+        """One spec that accepts what this one and the others accept."""
+        options, conditions = dict(self.options), dict(self.conditions)
+        for other in others:
+            options.update(other.options)
+            for condition, groups in other.conditions.items():
+                conditions[condition] = [*conditions.get(condition, []), *groups]
+        return ArgumentSpec(options, **conditions)
+
+    def to_kwargs(self) -> dict[str, Any]:
+        """The arguments that AnsibleModule wants."""
+        return {"argument_spec": self.options, **self.conditions}
+
+
+def connector_fields() -> ArgumentSpec:
+    """The fields of a connector besides its name, as options of the module."""
+    return ArgumentSpec(_options(FIELDS))
+
+
+def connector_list() -> ArgumentSpec:
+    """A list of whole connectors."""
+    entry = {"name": {"type": "str", "required": True}, **_options(FIELDS)}
+    return ArgumentSpec({"connectors": {"type": "list", "elements": "dict", "options": entry, "required": True}})
+
+
+def _options(fields: Iterable[Field]) -> Options:
+    return {field.name: _option(field) for field in fields}
+
+
+def _option(field: Field) -> dict[str, Any]:
+    """No default ever: what was left out must stay distinguishable. Choices are checked with the rest."""
+    option: dict[str, Any] = {"type": field.type}
+    if field.elements:
+        option["elements"] = field.elements
+    if field.fields:
+        option["options"] = _options(field.fields)
+    if field.secret or field.name in _SOUNDS_SECRET:
+        option["no_log"] = field.secret
+    return option
+
+
+_SOUNDS_SECRET = ("client_key", "token_url")

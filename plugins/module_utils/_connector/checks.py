@@ -1,0 +1,294 @@
+# Copyright the mailroom.core contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This file is private to the collection mailroom.core and may change at any time.
+
+"""What a single value may be. Each check returns the value as it is kept, or says what is allowed.
+
+No message repeats the value: a password may have slipped into any field.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any, Callable, NamedTuple, Optional
+
+Check = Callable[[Any], Any]
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_CONTROL_BUT_LINES = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
+_IDENTIFIER = re.compile(r"[A-Za-z0-9_]{1,50}\Z")
+_PURPOSE = re.compile(r"[A-Za-z0-9_.-]{1,100}\Z")
+_LABEL = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)\Z")
+_IPV4 = re.compile(r"(?:(?:25[0-5]|2[0-4][0-9]|1?[0-9]?[0-9])(?:\.(?!\Z)|\Z)){4}\Z")
+_LOCAL_PART = re.compile(r"[^\s\x00-\x20\x7f<>()\[\]\\,;:\"@.]+(?:\.[^\s\x00-\x20\x7f<>()\[\]\\,;:\"@.]+)*\Z")
+_HEADER_NAME = re.compile(r"[!-9;-~]{1,76}\Z")
+_ENDPOINT = re.compile(r"([a-z][a-z0-9]*)://(\[[^\]]*\]|[^/:;?#\[\]]*)(?:[:;]([0-9]{1,5}))?/?\Z", re.IGNORECASE)
+_HTTPS_PATH = re.compile(r"https://(?:\[[^\]]*\]|[^/:;?#@\[\]]+)(?::[0-9]{1,5})?/[!-~]*\Z")
+_TENANT_ID = re.compile(r"[A-Za-z0-9.-]{1,200}\Z")
+_VISIBLE = re.compile(r"[!-~]{1,200}\Z")
+
+MESSAGE_HEADERS = frozenset(
+    "from to cc bcc reply-to sender subject date message-id mime-version content-type content-transfer-encoding".split()
+)
+
+
+class NotAllowed(ValueError):
+    """A value is refused; the text says what is allowed."""
+
+
+def _as_text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise NotAllowed("must be text")
+    try:
+        value.encode("utf-8")
+    except UnicodeEncodeError:
+        raise NotAllowed("must be valid Unicode text") from None
+    return value
+
+
+def text(longest: int, *, lines: bool = False) -> Check:
+    """Free text of 1 to `longest` characters, on one line unless `lines`."""
+    unwanted = _CONTROL_BUT_LINES if lines else _CONTROL
+    allowed = f"must be 1 to {longest} characters" + (
+        " without control characters" if lines else " on one line, without control characters"
+    )
+
+    def check(value: Any) -> str:
+        value = _as_text(value)
+        if not 1 <= len(value) <= longest or not value.strip() or unwanted.search(value):
+            raise NotAllowed(allowed)
+        return str(value)
+
+    return check
+
+
+def secret_text(longest: int) -> Check:
+    """A secret, taken literally."""
+
+    def check(value: Any) -> str:
+        value = _as_text(value)
+        if not value:
+            raise NotAllowed("must not be empty; leave it out to keep what is stored, or clear it by name")
+        if len(value) > longest or "\x00" in value:
+            raise NotAllowed(f"must be at most {longest} characters without NUL")
+        return str(value)
+
+    return check
+
+
+def number(low: int, high: int) -> Check:
+    def check(value: Any) -> int:
+        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+            raise NotAllowed(f"must be a whole number from {low} to {high}")
+        return int(value)
+
+    return check
+
+
+def flag(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise NotAllowed("must be true or false")
+    return value
+
+
+def one_of(*choices: str) -> Check:
+    allowed = "must be one of " + ", ".join(choices)
+
+    def check(value: Any) -> str:
+        if value not in choices:
+            raise NotAllowed(allowed)
+        return str(value)
+
+    return check
+
+
+def many(each: Check, at_most: int) -> Check:
+    """A list whose items all pass `each`, none of them twice."""
+
+    def check(value: Any) -> list[Any]:
+        if not isinstance(value, list) or len(value) > at_most:
+            raise NotAllowed(f"must be a list of at most {at_most} items")
+        items: list[Any] = []
+        for position, item in enumerate(value):
+            try:
+                kept = each(item)
+            except NotAllowed as refused:
+                raise NotAllowed(f"item {position + 1} {refused}") from None
+            if kept in items:
+                raise NotAllowed(f"item {position + 1} is in the list already")
+            items.append(kept)
+        return items
+
+    return check
+
+
+def pattern(expression: re.Pattern[str], allowed: str) -> Check:
+    def check(value: Any) -> str:
+        if not expression.match(_as_text(value)):
+            raise NotAllowed(allowed)
+        return str(value)
+
+    return check
+
+
+connector_name = pattern(_IDENTIFIER, "must be 1 to 50 letters, digits or underscores")
+purpose_name = pattern(_PURPOSE, "must be 1 to 100 letters, digits or any of _ . -")
+tenant_name = text(100)
+tenant_id = pattern(_TENANT_ID, "must be a tenant's id or domain name")
+client_id = pattern(_VISIBLE, "must be 1 to 200 visible ASCII characters without spaces")
+
+
+def _is_ipv6(value: str) -> bool:
+    import ipaddress
+
+    try:
+        return ipaddress.ip_address(value).version == 6
+    except ValueError:
+        return False
+
+
+def _is_domain(value: str) -> bool:
+    try:
+        ascii_name = value if value.isascii() else value.encode("idna").decode("ascii")
+    except UnicodeError:
+        return False
+    labels = ascii_name.split(".")
+    if len(ascii_name) > 253 or labels[-1].isdigit():
+        return False
+    return all(_LABEL.match(label) for label in labels)
+
+
+def host(value: Any) -> str:
+    """A host's name or address; an IPv6 address may stand in brackets."""
+    value = _as_text(value)
+    bare = value[1:-1] if value.startswith("[") and value.endswith("]") else value
+    if len(value) <= 253 and (_IPV4.match(value) or (":" in bare and _is_ipv6(bare)) or _is_domain(value)):
+        return str(bare)
+    raise NotAllowed("must be a host name or an IP address, without scheme, port or path")
+
+
+def address(value: Any) -> str:
+    """A bare mail address: no display name, no angle brackets."""
+    value = _as_text(value)
+    local, at, domain = value.rpartition("@")
+    if at and len(value) <= 254 and len(local.encode()) <= 64 and _LOCAL_PART.match(local) and _is_domain(domain):
+        return str(value)
+    raise NotAllowed("must be a mail address such as alerts@example.com, without a display name")
+
+
+class Endpoint(NamedTuple):
+    scheme: str
+    host: str
+    port: Optional[int]
+
+
+def endpoint(value: Any, schemes: tuple[str, ...], allowed: str, *, semicolon: bool = False) -> Endpoint:
+    """Take `scheme://host[:port]` apart; credentials in it are refused."""
+    value = _as_text(value)
+    if "@" in value:
+        raise NotAllowed(f"{allowed}; user and password do not belong in it")
+    match = _ENDPOINT.match(value)
+    if not match or match.group(1).lower() not in schemes or (";" in value and not semicolon):
+        raise NotAllowed(allowed)
+    port = int(match.group(3)) if match.group(3) else None
+    try:
+        where = host(match.group(2))
+        if port is not None:
+            number(1, 65535)(port)
+    except NotAllowed:
+        raise NotAllowed(allowed) from None
+    return Endpoint(match.group(1).lower(), where, port)
+
+
+def smtp_uri(value: Any) -> str:
+    parse_smtp_uri(value)
+    return str(value)
+
+
+def parse_smtp_uri(value: Any) -> Endpoint:
+    allowed = "must be smtp://host, smtp://host:port, smtps://host or smtps://host:port"
+    return endpoint(value, ("smtp", "smtps"), allowed, semicolon=True)
+
+
+def proxy(value: Any) -> str:
+    allowed = "must be socks5://host:port or http://host:port"
+    if endpoint(value, ("socks5", "http"), allowed).port is None:
+        raise NotAllowed(allowed)
+    return str(value)
+
+
+def https_origin(value: Any) -> str:
+    endpoint(value, ("https",), "must be https://host or https://host:port, without a path")
+    return str(value)
+
+
+def https_url(value: Any) -> str:
+    value = _as_text(value)
+    if len(value) > 2000 or not _HTTPS_PATH.match(value):
+        raise NotAllowed("must be an https:// address with a path, without user or password")
+    return str(value)
+
+
+def absolute_path(value: Any) -> str:
+    value = _as_text(value)
+    if not value.startswith("/") or len(value) > 4096 or _CONTROL.search(value):
+        raise NotAllowed("must be an absolute path")
+    return str(value)
+
+
+def headers(value: Any) -> dict[str, str]:
+    """Custom headers: none that the message itself sets."""
+    if not isinstance(value, dict) or len(value) > 50:
+        raise NotAllowed("must be a dictionary of at most 50 headers")
+    kept: dict[str, str] = {}
+    for name, content in value.items():
+        if not isinstance(name, str) or not _HEADER_NAME.match(name):
+            raise NotAllowed("a header's name must be 1 to 76 visible ASCII characters without a colon")
+        if name.lower() in MESSAGE_HEADERS:
+            raise NotAllowed(f"{name} is set by the message itself")
+        if name.lower() in (other.lower() for other in kept):
+            raise NotAllowed(f"{name} is there twice")
+        kept[name] = _header_content(name, content)
+    return kept
+
+
+def _header_content(name: str, content: Any) -> str:
+    allowed = f"{name} must be 1 to 2048 characters on one line, without control characters"
+    if isinstance(content, int) and not isinstance(content, bool):
+        content = str(content)
+    try:
+        return str(text(2048)(content))
+    except NotAllowed:
+        raise NotAllowed(allowed) from None
+
+
+def managed_identity(value: Any) -> str:
+    try:
+        return str(client_id(value))
+    except NotAllowed:
+        raise NotAllowed("must be system or a client id") from None
+
+
+def certificate(value: Any) -> str:
+    value = secret_text(65536)(value)
+    if "-----BEGIN CERTIFICATE-----" not in value or "PRIVATE KEY-----" not in value:
+        raise NotAllowed("must be PEM text that holds a private key and its certificate")
+    return str(value)
+
+
+def service_account(value: Any) -> str:
+    """A Google service account key, kept in one spelling so that it compares."""
+    allowed = "must be a Google service account key in JSON, with type, client_email and private_key"
+    if isinstance(value, str):
+        value = secret_text(65536)(value)
+        try:
+            value = json.loads(value)
+        except (ValueError, RecursionError):
+            raise NotAllowed(allowed) from None
+    if not isinstance(value, dict) or value.get("type") != "service_account":
+        raise NotAllowed(allowed)
+    if not all(isinstance(value.get(key), str) and value[key] for key in ("client_email", "private_key")):
+        raise NotAllowed(allowed)
+    return json.dumps(value, sort_keys=True, separators=(",", ":"))

@@ -1,0 +1,199 @@
+# Copyright the mailroom.core contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This file is private to the collection mailroom.core and may change at any time.
+
+"""From what a user wrote to a Declaration: only what was written, checked value by value."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass, field
+from typing import Any, Iterable, Mapping, Optional
+
+from .._errors import Problem
+from . import checks
+from .fields import BY_NAME, BY_PATH, FIELDS, Field
+from .secret import Secret
+
+Settings = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Declaration:
+    """What a user says of one connector. What is left out is in none of the three."""
+
+    name: str
+    settings: Settings = field(default_factory=dict)
+    secrets: Mapping[str, Secret] = field(default_factory=dict)
+    cleared: frozenset[str] = frozenset()
+
+    def gives(self, path: str) -> bool:
+        block, _, inner = path.partition(".")
+        value = self.settings.get(block)
+        return path in self.secrets or (inner in value if inner and value else not inner and value is not None)
+
+
+def read_declaration(
+    written: Mapping[str, Any],
+    *,
+    where: str = "",
+    clear: Iterable[str] = (),
+    emptied: Iterable[str] = (),
+) -> tuple[Declaration, list[Problem]]:
+    """Read one connector as Ansible hands it over, where null stands for what was left out.
+
+    `emptied` names the blocks that were written as {}: Ansible fills those with nulls.
+    """
+    reading = _Reading(where)
+    reading.name(written.get("name"))
+    for unknown in sorted(str(key) for key in written if key != "name" and key not in BY_NAME):
+        reading.unknown(unknown, BY_NAME)
+    for known in FIELDS:
+        value = written.get(known.name)
+        if value is not None:
+            reading.field(known, value)
+    reading.clear(emptied)
+    reading.clear(clear, named=True)
+    return reading.declaration(), reading.problems
+
+
+class _Reading:
+    """One pass over what was written, gathering values and problems."""
+
+    def __init__(self, where: str) -> None:
+        self._where = where
+        self._name = ""
+        self._settings: Settings = {}
+        self._secrets: dict[str, Secret] = {}
+        self._cleared: set[str] = set()
+        self.problems: list[Problem] = []
+
+    def declaration(self) -> Declaration:
+        return Declaration(self._name, self._settings, self._secrets, frozenset(self._cleared))
+
+    def name(self, value: Any) -> None:
+        try:
+            self._name = checks.connector_name(value)
+            self._where = f"connector {self._name}"
+        except checks.NotAllowed as refused:
+            self._refuse("name", str(refused) if value else "is required")
+
+    def unknown(self, path: str, known: Iterable[str]) -> None:
+        prefix, dot, last = path.rpartition(".")
+        near = difflib.get_close_matches(last, list(known), n=1)
+        hint = f"; did you mean {prefix}{dot}{near[0]}?" if near else ""
+        self._refuse(path[:100], f"there is no such field{hint}")
+
+    def field(self, known: Field, value: Any) -> None:
+        if known.fields and isinstance(value, dict):
+            self._block(known, value)
+        elif value in ("", [], {}):
+            self._cleared.add(known.name)
+        else:
+            self._keep(known, known.name, self._settings, value)
+
+    def clear(self, paths: Iterable[str], *, named: bool = False) -> None:
+        for path in paths:
+            if path not in BY_PATH:
+                self.unknown(str(path), BY_PATH)
+            elif named and self.declaration().gives(path):
+                self._refuse(path, "is both given and cleared")
+            else:
+                self._cleared.add(path)
+
+    def _block(self, block: Field, value: Mapping[str, Any]) -> None:
+        inner_fields = {inner.name: inner for inner in block.fields}
+        kept: Settings = {}
+        for unknown in sorted(str(key) for key in value if key not in inner_fields):
+            self.unknown(f"{block.name}.{unknown}", inner_fields)
+        for name, inner in inner_fields.items():
+            content = value.get(name)
+            if content is None:
+                continue
+            path = f"{block.name}.{name}"
+            if not inner.secret and content in ("", []) and inner.type in ("str", "path", "list"):
+                self._cleared.add(path)
+            else:
+                self._keep(inner, path, kept, content)
+        if kept or any(path.startswith(block.name + ".") for path in self._secrets):
+            self._settings[block.name] = kept
+
+    def _keep(self, known: Field, path: str, target: Settings, value: Any) -> None:
+        try:
+            checked = known.check(value)
+        except checks.NotAllowed as refused:
+            self._refuse(path, str(refused))
+            return
+        if known.secret:
+            self._secrets[path] = Secret(checked)
+        else:
+            target[known.name] = checked
+
+    def _refuse(self, path: str, message: str) -> None:
+        self.problems.append(Problem(self._where, path, message))
+
+
+def merged(stored: Settings, declaration: Declaration) -> Settings:
+    """What is stored, changed by what was declared; a value that replaces another ends that one."""
+    result = {name: dict(value) if name in _BLOCKS else value for name, value in stored.items()}
+    for path in declaration.cleared:
+        _remove(result, path)
+    for name, value in declaration.settings.items():
+        if name in _BLOCKS:
+            block = result.setdefault(name, {})
+            _make_room(name, block, declaration)
+            block.update(value)
+        else:
+            result[name] = value
+    return result
+
+
+_BLOCKS = frozenset(known.name for known in FIELDS if known.fields)
+_WAYS = ("client_secret", "certificate", "certificate_file", "assertion_file", "managed_identity", "service_account")
+_GONE_WITH = {"proxy": ("proxy_username",)}
+
+
+def _remove(settings: Settings, path: str) -> None:
+    block, _, inner = path.partition(".")
+    if not inner:
+        settings.pop(block, None)
+    elif block in settings:
+        for name in (inner, *_GONE_WITH.get(inner, ())):
+            settings[block].pop(name, None)
+
+
+def _make_room(name: str, block: Settings, declaration: Declaration) -> None:
+    """Drop what the declaration puts something else in the place of."""
+    given = declaration.settings[name]
+    if "uri" in given:
+        block.pop("host", None)
+        block.pop("port", None)
+    elif "uri" in block and ("host" in given or "port" in given):
+        _spell_out(block)
+    if given.get("same_credentials"):
+        for replaced in ("auth", "username"):
+            block.pop(replaced, None)
+    if name == "oauth2" and given_way(declaration):
+        for way in _WAYS:
+            block.pop(way, None)
+
+
+def _spell_out(block: Settings) -> None:
+    uri = checks.parse_smtp_uri(block.pop("uri"))
+    block["host"] = uri.host
+    if uri.port is not None:
+        block["port"] = uri.port
+    if uri.scheme == "smtps":
+        block.setdefault("security", "tls")
+
+
+def given_way(declaration: Declaration) -> Optional[str]:
+    """Which way to prove who asks for a token the declaration gives, if any."""
+    return next((way for way in _WAYS if declaration.gives(f"oauth2.{way}")), None)
+
+
+def ways_of(settings: Settings, secrets: Iterable[str]) -> list[str]:
+    """All ways to prove who asks for a token that are there."""
+    block, held = settings.get("oauth2", {}), set(secrets)
+    return [way for way in _WAYS if way in block or f"oauth2.{way}" in held]

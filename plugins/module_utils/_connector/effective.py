@@ -1,0 +1,132 @@
+# Copyright the mailroom.core contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This file is private to the collection mailroom.core and may change at any time.
+
+"""What holds for a connector: what was declared, completed by the preset and the defaults."""
+
+from __future__ import annotations
+
+from typing import Any, Container, Mapping, Optional
+
+from . import checks
+from .declaration import Settings
+from .presets import PRESETS
+
+_TLS_PORTS = (465, 2465)
+_SMTP_PORT = {"tls": 465, "starttls": 587, "starttls_optional": 587, "none": 25}
+_IMAP_PORT = {"tls": 993, "starttls": 143, "starttls_optional": 143, "none": 143}
+
+Preset = dict[str, dict[str, Any]]
+
+
+def resolve_preset(settings: Settings, before: Settings, resolved: Preset) -> Preset:
+    """The preset's servers for the blocks that are there; what was resolved earlier stays."""
+    provider = settings.get("provider")
+    known = PRESETS.get(provider, {}) if provider else {}
+    kept = resolved if provider == before.get("provider") else {}
+    servers = {block: kept.get(block) or known.get(block) for block in ("smtp", "imap") if block in settings}
+    return {block: dict(server) for block, server in servers.items() if server}
+
+
+def effective(settings: Settings, preset: Preset, secrets: Container[str], name: str) -> dict[str, Any]:
+    """Every field that has a value, declared or derived. Secrets are not part of it."""
+    result: dict[str, Any] = {**settings}
+    result.setdefault("display_name", name)
+    result.setdefault("enabled", True)
+    oauth2 = settings.get("oauth2")
+    if oauth2 is not None:
+        result["oauth2"] = {"cloud": "global", **oauth2}
+    for block in ("imap", "smtp"):
+        if block in settings:
+            result[block] = _server(block, settings, preset.get(block, {}), secrets)
+    if "graph" in settings:
+        result["graph"] = {"save_to_sent": True, **settings["graph"]}
+        if oauth2 and "username" in oauth2:
+            result["graph"].setdefault("mailbox", oauth2["username"])
+    if result.get("smtp", {}).get("same_credentials"):
+        _sign_in_alike(result["smtp"], result.get("imap", {}))
+    test_address = settings.get("test_address") or _test_address(result)
+    if test_address:
+        result["test_address"] = test_address
+    return result
+
+
+def kind(settings: Mapping[str, Any]) -> str:
+    """What sort of connector it is: by what it sends with, else by what it reads with."""
+    return next((block for block in ("graph", "smtp", "imap") if block in settings), "")
+
+
+def _server(block: str, settings: Settings, preset: dict[str, Any], secrets: Container[str]) -> dict[str, Any]:
+    declared = settings[block]
+    server = {**declared, **_place(block, declared, preset)}
+    server.setdefault("validate_certs", True)
+    if block == "smtp":
+        server.setdefault("same_credentials", False)
+        server.setdefault("relay", False)
+    else:
+        server.setdefault("mailbox", "INBOX")
+    if not server.get("same_credentials"):
+        server["auth"] = _auth(block, settings, secrets)
+        username = (settings.get("oauth2") or {}).get("username")
+        if server["auth"] == "oauth2" and username:
+            server.setdefault("username", username)
+    return server
+
+
+def _place(block: str, declared: Settings, preset: dict[str, Any]) -> dict[str, Any]:
+    host, port, security = declared.get("host"), declared.get("port"), declared.get("security")
+    if "uri" in declared:
+        uri = checks.parse_smtp_uri(declared["uri"])
+        host, port = uri.host, uri.port
+        if uri.scheme == "smtps":
+            security = security or "tls"
+    elif port is None and security is None:
+        port, security = preset.get("port"), preset.get("security")
+    if security is None:
+        security = _secure_default(block, port)
+    if port is None:
+        port = (_SMTP_PORT if block == "smtp" else _IMAP_PORT)[security]
+    place = {"host": host or preset.get("host"), "port": port, "security": security}
+    return {key: value for key, value in place.items() if value is not None}
+
+
+def _secure_default(block: str, port: Optional[int]) -> str:
+    if block == "smtp":
+        return "tls" if port in _TLS_PORTS else "starttls"
+    return "starttls" if port == _IMAP_PORT["starttls"] else "tls"
+
+
+def _auth(block: str, settings: Settings, secrets: Container[str]) -> str:
+    declared = settings[block]
+    if "auth" in declared:
+        return str(declared["auth"])
+    has_password = f"{block}.password" in secrets
+    if has_password and "username" in declared:
+        return "password"
+    return "oauth2" if "oauth2" in settings and not has_password else "none"
+
+
+def _sign_in_alike(smtp: dict[str, Any], imap: Mapping[str, Any]) -> None:
+    smtp["auth"] = imap.get("auth", "none")
+    if "username" in imap:
+        smtp["username"] = imap["username"]
+
+
+def _test_address(result: Mapping[str, Any]) -> Optional[str]:
+    candidates = [result.get(block, {}).get(key) for block, key in _SENDING_USERS]
+    for candidate in candidates:
+        if candidate and _is_address(candidate):
+            return str(candidate)
+    return result.get("from_address")
+
+
+_SENDING_USERS = (("smtp", "username"), ("graph", "mailbox"), ("imap", "username"))
+
+
+def _is_address(value: str) -> bool:
+    try:
+        checks.address(value)
+    except checks.NotAllowed:
+        return False
+    return True

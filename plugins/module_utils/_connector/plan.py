@@ -1,0 +1,422 @@
+# Copyright the mailroom.core contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This file is private to the collection mailroom.core and may change at any time.
+
+"""Compares what is wanted with what is there, and says what is to be done.
+
+The only place that decides what "changed" means, and where the rules of the registry hold.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any, Callable, Iterator, Mapping, Optional, Union
+
+from .._errors import DeclarationError, Problem
+from .declaration import Declaration, Settings, given_way, merged
+from .diff import difference
+from .effective import effective, resolve_preset
+from .places import has_use, newly_offered
+from .secret import Secret
+from .state import Connector, Purpose, Stamp, State, Wanted
+from .validity import contradictions, warnings
+
+SameSecret = Callable[[str, Secret], bool]
+Secrets = dict[str, Union[str, Secret]]
+
+_WAY_OF = {
+    "oauth2.client_secret": "client_secret",
+    "oauth2.certificate": "certificate",
+    "oauth2.service_account": "service_account",
+}
+_SENDING_FIELDS = ("smtp", "graph", "oauth2", "from_address", "from_name", "errors_to")
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a task asks for. The default and the purposes stay as they are unless they are named."""
+
+    declarations: tuple[Declaration, ...] = ()
+    merge: bool = True
+    update_password: str = "always"
+    new_name: Optional[str] = None
+    copy_from: Optional[str] = None
+    absent: tuple[str, ...] = ()
+    purge: bool = False
+    default: Optional[str] = None
+    not_default: Optional[str] = None
+    successor: Optional[str] = None
+    bind: Mapping[Purpose, str] = field(default_factory=dict)
+    unbind: Mapping[Purpose, Optional[str]] = field(default_factory=dict)
+    """Purposes to unbind, each from one connector or, with None, from whichever it is bound to."""
+    purge_purposes: bool = False
+
+    def wanted(self) -> Wanted:
+        names = {declaration.name for declaration in self.declarations}
+        names.update(self.absent, self.bind.values())
+        names.update(
+            name for name in (self.new_name, self.copy_from, self.default, self.not_default, self.successor) if name
+        )
+        return Wanted(
+            names=None if self.purge else frozenset(names),
+            purposes=None if self.purge_purposes else frozenset([*self.bind, *self.unbind]),
+        )
+
+
+@dataclass(frozen=True)
+class Change:
+    """One connector that is created (no before), deleted (no after) or updated."""
+
+    before: Optional[Connector]
+    after: Optional[Connector]
+    difference: tuple[dict[str, Any], dict[str, Any]]
+
+    @property
+    def name(self) -> str:
+        return (self.before or self.after).name  # type: ignore[union-attr]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to be done, and what holds afterwards."""
+
+    changes: tuple[Change, ...]
+    unchanged: int
+    before: State
+    after: State
+    warnings: tuple[str, ...]
+
+    @property
+    def changed(self) -> bool:
+        return bool(self.changes) or self.default_moves or bool(self.bound or self.unbound)
+
+    @property
+    def default_moves(self) -> bool:
+        return self.before.default != self.after.default
+
+    @property
+    def bound(self) -> dict[Purpose, str]:
+        before = self.before.bindings
+        return {purpose: name for purpose, name in self.after.bindings.items() if before.get(purpose) != name}
+
+    @property
+    def unbound(self) -> list[Purpose]:
+        return [purpose for purpose in self.before.bindings if purpose not in self.after.bindings]
+
+    @property
+    def created(self) -> list[str]:
+        return [change.after.name for change in self.changes if change.before is None and change.after]
+
+    @property
+    def updated(self) -> list[str]:
+        return [change.after.name for change in self.changes if change.before and change.after]
+
+    @property
+    def deleted(self) -> list[str]:
+        return [change.before.name for change in self.changes if change.before and change.after is None]
+
+
+def make_plan(request: Request, state: State, same_secret: SameSecret, stamp: Stamp) -> Plan:
+    """Plan a request against the state it asked for, or raise what forbids it, all at once."""
+    planning = _Planning(request, state, same_secret, stamp)
+    planning.declare()
+    planning.remove()
+    planning.choose_default()
+    planning.bind()
+    if planning.problems:
+        raise DeclarationError(planning.problems)
+    return planning.plan()
+
+
+class _Planning:
+    """One request being planned: the state as it will be grows in `_after`."""
+
+    def __init__(self, request: Request, state: State, same_secret: SameSecret, stamp: Stamp) -> None:
+        self._request = request
+        self._state = _renamed(state, request)
+        self._same_secret = same_secret
+        self._stamp = stamp
+        self._after: dict[str, Connector] = dict(self._state.connectors)
+        self._default = self._state.default
+        self._bindings: dict[Purpose, str] = dict(self._state.bindings)
+        self._changes: list[Change] = []
+        self._unchanged = 0
+        self._warnings: list[str] = []
+        self.problems: list[Problem] = []
+
+    def plan(self) -> Plan:
+        after = replace(self._state, connectors=self._after, default=self._default, bindings=self._bindings)
+        return Plan(tuple(self._changes), self._unchanged, self._state, after, tuple(self._warnings))
+
+    def declare(self) -> None:
+        for declaration in self._request.declarations:
+            stored = self._stored(declaration.name)
+            source = self._source(declaration.name, stored)
+            if f"connector {declaration.name}" not in self._blocked():
+                self._declare_one(declaration, stored, source)
+
+    def remove(self) -> None:
+        declared = {self._request.new_name or declaration.name for declaration in self._request.declarations}
+        purged = sorted(set(self._state.connectors) - declared) if self._request.purge else []
+        for name in (*self._request.absent, *purged):
+            gone = self._after.pop(name, None)
+            if gone:
+                self._changes.append(Change(gone, None, difference(gone, None)))
+
+    def choose_default(self) -> None:
+        wish = self._request.default
+        if wish:
+            self._default = wish if self._may_be_default(wish) else self._default
+        elif self._default and self._loses_default(self._default):
+            self._replace_default(self._default)
+
+    def bind(self) -> None:
+        request = self._request
+        for purpose, only_from in request.unbind.items():
+            if only_from in (None, self._bindings.get(purpose)):
+                self._bindings.pop(purpose, None)
+        if request.purge_purposes:
+            self._bindings = {purpose: name for purpose, name in self._bindings.items() if purpose in request.bind}
+        self._bindings.update(request.bind)
+        blocked = self._blocked()
+        in_doubt = {each: name for each, name in self._bindings.items() if f"connector {name}" not in blocked}
+        self.problems += _broken_bindings(in_doubt, self._after, request.bind)
+
+    def _blocked(self) -> frozenset[str]:
+        """Connectors with problems of their own, which would only be repeated."""
+        return frozenset(problem.where for problem in self.problems)
+
+    def _stored(self, name: str) -> Optional[Connector]:
+        new_name = self._request.new_name
+        if not new_name or new_name == name:
+            return self._state.connectors.get(name)
+        old, new = self._state.connectors.get(name), self._state.connectors.get(new_name)
+        if old and new:
+            self._refuse(f"connector {name}", "new_name", f"connector {new_name} exists already")
+        if not old and not new:
+            self._refuse(f"connector {name}", "new_name", "there is no such connector to rename")
+        return old or new
+
+    def _source(self, name: str, stored: Optional[Connector]) -> Optional[Connector]:
+        source = self._request.copy_from
+        if not source or stored:
+            return None
+        if source not in self._state.connectors:
+            self._refuse(f"connector {name}", "copy_from", f"there is no connector {source}")
+        return self._state.connectors.get(source)
+
+    def _declare_one(
+        self, declaration: Declaration, stored: Optional[Connector], source: Optional[Connector]
+    ) -> None:
+        name = self._request.new_name or declaration.name
+        draft = _Draft(self._request, declaration, stored, source, name)
+        draft.take_secrets(self._same_secret)
+        found = [Problem(f"connector {declaration.name}", *finding) for finding in draft.problems()]
+        if found:
+            self.problems += found
+            return
+        self._warnings += [f"connector {name}: {path}: {remark}" for path, remark in draft.warnings()]
+        self._settle(stored, draft.connector(self._stamp))
+
+    def _settle(self, stored: Optional[Connector], wanted: Connector) -> None:
+        if stored and wanted.revision == stored.revision:
+            self._unchanged += 1
+            return
+        if stored:
+            self._after.pop(stored.name, None)
+        self._after[wanted.name] = wanted
+        self._changes.append(Change(stored, wanted, difference(stored, wanted)))
+
+    def _may_be_default(self, name: str) -> bool:
+        connector = self._after.get(name)
+        where = f"connector {name}"
+        if connector is None and where not in self._blocked():
+            self._refuse(where, "", "cannot be the default: there is no such connector")
+        elif connector and not connector.enabled:
+            self._refuse(where, "", "cannot be the default: it is disabled")
+        return bool(connector and connector.enabled)
+
+    def _loses_default(self, name: str) -> bool:
+        if self._request.not_default == name:
+            return True
+        if name not in self._state.connectors or f"connector {name}" in self._blocked():
+            return False
+        return name not in self._after or not self._after[name].enabled
+
+    def _replace_default(self, name: str) -> None:
+        successor = self._request.successor
+        others = self._state.others_enabled or any(
+            connector.enabled for other, connector in self._after.items() if other != name
+        )
+        if successor == name:
+            self._refuse(f"connector {name}", "new_default", "must be another connector")
+        elif successor:
+            self._default = successor if self._may_be_default(successor) else name
+        elif others:
+            option = "default" if self._request.purge or not self._request.merge else "new_default"
+            self._refuse(
+                f"connector {name}", "", f"is the default, and other enabled connectors remain: name one with {option}"
+            )
+        else:
+            self._default = None
+
+    def _refuse(self, where: str, path: str, message: str) -> None:
+        self.problems.append(Problem(where, path, message))
+
+
+class _Draft:
+    """One connector as its declaration wants it."""
+
+    def __init__(
+        self,
+        request: Request,
+        declaration: Declaration,
+        stored: Optional[Connector],
+        source: Optional[Connector],
+        name: str,
+    ) -> None:
+        base = stored or source or Connector(name, {})
+        whole = not request.merge
+        self._name = name
+        self._declaration = declaration
+        self._on_create = request.update_password == "on_create"
+        self._stored = stored
+        self._settings: Settings = merged({} if whole else base.settings, declaration)
+        self._preset = resolve_preset(self._settings, base.settings, base.preset)
+        self._held: Secrets = {**_without_cleared(base.secrets, declaration, whole), **declaration.secrets}
+        self._effective = effective(self._settings, self._preset, self._held, name)
+        self._drop_unused()
+        self._missing = [path for path in self._held if source and path not in declaration.secrets]
+        self._moved: dict[str, list[str]] = {}
+
+    def take_secrets(self, same_secret: SameSecret) -> None:
+        """Keep what is stored where nothing else is given; note what would be offered to a new place."""
+        stored = self._stored
+        kept = [path for path in self._held if stored and path in stored.secrets]
+        if not stored or not kept:
+            return
+        same = not self._is_rewritten() and stored.secrets.keys() == self._held.keys()
+        before = self._effective if same else stored.effective()
+        for path in kept:
+            given = self._declaration.secrets.get(path)
+            moved = newly_offered(path, before, self._effective)
+            token = stored.secrets[path]
+            if given is None:
+                if moved:
+                    self._moved[path] = moved
+            elif (self._on_create and not moved) or same_secret(str(token), given):
+                self._held[path] = token
+
+    def problems(self) -> Iterator[tuple[str, str]]:
+        yield from contradictions(self._settings, self._effective, self._held)
+        for path in self._missing:
+            yield path, "must be given anew: a duplicate takes no secret along"
+        for path, moved in self._moved.items():
+            yield path, (
+                f"must be given again in this task, because {', '.join(moved)} changes: a stored secret is never"
+                " offered to a new place"
+            )
+
+    def warnings(self) -> Iterator[tuple[str, str]]:
+        return warnings(self._effective, self._declaration)
+
+    def connector(self, stamp: Stamp) -> Connector:
+        """The connector with its next revision, or the stored one where nothing differs."""
+        stored = self._stored
+        if stored is None:
+            return Connector(self._name, self._settings, self._preset, self._held, 1, 1, stamp, stamp)
+        if not self._is_rewritten() and not self._secrets_differ() and self._name == stored.name:
+            return stored
+        revision = stored.revision + 1
+        return replace(
+            stored,
+            name=self._name,
+            settings=self._settings,
+            preset=self._preset,
+            secrets=self._held,
+            revision=revision,
+            sending_revision=revision if self._sends_differently(stored) else stored.sending_revision,
+            updated=stamp,
+        )
+
+    def _drop_unused(self) -> None:
+        """A kept secret that nothing uses any more goes; a given one stays, to be refused."""
+        unused = [
+            path
+            for path in self._held
+            if path not in self._declaration.secrets and not has_use(path, self._effective, self._held)
+        ]
+        for path in unused:
+            del self._held[path]
+        if unused:
+            self._effective = effective(self._settings, self._preset, self._held, self._name)
+            self._drop_unused()
+
+    def _is_rewritten(self) -> bool:
+        stored = self._stored
+        return stored is None or self._settings != stored.settings or self._preset != stored.preset
+
+    def _secrets_differ(self) -> bool:
+        return self._stored is None or bool(_changed_secrets(self._stored.secrets, self._held))
+
+    def _sends_differently(self, stored: Connector) -> bool:
+        before = stored.effective()
+        if any(before.get(name) != self._effective.get(name) for name in _SENDING_FIELDS):
+            return True
+        changed = _changed_secrets(stored.secrets, self._held)
+        shares_imap = self._effective.get("smtp", {}).get("same_credentials", False)
+        return any(not path.startswith("imap.") or (shares_imap and path == "imap.password") for path in changed)
+
+
+def _changed_secrets(before: Mapping[str, Union[str, Secret]], after: Mapping[str, Union[str, Secret]]) -> set[str]:
+    return {path for path in {**before, **after} if before.get(path) is not after.get(path)}
+
+
+def _without_cleared(secrets: Mapping[str, Union[str, Secret]], declaration: Declaration, whole: bool) -> Secrets:
+    way = given_way(declaration)
+    cleared = frozenset() if whole else declaration.cleared
+    return {
+        path: secret
+        for path, secret in secrets.items()
+        if path not in cleared
+        and path.partition(".")[0] not in cleared
+        and not (way and _WAY_OF.get(path, way) != way)
+    }
+
+
+def _renamed(state: State, request: Request) -> State:
+    """The state in which the default and the purposes follow a connector to its new name."""
+    old = request.declarations[0].name if request.new_name and request.declarations else None
+    if not old or old not in state.connectors:
+        return state
+    new = str(request.new_name)
+    return replace(
+        state,
+        default=new if state.default == old else state.default,
+        bindings={purpose: new if name == old else name for purpose, name in state.bindings.items()},
+    )
+
+
+def _broken_bindings(
+    bindings: Mapping[Purpose, str],
+    connectors: Mapping[str, Connector],
+    asked: Mapping[Purpose, str],
+) -> Iterator[Problem]:
+    """What is wrong with the bindings as they would be: asked ones one by one, others by connector."""
+    unusable: dict[str, list[Purpose]] = {}
+    for purpose, name in bindings.items():
+        connector = connectors.get(name)
+        where = f"purpose {purpose}"
+        if connector and not connector.available_to(purpose.tenant):
+            tenants = ", ".join(connector.settings["available_to"])
+            yield Problem(where, "tenant", f"connector {name} is available to these tenants only: {tenants}")
+        elif connector and connector.enabled:
+            continue
+        elif purpose in asked:
+            yield Problem(where, "connector", f"connector {name} " + ("is disabled" if connector else "does not exist"))
+        else:
+            unusable.setdefault(name, []).append(purpose)
+    for name, purposes in unusable.items():
+        used_by = ", ".join(sorted(map(str, purposes)))
+        yield Problem(f"connector {name}", "", f"is in use by {used_by}: bind that to another connector first")

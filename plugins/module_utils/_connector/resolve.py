@@ -1,0 +1,28 @@
+# Copyright the mailroom.core contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This file is private to the collection mailroom.core and may change at any time.
+
+"""Which connector serves a purpose."""
+
+from __future__ import annotations
+
+from .._errors import DeclarationError, Problem
+from .state import Connector, Purpose, State
+
+
+def candidates(purpose: Purpose) -> tuple[Purpose, ...]:
+    """The bindings that may serve a purpose, the nearest first."""
+    return (purpose, Purpose(purpose.name)) if purpose.tenant else (purpose,)
+
+
+def resolve(purpose: Purpose, state: State) -> Connector:
+    """The connector bound to a purpose, else the default; a tenant it is not available to is refused."""
+    bound = next((state.bindings[each] for each in candidates(purpose) if each in state.bindings), state.default)
+    where = f"purpose {purpose}"
+    if bound is None:
+        raise DeclarationError([Problem(where, "", "no connector is bound to it and there is no default")])
+    connector = state.connectors[bound]
+    if not connector.available_to(purpose.tenant):
+        raise DeclarationError([Problem(where, "tenant", f"connector {bound} is not available to this tenant")])
+    return connector

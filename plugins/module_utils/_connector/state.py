@@ -1,0 +1,103 @@
+# Copyright the mailroom.core contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This file is private to the collection mailroom.core and may change at any time.
+
+"""What a registry knows: connectors as they are kept, the default, and who uses which."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Mapping, NamedTuple, Optional, Union
+
+from .._errors import Problem
+from . import checks
+from .declaration import Settings
+from .effective import Preset, effective
+from .secret import Secret
+
+
+class Purpose(NamedTuple):
+    """What a connector is used for, by everybody or by one tenant."""
+
+    name: str
+    tenant: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.name}@{self.tenant}" if self.tenant else self.name
+
+
+def read_purpose(name: Any, tenant: Any) -> tuple[Purpose, list[Problem]]:
+    problems = []
+    try:
+        checks.purpose_name(name)
+    except checks.NotAllowed as refused:
+        problems.append(Problem("", "purpose", str(refused)))
+    if tenant:
+        try:
+            checks.tenant_name(tenant)
+        except checks.NotAllowed as refused:
+            problems.append(Problem("", "tenant", str(refused)))
+    return Purpose(name, tenant or ""), problems
+
+
+class Proof(NamedTuple):
+    """That mail was sent with the settings of a revision."""
+
+    revision: int
+    at: str
+    to: str
+
+
+@dataclass(frozen=True)
+class Stamp:
+    """When and by whom."""
+
+    at: str
+    by: str
+
+
+@dataclass(frozen=True)
+class Connector:
+    """A connector as it is kept. A secret is the registry's token for it, or a Secret that is to be sealed."""
+
+    name: str
+    settings: Settings
+    preset: Preset = field(default_factory=dict)
+    secrets: Mapping[str, Union[str, Secret]] = field(default_factory=dict)
+    revision: int = 0
+    sending_revision: int = 0
+    created: Stamp = Stamp("", "")
+    updated: Stamp = Stamp("", "")
+    proof: Optional[Proof] = None
+    id: Optional[int] = None
+
+    @property
+    def enabled(self) -> bool:
+        return bool(self.settings.get("enabled", True))
+
+    def effective(self) -> dict[str, Any]:
+        return effective(self.settings, self.preset, self.secrets, self.name)
+
+    def available_to(self, tenant: str) -> bool:
+        tenants = self.settings.get("available_to")
+        return not tenants or not tenant or tenant in tenants
+
+
+@dataclass(frozen=True)
+class State:
+    """The part of a registry that a task asked for."""
+
+    connectors: Mapping[str, Connector] = field(default_factory=dict)
+    default: Optional[str] = None
+    bindings: Mapping[Purpose, str] = field(default_factory=dict)
+    others_enabled: bool = False
+    """Whether there are enabled connectors besides those asked for."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a task needs to know. None stands for all."""
+
+    names: Optional[frozenset[str]] = None
+    purposes: Optional[frozenset[Purpose]] = None

@@ -1,0 +1,181 @@
+# Copyright the mailroom.core contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This file is private to the collection mailroom.core and may change at any time.
+
+"""Which fields may stand together, and what is worth a warning."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Collection, Iterator, Mapping
+
+from .declaration import Declaration, ways_of
+from .places import has_use
+from .presets import PRESETS
+
+_APP_PASSWORD = re.compile(r"[A-Za-z]{4}(?: [A-Za-z]{4}){3}\Z")
+_BY_PASSWORD = frozenset(("PLAIN", "LOGIN", "CRAM-MD5", "SCRAM-SHA-1", "SCRAM-SHA-256"))
+
+Finding = tuple[str, str]
+
+
+def contradictions(
+    settings: Mapping[str, Any], effective: Mapping[str, Any], secrets: Collection[str]
+) -> Iterator[Finding]:
+    """Each (field, what is allowed) that keeps the connector from being valid."""
+    if not any(block in settings for block in ("smtp", "imap", "graph")):
+        yield "", "needs at least one of smtp, imap and graph"
+    for block in ("smtp", "imap"):
+        if block in settings:
+            yield from _server(block, settings, effective, secrets)
+    if "smtp" in settings:
+        yield from _smtp(settings, effective, secrets)
+    if "graph" in settings:
+        yield from _graph(settings, effective)
+    if "oauth2" in settings:
+        yield from _oauth2(settings["oauth2"], settings, secrets)
+    for path in sorted(secrets):
+        yield from _unused_secret(path, effective, secrets)
+
+
+def warnings(effective: Mapping[str, Any], declaration: Declaration) -> Iterator[Finding]:
+    """Each (field, remark) about what is allowed but probably not meant."""
+    for path, secret in declaration.secrets.items():
+        if not path.endswith("password"):
+            continue
+        if _APP_PASSWORD.match(secret.reveal()):
+            yield path, "looks like an app password as it is displayed; if it is refused, give it without the spaces"
+        elif secret.reveal() != secret.reveal().strip():
+            yield path, "begins or ends with white space, which is taken literally"
+    for block in ("smtp", "imap"):
+        server = effective.get(block, {})
+        if server.get("auth") == "none" and "username" in server:
+            yield f"{block}.username", "is not used: there is no password, so nobody signs in"
+        if server.get("auth") == "oauth2" and "username" not in server:
+            yield f"{block}.username", "is missing: most servers refuse a token that names no user"
+    if "oauth2.password" in declaration.secrets:
+        yield "oauth2.password", (
+            "the resource-owner flow cannot work with multi-factor sign-in and is being retired; prefer client credentials"
+        )
+
+
+def _server(
+    block: str, settings: Mapping[str, Any], effective: Mapping[str, Any], secrets: Collection[str]
+) -> Iterator[Finding]:
+    server = effective[block]
+    if "host" not in server:
+        yield f"{block}.host", _missing_host(block, settings.get("provider"))
+    if server.get("auth") == "password" and not server.get("same_credentials"):
+        if "username" not in server:
+            yield f"{block}.username", "is required to sign in with a password"
+        if f"{block}.password" not in secrets:
+            yield f"{block}.password", "is required to sign in with a password"
+    if server.get("auth") == "oauth2" and "oauth2" not in settings:
+        yield f"{block}.auth", "oauth2 needs an oauth2 block"
+    if "client_key" in server and "client_cert" not in server:
+        yield f"{block}.client_key", "needs client_cert beside it"
+    yield from _mechanisms(block, server)
+    yield from _proxy(block, server)
+
+
+def _missing_host(block: str, provider: Any) -> str:
+    if not provider or provider == "custom":
+        return "is required, or a provider that fills it"
+    known = [name for name, preset in PRESETS.items() if block in preset and not name.startswith("ses_")]
+    return f"is required: provider {provider} names no {block} server; these do: {', '.join(known)}"
+
+
+def _mechanisms(block: str, server: Mapping[str, Any]) -> Iterator[Finding]:
+    allowed = server.get("mechanisms")
+    if not allowed or server.get("auth") not in ("password", "oauth2"):
+        return
+    by_password = server["auth"] == "password"
+    if not any((mechanism in _BY_PASSWORD) == by_password for mechanism in allowed):
+        yield f"{block}.mechanisms", f"must name at least one that works with auth {server['auth']}"
+
+
+def _proxy(block: str, fields: Mapping[str, Any]) -> Iterator[Finding]:
+    if "proxy_username" in fields and "proxy" not in fields:
+        yield f"{block}.proxy_username", "needs proxy beside it"
+
+
+def _smtp(settings: Mapping[str, Any], effective: Mapping[str, Any], secrets: Collection[str]) -> Iterator[Finding]:
+    declared = settings["smtp"]
+    if "uri" in declared:
+        for other in ("host", "port"):
+            if other in declared:
+                yield f"smtp.{other}", "cannot stand beside uri, which says it already"
+        if declared["uri"].lower().startswith("smtps:") and declared.get("security", "tls") != "tls":
+            yield "smtp.security", "must be tls or left out beside an smtps uri"
+    if declared.get("same_credentials"):
+        for other in ("auth", "username"):
+            if other in declared:
+                yield f"smtp.{other}", "cannot stand beside same_credentials"
+        if "imap" not in settings:
+            yield "smtp.same_credentials", "needs an imap block to sign in as"
+        elif effective["imap"].get("auth") == "none":
+            yield "smtp.same_credentials", "needs an imap block that signs in"
+
+
+def _graph(settings: Mapping[str, Any], effective: Mapping[str, Any]) -> Iterator[Finding]:
+    for other in ("smtp", "imap"):
+        if other in settings:
+            yield "graph", f"excludes {other}: clear one of them"
+    if "oauth2" not in settings:
+        yield "oauth2", "is required for graph"
+    if "mailbox" not in effective["graph"]:
+        yield "graph.mailbox", "is required, or oauth2.username"
+    elif "@" not in effective["graph"]["mailbox"]:
+        yield "graph.mailbox", "is required where oauth2.username is not a mail address"
+    yield from _proxy("graph", settings["graph"])
+
+
+def _oauth2(block: Mapping[str, Any], settings: Mapping[str, Any], secrets: Collection[str]) -> Iterator[Finding]:
+    ways = ways_of(dict(settings), secrets)
+    has_user = "username" in block and "oauth2.password" in secrets
+    if len(ways) > 1:
+        yield "oauth2", f"only one way to sign in is allowed, and there are {len(ways)}: {', '.join(ways)}"
+    if not ways and not has_user:
+        yield "oauth2", (
+            "needs one of client_secret, certificate, certificate_file, assertion_file, managed_identity and"
+            " service_account, or username and password"
+        )
+    if "oauth2.password" in secrets and "username" not in block:
+        yield "oauth2.username", "is required beside oauth2.password"
+    if "service_account" in ways and "username" not in block:
+        yield "oauth2.username", "is required: the user that the service account acts for"
+    yield from _oauth2_application(block, ways)
+    yield from _proxy("oauth2", block)
+
+
+def _oauth2_application(block: Mapping[str, Any], ways: list[str]) -> Iterator[Finding]:
+    if "token_url" in block:
+        for other in ("authority", "cloud", "tenant_id"):
+            if other in block:
+                yield f"oauth2.{other}", "cannot stand beside token_url, which is for other providers than Microsoft"
+        required = ["client_id"]
+    elif set(ways) & {"managed_identity", "service_account"}:
+        required = []
+    else:
+        required = ["tenant_id", "client_id"]
+    for name in required:
+        if name not in block:
+            yield f"oauth2.{name}", "is required for this way to sign in"
+
+
+def _unused_secret(path: str, effective: Mapping[str, Any], secrets: Collection[str]) -> Iterator[Finding]:
+    if has_use(path, effective, secrets):
+        return
+    block_name, _, field = path.partition(".")
+    block = effective.get(block_name, {})
+    if field == "proxy_password":
+        yield path, "needs proxy beside it"
+    elif field == "certificate_passphrase":
+        yield path, "needs certificate or certificate_file beside it"
+    elif block.get("same_credentials"):
+        yield path, "cannot stand beside same_credentials"
+    elif "username" not in block and block.get("auth") == "none":
+        yield path, "needs username beside it, and auth password or left out"
+    else:
+        yield path, f"is not allowed with auth {block.get('auth')}"

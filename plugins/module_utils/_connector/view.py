@@ -1,0 +1,57 @@
+# Copyright the mailroom.core contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This file is private to the collection mailroom.core and may change at any time.
+
+"""A connector as the user sees it: every field, derived ones included, and never a secret."""
+
+from __future__ import annotations
+
+from typing import Any, Iterable, Mapping
+
+from .effective import kind
+from .fields import FIELDS
+from .state import Connector, State
+
+_EMPTY = {"list": [], "dict": {}}
+
+
+def view(connector: Connector, state: State) -> dict[str, Any]:
+    """The connector with what the registry knows of it."""
+    effective = connector.effective()
+    shown: dict[str, Any] = {"name": connector.name, "type": kind(connector.settings)}
+    for field in FIELDS:
+        empty = None if field.fields else _EMPTY.get(field.type)
+        shown[field.name] = effective.get(field.name, empty)
+    shown["secrets"] = sorted(connector.secrets)
+    shown["is_default"] = state.default == connector.name
+    shown["purposes"] = sorted(str(purpose) for purpose, name in state.bindings.items() if name == connector.name)
+    shown["revision"] = connector.revision
+    shown["created_at"], shown["created_by"] = connector.created.at, connector.created.by
+    shown["updated_at"], shown["updated_by"] = connector.updated.at, connector.updated.by
+    shown["init_mail"] = _init_mail(connector)
+    return shown
+
+
+def views(names: Iterable[str], state: State) -> list[dict[str, Any]]:
+    """Many connectors; the purposes are sorted out once."""
+    by_name: dict[str, dict[Any, str]] = {}
+    for purpose, name in state.bindings.items():
+        by_name.setdefault(name, {})[purpose] = name
+    return [
+        view(state.connectors[name], State(default=state.default, bindings=by_name.get(name, {}))) for name in names
+    ]
+
+
+def _init_mail(connector: Connector) -> dict[str, Any]:
+    proof = connector.proof
+    proven = proof is not None and proof.revision >= connector.sending_revision
+    return {
+        "sent_at": proof.at if proof else None,
+        "sent_to": proof.to if proof else None,
+        "due": connector.enabled and can_send(connector.settings) and not proven,
+    }
+
+
+def can_send(settings: Mapping[str, Any]) -> bool:
+    return "smtp" in settings or "graph" in settings

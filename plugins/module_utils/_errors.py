@@ -1,0 +1,62 @@
+# Copyright the mailroom.core contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This file is private to the collection mailroom.core and may change at any time.
+
+"""What can go wrong, as exceptions whose text is one clear sentence for the user."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Sequence
+
+
+class MailroomError(Exception):
+    """Anything that the user is told about."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong with a declaration: where it is and what is allowed."""
+
+    where: str
+    field: str
+    message: str
+
+    def __str__(self) -> str:
+        return ": ".join(part for part in (self.where, self.field, self.message) if part)
+
+
+class DeclarationError(MailroomError):
+    """What was declared, or the change it asks for, is not allowed."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__(self._text())
+
+    def _text(self) -> str:
+        if len(self.problems) == 1:
+            return str(self.problems[0])
+        lines = [f"{len(self.problems)} problems, nothing was changed:"]
+        lines += [f"- {problem}" for problem in self.problems]
+        return "\n".join(lines)
+
+
+class RegistryError(MailroomError):
+    """The registry cannot be read or written."""
+
+
+class RegistryKeyError(MailroomError):
+    """The registry's secrets cannot be sealed, compared or opened."""
+
+
+class MissingLibrary(MailroomError):
+    """The task needs a Python library that is not installed."""
+
+    def __init__(self, library: str, purpose: str, reason: str = "") -> None:
+        self.library = library
+        detail = f" ({reason})" if reason else ""
+        super().__init__(
+            f"The Python library {library} is needed {purpose} and cannot be imported by the interpreter"
+            f" that runs this module{detail}."
+        )

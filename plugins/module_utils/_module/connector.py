@@ -1,0 +1,163 @@
+# Copyright the mailroom.core contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This file is private to the collection mailroom.core and may change at any time.
+
+"""The body of the module connector: one connector."""
+
+from __future__ import annotations
+
+from typing import Any, Mapping, Optional
+
+from .._argspec import ArgumentSpec, connector_fields
+from .._connector import checks
+from .._connector.declaration import Declaration, read_declaration
+from .._connector.fields import BLOCKS, FIELDS
+from .._connector.plan import Request
+from .._connector.view import view
+from .._errors import DeclarationError, Problem
+from .diff import plan_diff
+from .registry import registry_options
+from .task import Task, change, run
+
+_FIELD_NAMES = tuple(field.name for field in FIELDS)
+_GOES_WITH = {
+    "default": ("present",),
+    "new_name": ("present",),
+    "new_default": ("present", "absent"),
+    "copy_from": ("duplicated",),
+    "clear": ("present", "duplicated"),
+}
+
+
+def argument_spec() -> ArgumentSpec:
+    options = ArgumentSpec(
+        {
+            "name": {"type": "str"},
+            "state": {
+                "type": "str",
+                "choices": ["present", "absent", "default", "duplicated"],
+                "default": "present",
+            },
+            "default": {"type": "bool"},
+            "new_name": {"type": "str"},
+            "copy_from": {"type": "str"},
+            "new_default": {"type": "str"},
+            "clear": {"type": "list", "elements": "str"},
+            "update_password": {
+                "type": "str",
+                "choices": ["always", "on_create"],
+                "default": "always",
+                "no_log": False,
+            },
+        }
+    )
+    return options.merge(connector_fields(), registry_options())
+
+
+def run_module() -> None:
+    run(Task(argument_spec(), malformed=lambda params, written: _read_declaration(params, written)[1]), _connector)
+
+
+def _connector(module: Task) -> dict[str, Any]:
+    request = read_request(module.params, module.written)
+    plan, changed = change(module, request)
+    name = request.new_name or _subject(request)
+    connector = plan.after.connectors.get(name)
+    return {
+        "changed": changed,
+        "connector": view(connector, plan.after) if connector else None,
+        "diff": plan_diff(plan, only=name),
+    }
+
+
+def _subject(request: Request) -> str:
+    if request.declarations:
+        return request.declarations[0].name
+    return request.absent[0] if request.absent else str(request.default)
+
+
+def read_request(params: Mapping[str, Any], written: Mapping[str, Any]) -> Request:
+    """What the options ask for, or every problem they have."""
+    declaration, problems = _read_declaration(params, written)
+    problems += _misplaced(params, f"connector {declaration.name}" if declaration.name else "")
+    if problems:
+        raise DeclarationError(problems)
+    return _REQUESTS[params["state"]](declaration, params)
+
+
+def _read_declaration(params: Mapping[str, Any], written: Mapping[str, Any]) -> tuple[Declaration, list[Problem]]:
+    return read_declaration(
+        {"name": params["name"] or _copied_name(params), **_fields(params)},
+        clear=params["clear"] or (),
+        emptied=[block for block in BLOCKS if written.get(block) == {}],
+    )
+
+
+def _fields(params: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: params[name] for name in _FIELD_NAMES}
+
+
+def _copied_name(params: Mapping[str, Any]) -> Optional[str]:
+    source = params["copy_from"]
+    return f"{source}_copied" if params["state"] == "duplicated" and source else None
+
+
+def _misplaced(params: Mapping[str, Any], where: str) -> list[Problem]:
+    state = params["state"]
+    problems = [
+        Problem(where, option, f"goes with state {' or '.join(states)} only, not with {state}")
+        for option, states in _GOES_WITH.items()
+        if params[option] is not None and state not in states
+    ]
+    if state in ("absent", "default"):
+        problems += [
+            Problem(where, field, f"cannot be given with state {state}")
+            for field, value in _fields(params).items()
+            if value is not None
+        ]
+    if state == "duplicated" and not params["copy_from"]:
+        problems.append(Problem(where, "copy_from", "is required with state duplicated"))
+    if params["default"] and params["enabled"] is False:
+        problems.append(Problem(where, "default", "cannot be true for a connector that is disabled"))
+    for option in ("new_name", "copy_from", "new_default"):
+        problems += _bad_name(where, option, params[option])
+    return problems
+
+
+def _bad_name(where: str, option: str, value: Optional[str]) -> list[Problem]:
+    try:
+        if value is not None:
+            checks.connector_name(value)
+    except checks.NotAllowed as refused:
+        return [Problem(where, option, str(refused))]
+    return []
+
+
+def _present(declaration: Declaration, params: Mapping[str, Any]) -> Request:
+    name = params["new_name"] or declaration.name
+    return Request(
+        declarations=(declaration,),
+        update_password=params["update_password"],
+        new_name=params["new_name"],
+        default=name if params["default"] else None,
+        not_default=name if params["default"] is False else None,
+        successor=params["new_default"],
+    )
+
+
+def _absent(declaration: Declaration, params: Mapping[str, Any]) -> Request:
+    return Request(absent=(declaration.name,), successor=params["new_default"])
+
+
+def _default(declaration: Declaration, params: Mapping[str, Any]) -> Request:
+    return Request(default=declaration.name)
+
+
+def _duplicated(declaration: Declaration, params: Mapping[str, Any]) -> Request:
+    return Request(
+        declarations=(declaration,), update_password=params["update_password"], copy_from=params["copy_from"]
+    )
+
+
+_REQUESTS = {"present": _present, "absent": _absent, "default": _default, "duplicated": _duplicated}

@@ -1,0 +1,70 @@
+# Copyright the mailroom.core contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This file is private to the collection mailroom.core and may change at any time.
+
+"""The body of the module connector_info: what the registry holds."""
+
+from __future__ import annotations
+
+from typing import Any, Mapping, Optional
+
+from .._argspec import ArgumentSpec
+from .._connector.resolve import candidates, resolve
+from .._connector.state import Connector, Purpose, State, Wanted, read_purpose
+from .._connector.view import views
+from .._errors import DeclarationError
+from .._registry.interface import Reader
+from .registry import open_registry, registry_options
+from .task import Task, run
+
+
+def argument_spec() -> ArgumentSpec:
+    options = ArgumentSpec(
+        {
+            "name": {"type": "str"},
+            "purpose": {"type": "str"},
+            "tenant": {"type": "str"},
+            "history": {"type": "bool", "default": False},
+        },
+        mutually_exclusive=[("name", "purpose")],
+        required_by={"tenant": ("purpose",)},
+    )
+    return options.merge(registry_options())
+
+
+def run_module() -> None:
+    run(Task(argument_spec()), _connector_info)
+
+
+def _connector_info(module: Task) -> dict[str, Any]:
+    purpose = _read_purpose(module.params)
+    registry = open_registry(module)
+    if not registry.exists():
+        module.warn(f"There is no registry {module.params['registry']} yet, so there are no connectors.")
+    with registry.reading() as reader:
+        state, found = _look(reader, module.params["name"], purpose)
+        connectors = views([connector.name for connector in found], state)
+        if module.params["history"]:
+            revisions = reader.history(found)
+            for shown in connectors:
+                shown["history"] = revisions[shown["name"]]
+    return {"changed": False, "connectors": connectors}
+
+
+def _look(reader: Reader, name: Optional[str], purpose: Optional[Purpose]) -> tuple[State, list[Connector]]:
+    if purpose:
+        state = reader.load(Wanted(frozenset(), frozenset(candidates(purpose))))
+        return state, [resolve(purpose, state)]
+    state = reader.load(Wanted(frozenset([name]) if name else None))
+    names = [name] if name else sorted(state.connectors)
+    return state, [state.connectors[each] for each in names if each in state.connectors]
+
+
+def _read_purpose(params: Mapping[str, Any]) -> Optional[Purpose]:
+    if not params["purpose"]:
+        return None
+    purpose, problems = read_purpose(params["purpose"], params["tenant"])
+    if problems:
+        raise DeclarationError(problems)
+    return purpose

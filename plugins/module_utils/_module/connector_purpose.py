@@ -1,0 +1,69 @@
+# Copyright the mailroom.core contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This file is private to the collection mailroom.core and may change at any time.
+
+"""The body of the module connector_purpose: who uses which connector."""
+
+from __future__ import annotations
+
+from typing import Any, Mapping
+
+from .._argspec import ArgumentSpec
+from .._connector import checks
+from .._connector.plan import Request
+from .._connector.state import Purpose, read_purpose
+from .._errors import DeclarationError, Problem
+from .diff import plan_diff
+from .registry import registry_options
+from .task import Task, change, run
+
+
+def argument_spec() -> ArgumentSpec:
+    options = ArgumentSpec(
+        {
+            "purpose": {"type": "str", "required": True},
+            "connector": {"type": "str"},
+            "tenant": {"type": "str"},
+            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+        },
+        required_if=[("state", "present", ("connector",))],
+    )
+    return options.merge(registry_options())
+
+
+def run_module() -> None:
+    run(Task(argument_spec()), _connector_purpose)
+
+
+def _connector_purpose(module: Task) -> dict[str, Any]:
+    request = read_request(module.params)
+    plan, changed = change(module, request)
+    purpose = next(iter({**request.bind, **request.unbind}))
+    return {
+        "changed": changed,
+        "purpose": purpose.name,
+        "tenant": purpose.tenant or None,
+        "connector": plan.after.bindings.get(purpose),
+        "diff": plan_diff(plan),
+    }
+
+
+def read_request(params: Mapping[str, Any]) -> Request:
+    """What the options ask for, or every problem they have."""
+    purpose, problems = read_purpose(params["purpose"], params["tenant"])
+    connector = params["connector"]
+    try:
+        if connector is not None:
+            checks.connector_name(connector)
+    except checks.NotAllowed as refused:
+        problems.append(Problem("", "connector", str(refused)))
+    if problems:
+        raise DeclarationError(problems)
+    return _request(purpose, params)
+
+
+def _request(purpose: Purpose, params: Mapping[str, Any]) -> Request:
+    if params["state"] == "absent":
+        return Request(unbind={purpose: params["connector"]})
+    return Request(bind={purpose: params["connector"]})

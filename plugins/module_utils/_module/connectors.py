@@ -1,0 +1,123 @@
+# Copyright the mailroom.core contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This file is private to the collection mailroom.core and may change at any time.
+
+"""The body of the module connectors: a whole environment in one transaction."""
+
+from __future__ import annotations
+
+from typing import Any, Mapping
+
+from .._argspec import ArgumentSpec, connector_list
+from .._connector import checks
+from .._connector.declaration import Declaration, read_declaration
+from .._connector.fields import BLOCKS
+from .._connector.plan import Request
+from .._connector.state import Purpose, read_purpose
+from .._errors import DeclarationError, Problem
+from .diff import plan_diff
+from .registry import registry_options
+from .task import Task, change, run
+
+
+def argument_spec() -> ArgumentSpec:
+    options = ArgumentSpec(
+        {
+            "default": {"type": "str"},
+            "purposes": {"type": "dict"},
+            "purge": {"type": "bool", "default": False},
+            "merge": {"type": "bool", "default": False},
+            "update_password": {
+                "type": "str",
+                "choices": ["always", "on_create"],
+                "default": "always",
+                "no_log": False,
+            },
+        }
+    )
+    return connector_list().merge(options, registry_options())
+
+
+def run_module() -> None:
+    run(Task(argument_spec(), malformed=lambda params, written: _read_declarations(params, written)[1]), _connectors)
+
+
+def _connectors(module: Task) -> dict[str, Any]:
+    plan, changed = change(module, read_request(module.params, module.written))
+    return {
+        "changed": changed,
+        "created": plan.created,
+        "updated": plan.updated,
+        "deleted": plan.deleted,
+        "unchanged": plan.unchanged,
+        "default": plan.after.default,
+        "diff": plan_diff(plan),
+    }
+
+
+def read_request(params: Mapping[str, Any], written: Mapping[str, Any]) -> Request:
+    """What the options ask for, or every problem they have."""
+    declarations, problems = _read_declarations(params, written)
+    bind, more = _read_purposes(params["purposes"] or {})
+    problems += more
+    if params["default"] is not None:
+        problems += _bad_default(params["default"])
+    if params["purge"] and not params["connectors"]:
+        problems.append(Problem("", "purge", "with an empty list would delete every connector, which is not allowed"))
+    if problems:
+        raise DeclarationError(problems)
+    return Request(
+        declarations=tuple(declarations),
+        merge=params["merge"],
+        update_password=params["update_password"],
+        purge=params["purge"],
+        default=params["default"],
+        bind=bind,
+        purge_purposes=params["purge"] and params["purposes"] is not None,
+    )
+
+
+def _read_declarations(
+    params: Mapping[str, Any], written: Mapping[str, Any]
+) -> tuple[list[Declaration], list[Problem]]:
+    entries = written.get("connectors")
+    as_written = entries if isinstance(entries, list) else []
+    declarations: dict[str, Declaration] = {}
+    problems: list[Problem] = []
+    for position, entry in enumerate(params["connectors"]):
+        raw = as_written[position] if position < len(as_written) and isinstance(as_written[position], dict) else {}
+        where = f"connectors[{position}]"
+        declaration, found = read_declaration(
+            entry, where=where, emptied=[block for block in BLOCKS if raw.get(block) == {}]
+        )
+        problems += found
+        if declaration.name and declaration.name in declarations:
+            problems.append(Problem(where, "name", f"{declaration.name} is in the list already"))
+        declarations[declaration.name] = declaration
+    return list(declarations.values()), problems
+
+
+def _read_purposes(purposes: Mapping[str, Any]) -> tuple[dict[Purpose, str], list[Problem]]:
+    bind: dict[Purpose, str] = {}
+    problems: list[Problem] = []
+    for key, connector in purposes.items():
+        name, at, tenant = str(key).partition("@")
+        purpose, found = read_purpose(name, tenant)
+        if at and not tenant:
+            found.append(Problem("", "tenant", "must follow the @"))
+        try:
+            checks.connector_name(connector)
+        except checks.NotAllowed as refused:
+            found.append(Problem("", "connector", str(refused)))
+        problems += [Problem(f"purposes[{str(key)[:200]}]", each.field, each.message) for each in found]
+        bind[purpose] = connector
+    return bind, problems
+
+
+def _bad_default(value: Any) -> list[Problem]:
+    try:
+        checks.connector_name(value)
+    except checks.NotAllowed as refused:
+        return [Problem("", "default", str(refused))]
+    return []

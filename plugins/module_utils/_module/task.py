@@ -1,0 +1,100 @@
+# Copyright the mailroom.core contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This file is private to the collection mailroom.core and may change at any time.
+
+"""How a task runs: the module that reads declarations, and the change that it makes."""
+
+from __future__ import annotations
+
+from typing import Any, Callable, Mapping, NoReturn, Optional, Sequence
+
+from ansible.module_utils.basic import AnsibleModule
+
+from .._argspec import ArgumentSpec
+from .._connector.plan import Plan, Request, make_plan
+from .._connector.state import Stamp
+from .._errors import DeclarationError, MailroomError, Problem
+from .._registry.interface import Reader, Registry
+from .registry import open_registry, stamp
+
+Malformed = Callable[[Mapping[str, Any], Mapping[str, Any]], Sequence[Problem]]
+
+
+class Task(AnsibleModule):  # type: ignore[misc]
+    """A module whose malformed options are all reported at once, by connector and field.
+
+    Ansible stops at the first option of a wrong type and cannot name the connector in a list: so the
+    declarations are read again as they were written, and what that finds is said instead.
+    """
+
+    def __init__(self, spec: ArgumentSpec, malformed: Optional[Malformed] = None) -> None:
+        self._malformed = malformed
+        self.written: dict[str, Any] = {}
+        super().__init__(supports_check_mode=True, **spec.to_kwargs())
+        self._malformed = None
+
+    def _load_params(self) -> None:
+        super()._load_params()
+        self.written = dict(self.params)
+
+    def fail_json(self, msg: str, **kwargs: Any) -> NoReturn:
+        problems = self._problems_as_written()
+        if problems:
+            self.fail_with(DeclarationError(problems))
+        super().fail_json(msg=msg, **kwargs)
+
+    def fail_with(self, error: MailroomError) -> NoReturn:
+        problems = error.problems if isinstance(error, DeclarationError) else ()
+        details = [{"where": each.where, "field": each.field, "message": each.message} for each in problems]
+        super().fail_json(msg=str(error), **({"problems": details} if details else {}))
+
+    def _problems_as_written(self) -> Sequence[Problem]:
+        if self._malformed is None:
+            return ()
+        try:
+            return self._malformed(self.params, self.written)
+        except (TypeError, AttributeError, KeyError):
+            return ()
+
+
+def run(module: Task, body: Callable[[Task], Mapping[str, Any]]) -> None:
+    """Run a module's body and hand over its result, or the reason why there is none."""
+    try:
+        result = body(module)
+    except MailroomError as error:
+        module.fail_with(error)
+    else:
+        module.exit_json(**result)
+
+
+def change(module: Task, request: Request) -> tuple[Plan, bool]:
+    """Plan a request and carry it out, except in check mode; say the plan and whether anything changes."""
+    registry = open_registry(module)
+    now = stamp(module)
+    if module.check_mode or not registry.exists():
+        with registry.reading() as reader:
+            plan, changed = _plan(request, reader, now)
+        if module.check_mode or not changed:
+            return _told(module, plan, changed)
+    return _told(module, *_carry_out(registry, request, now))
+
+
+def _plan(request: Request, reader: Reader, now: Stamp) -> tuple[Plan, bool]:
+    plan = make_plan(request, reader.load(request.wanted()), reader.is_same_secret, now)
+    return plan, plan.changed or reader.needs_resealing()
+
+
+def _carry_out(registry: Registry, request: Request, now: Stamp) -> tuple[Plan, bool]:
+    with registry.writing() as writer:
+        plan, changed = _plan(request, writer, now)
+        writer.apply(plan)
+        if writer.needs_resealing():
+            writer.reseal()
+    return plan, changed
+
+
+def _told(module: Task, plan: Plan, changed: bool) -> tuple[Plan, bool]:
+    for warning in plan.warnings:
+        module.warn(warning)
+    return plan, changed

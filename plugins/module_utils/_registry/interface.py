@@ -1,0 +1,68 @@
+# Copyright the mailroom.core contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This file is private to the collection mailroom.core and may change at any time.
+
+"""What a registry can do, wherever its connectors live."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from contextlib import AbstractContextManager
+from typing import Any, Sequence
+
+from .._connector.plan import Plan
+from .._connector.secret import Secret
+from .._connector.state import Connector, State, Wanted
+
+
+class Reader(ABC):
+    """One consistent look at a registry."""
+
+    @abstractmethod
+    def load(self, wanted: Wanted) -> State:
+        """The connectors and bindings asked for, as far as they exist."""
+
+    @abstractmethod
+    def is_same_secret(self, token: str, secret: Secret) -> bool:
+        """Whether a stored secret, named by its token, is the given one; it is not opened."""
+
+    @abstractmethod
+    def open_secret(self, token: str) -> Secret:
+        """The stored secret that a token names."""
+
+    @abstractmethod
+    def needs_resealing(self) -> bool:
+        """Whether secrets are sealed with another key than the one that seals now."""
+
+    @abstractmethod
+    def history(self, connectors: Sequence[Connector]) -> dict[str, list[dict[str, Any]]]:
+        """Each connector's revisions by its name, the oldest first."""
+
+
+class Writer(Reader):
+    """A transaction: nobody else writes until it ends, and it ends whole or without a trace."""
+
+    @abstractmethod
+    def apply(self, plan: Plan) -> None:
+        """Carry out a plan that was made from what this transaction loaded."""
+
+    @abstractmethod
+    def reseal(self) -> None:
+        """Seal every secret with the key that seals now."""
+
+
+class Registry(ABC):
+    """Where connectors live."""
+
+    @abstractmethod
+    def reading(self) -> AbstractContextManager[Reader]:
+        """Look without changing anything; a registry that does not exist yet is an empty one."""
+
+    @abstractmethod
+    def writing(self) -> AbstractContextManager[Writer]:
+        """Change in one transaction, which is committed when the block ends without an exception."""
+
+    @abstractmethod
+    def exists(self) -> bool:
+        """Whether there is a registry yet."""

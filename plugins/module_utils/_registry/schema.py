@@ -1,0 +1,70 @@
+# Copyright the mailroom.core contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This file is private to the collection mailroom.core and may change at any time.
+
+"""The tables of the SQLite registry, as the steps that lead from one version to the next."""
+
+from __future__ import annotations
+
+APPLICATION_ID = 0x4D41494C
+"""Marks a SQLite file as a registry: "MAIL"."""
+
+_VERSION_1 = (
+    "CREATE TABLE registry (id TEXT NOT NULL)",
+    """
+    CREATE TABLE connector (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        name TEXT NOT NULL UNIQUE,
+        enabled INTEGER NOT NULL,
+        is_default INTEGER NOT NULL DEFAULT 0,
+        settings TEXT NOT NULL,
+        preset TEXT NOT NULL,
+        revision INTEGER NOT NULL,
+        sending_revision INTEGER NOT NULL,
+        created_at TEXT NOT NULL,
+        created_by TEXT NOT NULL,
+        updated_at TEXT NOT NULL,
+        updated_by TEXT NOT NULL,
+        proven_revision INTEGER,
+        proven_at TEXT,
+        proven_to TEXT
+    )
+    """,
+    "CREATE UNIQUE INDEX one_default ON connector (is_default) WHERE is_default",
+    "CREATE INDEX enabled_connector ON connector (name) WHERE enabled",
+    """
+    CREATE TABLE secret (
+        connector INTEGER NOT NULL REFERENCES connector (id) ON DELETE CASCADE,
+        field TEXT NOT NULL,
+        key_id TEXT NOT NULL,
+        fingerprint TEXT NOT NULL,
+        token TEXT NOT NULL,
+        PRIMARY KEY (connector, field)
+    ) WITHOUT ROWID
+    """,
+    "CREATE INDEX secret_key ON secret (key_id)",
+    """
+    CREATE TABLE purpose (
+        name TEXT NOT NULL,
+        tenant TEXT NOT NULL,
+        connector INTEGER NOT NULL REFERENCES connector (id),
+        PRIMARY KEY (name, tenant)
+    ) WITHOUT ROWID
+    """,
+    "CREATE INDEX purpose_of_connector ON purpose (connector)",
+    """
+    CREATE TABLE revision (
+        connector INTEGER NOT NULL REFERENCES connector (id) ON DELETE CASCADE,
+        revision INTEGER NOT NULL,
+        at TEXT NOT NULL,
+        actor TEXT NOT NULL,
+        before TEXT NOT NULL,
+        after TEXT NOT NULL,
+        PRIMARY KEY (connector, revision)
+    ) WITHOUT ROWID
+    """,
+)
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (_VERSION_1,)
+"""Step n leads from version n to n + 1. A released step never changes."""

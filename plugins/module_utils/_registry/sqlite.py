@@ -1,0 +1,382 @@
+# Copyright the mailroom.core contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This file is private to the collection mailroom.core and may change at any time.
+
+"""The embedded registry: one SQLite file.
+
+A rollback journal, not WAL: a task is one short process with one transaction, so that readers seldom
+meet a writer, and the registry stays one file that can be copied, also on a network file system.
+`synchronous = EXTRA` makes a commit outlast a power failure, since the folder is synced as well.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import uuid
+from contextlib import closing, contextmanager
+from typing import Any, Iterable, Iterator, Mapping, Optional, Sequence
+from urllib.parse import quote
+
+from .._connector.plan import Change, Plan
+from .._connector.secret import Secret
+from .._connector.state import Connector, Proof, Purpose, Stamp, State, Wanted
+from .._errors import RegistryError, RegistryKeyError
+from . import schema
+from .interface import Reader, Registry, Writer
+from .sealing import KeyRing, KeySource, Sealed
+
+WAIT_SECONDS = 120
+
+_COLUMNS = (
+    "id, name, settings, preset, revision, sending_revision, created_at, created_by, updated_at, updated_by,"
+    " proven_revision, proven_at, proven_to"
+)
+
+
+class SqliteRegistry(Registry):
+    """A registry in the file at `path`."""
+
+    def __init__(self, path: str, keys: KeySource) -> None:
+        self._path = os.path.abspath(path)
+        self._keys = keys
+
+    def exists(self) -> bool:
+        try:
+            return os.stat(self._path).st_size > 0
+        except FileNotFoundError:
+            return False
+        except OSError as error:
+            raise RegistryError(f"The registry {self._path} cannot be read: {error.strerror}.") from None
+
+    @contextmanager
+    def reading(self) -> Iterator[Reader]:
+        with self._told_plainly("read"):
+            if not self.exists():
+                with _migrated_copy(None) as empty:
+                    yield _SqliteReader(empty, self._keys)
+                return
+            writable = os.access(self._path, os.W_OK) and os.access(os.path.dirname(self._path), os.W_OK)
+            with closing(self._connect("rw" if writable else "ro")) as database:
+                database.execute("BEGIN")
+                if self._version(database) < len(schema.MIGRATIONS):
+                    with _migrated_copy(database) as migrated:
+                        yield _SqliteReader(migrated, self._keys)
+                else:
+                    yield _SqliteReader(database, self._keys)
+
+    @contextmanager
+    def writing(self) -> Iterator[Writer]:
+        with self._told_plainly("changed"):
+            self._make_file()
+            with closing(self._connect("rw")) as database:
+                database.execute("PRAGMA synchronous = EXTRA")
+                database.execute("PRAGMA foreign_keys = ON")
+                database.execute("BEGIN IMMEDIATE")
+                try:
+                    _migrate(database, self._version(database))
+                    yield _SqliteWriter(database, self._keys)
+                    database.execute("COMMIT")
+                except BaseException:
+                    if database.in_transaction:
+                        database.execute("ROLLBACK")
+                    raise
+
+    def _connect(self, mode: str) -> sqlite3.Connection:
+        uri = f"file:{quote(self._path)}?mode={mode}"
+        return sqlite3.connect(uri, uri=True, timeout=WAIT_SECONDS, isolation_level=None)
+
+    def _make_file(self) -> None:
+        folder = os.path.dirname(self._path)
+        try:
+            os.makedirs(folder, mode=0o700, exist_ok=True)
+            os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        except OSError as error:
+            raise RegistryError(f"The registry {self._path} cannot be changed: {error.strerror}.") from None
+
+    def _version(self, database: sqlite3.Connection) -> int:
+        version = int(_one(database, "PRAGMA user_version"))
+        if _one(database, "SELECT count(*) FROM sqlite_master"):
+            if _one(database, "PRAGMA application_id") != schema.APPLICATION_ID:
+                raise RegistryError(f"{self._path} is a database, but not a registry of mailroom.core.")
+        if version > len(schema.MIGRATIONS):
+            raise RegistryError(
+                f"The registry {self._path} was written by a newer version of mailroom.core (its schema is {version},"
+                f" this one knows {len(schema.MIGRATIONS)}): upgrade the collection."
+            )
+        return version
+
+    @contextmanager
+    def _told_plainly(self, verb: str) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.DatabaseError as error:
+            raise RegistryError(f"The registry {self._path} cannot be {verb}: {_reason(error)}.") from None
+
+
+def _reason(error: sqlite3.DatabaseError) -> str:
+    text = str(error)
+    if "not a database" in text:
+        return "the file is no registry"
+    if "malformed" in text:
+        return "the file is damaged; put back a copy"
+    if "locked" in text:
+        return f"another task has held it for {WAIT_SECONDS} seconds"
+    if "full" in text:
+        return "the disk is full"
+    if "readonly" in text:
+        return "it is read-only for this user, or on a read-only file system"
+    return text
+
+
+def _one(database: sqlite3.Connection, query: str, parameters: Sequence[Any] = ()) -> Any:
+    row = database.execute(query, parameters).fetchone()
+    return row[0] if row else None
+
+
+@contextmanager
+def _migrated_copy(database: Optional[sqlite3.Connection]) -> Iterator[sqlite3.Connection]:
+    """A copy in memory with today's schema, for those who only read."""
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as copy:
+        if database is not None:
+            database.backup(copy)
+        _migrate(copy, int(_one(copy, "PRAGMA user_version")))
+        yield copy
+
+
+def _migrate(database: sqlite3.Connection, version: int) -> None:
+    if version == len(schema.MIGRATIONS):
+        return
+    for step in schema.MIGRATIONS[version:]:
+        for statement in step:
+            database.execute(statement)
+    if version == 0:
+        database.execute("INSERT INTO registry VALUES (?)", (str(uuid.uuid4()),))
+        database.execute(f"PRAGMA application_id = {schema.APPLICATION_ID}")
+    database.execute(f"PRAGMA user_version = {len(schema.MIGRATIONS)}")
+
+
+class _SqliteReader(Reader):
+    """A look at the tables within one transaction."""
+
+    def __init__(self, database: sqlite3.Connection, keys: KeySource) -> None:
+        self._database = database
+        self._keys = keys
+        self._ring: Optional[KeyRing] = None
+
+    def load(self, wanted: Wanted) -> State:
+        default = _one(self._database, "SELECT name FROM connector WHERE is_default")
+        asked = self._asked_bindings(wanted)
+        names = None if wanted.names is None else wanted.names | {*asked.values()} | ({default} if default else set())
+        connectors = self._connectors(names)
+        return State(
+            connectors=connectors,
+            default=default,
+            bindings={**asked, **self._bindings_of(connectors)},
+            others_enabled=names is not None and self._others_enabled(names),
+        )
+
+    def is_same_secret(self, token: str, secret: Secret) -> bool:
+        return self._needed_ring().is_sealed(_unpack(token), secret)
+
+    def open_secret(self, token: str) -> Secret:
+        return self._needed_ring().open(_unpack(token))
+
+    def needs_resealing(self) -> bool:
+        used = self._used_keys()
+        ring = self._keys.ring() if used else None
+        return ring is not None and bool(used - {ring.sealing_key_id}) and used <= ring.key_ids
+
+    def history(self, connectors: Sequence[Connector]) -> dict[str, list[dict[str, Any]]]:
+        names = {connector.id: connector.name for connector in connectors}
+        revisions: dict[str, list[dict[str, Any]]] = {name: [] for name in names.values()}
+        rows = self._database.execute(
+            "SELECT connector, revision, at, actor, before, after FROM revision"
+            " WHERE connector IN (SELECT value FROM json_each(?)) ORDER BY connector, revision",
+            (json.dumps(list(names)),),
+        )
+        for connector, revision, at, actor, before, after in rows:
+            revisions[names[connector]].append(
+                {"revision": revision, "at": at, "by": actor, "before": json.loads(before), "after": json.loads(after)}
+            )
+        return revisions
+
+    def _connectors(self, names: Optional[Iterable[str]]) -> dict[str, Connector]:
+        where, parameters = _among("name", names)
+        rows = self._database.execute(f"SELECT {_COLUMNS} FROM connector {where} ORDER BY name", parameters).fetchall()
+        ids = None if names is None else [row[0] for row in rows]
+        secrets = self._secrets(ids)
+        return {row[1]: _connector(row, secrets.get(row[0], {})) for row in rows}
+
+    def _secrets(self, ids: Optional[Iterable[int]]) -> dict[int, dict[str, str]]:
+        where, parameters = _among("connector", ids)
+        rows = self._database.execute(
+            f"SELECT connector, field, key_id, fingerprint, token FROM secret {where}", parameters
+        )
+        found: dict[int, dict[str, str]] = {}
+        for connector, field, *sealed in rows:
+            found.setdefault(connector, {})[field] = " ".join(sealed)
+        return found
+
+    def _asked_bindings(self, wanted: Wanted) -> dict[Purpose, str]:
+        if wanted.purposes is None:
+            return _bindings(self._database.execute(_BINDINGS))
+        found: dict[Purpose, str] = {}
+        for purpose in wanted.purposes:
+            query = f"{_BINDINGS} WHERE purpose.name = ? AND tenant = ?"
+            found.update(_bindings(self._database.execute(query, purpose)))
+        return found
+
+    def _bindings_of(self, connectors: Mapping[str, Connector]) -> dict[Purpose, str]:
+        where, parameters = _among("connector", [connector.id for connector in connectors.values()])
+        return _bindings(self._database.execute(f"{_BINDINGS} {where}", parameters))
+
+    def _others_enabled(self, names: Iterable[str]) -> bool:
+        query = "SELECT 1 FROM connector WHERE enabled AND name NOT IN (SELECT value FROM json_each(?)) LIMIT 1"
+        return _one(self._database, query, (json.dumps(list(names)),)) is not None
+
+    def _used_keys(self) -> frozenset[str]:
+        """The keys in use. All secrets are only gone through when there is more than one."""
+        lowest, highest = (_one(self._database, f"SELECT {end}(key_id) FROM secret") for end in ("min", "max"))
+        if lowest == highest:
+            return frozenset([lowest] if lowest else [])
+        return frozenset(key_id for (key_id,) in self._database.execute("SELECT DISTINCT key_id FROM secret"))
+
+    def _needed_ring(self) -> KeyRing:
+        if self._ring is None:
+            self._ring = self._keys.needed()
+        return self._ring
+
+
+class _SqliteWriter(_SqliteReader, Writer):
+    """The tables within a transaction that holds the write lock."""
+
+    def apply(self, plan: Plan) -> None:
+        if plan.default_moves:
+            self._database.execute("UPDATE connector SET is_default = 0 WHERE is_default")
+        self._database.executemany("DELETE FROM purpose WHERE name = ? AND tenant = ?", plan.unbound)
+        for change in plan.changes:
+            if change.after:
+                self._write(change, change.after)
+        self._bind(plan.bound)
+        if plan.default_moves and plan.after.default:
+            self._database.execute("UPDATE connector SET is_default = 1 WHERE name = ?", (plan.after.default,))
+        for name in plan.deleted:
+            self._database.execute("DELETE FROM connector WHERE name = ?", (name,))
+
+    def reseal(self) -> None:
+        ring = self._needed_ring()
+        rows = self._database.execute(
+            "SELECT connector, field, key_id, fingerprint, token FROM secret WHERE key_id <> ?", (ring.sealing_key_id,)
+        ).fetchall()
+        for connector, field, *sealed in rows:
+            self._keep_secret(connector, field, ring.seal(ring.open(Sealed(*sealed))))
+
+    def _write(self, change: Change, after: Connector) -> None:
+        row = _row(after)
+        if change.before is None:
+            connector = self._database.execute(_INSERT, row).lastrowid
+        else:
+            connector = change.before.id
+            self._database.execute(_UPDATE, {**row, "id": connector})
+        self._write_secrets(int(connector or 0), change.before, after)
+        before, now = (json.dumps(side) for side in change.difference)
+        stamp = after.updated
+        self._database.execute(
+            "INSERT INTO revision VALUES (?, ?, ?, ?, ?, ?)",
+            (connector, after.revision, stamp.at, stamp.by, before, now),
+        )
+
+    def _write_secrets(self, connector: int, before: Optional[Connector], after: Connector) -> None:
+        for field in set(before.secrets if before else ()) - set(after.secrets):
+            self._database.execute("DELETE FROM secret WHERE connector = ? AND field = ?", (connector, field))
+        for field, secret in after.secrets.items():
+            if isinstance(secret, Secret):
+                self._keep_secret(connector, field, self._sealing_ring().seal(secret))
+
+    def _keep_secret(self, connector: int, field: str, sealed: Sealed) -> None:
+        self._database.execute("INSERT OR REPLACE INTO secret VALUES (?, ?, ?, ?, ?)", (connector, field, *sealed))
+
+    def _bind(self, bound: Mapping[Purpose, str]) -> None:
+        self._database.executemany(
+            "INSERT OR REPLACE INTO purpose SELECT ?, ?, id FROM connector WHERE name = ?",
+            [(purpose.name, purpose.tenant, connector) for purpose, connector in bound.items()],
+        )
+
+    def _sealing_ring(self) -> KeyRing:
+        """The keys for a new secret: those that sealed what is there, or fresh ones where nothing is."""
+        if self._ring is None:
+            used = self._used_keys()
+            ring = self._keys.needed() if used else self._keys.ring() or self._keys.make()
+            if used and not used & ring.key_ids:
+                raise RegistryKeyError(
+                    "None of the keys given in registry_key or registry_key_file has sealed the secrets that the"
+                    " registry holds."
+                )
+            self._ring = ring
+        return self._ring
+
+
+_BINDINGS = "SELECT purpose.name, tenant, connector.name FROM purpose JOIN connector ON connector.id = connector"
+_INSERT = """
+    INSERT INTO connector (name, enabled, settings, preset, revision, sending_revision, created_at, created_by,
+        updated_at, updated_by, proven_revision, proven_at, proven_to)
+    VALUES (:name, :enabled, :settings, :preset, :revision, :sending_revision, :created_at, :created_by,
+        :updated_at, :updated_by, :proven_revision, :proven_at, :proven_to)
+"""
+_UPDATE = """
+    UPDATE connector SET name = :name, enabled = :enabled, settings = :settings, preset = :preset,
+        revision = :revision, sending_revision = :sending_revision, updated_at = :updated_at, updated_by = :updated_by
+    WHERE id = :id
+"""
+
+
+def _among(column: str, values: Optional[Iterable[Any]]) -> tuple[str, tuple[str, ...]]:
+    if values is None:
+        return "", ()
+    return f"WHERE {column} IN (SELECT value FROM json_each(?))", (json.dumps(list(values)),)
+
+
+def _bindings(rows: Iterable[Sequence[str]]) -> dict[Purpose, str]:
+    return {Purpose(name, tenant): connector for name, tenant, connector in rows}
+
+
+def _unpack(token: str) -> Sealed:
+    return Sealed(*token.split(" "))
+
+
+def _connector(row: Sequence[Any], secrets: Mapping[str, str]) -> Connector:
+    key, name, settings, preset, revision, sending, created_at, created_by, updated_at, updated_by, *proof = row
+    return Connector(
+        name=name,
+        settings=json.loads(settings),
+        preset=json.loads(preset),
+        secrets=secrets,
+        revision=revision,
+        sending_revision=sending,
+        created=Stamp(created_at, created_by),
+        updated=Stamp(updated_at, updated_by),
+        proof=Proof(*proof) if proof[0] is not None else None,
+        id=key,
+    )
+
+
+def _row(connector: Connector) -> dict[str, Any]:
+    proof = connector.proof or Proof(None, None, None)  # type: ignore[arg-type]
+    return {
+        "name": connector.name,
+        "enabled": connector.enabled,
+        "settings": json.dumps(connector.settings),
+        "preset": json.dumps(connector.preset),
+        "revision": connector.revision,
+        "sending_revision": connector.sending_revision,
+        "created_at": connector.created.at,
+        "created_by": connector.created.by,
+        "updated_at": connector.updated.at,
+        "updated_by": connector.updated.by,
+        "proven_revision": proof.revision,
+        "proven_at": proof.at,
+        "proven_to": proof.to,
+    }
