@@ -5,6 +5,222 @@
 
 from __future__ import annotations
 
+DOCUMENTATION = r"""
+module: connector
+short_description: Declare one mail connector
+version_added: 0.1.0
+description:
+  - Creates, changes, deletes or duplicates a mail connector in the registry, or makes it the default.
+  - What is left out, or V(null), stays as it is. V(""), V([]) and V({}) clear a string, a list or a dictionary;
+    O(clear) clears anything else.
+  - A stored secret is never offered to a new place. Changing where it goes (the host, the port to another
+    service, the user, the proxy, a weaker security, and the like) needs the secret given again in the same
+    task.
+  - A task either does all of its change or nothing.
+author:
+  - mailroom.core contributors (!UNKNOWN)
+options:
+  name:
+    description:
+      - "The connector's name: 1 to 50 letters, digits or underscores."
+      - Required, except with O(state=duplicated), where it defaults to the source's name with C(_copied)
+        appended.
+    type: str
+  state:
+    description:
+      - V(present) creates or changes the connector.
+      - V(absent) deletes it, with its secrets and its history. That cannot be undone.
+      - V(default) makes it the default. No field can be given then.
+      - V(duplicated) creates it as a copy of O(copy_from), with the fields given. Secrets are not copied; all
+        that the source holds must be given. Where the connector exists already, this is the same as V(present).
+    type: str
+    choices:
+      - present
+      - absent
+      - default
+      - duplicated
+    default: present
+  default:
+    description:
+      - V(true) makes the connector the default, V(false) makes sure that it is not. With O(state=present) only.
+      - There is at most one default; making one ends the other.
+    type: bool
+  new_name:
+    description:
+      - Renames the connector; its secrets, purposes and history stay. With O(state=present) only.
+    type: str
+  copy_from:
+    description:
+      - The connector to duplicate. Required with O(state=duplicated).
+    type: str
+  new_default:
+    description:
+      - The connector that becomes the default where the task deletes or disables the default, or where
+        O(default=false) ends it.
+      - Needed where other enabled connectors remain.
+    type: str
+  clear:
+    description:
+      - Fields to clear, such as V(imap) or V(smtp.proxy). Clearing a block drops its secrets.
+    type: list
+    elements: str
+  update_password:
+    description:
+      - V(always) stores the secrets that are given where they differ from what is stored.
+      - V(on_create) only stores a secret where none is stored yet, or where a change offers it to a new place.
+    type: str
+    choices:
+      - always
+      - on_create
+    default: always
+extends_documentation_fragment:
+  - mailroom.core._attributes
+  - mailroom.core._attributes.changes
+  - mailroom.core._fields
+  - mailroom.core._registry
+seealso:
+  - module: mailroom.core.connectors
+  - module: mailroom.core.connector_info
+  - module: mailroom.core.connector_purpose
+"""
+
+EXAMPLES = r"""
+- name: Send alerts through a mail server
+  mailroom.core.connector:
+    name: prod_alerts
+    smtp:
+      host: smtp.example.com
+      username: alerts@example.com
+      password: "{{ alerts_password }}"
+
+- name: Send and read through a provider, and make that the default
+  mailroom.core.connector:
+    name: support
+    display_name: Support mailbox
+    provider: fastmail
+    from_address: support@example.com
+    from_name: Support
+    smtp:
+      same_credentials: true
+    imap:
+      username: support@example.com
+      password: "{{ support_app_password }}"
+    default: true
+
+- name: Send over Microsoft Graph
+  mailroom.core.connector:
+    name: campaigns
+    from_address: news@example.com
+    graph:
+      mailbox: news@example.com
+    oauth2:
+      tenant_id: example.com
+      client_id: 00000000-1111-2222-3333-444444444444
+      client_secret: "{{ graph_client_secret }}"
+
+- name: Change one field and see exactly that with --diff
+  mailroom.core.connector:
+    name: prod_alerts
+    description: Alerts of the production systems
+
+- name: Stop reading mail
+  mailroom.core.connector:
+    name: support
+    clear:
+      - smtp.same_credentials
+      - imap
+    smtp:
+      username: support@example.com
+      password: "{{ support_app_password }}"
+
+- name: Copy a connector for the test systems
+  mailroom.core.connector:
+    state: duplicated
+    copy_from: prod_alerts
+    name: test_alerts
+    smtp:
+      host: smtp.test.example.com
+      password: "{{ test_alerts_password }}"
+
+- name: Delete the default, naming the next one
+  mailroom.core.connector:
+    name: support
+    state: absent
+    new_default: prod_alerts
+"""
+
+RETURN = r"""
+connector:
+  description:
+    - "The fields of the connector, derived ones included, and what the registry knows of it: C(type) (V(smtp),
+      V(imap) or V(graph)), C(is_default), C(purposes), C(secrets) (the sorted names of those stored),
+      C(revision), C(created_at), C(created_by), C(updated_at), C(updated_by) and C(init_mail) (when and to whom
+      it was sent, and whether it is due)."
+    - V(null) where the connector does not exist afterwards. In check mode, the connector as it would be.
+  returned: success
+  type: dict
+  sample:
+    name: prod_alerts
+    type: smtp
+    display_name: Alerts of production
+    enabled: true
+    from_address: alerts@example.com
+    smtp:
+      host: smtp.example.com
+      port: 587
+      security: starttls
+      auth: password
+      username: alerts@example.com
+      validate_certs: true
+    secrets:
+      - smtp.password
+    is_default: true
+    purposes:
+      - alerts
+    revision: 3
+    created_at: "2026-11-20T08:00:00Z"
+    created_by: deploy
+    updated_at: "2026-11-20T09:30:00Z"
+    updated_by: deploy
+    init_mail:
+      sent_at: null
+      sent_to: null
+      due: true
+diff:
+  description: The fields that differ. Secrets show as C((stored)) or C((changed)).
+  returned: success
+  type: dict
+  sample:
+    before:
+      smtp:
+        port: 587
+    after:
+      smtp:
+        port: 465
+problems:
+  description: What is wrong, one entry each, where the task fails because of what was declared.
+  returned: when what was declared is not allowed
+  type: list
+  elements: dict
+  contains:
+    where:
+      description: The connector or purpose, or its place in a list where it has no valid name.
+      type: str
+      returned: always
+    field:
+      description: The field, such as C(smtp.port). Empty where it is about the whole connector.
+      type: str
+      returned: always
+    message:
+      description: What is allowed.
+      type: str
+      returned: always
+  sample:
+    - where: connector prod_alerts
+      field: smtp.port
+      message: must be a whole number from 1 to 65535
+"""
+
 from ansible_collections.mailroom.core.plugins.module_utils._module.connector import run_module
 
 

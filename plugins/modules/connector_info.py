@@ -5,6 +5,104 @@
 
 from __future__ import annotations
 
+DOCUMENTATION = r"""
+module: connector_info
+short_description: Look up mail connectors
+version_added: 0.1.0
+description:
+  - Returns one connector, the one that serves a purpose, or all of them. Secrets are named, never shown.
+  - A registry that does not exist yet holds no connectors; that is a warning.
+author:
+  - mailroom.core contributors (!UNKNOWN)
+options:
+  name:
+    description:
+      - The connector to look up. Where there is no such connector, the list is empty.
+    type: str
+  purpose:
+    description:
+      - The purpose to find a connector for, which is the one bound to it for O(tenant), else the one bound to
+        it for all, else the default.
+      - Where there is none of these, and where that connector is not available to O(tenant), the task fails.
+    type: str
+  tenant:
+    description:
+      - The tenant that O(purpose) is looked up for.
+    type: str
+  history:
+    description:
+      - Whether each connector comes with its revisions.
+    type: bool
+    default: false
+extends_documentation_fragment:
+  - mailroom.core._attributes
+  - mailroom.core._attributes.reads
+  - mailroom.core._registry
+seealso:
+  - module: mailroom.core.connector
+  - module: mailroom.core.connector_purpose
+"""
+
+EXAMPLES = r"""
+- name: Look up all connectors
+  mailroom.core.connector_info:
+  register: mail
+
+- name: Find the connector that sends alerts for a tenant
+  mailroom.core.connector_info:
+    purpose: alerts
+    tenant: acme
+  register: alerts
+
+- name: See who changed a connector, when and how
+  mailroom.core.connector_info:
+    name: prod_alerts
+    history: true
+  register: changes
+"""
+
+RETURN = r"""
+connectors:
+  description:
+    - The connectors found, sorted by name.
+    - "The fields of the connector, derived ones included, and what the registry knows of it: C(type) (V(smtp),
+      V(imap) or V(graph)), C(is_default), C(purposes), C(secrets) (the sorted names of those stored),
+      C(revision), C(created_at), C(created_by), C(updated_at), C(updated_by) and C(init_mail) (when and to whom
+      it was sent, and whether it is due)."
+    - With O(history=true) each has C(history), the list of its revisions with C(revision), C(at), C(by),
+      C(before) and C(after), the oldest first.
+  returned: success
+  type: list
+  elements: dict
+  sample:
+    - name: prod_alerts
+      type: smtp
+      display_name: Alerts of production
+      enabled: true
+      from_address: alerts@example.com
+      smtp:
+        host: smtp.example.com
+        port: 587
+        security: starttls
+        auth: password
+        username: alerts@example.com
+        validate_certs: true
+      secrets:
+        - smtp.password
+      is_default: true
+      purposes:
+        - alerts
+      revision: 3
+      created_at: "2026-11-20T08:00:00Z"
+      created_by: deploy
+      updated_at: "2026-11-20T09:30:00Z"
+      updated_by: deploy
+      init_mail:
+        sent_at: null
+        sent_to: null
+        due: true
+"""
+
 from ansible_collections.mailroom.core.plugins.module_utils._module.connector_info import run_module
 
 

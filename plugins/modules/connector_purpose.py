@@ -5,6 +5,118 @@
 
 from __future__ import annotations
 
+DOCUMENTATION = r"""
+module: connector_purpose
+short_description: Choose which mail connector serves a purpose
+version_added: 0.1.0
+description:
+  - Binds a purpose, such as V(alerts) or V(approvals), to a connector, for everybody or for one tenant.
+  - A connector that a purpose is bound to can be neither deleted nor disabled.
+author:
+  - mailroom.core contributors (!UNKNOWN)
+options:
+  purpose:
+    description:
+      - What mail is sent for. 1 to 100 letters, digits or any of C(_ . -).
+    type: str
+    required: true
+  connector:
+    description:
+      - The connector that serves it. Required with O(state=present). It must exist, be enabled, and be
+        available to O(tenant).
+      - With O(state=absent), the purpose is only unbound from this connector.
+    type: str
+  tenant:
+    description:
+      - The tenant that this holds for. Left out, it holds for everybody who has no binding of their own.
+    type: str
+  state:
+    description:
+      - V(present) binds the purpose to the connector, in place of another that it may be bound to.
+      - V(absent) unbinds it.
+    type: str
+    choices:
+      - present
+      - absent
+    default: present
+extends_documentation_fragment:
+  - mailroom.core._attributes
+  - mailroom.core._attributes.changes
+  - mailroom.core._registry
+seealso:
+  - module: mailroom.core.connector_info
+  - module: mailroom.core.connectors
+"""
+
+EXAMPLES = r"""
+- name: Send alerts through this connector
+  mailroom.core.connector_purpose:
+    purpose: alerts
+    connector: prod_alerts
+
+- name: Send one tenant's approvals through another
+  mailroom.core.connector_purpose:
+    purpose: approvals
+    tenant: acme
+    connector: acme_relay
+
+- name: Let campaigns use the default again
+  mailroom.core.connector_purpose:
+    purpose: phishing_campaign
+    state: absent
+"""
+
+RETURN = r"""
+purpose:
+  description: The purpose.
+  returned: success
+  type: str
+  sample: alerts
+tenant:
+  description: The tenant that the binding holds for, V(null) where it holds for everybody.
+  returned: success
+  type: str
+  sample: acme
+connector:
+  description: The connector that the purpose is bound to afterwards, V(null) where it is not bound.
+  returned: success
+  type: str
+  sample: prod_alerts
+diff:
+  description: The binding as it was and as it is, where it changes.
+  returned: success
+  type: dict
+  sample:
+    before:
+      purposes:
+        alerts: old_relay
+    after:
+      purposes:
+        alerts: prod_alerts
+problems:
+  description: What is wrong, one entry each, where the task fails because of what was declared.
+  returned: when what was declared is not allowed
+  type: list
+  elements: dict
+  contains:
+    where:
+      description: The connector or purpose, or its place in a list where it has no valid name.
+      type: str
+      returned: always
+    field:
+      description: The field, such as C(smtp.port). Empty where it is about the whole connector.
+      type: str
+      returned: always
+    message:
+      description: What is allowed.
+      type: str
+      returned: always
+  sample:
+    - where: connector prod_alerts
+      field: smtp.port
+      message: must be a whole number from 1 to 65535
+"""
+
 from ansible_collections.mailroom.core.plugins.module_utils._module.connector_purpose import run_module
 
 

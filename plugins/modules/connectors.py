@@ -5,6 +5,167 @@
 
 from __future__ import annotations
 
+DOCUMENTATION = r"""
+module: connectors
+short_description: Declare all mail connectors of an environment
+version_added: 0.1.0
+description:
+  - Creates and changes any number of mail connectors, sets the default and the purposes, and deletes what is
+    not listed if that is wanted, all in one transaction.
+  - An entry is the whole truth about its connector, so that what it leaves out returns to its default. Stored
+    secrets stay, unless nothing uses them any more. With O(merge=true), what an entry leaves out stays as it
+    is.
+  - A stored secret is never offered to a new place. Changing where it goes (the host, the port to another
+    service, the user, the proxy, a weaker security, and the like) needs the secret given again in the same
+    task.
+  - All problems of a declaration are reported at once, each with its connector and field, and nothing is
+    changed then.
+author:
+  - mailroom.core contributors (!UNKNOWN)
+options:
+  default:
+    description:
+      - The connector that is the default afterwards. Where it is left out, the default stays.
+    type: str
+  purposes:
+    description:
+      - Which connector serves which purpose, as C(purpose) or C(purpose@tenant) and the connector's name.
+    type: dict
+  purge:
+    description:
+      - Whether connectors that are not listed are deleted, and, if O(purposes) is given, purposes that are not
+        listed.
+      - An empty list is an error then.
+    type: bool
+    default: false
+  merge:
+    description:
+      - Whether an entry changes only what it names, as M(mailroom.core.connector) does.
+    type: bool
+    default: false
+  update_password:
+    description:
+      - V(always) stores the secrets that are given where they differ from what is stored.
+      - V(on_create) only stores a secret where none is stored yet, or where a change offers it to a new place.
+    type: str
+    choices:
+      - always
+      - on_create
+    default: always
+extends_documentation_fragment:
+  - mailroom.core._attributes
+  - mailroom.core._attributes.changes
+  - mailroom.core._fields.list
+  - mailroom.core._registry
+seealso:
+  - module: mailroom.core.connector
+  - module: mailroom.core.connector_info
+"""
+
+EXAMPLES = r"""
+- name: Declare what production has, and nothing else
+  mailroom.core.connectors:
+    connectors:
+      - name: alerts
+        provider: postmark
+        from_address: alerts@example.com
+        smtp:
+          username: "{{ postmark_token }}"
+          password: "{{ postmark_token }}"
+      - name: support
+        provider: gmail
+        smtp:
+          same_credentials: true
+        imap:
+          username: support@example.com
+          password: "{{ support_app_password }}"
+    default: alerts
+    purposes:
+      alerts: alerts
+      approvals: support
+      approvals@acme: alerts
+    purge: true
+
+- name: Turn two connectors off and leave the rest of them alone
+  mailroom.core.connectors:
+    merge: true
+    connectors:
+      - name: legacy_relay
+        enabled: false
+      - name: old_newsletter
+        enabled: false
+"""
+
+RETURN = r"""
+created:
+  description: The names of the connectors that were created, in the order declared.
+  returned: success
+  type: list
+  elements: str
+  sample:
+    - alerts
+updated:
+  description: The names of the connectors that were changed, in the order declared.
+  returned: success
+  type: list
+  elements: str
+  sample:
+    - support
+deleted:
+  description: The names of the connectors that were deleted.
+  returned: success
+  type: list
+  elements: str
+  sample: []
+unchanged:
+  description: How many of the connectors listed were already as declared.
+  returned: success
+  type: int
+  sample: 998
+default:
+  description: The default afterwards, V(null) where there is none.
+  returned: success
+  type: str
+  sample: alerts
+diff:
+  description: What differs, by connector, and the default and the purposes where they change.
+  returned: success
+  type: dict
+  sample:
+    before:
+      connectors:
+        support:
+          imap:
+            mailbox: INBOX
+    after:
+      connectors:
+        support:
+          imap:
+            mailbox: Requests
+problems:
+  description: What is wrong, one entry each, where the task fails because of what was declared.
+  returned: when what was declared is not allowed
+  type: list
+  elements: dict
+  contains:
+    where:
+      description: The connector or purpose, or its place in a list where it has no valid name.
+      type: str
+      returned: always
+    field:
+      description: The field, such as C(smtp.port). Empty where it is about the whole connector.
+      type: str
+      returned: always
+    message:
+      description: What is allowed.
+      type: str
+      returned: always
+  sample:
+    - where: connector prod_alerts
+      field: smtp.port
+      message: must be a whole number from 1 to 65535
+"""
+
 from ansible_collections.mailroom.core.plugins.module_utils._module.connectors import run_module
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any, Callable, NamedTuple, Optional
+from typing import Any, Callable, NamedTuple
 
 Check = Callable[[Any], Any]
 
@@ -181,7 +181,7 @@ def address(value: Any) -> str:
 class Endpoint(NamedTuple):
     scheme: str
     host: str
-    port: Optional[int]
+    port: int | None
 
 
 def endpoint(value: Any, schemes: tuple[str, ...], allowed: str, *, semicolon: bool = False) -> Endpoint:

@@ -8,8 +8,9 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Iterable, Mapping, Optional
+from typing import Any
 
 from .._errors import Problem
 from . import checks
@@ -150,7 +151,7 @@ def merged(stored: Settings, declaration: Declaration) -> Settings:
 
 
 _BLOCKS = frozenset(known.name for known in FIELDS if known.fields)
-_WAYS = ("client_secret", "certificate", "certificate_file", "assertion_file", "managed_identity", "service_account")
+WAYS = ("client_secret", "certificate", "certificate_file", "assertion_file", "managed_identity", "service_account")
 _GONE_WITH = {"proxy": ("proxy_username",)}
 
 
@@ -175,7 +176,7 @@ def _make_room(name: str, block: Settings, declaration: Declaration) -> None:
         for replaced in ("auth", "username"):
             block.pop(replaced, None)
     if name == "oauth2" and given_way(declaration):
-        for way in _WAYS:
+        for way in WAYS:
             block.pop(way, None)
 
 
@@ -188,12 +189,12 @@ def _spell_out(block: Settings) -> None:
         block.setdefault("security", "tls")
 
 
-def given_way(declaration: Declaration) -> Optional[str]:
+def given_way(declaration: Declaration) -> str | None:
     """Which way to prove who asks for a token the declaration gives, if any."""
-    return next((way for way in _WAYS if declaration.gives(f"oauth2.{way}")), None)
+    return next((way for way in WAYS if declaration.gives(f"oauth2.{way}")), None)
 
 
 def ways_of(settings: Settings, secrets: Iterable[str]) -> list[str]:
     """All ways to prove who asks for a token that are there."""
     block, held = settings.get("oauth2", {}), set(secrets)
-    return [way for way in _WAYS if way in block or f"oauth2.{way}" in held]
+    return [way for way in WAYS if way in block or f"oauth2.{way}" in held]

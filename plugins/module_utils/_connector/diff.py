@@ -7,7 +7,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Mapping, Optional, Union
+from collections.abc import Mapping
+from typing import Any
 
 from .secret import Secret
 from .state import Connector
@@ -18,17 +19,17 @@ Flat = dict[str, Any]
 Nested = dict[str, Any]
 
 
-def difference(before: Optional[Connector], after: Optional[Connector]) -> tuple[Nested, Nested]:
+def difference(before: Connector | None, after: Connector | None) -> tuple[Nested, Nested]:
     """The fields that differ, as they were and as they will be."""
     old, new = _flat(before), _flat(after)
     paths = [path for path in {**old, **new} if old.get(path, _ABSENT) != new.get(path, _ABSENT)]
-    return _nested(paths, old, _stored), _nested(paths, new, _stored_or_changed)
+    return _nested(paths, old), _nested(paths, new)
 
 
 _ABSENT = object()
 
 
-def _flat(connector: Optional[Connector]) -> Flat:
+def _flat(connector: Connector | None) -> Flat:
     if connector is None:
         return {}
     flat: Flat = {"name": connector.name}
@@ -57,7 +58,7 @@ def _from_preset(block: str, declared: Mapping[str, Any], connector: Connector) 
 class _Hidden:
     """A secret in a comparison: equal only to the very same stored one."""
 
-    def __init__(self, secret: Union[str, Secret]) -> None:
+    def __init__(self, secret: str | Secret) -> None:
         self.secret = secret
 
     def __eq__(self, other: object) -> bool:
@@ -65,21 +66,16 @@ class _Hidden:
 
     __hash__ = None  # type: ignore[assignment]
 
-
-def _stored(secret: _Hidden) -> str:
-    return STORED
-
-
-def _stored_or_changed(secret: _Hidden) -> str:
-    return CHANGED if isinstance(secret.secret, Secret) else STORED
+    def __str__(self) -> str:
+        return CHANGED if isinstance(self.secret, Secret) else STORED
 
 
-def _nested(paths: list[str], flat: Flat, show: Any) -> Nested:
+def _nested(paths: list[str], flat: Flat) -> Nested:
     result: Nested = {}
     for path in paths:
         if path in flat:
             value = flat[path]
             block, _, inner = path.partition(".")
             target, key = (result.setdefault(block, {}), inner) if inner else (result, block)
-            target[key] = show(value) if isinstance(value, _Hidden) else value
+            target[key] = str(value) if isinstance(value, _Hidden) else value
     return result

@@ -7,7 +7,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Container, Mapping, Optional
+from collections.abc import Container, Mapping
+from typing import Any
 
 from . import checks
 from .declaration import Settings
@@ -91,7 +92,7 @@ def _place(block: str, declared: Settings, preset: dict[str, Any]) -> dict[str, 
     return {key: value for key, value in place.items() if value is not None}
 
 
-def _secure_default(block: str, port: Optional[int]) -> str:
+def _secure_default(block: str, port: int | None) -> str:
     if block == "smtp":
         return "tls" if port in _TLS_PORTS else "starttls"
     return "starttls" if port == _IMAP_PORT["starttls"] else "tls"
@@ -113,7 +114,7 @@ def _sign_in_alike(smtp: dict[str, Any], imap: Mapping[str, Any]) -> None:
         smtp["username"] = imap["username"]
 
 
-def _test_address(result: Mapping[str, Any]) -> Optional[str]:
+def _test_address(result: Mapping[str, Any]) -> str | None:
     candidates = [result.get(block, {}).get(key) for block, key in _SENDING_USERS]
     for candidate in candidates:
         if candidate and _is_address(candidate):

@@ -11,8 +11,8 @@ description O(smtp.port) names a field; the generator of the documentation adds 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Iterator, Optional
 
 from . import checks
 from .presets import PRESETS
@@ -31,7 +31,7 @@ class Field:
     check: checks.Check
     description: tuple[str, ...]
     secret: bool = False
-    elements: Optional[str] = None
+    elements: str | None = None
     choices: tuple[str, ...] = ()
     fields: tuple[Field, ...] = ()
 
@@ -60,7 +60,7 @@ def _secret(name: str, check: checks.Check, *description: str) -> Field:
     return Field(name, "str", check, description, secret=True)
 
 
-def _no_block(value: object) -> object:
+def _no_block(_value: object) -> object:
     raise checks.NotAllowed("must be a dictionary")
 
 
@@ -89,7 +89,12 @@ def _proxy_fields(block: str) -> tuple[Field, ...]:
 def _server_fields(block: str, ports: str, secure_default: str) -> tuple[Field, ...]:
     return (
         _text("host", checks.host, "The server's name or IP address.", "Filled by O(provider) where that names one."),
-        Field("port", "int", checks.number(1, 65535), (f"The server's port. Default: {ports}, as O({block}.security) is.",)),
+        Field(
+            "port",
+            "int",
+            checks.number(1, 65535),
+            (f"The server's port. Default: {ports}, as O({block}.security) is.",),
+        ),
         _choice(
             "security",
             SECURITY,
@@ -100,7 +105,7 @@ def _server_fields(block: str, ports: str, secure_default: str) -> tuple[Field, 
     )
 
 
-def _sign_in_fields(block: str) -> tuple[Field, ...]:
+def _sign_in_fields() -> tuple[Field, ...]:
     return (
         _choice(
             "auth",
@@ -134,7 +139,10 @@ def _sign_in_fields(block: str) -> tuple[Field, ...]:
 def _trust_fields() -> tuple[Field, ...]:
     return (
         _flag("validate_certs", "Whether the server's certificate and name are checked. Default: V(true)."),
-        _path("ca_file", "The certificates to trust, in PEM, on the host where the connector is used. Default: the system's."),
+        _path(
+            "ca_file",
+            "The certificates to trust, in PEM, on the host where the connector is used. Default: the system's.",
+        ),
         _path("client_cert", "The client certificate in PEM, with its key unless that is in a file of its own."),
         _path("client_key", "The key of the client certificate in PEM."),
     )
@@ -150,7 +158,7 @@ _SMTP = _block(
             "Host and port in one, V(smtp://host:port) or V(smtps://host), in place of O(smtp.host) and O(smtp.port).",
             "A V(;) is accepted before the port. V(smtps) means O(smtp.security=tls).",
         ),
-        *_sign_in_fields("smtp"),
+        *_sign_in_fields(),
         _flag(
             "same_credentials",
             "Sign in as the O(imap) block does. Default: V(false).",
@@ -159,7 +167,7 @@ _SMTP = _block(
         _flag(
             "relay",
             "Whether the server relays mail of foreign sender domains. Default: V(false).",
-            "Without it a O(from_address) in another domain than the user's is a warning when the connector is tested.",
+            "Without it, an O(from_address) in another domain than the user's is a warning in a test.",
         ),
         _text("ehlo_name", checks.host, "The name to greet the server with. Default: this host's name."),
         *_trust_fields(),
@@ -172,7 +180,7 @@ _IMAP = _block(
     "imap",
     (
         *_server_fields("imap", "993 or 143", "V(starttls) on port 143, else V(tls)"),
-        *_sign_in_fields("imap"),
+        *_sign_in_fields(),
         _text("mailbox", checks.text(200), "The mailbox to read. Default: V(INBOX)."),
         *_trust_fields(),
         *_proxy_fields("imap"),
@@ -187,7 +195,7 @@ _GRAPH = _block(
         _text(
             "url",
             checks.https_origin,
-            "Replaces the endpoint of O(oauth2.cloud), as V(https://host) or V(https://host:port), without the version.",
+            "Replaces the cloud's endpoint, as V(https://host) or V(https://host:port), without the version.",
         ),
         _flag("save_to_sent", "Whether sent mail is kept in Sent Items. Default: V(true)."),
         _path("ca_file", "The certificates to trust, in PEM. Default: the system's."),
@@ -217,7 +225,7 @@ _OAUTH2 = _block(
         _text(
             "username",
             _USER,
-            "The user of the resource-owner flow, or the user that a service account acts for, or the mailbox's address.",
+            "The user of the resource-owner flow, or whom a service account acts for, or the mailbox's address.",
         ),
         _secret(
             "password",
@@ -238,8 +246,8 @@ _OAUTH2 = _block(
     ),
     "Who signs in where O(smtp.auth) or O(imap.auth) is V(oauth2), and for O(graph).",
     "One way at a time: O(oauth2.client_secret), O(oauth2.certificate), O(oauth2.certificate_file),"
-    " O(oauth2.assertion_file), O(oauth2.managed_identity) or O(oauth2.service_account). Giving one replaces another that"
-    " is stored.",
+    " O(oauth2.assertion_file), O(oauth2.managed_identity) or O(oauth2.service_account).",
+    "Giving one replaces another that is stored.",
 )
 
 FIELDS: tuple[Field, ...] = (
@@ -260,7 +268,9 @@ FIELDS: tuple[Field, ...] = (
     ),
     _text("from_address", checks.address, "The address that the From header shows."),
     _text("from_name", checks.text(200), "The name that the From header shows."),
-    _text("signature", checks.text(250, lines=True), "Added to mail that the collection sends, at most 250 characters."),
+    _text(
+        "signature", checks.text(250, lines=True), "Added to mail that the collection sends, at most 250 characters."
+    ),
     _text("reply_to", checks.address, "Where answers go."),
     _text("errors_to", checks.address, "The envelope sender: where bounces go."),
     _list("cc", checks.address, 100, "Who gets a copy."),
@@ -270,8 +280,7 @@ FIELDS: tuple[Field, ...] = (
         "dict",
         checks.headers,
         (
-            "Custom headers. They cannot replace what the message sets itself, such as From, To, Subject, Date and"
-            " Message-ID.",
+            "Custom headers. None that the message sets itself: From, To, Subject, Date, Message-ID and the like.",
             "The dictionary is replaced as a whole.",
         ),
     ),

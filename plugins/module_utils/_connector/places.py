@@ -7,8 +7,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Container, Iterable, Mapping
-
+from collections.abc import Container, Iterable, Mapping
+from typing import Any
 
 _MAIL_PORTS = {"smtp": (25, 465, 587, 2465, 2525, 2587), "imap": (143, 993)}
 _STRENGTH = {"none": 0, "starttls_optional": 1, "starttls": 2, "tls": 2, False: 0, True: 1}
@@ -94,5 +94,3 @@ def _token_users(effective: Mapping[str, Any]) -> Place:
     if "graph" in effective:
         place.update(_fields("graph", effective, ("url", "proxy")))
     return place
-
-

@@ -10,8 +10,9 @@ The only place that decides what "changed" means, and where the rules of the reg
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Callable, Iterator, Mapping, Optional, Union
+from typing import Any, Callable, Union
 
 from .._errors import DeclarationError, Problem
 from .declaration import Declaration, Settings, given_way, merged
@@ -40,15 +41,15 @@ class Request:
     declarations: tuple[Declaration, ...] = ()
     merge: bool = True
     update_password: str = "always"
-    new_name: Optional[str] = None
-    copy_from: Optional[str] = None
+    new_name: str | None = None
+    copy_from: str | None = None
     absent: tuple[str, ...] = ()
     purge: bool = False
-    default: Optional[str] = None
-    not_default: Optional[str] = None
-    successor: Optional[str] = None
+    default: str | None = None
+    not_default: str | None = None
+    successor: str | None = None
     bind: Mapping[Purpose, str] = field(default_factory=dict)
-    unbind: Mapping[Purpose, Optional[str]] = field(default_factory=dict)
+    unbind: Mapping[Purpose, str | None] = field(default_factory=dict)
     """Purposes to unbind, each from one connector or, with None, from whichever it is bound to."""
     purge_purposes: bool = False
 
@@ -68,8 +69,8 @@ class Request:
 class Change:
     """One connector that is created (no before), deleted (no after) or updated."""
 
-    before: Optional[Connector]
-    after: Optional[Connector]
+    before: Connector | None
+    after: Connector | None
     difference: tuple[dict[str, Any], dict[str, Any]]
 
     @property
@@ -187,7 +188,7 @@ class _Planning:
         """Connectors with problems of their own, which would only be repeated."""
         return frozenset(problem.where for problem in self.problems)
 
-    def _stored(self, name: str) -> Optional[Connector]:
+    def _stored(self, name: str) -> Connector | None:
         new_name = self._request.new_name
         if not new_name or new_name == name:
             return self._state.connectors.get(name)
@@ -198,7 +199,7 @@ class _Planning:
             self._refuse(f"connector {name}", "new_name", "there is no such connector to rename")
         return old or new
 
-    def _source(self, name: str, stored: Optional[Connector]) -> Optional[Connector]:
+    def _source(self, name: str, stored: Connector | None) -> Connector | None:
         source = self._request.copy_from
         if not source or stored:
             return None
@@ -206,9 +207,7 @@ class _Planning:
             self._refuse(f"connector {name}", "copy_from", f"there is no connector {source}")
         return self._state.connectors.get(source)
 
-    def _declare_one(
-        self, declaration: Declaration, stored: Optional[Connector], source: Optional[Connector]
-    ) -> None:
+    def _declare_one(self, declaration: Declaration, stored: Connector | None, source: Connector | None) -> None:
         name = self._request.new_name or declaration.name
         draft = _Draft(self._request, declaration, stored, source, name)
         draft.take_secrets(self._same_secret)
@@ -219,7 +218,7 @@ class _Planning:
         self._warnings += [f"connector {name}: {path}: {remark}" for path, remark in draft.warnings()]
         self._settle(stored, draft.connector(self._stamp))
 
-    def _settle(self, stored: Optional[Connector], wanted: Connector) -> None:
+    def _settle(self, stored: Connector | None, wanted: Connector) -> None:
         if stored and wanted.revision == stored.revision:
             self._unchanged += 1
             return
@@ -272,8 +271,8 @@ class _Draft:
         self,
         request: Request,
         declaration: Declaration,
-        stored: Optional[Connector],
-        source: Optional[Connector],
+        stored: Connector | None,
+        source: Connector | None,
         name: str,
     ) -> None:
         base = stored or source or Connector(name, {})
@@ -313,9 +312,9 @@ class _Draft:
         for path in self._missing:
             yield path, "must be given anew: a duplicate takes no secret along"
         for path, moved in self._moved.items():
-            yield path, (
-                f"must be given again in this task, because {', '.join(moved)} changes: a stored secret is never"
-                " offered to a new place"
+            yield (
+                path,
+                f"must be given again, since {', '.join(moved)} changes: a stored secret never goes to a new place",
             )
 
     def warnings(self) -> Iterator[tuple[str, str]]:
@@ -369,19 +368,17 @@ class _Draft:
         return any(not path.startswith("imap.") or (shares_imap and path == "imap.password") for path in changed)
 
 
-def _changed_secrets(before: Mapping[str, Union[str, Secret]], after: Mapping[str, Union[str, Secret]]) -> set[str]:
+def _changed_secrets(before: Mapping[str, str | Secret], after: Mapping[str, str | Secret]) -> set[str]:
     return {path for path in {**before, **after} if before.get(path) is not after.get(path)}
 
 
-def _without_cleared(secrets: Mapping[str, Union[str, Secret]], declaration: Declaration, whole: bool) -> Secrets:
+def _without_cleared(secrets: Mapping[str, str | Secret], declaration: Declaration, whole: bool) -> Secrets:
     way = given_way(declaration)
     cleared = frozenset() if whole else declaration.cleared
     return {
         path: secret
         for path, secret in secrets.items()
-        if path not in cleared
-        and path.partition(".")[0] not in cleared
-        and not (way and _WAY_OF.get(path, way) != way)
+        if path not in cleared and path.partition(".")[0] not in cleared and not (way and _WAY_OF.get(path, way) != way)
     }
 
 

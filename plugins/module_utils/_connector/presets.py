@@ -64,8 +64,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     "workspace_relay": {
         "smtp": {"host": "smtp-relay.gmail.com", **_TLS},
         "ports": (465, 587, 25),
-        "sign_in": "By the sending IP address, by password, or both. The server knows the customer by the EHLO name and the"
-        " sender's domain: set smtp.ehlo_name.",
+        "sign_in": "By IP address, by password, or both. The server knows its customer by smtp.ehlo_name: set that.",
     },
     "microsoft365": {
         "smtp": {"host": "smtp.office365.com", **_STARTTLS},
@@ -138,6 +137,6 @@ PRESETS: dict[str, dict[str, Any]] = {
     "proton": {
         "smtp": {"host": "smtp.protonmail.ch", **_STARTTLS},
         "ports": (587,),
-        "sign_in": "An SMTP token, for addresses in a domain of one's own. Reading goes through Proton's bridge on this machine.",
+        "sign_in": "An SMTP token, for addresses in a domain of one's own. Reading needs Proton's bridge.",
     },
 }

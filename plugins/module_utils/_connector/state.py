@@ -7,8 +7,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Mapping, NamedTuple, Optional, Union
+from typing import Any, NamedTuple
 
 from .._errors import Problem
 from . import checks
@@ -64,13 +65,13 @@ class Connector:
     name: str
     settings: Settings
     preset: Preset = field(default_factory=dict)
-    secrets: Mapping[str, Union[str, Secret]] = field(default_factory=dict)
+    secrets: Mapping[str, str | Secret] = field(default_factory=dict)
     revision: int = 0
     sending_revision: int = 0
     created: Stamp = Stamp("", "")
     updated: Stamp = Stamp("", "")
-    proof: Optional[Proof] = None
-    id: Optional[int] = None
+    proof: Proof | None = None
+    id: int | None = None
 
     @property
     def enabled(self) -> bool:
@@ -89,7 +90,7 @@ class State:
     """The part of a registry that a task asked for."""
 
     connectors: Mapping[str, Connector] = field(default_factory=dict)
-    default: Optional[str] = None
+    default: str | None = None
     bindings: Mapping[Purpose, str] = field(default_factory=dict)
     others_enabled: bool = False
     """Whether there are enabled connectors besides those asked for."""
@@ -99,5 +100,5 @@ class State:
 class Wanted:
     """What a task needs to know. None stands for all."""
 
-    names: Optional[frozenset[str]] = None
-    purposes: Optional[frozenset[Purpose]] = None
+    names: frozenset[str] | None = None
+    purposes: frozenset[Purpose] | None = None

@@ -8,9 +8,10 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any
 
-from .declaration import Declaration, ways_of
+from .declaration import WAYS, Declaration, ways_of
 from .places import has_use
 from .presets import PRESETS
 
@@ -30,7 +31,7 @@ def contradictions(
         if block in settings:
             yield from _server(block, settings, effective, secrets)
     if "smtp" in settings:
-        yield from _smtp(settings, effective, secrets)
+        yield from _smtp(settings, effective)
     if "graph" in settings:
         yield from _graph(settings, effective)
     if "oauth2" in settings:
@@ -55,8 +56,9 @@ def warnings(effective: Mapping[str, Any], declaration: Declaration) -> Iterator
         if server.get("auth") == "oauth2" and "username" not in server:
             yield f"{block}.username", "is missing: most servers refuse a token that names no user"
     if "oauth2.password" in declaration.secrets:
-        yield "oauth2.password", (
-            "the resource-owner flow cannot work with multi-factor sign-in and is being retired; prefer client credentials"
+        yield (
+            "oauth2.password",
+            "works only without multi-factor sign-in and is being retired: prefer client credentials",
         )
 
 
@@ -100,7 +102,7 @@ def _proxy(block: str, fields: Mapping[str, Any]) -> Iterator[Finding]:
         yield f"{block}.proxy_username", "needs proxy beside it"
 
 
-def _smtp(settings: Mapping[str, Any], effective: Mapping[str, Any], secrets: Collection[str]) -> Iterator[Finding]:
+def _smtp(settings: Mapping[str, Any], effective: Mapping[str, Any]) -> Iterator[Finding]:
     declared = settings["smtp"]
     if "uri" in declared:
         for other in ("host", "port"):
@@ -137,9 +139,9 @@ def _oauth2(block: Mapping[str, Any], settings: Mapping[str, Any], secrets: Coll
     if len(ways) > 1:
         yield "oauth2", f"only one way to sign in is allowed, and there are {len(ways)}: {', '.join(ways)}"
     if not ways and not has_user:
-        yield "oauth2", (
-            "needs one of client_secret, certificate, certificate_file, assertion_file, managed_identity and"
-            " service_account, or username and password"
+        yield (
+            "oauth2",
+            f"needs one of {', '.join(WAYS)}, or username and password",
         )
     if "oauth2.password" in secrets and "username" not in block:
         yield "oauth2.username", "is required beside oauth2.password"

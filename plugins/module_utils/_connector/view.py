@@ -7,13 +7,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Iterable, Mapping
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from .effective import kind
 from .fields import FIELDS
 from .state import Connector, State
 
-_EMPTY = {"list": [], "dict": {}}
+_EMPTY: dict[str, Any] = {"list": [], "dict": {}}
 
 
 def view(connector: Connector, state: State) -> dict[str, Any]:

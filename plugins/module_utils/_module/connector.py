@@ -7,7 +7,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Mapping, Optional
+from collections.abc import Mapping
+from typing import Any
 
 from .._argspec import ArgumentSpec, connector_fields
 from .._connector import checks
@@ -98,7 +99,7 @@ def _fields(params: Mapping[str, Any]) -> dict[str, Any]:
     return {name: params[name] for name in _FIELD_NAMES}
 
 
-def _copied_name(params: Mapping[str, Any]) -> Optional[str]:
+def _copied_name(params: Mapping[str, Any]) -> str | None:
     source = params["copy_from"]
     return f"{source}_copied" if params["state"] == "duplicated" and source else None
 
@@ -125,7 +126,7 @@ def _misplaced(params: Mapping[str, Any], where: str) -> list[Problem]:
     return problems
 
 
-def _bad_name(where: str, option: str, value: Optional[str]) -> list[Problem]:
+def _bad_name(where: str, option: str, value: str | None) -> list[Problem]:
     try:
         if value is not None:
             checks.connector_name(value)
@@ -150,7 +151,7 @@ def _absent(declaration: Declaration, params: Mapping[str, Any]) -> Request:
     return Request(absent=(declaration.name,), successor=params["new_default"])
 
 
-def _default(declaration: Declaration, params: Mapping[str, Any]) -> Request:
+def _default(declaration: Declaration, _params: Mapping[str, Any]) -> Request:
     return Request(default=declaration.name)
 
 

@@ -7,7 +7,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Mapping, Optional
+from collections.abc import Mapping
+from typing import Any
 
 from .._argspec import ArgumentSpec
 from .._connector.resolve import candidates, resolve
@@ -52,7 +53,7 @@ def _connector_info(module: Task) -> dict[str, Any]:
     return {"changed": False, "connectors": connectors}
 
 
-def _look(reader: Reader, name: Optional[str], purpose: Optional[Purpose]) -> tuple[State, list[Connector]]:
+def _look(reader: Reader, name: str | None, purpose: Purpose | None) -> tuple[State, list[Connector]]:
     if purpose:
         state = reader.load(Wanted(frozenset(), frozenset(candidates(purpose))))
         return state, [resolve(purpose, state)]
@@ -61,7 +62,7 @@ def _look(reader: Reader, name: Optional[str], purpose: Optional[Purpose]) -> tu
     return state, [state.connectors[each] for each in names if each in state.connectors]
 
 
-def _read_purpose(params: Mapping[str, Any]) -> Optional[Purpose]:
+def _read_purpose(params: Mapping[str, Any]) -> Purpose | None:
     if not params["purpose"]:
         return None
     purpose, problems = read_purpose(params["purpose"], params["tenant"])

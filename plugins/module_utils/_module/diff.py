@@ -7,14 +7,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Optional
+from typing import Any
 
 from .._connector.plan import Plan
 
 Side = dict[str, Any]
 
 
-def plan_diff(plan: Plan, only: Optional[str] = None) -> dict[str, Any]:
+def plan_diff(plan: Plan, only: str | None = None) -> dict[str, Any]:
     """Only what differs: by connector, or the fields of one where the task is about `only` that one."""
     before, after = _connectors(plan, only)
     if plan.default_moves:
@@ -26,7 +26,7 @@ def plan_diff(plan: Plan, only: Optional[str] = None) -> dict[str, Any]:
     return {"before": before, "after": after}
 
 
-def _connectors(plan: Plan, only: Optional[str]) -> tuple[Side, Side]:
+def _connectors(plan: Plan, only: str | None) -> tuple[Side, Side]:
     before: Side = {}
     after: Side = {}
     for change in plan.changes:

@@ -12,7 +12,8 @@ import pwd
 from datetime import datetime, timezone
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule, env_fallback
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.common.parameters import env_fallback
 
 from .._argspec import ArgumentSpec
 from .._connector import checks

@@ -7,7 +7,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Mapping, NoReturn, Optional, Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any, Callable, NoReturn
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -21,21 +22,21 @@ from .registry import open_registry, stamp
 Malformed = Callable[[Mapping[str, Any], Mapping[str, Any]], Sequence[Problem]]
 
 
-class Task(AnsibleModule):  # type: ignore[misc]
+class Task(AnsibleModule):
     """A module whose malformed options are all reported at once, by connector and field.
 
     Ansible stops at the first option of a wrong type and cannot name the connector in a list: so the
     declarations are read again as they were written, and what that finds is said instead.
     """
 
-    def __init__(self, spec: ArgumentSpec, malformed: Optional[Malformed] = None) -> None:
+    def __init__(self, spec: ArgumentSpec, malformed: Malformed | None = None) -> None:
         self._malformed = malformed
         self.written: dict[str, Any] = {}
-        super().__init__(supports_check_mode=True, **spec.to_kwargs())
+        super().__init__(supports_check_mode=True, **spec.to_kwargs())  # type: ignore[no-untyped-call]
         self._malformed = None
 
     def _load_params(self) -> None:
-        super()._load_params()
+        super()._load_params()  # type: ignore[no-untyped-call]
         self.written = dict(self.params)
 
     def fail_json(self, msg: str, **kwargs: Any) -> NoReturn:
@@ -47,7 +48,8 @@ class Task(AnsibleModule):  # type: ignore[misc]
     def fail_with(self, error: MailroomError) -> NoReturn:
         problems = error.problems if isinstance(error, DeclarationError) else ()
         details = [{"where": each.where, "field": each.field, "message": each.message} for each in problems]
-        super().fail_json(msg=str(error), **({"problems": details} if details else {}))
+        more: dict[str, Any] = {"problems": details} if details else {}
+        super().fail_json(msg=str(error), **more)
 
     def _problems_as_written(self) -> Sequence[Problem]:
         if self._malformed is None:

@@ -16,7 +16,8 @@ import hashlib
 import hmac
 import os
 import re
-from typing import Any, NamedTuple, Optional, Sequence
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 from .._connector.secret import Secret
 from .._errors import MissingLibrary, RegistryKeyError
@@ -51,7 +52,7 @@ class KeyRing:
     def __init__(self, keys: Sequence[_Key]) -> None:
         self._keys = {key.id: key for key in keys}
         self._first = keys[0]
-        self._fernet: Optional[Any] = None
+        self._fernet: Any | None = None
 
     @property
     def key_ids(self) -> frozenset[str]:
@@ -94,11 +95,11 @@ class KeyRing:
 class KeySource:
     """Where the keys come from: given as text, else kept in a file, which is made when it is needed."""
 
-    def __init__(self, given: Optional[Secret], path: str) -> None:
+    def __init__(self, given: Secret | None, path: str) -> None:
         self._given = given
         self.path = path
 
-    def ring(self) -> Optional[KeyRing]:
+    def ring(self) -> KeyRing | None:
         """The keys, or None where there are none yet."""
         if self._given is not None:
             return _parse(self._given.reveal(), "registry_key")

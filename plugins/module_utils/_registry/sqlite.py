@@ -16,8 +16,9 @@ import json
 import os
 import sqlite3
 import uuid
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from typing import Any, Iterable, Iterator, Mapping, Optional, Sequence
+from typing import Any
 from urllib.parse import quote
 
 from .._connector.plan import Change, Plan
@@ -98,9 +99,9 @@ class SqliteRegistry(Registry):
 
     def _version(self, database: sqlite3.Connection) -> int:
         version = int(_one(database, "PRAGMA user_version"))
-        if _one(database, "SELECT count(*) FROM sqlite_master"):
-            if _one(database, "PRAGMA application_id") != schema.APPLICATION_ID:
-                raise RegistryError(f"{self._path} is a database, but not a registry of mailroom.core.")
+        has_tables = _one(database, "SELECT count(*) FROM sqlite_master")
+        if has_tables and _one(database, "PRAGMA application_id") != schema.APPLICATION_ID:
+            raise RegistryError(f"{self._path} is a database, but not a registry of mailroom.core.")
         if version > len(schema.MIGRATIONS):
             raise RegistryError(
                 f"The registry {self._path} was written by a newer version of mailroom.core (its schema is {version},"
@@ -137,7 +138,7 @@ def _one(database: sqlite3.Connection, query: str, parameters: Sequence[Any] = (
 
 
 @contextmanager
-def _migrated_copy(database: Optional[sqlite3.Connection]) -> Iterator[sqlite3.Connection]:
+def _migrated_copy(database: sqlite3.Connection | None) -> Iterator[sqlite3.Connection]:
     """A copy in memory with today's schema, for those who only read."""
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as copy:
         if database is not None:
@@ -164,7 +165,7 @@ class _SqliteReader(Reader):
     def __init__(self, database: sqlite3.Connection, keys: KeySource) -> None:
         self._database = database
         self._keys = keys
-        self._ring: Optional[KeyRing] = None
+        self._ring: KeyRing | None = None
 
     def load(self, wanted: Wanted) -> State:
         default = _one(self._database, "SELECT name FROM connector WHERE is_default")
@@ -203,14 +204,14 @@ class _SqliteReader(Reader):
             )
         return revisions
 
-    def _connectors(self, names: Optional[Iterable[str]]) -> dict[str, Connector]:
+    def _connectors(self, names: Iterable[str] | None) -> dict[str, Connector]:
         where, parameters = _among("name", names)
         rows = self._database.execute(f"SELECT {_COLUMNS} FROM connector {where} ORDER BY name", parameters).fetchall()
         ids = None if names is None else [row[0] for row in rows]
         secrets = self._secrets(ids)
         return {row[1]: _connector(row, secrets.get(row[0], {})) for row in rows}
 
-    def _secrets(self, ids: Optional[Iterable[int]]) -> dict[int, dict[str, str]]:
+    def _secrets(self, ids: Iterable[int] | None) -> dict[int, dict[str, str]]:
         where, parameters = _among("connector", ids)
         rows = self._database.execute(
             f"SELECT connector, field, key_id, fingerprint, token FROM secret {where}", parameters
@@ -289,7 +290,7 @@ class _SqliteWriter(_SqliteReader, Writer):
             (connector, after.revision, stamp.at, stamp.by, before, now),
         )
 
-    def _write_secrets(self, connector: int, before: Optional[Connector], after: Connector) -> None:
+    def _write_secrets(self, connector: int, before: Connector | None, after: Connector) -> None:
         for field in set(before.secrets if before else ()) - set(after.secrets):
             self._database.execute("DELETE FROM secret WHERE connector = ? AND field = ?", (connector, field))
         for field, secret in after.secrets.items():
@@ -333,7 +334,7 @@ _UPDATE = """
 """
 
 
-def _among(column: str, values: Optional[Iterable[Any]]) -> tuple[str, tuple[str, ...]]:
+def _among(column: str, values: Iterable[Any] | None) -> tuple[str, tuple[str, ...]]:
     if values is None:
         return "", ()
     return f"WHERE {column} IN (SELECT value FROM json_each(?))", (json.dumps(list(values)),)

@@ -1,0 +1,60 @@
+# Copyright the mailroom.core contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This file is private to the collection mailroom.core and may change at any time.
+
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    """What the modules have in common in how they run."""
+
+    DOCUMENTATION = r"""
+options: {}
+attributes:
+  check_mode:
+    description: Whether the module can tell in C(check_mode) what it would do, without doing it.
+  diff_mode:
+    description: Whether the module shows in diff mode what differs.
+  idempotent:
+    description: Whether the same task, run again, changes nothing.
+  action_group:
+    description: Use C(group/mailroom.core.mailroom) in C(module_defaults) to give all modules the same registry.
+    support: full
+    membership:
+      - mailroom.core.mailroom
+"""
+
+    CHANGES = r"""
+options: {}
+attributes:
+  check_mode:
+    support: full
+    details:
+      - Nothing is written. The registry and its key file are not made either where they do not exist yet.
+  diff_mode:
+    support: full
+    details:
+      - Only what differs is shown. A secret shows as C((stored)) or C((changed)), never as its value.
+  idempotent:
+    support: full
+    details:
+      - A secret that is stored already is recognised by a keyed fingerprint, without opening it.
+"""
+
+    READS = r"""
+options: {}
+attributes:
+  check_mode:
+    support: full
+    details:
+      - Nothing is changed in any mode.
+  diff_mode:
+    support: N/A
+    details:
+      - Nothing is changed.
+  idempotent:
+    support: full
+    details:
+      - Nothing is changed.
+"""
