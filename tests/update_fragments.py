@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 # Copyright the mailroom.core contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
@@ -20,7 +19,7 @@ from typing import Any
 import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
-COPYRIGHT, LICENCE = (line[2:] for line in Path(__file__).read_text(encoding="utf-8").splitlines()[1:3])
+COPYRIGHT, LICENCE = (line[2:] for line in Path(__file__).read_text(encoding="utf-8").splitlines()[:2])
 FIELD_REFERENCE = re.compile(r"O\(((?:smtp|imap|graph|oauth2|provider|from_address)\b)")
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from .._errors import Problem
 from . import checks
-from .fields import BY_NAME, BY_PATH, FIELDS, Field
+from .fields import BY_NAME, BY_PATH, FIELDS, Field, split_path
 from .secret import Secret
 
 Settings = dict[str, Any]
@@ -30,7 +30,7 @@ class Declaration:
     cleared: frozenset[str] = frozenset()
 
     def gives(self, path: str) -> bool:
-        block, _, inner = path.partition(".")
+        block, inner = split_path(path)
         value = self.settings.get(block)
         return path in self.secrets or (inner in value if inner and value else not inner and value is not None)
 
@@ -156,7 +156,7 @@ _GONE_WITH = {"proxy": ("proxy_username",)}
 
 
 def _remove(settings: Settings, path: str) -> None:
-    block, _, inner = path.partition(".")
+    block, inner = split_path(path)
     if not inner:
         settings.pop(block, None)
     elif block in settings:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from .fields import split_path
 from .secret import Secret
 from .state import Connector
 
@@ -75,7 +76,7 @@ def _nested(paths: list[str], flat: Flat) -> Nested:
     for path in paths:
         if path in flat:
             value = flat[path]
-            block, _, inner = path.partition(".")
+            block, inner = split_path(path)
             target, key = (result.setdefault(block, {}), inner) if inner else (result, block)
             target[key] = str(value) if isinstance(value, _Hidden) else value
     return result

@@ -311,3 +311,9 @@ def _paths() -> Iterator[tuple[str, Field]]:
 
 BY_PATH = dict(_paths())
 SECRETS = frozenset(path for path, field in BY_PATH.items() if field.secret)
+
+
+def split_path(path: str) -> tuple[str, str]:
+    """A field's block and its name there; a field that is in no block is its own block, with no name."""
+    block, _dot, name = path.partition(".")
+    return block, name

@@ -10,16 +10,19 @@ from __future__ import annotations
 from collections.abc import Container, Iterable, Mapping
 from typing import Any
 
+from .fields import split_path
+
 _MAIL_PORTS = {"smtp": (25, 465, 587, 2465, 2525, 2587), "imap": (143, 993)}
 _STRENGTH = {"none": 0, "starttls_optional": 1, "starttls": 2, "tls": 2, False: 0, True: 1}
 _MAY_GROW = ("security", "validate_certs")
+_OPENS_A_PLACE = ("smtp.same_credentials", "smtp.auth", "imap.auth", "graph")
 
 Place = dict[str, Any]
 
 
 def has_use(path: str, effective: Mapping[str, Any], secrets: Container[str]) -> bool:
     """Whether the connector, as it will be, uses the secret at this path."""
-    block_name, _, field = path.partition(".")
+    block_name, field = split_path(path)
     block = effective.get(block_name)
     if block is None:
         return False
@@ -35,7 +38,9 @@ def has_use(path: str, effective: Mapping[str, Any], secrets: Container[str]) ->
 def newly_offered(path: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
     """The fields whose change would offer the secret at this path to a new place."""
     old, new = _place(path, before), _place(path, after)
-    return [field for field, value in new.items() if field not in old or _is_new(field, old[field], value)]
+    changed = [field for field, value in new.items() if field in old and _is_new(field, old[field], value)]
+    opened = [field for field in _OPENS_A_PLACE if field in new and field not in old]
+    return changed + opened
 
 
 def _is_new(field: str, old: Any, new: Any) -> bool:
@@ -45,7 +50,7 @@ def _is_new(field: str, old: Any, new: Any) -> bool:
 
 
 def _place(path: str, effective: Mapping[str, Any]) -> Place:
-    block, _, field = path.partition(".")
+    block, field = split_path(path)
     if block not in effective:
         return {}
     if field == "proxy_password":
@@ -90,7 +95,7 @@ def _token_users(effective: Mapping[str, Any]) -> Place:
     place: Place = {}
     for block in _MAIL_PORTS:
         if effective.get(block, {}).get("auth") == "oauth2":
-            place.update(_server(block, effective))
+            place.update({f"{block}.auth": "oauth2", **_server(block, effective)})
     if "graph" in effective:
-        place.update(_fields("graph", effective, ("url", "proxy")))
+        place.update({"graph": True, **_fields("graph", effective, ("url", "proxy"))})
     return place

@@ -18,6 +18,7 @@ from .._errors import DeclarationError, Problem
 from .declaration import Declaration, Settings, given_way, merged
 from .diff import difference
 from .effective import effective, resolve_preset
+from .fields import split_path
 from .places import has_use, newly_offered
 from .secret import Secret
 from .state import Connector, Purpose, Stamp, State, Wanted
@@ -378,7 +379,7 @@ def _without_cleared(secrets: Mapping[str, str | Secret], declaration: Declarati
     return {
         path: secret
         for path, secret in secrets.items()
-        if path not in cleared and path.partition(".")[0] not in cleared and not (way and _WAY_OF.get(path, way) != way)
+        if path not in cleared and split_path(path)[0] not in cleared and not (way and _WAY_OF.get(path, way) != way)
     }
 
 

@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from .declaration import WAYS, Declaration, ways_of
+from .fields import split_path
 from .places import has_use
 from .presets import PRESETS
 
@@ -169,7 +170,7 @@ def _oauth2_application(block: Mapping[str, Any], ways: list[str]) -> Iterator[F
 def _unused_secret(path: str, effective: Mapping[str, Any], secrets: Collection[str]) -> Iterator[Finding]:
     if has_use(path, effective, secrets):
         return
-    block_name, _, field = path.partition(".")
+    block_name, field = split_path(path)
     block = effective.get(block_name, {})
     if field == "proxy_password":
         yield path, "needs proxy beside it"
