@@ -14,6 +14,10 @@ from ._connector.fields import FIELDS, Field
 
 Options = dict[str, dict[str, Any]]
 
+UPDATE_PASSWORD: Options = {
+    "update_password": {"type": "str", "choices": ["always", "on_create"], "default": "always", "no_log": False}
+}
+
 
 class ArgumentSpec:
     """What a module accepts."""

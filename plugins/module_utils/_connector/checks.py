@@ -14,6 +14,8 @@ import json
 import re
 from typing import Any, Callable, NamedTuple
 
+from .._errors import Problem
+
 Check = Callable[[Any], Any]
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
@@ -36,6 +38,15 @@ MESSAGE_HEADERS = frozenset(
 
 class NotAllowed(ValueError):
     """A value is refused; the text says what is allowed."""
+
+
+def complaint(check: Check, value: Any, where: str, field: str) -> list[Problem]:
+    """The problem that a check has with a value, if any."""
+    try:
+        check(value)
+    except NotAllowed as refused:
+        return [Problem(where, field, str(refused))]
+    return []
 
 
 def _as_text(value: Any) -> str:

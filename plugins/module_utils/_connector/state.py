@@ -29,16 +29,9 @@ class Purpose(NamedTuple):
 
 
 def read_purpose(name: Any, tenant: Any) -> tuple[Purpose, list[Problem]]:
-    problems = []
-    try:
-        checks.purpose_name(name)
-    except checks.NotAllowed as refused:
-        problems.append(Problem("", "purpose", str(refused)))
+    problems = checks.complaint(checks.purpose_name, name, "", "purpose")
     if tenant:
-        try:
-            checks.tenant_name(tenant)
-        except checks.NotAllowed as refused:
-            problems.append(Problem("", "tenant", str(refused)))
+        problems += checks.complaint(checks.tenant_name, tenant, "", "tenant")
     return Purpose(name, tenant or ""), problems
 
 

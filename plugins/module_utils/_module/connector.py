@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from .._argspec import ArgumentSpec, connector_fields
+from .._argspec import UPDATE_PASSWORD, ArgumentSpec, connector_fields
 from .._connector import checks
 from .._connector.declaration import Declaration, read_declaration
 from .._connector.fields import BLOCKS, FIELDS
@@ -45,12 +45,7 @@ def argument_spec() -> ArgumentSpec:
             "copy_from": {"type": "str"},
             "new_default": {"type": "str"},
             "clear": {"type": "list", "elements": "str"},
-            "update_password": {
-                "type": "str",
-                "choices": ["always", "on_create"],
-                "default": "always",
-                "no_log": False,
-            },
+            **UPDATE_PASSWORD,
         }
     )
     return options.merge(connector_fields(), registry_options())
@@ -122,17 +117,9 @@ def _misplaced(params: Mapping[str, Any], where: str) -> list[Problem]:
     if params["default"] and params["enabled"] is False:
         problems.append(Problem(where, "default", "cannot be true for a connector that is disabled"))
     for option in ("new_name", "copy_from", "new_default"):
-        problems += _bad_name(where, option, params[option])
+        if params[option] is not None:
+            problems += checks.complaint(checks.connector_name, params[option], where, option)
     return problems
-
-
-def _bad_name(where: str, option: str, value: str | None) -> list[Problem]:
-    try:
-        if value is not None:
-            checks.connector_name(value)
-    except checks.NotAllowed as refused:
-        return [Problem(where, option, str(refused))]
-    return []
 
 
 def _present(declaration: Declaration, params: Mapping[str, Any]) -> Request:

@@ -14,7 +14,7 @@ from .._argspec import ArgumentSpec
 from .._connector import checks
 from .._connector.plan import Request
 from .._connector.state import Purpose, read_purpose
-from .._errors import DeclarationError, Problem
+from .._errors import DeclarationError
 from .diff import plan_diff
 from .registry import registry_options
 from .task import Task, change, run
@@ -54,11 +54,8 @@ def read_request(params: Mapping[str, Any]) -> Request:
     """What the options ask for, or every problem they have."""
     purpose, problems = read_purpose(params["purpose"], params["tenant"])
     connector = params["connector"]
-    try:
-        if connector is not None:
-            checks.connector_name(connector)
-    except checks.NotAllowed as refused:
-        problems.append(Problem("", "connector", str(refused)))
+    if connector is not None:
+        problems += checks.complaint(checks.connector_name, connector, "", "connector")
     if problems:
         raise DeclarationError(problems)
     return _request(purpose, params)

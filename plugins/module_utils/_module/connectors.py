@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from .._argspec import ArgumentSpec, connector_list
+from .._argspec import UPDATE_PASSWORD, ArgumentSpec, connector_list
 from .._connector import checks
 from .._connector.declaration import Declaration, read_declaration
 from .._connector.fields import BLOCKS
@@ -29,12 +29,7 @@ def argument_spec() -> ArgumentSpec:
             "purposes": {"type": "dict"},
             "purge": {"type": "bool", "default": False},
             "merge": {"type": "bool", "default": False},
-            "update_password": {
-                "type": "str",
-                "choices": ["always", "on_create"],
-                "default": "always",
-                "no_log": False,
-            },
+            **UPDATE_PASSWORD,
         }
     )
     return connector_list().merge(options, registry_options())
@@ -63,7 +58,7 @@ def read_request(params: Mapping[str, Any], written: Mapping[str, Any]) -> Reque
     bind, more = _read_purposes(params["purposes"] or {})
     problems += more
     if params["default"] is not None:
-        problems += _bad_default(params["default"])
+        problems += checks.complaint(checks.connector_name, params["default"], "", "default")
     if params["purge"] and not params["connectors"]:
         problems.append(Problem("", "purge", "with an empty list would delete every connector, which is not allowed"))
     if problems:
@@ -107,18 +102,7 @@ def _read_purposes(purposes: Mapping[str, Any]) -> tuple[dict[Purpose, str], lis
         purpose, found = read_purpose(name, tenant)
         if at and not tenant:
             found.append(Problem("", "tenant", "must follow the @"))
-        try:
-            checks.connector_name(connector)
-        except checks.NotAllowed as refused:
-            found.append(Problem("", "connector", str(refused)))
+        found += checks.complaint(checks.connector_name, connector, "", "connector")
         problems += [Problem(f"purposes[{str(key)[:200]}]", each.field, each.message) for each in found]
         bind[purpose] = connector
     return bind, problems
-
-
-def _bad_default(value: Any) -> list[Problem]:
-    try:
-        checks.connector_name(value)
-    except checks.NotAllowed as refused:
-        return [Problem("", "default", str(refused))]
-    return []

@@ -19,7 +19,7 @@ from .._argspec import ArgumentSpec
 from .._connector import checks
 from .._connector.secret import Secret
 from .._connector.state import Stamp
-from .._errors import DeclarationError, MissingLibrary, Problem
+from .._errors import DeclarationError, MissingLibrary
 from .._registry.interface import Registry
 from .._registry.sealing import KeySource
 
@@ -54,10 +54,9 @@ def open_registry(module: AnsibleModule) -> Registry:
 def stamp(module: AnsibleModule) -> Stamp:
     """Now, and who is recorded for it."""
     actor = module.params["actor"] or _operating_user()
-    try:
-        checks.text(100)(actor)
-    except checks.NotAllowed as refused:
-        raise DeclarationError([Problem("", "actor", str(refused))]) from None
+    problems = checks.complaint(checks.text(100), actor, "", "actor")
+    if problems:
+        raise DeclarationError(problems)
     return Stamp(datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"), actor)
 
 
