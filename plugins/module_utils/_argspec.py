@@ -32,12 +32,18 @@ class ArgumentSpec:
         for other in others:
             options.update(other.options)
             for condition, groups in other.conditions.items():
-                conditions[condition] = [*conditions.get(condition, []), *groups]
+                conditions[condition] = _joined(conditions.get(condition), groups)
         return ArgumentSpec(options, **conditions)
 
     def to_kwargs(self) -> dict[str, Any]:
         """The arguments that AnsibleModule wants."""
         return {"argument_spec": self.options, **self.conditions}
+
+
+def _joined(some: Any, more: Any) -> Any:
+    if not some:
+        return more
+    return {**some, **more} if isinstance(some, dict) else [*some, *more]
 
 
 def connector_fields() -> ArgumentSpec:

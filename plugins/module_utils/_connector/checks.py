@@ -23,12 +23,13 @@ _CONTROL_BUT_LINES = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 _IDENTIFIER = re.compile(r"[A-Za-z0-9_]{1,50}\Z")
 _PURPOSE = re.compile(r"[A-Za-z0-9_.-]{1,100}\Z")
 _LABEL = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)\Z")
-_IPV4 = re.compile(r"(?:(?:25[0-5]|2[0-4][0-9]|1?[0-9]?[0-9])(?:\.(?!\Z)|\Z)){4}\Z")
+_IPV4 = re.compile(r"(?:(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])(?:\.(?!\Z)|\Z)){4}\Z")
 _LOCAL_PART = re.compile(r"[^\s\x00-\x20\x7f<>()\[\]\\,;:\"@.]+(?:\.[^\s\x00-\x20\x7f<>()\[\]\\,;:\"@.]+)*\Z")
 _HEADER_NAME = re.compile(r"[!-9;-~]{1,76}\Z")
 _ENDPOINT = re.compile(r"([a-z][a-z0-9]*)://(\[[^\]]*\]|[^/:;?#\[\]]*)(?:[:;]([0-9]{1,5}))?/?\Z", re.IGNORECASE)
-_HTTPS_PATH = re.compile(r"https://(?:\[[^\]]*\]|[^/:;?#@\[\]]+)(?::[0-9]{1,5})?/[!-~]*\Z")
-_TENANT_ID = re.compile(r"[A-Za-z0-9.-]{1,200}\Z")
+_HTTPS_URL = re.compile(r"(https://[^/]*)(/[!-~]*)\Z")
+_SCOPE = re.compile(r"%[A-Za-z0-9_.-]{1,32}\Z")
+_TENANT_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]{0,199}\Z")
 _VISIBLE = re.compile(r"[!-~]{1,200}\Z")
 
 MESSAGE_HEADERS = frozenset(
@@ -154,8 +155,11 @@ client_id = pattern(_VISIBLE, "must be 1 to 200 visible ASCII characters without
 def _is_ipv6(value: str) -> bool:
     import ipaddress
 
+    address, percent, scope = value.partition("%")
+    if percent and not _SCOPE.match(percent + scope):
+        return False
     try:
-        return ipaddress.ip_address(value).version == 6
+        return ipaddress.ip_address(address).version == 6
     except ValueError:
         return False
 
@@ -184,7 +188,8 @@ def address(value: Any) -> str:
     """A bare mail address: no display name, no angle brackets."""
     value = _as_text(value)
     local, at, domain = value.rpartition("@")
-    if at and len(value) <= 254 and len(local.encode()) <= 64 and _LOCAL_PART.match(local) and _is_domain(domain):
+    fits = at and len(value) <= 254 and len(local.encode()) <= 64 and not _CONTROL.search(value)
+    if fits and _LOCAL_PART.match(local) and _is_domain(domain):
         return str(value)
     raise NotAllowed("must be a mail address such as alerts@example.com, without a display name")
 
@@ -237,8 +242,11 @@ def https_origin(value: Any) -> str:
 
 def https_url(value: Any) -> str:
     value = _as_text(value)
-    if len(value) > 2000 or not _HTTPS_PATH.match(value):
-        raise NotAllowed("must be an https:// address with a path, without user or password")
+    allowed = "must be an https:// address with a path, without user or password"
+    match = _HTTPS_URL.match(value)
+    if len(value) > 2000 or not match or "@" in match.group(1):
+        raise NotAllowed(allowed)
+    endpoint(match.group(1), ("https",), allowed)
     return str(value)
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from .._errors import Problem
 from . import checks
-from .fields import BY_NAME, BY_PATH, FIELDS, Field, split_path
+from .fields import BLOCKS, BY_NAME, BY_PATH, FIELDS, Field, split_path
 from .secret import Secret
 
 Settings = dict[str, Any]
@@ -49,7 +49,7 @@ def read_declaration(
     reading = _Reading(where)
     reading.name(written.get("name"))
     for unknown in sorted(str(key) for key in written if key != "name" and key not in BY_NAME):
-        reading.unknown(unknown, BY_NAME)
+        reading.unknown(unknown)
     for known in FIELDS:
         value = written.get(known.name)
         if value is not None:
@@ -57,6 +57,13 @@ def read_declaration(
     reading.clear(emptied)
     reading.clear(clear, named=True)
     return reading.declaration(), reading.problems
+
+
+def emptied_blocks(written: Any) -> list[str]:
+    """The blocks that were written as {}, before Ansible filled them with nulls."""
+    if not isinstance(written, dict):
+        return []
+    return [block for block in BLOCKS if written.get(block) in ({}, "{}")]
 
 
 class _Reading:
@@ -80,11 +87,10 @@ class _Reading:
         except checks.NotAllowed as refused:
             self._refuse("name", str(refused) if value else "is required")
 
-    def unknown(self, path: str, known: Iterable[str]) -> None:
-        prefix, dot, last = path.rpartition(".")
-        near = difflib.get_close_matches(last, list(known), n=1)
-        hint = f"; did you mean {prefix}{dot}{near[0]}?" if near else ""
-        self._refuse(path[:100], f"there is no such field{hint}")
+    def unknown(self, path: str) -> None:
+        shown = "".join(char if char.isprintable() else "?" for char in path[:100])
+        near = _nearest(path)
+        self._refuse(shown, "there is no such field" + (f"; did you mean {near}?" if near else ""))
 
     def field(self, known: Field, value: Any) -> None:
         if known.fields and isinstance(value, dict):
@@ -97,7 +103,7 @@ class _Reading:
     def clear(self, paths: Iterable[str], *, named: bool = False) -> None:
         for path in paths:
             if path not in BY_PATH:
-                self.unknown(str(path), BY_PATH)
+                self.unknown(str(path))
             elif named and self.declaration().gives(path):
                 self._refuse(path, "is both given and cleared")
             else:
@@ -107,7 +113,7 @@ class _Reading:
         inner_fields = {inner.name: inner for inner in block.fields}
         kept: Settings = {}
         for unknown in sorted(str(key) for key in value if key not in inner_fields):
-            self.unknown(f"{block.name}.{unknown}", inner_fields)
+            self.unknown(f"{block.name}.{unknown}")
         for name, inner in inner_fields.items():
             content = value.get(name)
             if content is None:
@@ -135,22 +141,28 @@ class _Reading:
         self.problems.append(Problem(self._where, path, message))
 
 
+def _nearest(path: str) -> str:
+    """The field of the same block that was most likely meant, if any."""
+    block, name = split_path(path)
+    siblings = {split_path(known)[1]: known for known in BY_PATH if split_path(known)[0] == block}
+    if not name:
+        siblings = {known: known for known in BY_NAME}
+    near = [] if "." in name else difflib.get_close_matches(name or block, siblings, n=1)
+    return siblings[near[0]] if near else ""
+
+
 def merged(stored: Settings, declaration: Declaration) -> Settings:
     """What is stored, changed by what was declared; a value that replaces another ends that one."""
-    result = {name: dict(value) if name in _BLOCKS else value for name, value in stored.items()}
+    result = {name: dict(value) if name in BLOCKS else value for name, value in stored.items()}
+    for name in declaration.settings.keys() & BLOCKS:
+        _make_room(name, result.setdefault(name, {}), declaration)
     for path in declaration.cleared:
         _remove(result, path)
     for name, value in declaration.settings.items():
-        if name in _BLOCKS:
-            block = result.setdefault(name, {})
-            _make_room(name, block, declaration)
-            block.update(value)
-        else:
-            result[name] = value
+        result[name] = {**result.get(name, {}), **value} if name in BLOCKS else value
     return result
 
 
-_BLOCKS = frozenset(known.name for known in FIELDS if known.fields)
 WAYS = ("client_secret", "certificate", "certificate_file", "assertion_file", "managed_identity", "service_account")
 _GONE_WITH = {"proxy": ("proxy_username",)}
 

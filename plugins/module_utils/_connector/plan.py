@@ -94,6 +94,11 @@ class Plan:
         return bool(self.changes) or self.default_moves or bool(self.bound or self.unbound)
 
     @property
+    def has_new_secrets(self) -> bool:
+        kept = [change.after for change in self.changes if change.after]
+        return any(isinstance(secret, Secret) for connector in kept for secret in connector.secrets.values())
+
+    @property
     def default_moves(self) -> bool:
         return self.before.default != self.after.default
 
@@ -136,6 +141,7 @@ class _Planning:
 
     def __init__(self, request: Request, state: State, same_secret: SameSecret, stamp: Stamp) -> None:
         self._request = request
+        self._as_named = state
         self._state = _renamed(state, request)
         self._same_secret = same_secret
         self._stamp = stamp
@@ -193,7 +199,7 @@ class _Planning:
         new_name = self._request.new_name
         if not new_name or new_name == name:
             return self._state.connectors.get(name)
-        old, new = self._state.connectors.get(name), self._state.connectors.get(new_name)
+        old, new = self._as_named.connectors.get(name), self._as_named.connectors.get(new_name)
         if old and new:
             self._refuse(f"connector {name}", "new_name", f"connector {new_name} exists already")
         if not old and not new:
@@ -223,8 +229,6 @@ class _Planning:
         if stored and wanted.revision == stored.revision:
             self._unchanged += 1
             return
-        if stored:
-            self._after.pop(stored.name, None)
         self._after[wanted.name] = wanted
         self._changes.append(Change(stored, wanted, difference(stored, wanted)))
 
@@ -319,7 +323,7 @@ class _Draft:
             )
 
     def warnings(self) -> Iterator[tuple[str, str]]:
-        return warnings(self._effective, self._declaration)
+        return warnings(self._effective, self._declaration, self._held)
 
     def connector(self, stamp: Stamp) -> Connector:
         """The connector with its next revision, or the stored one where nothing differs."""
@@ -384,13 +388,14 @@ def _without_cleared(secrets: Mapping[str, str | Secret], declaration: Declarati
 
 
 def _renamed(state: State, request: Request) -> State:
-    """The state in which the default and the purposes follow a connector to its new name."""
+    """The state in which all that belongs to a connector is found under its new name."""
     old = request.declarations[0].name if request.new_name and request.declarations else None
     if not old or old not in state.connectors:
         return state
     new = str(request.new_name)
     return replace(
         state,
+        connectors={new if name == old else name: connector for name, connector in state.connectors.items()},
         default=new if state.default == old else state.default,
         bindings={purpose: new if name == old else name for purpose, name in state.bindings.items()},
     )

@@ -41,7 +41,7 @@ def contradictions(
         yield from _unused_secret(path, effective, secrets)
 
 
-def warnings(effective: Mapping[str, Any], declaration: Declaration) -> Iterator[Finding]:
+def warnings(effective: Mapping[str, Any], declaration: Declaration, secrets: Collection[str]) -> Iterator[Finding]:
     """Each (field, remark) about what is allowed but probably not meant."""
     for path, secret in declaration.secrets.items():
         if not path.endswith("password"):
@@ -56,7 +56,7 @@ def warnings(effective: Mapping[str, Any], declaration: Declaration) -> Iterator
             yield f"{block}.username", "is not used: there is no password, so nobody signs in"
         if server.get("auth") == "oauth2" and "username" not in server:
             yield f"{block}.username", "is missing: most servers refuse a token that names no user"
-    if "oauth2.password" in declaration.secrets:
+    if "oauth2.password" in secrets:
         yield (
             "oauth2.password",
             "works only without multi-factor sign-in and is being retired: prefer client credentials",

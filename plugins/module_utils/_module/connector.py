@@ -12,8 +12,8 @@ from typing import Any
 
 from .._argspec import UPDATE_PASSWORD, ArgumentSpec, connector_fields
 from .._connector import checks
-from .._connector.declaration import Declaration, read_declaration
-from .._connector.fields import BLOCKS, FIELDS
+from .._connector.declaration import Declaration, emptied_blocks, read_declaration
+from .._connector.fields import FIELDS
 from .._connector.plan import Request
 from .._connector.view import view
 from .._errors import DeclarationError, Problem
@@ -84,19 +84,19 @@ def read_request(params: Mapping[str, Any], written: Mapping[str, Any]) -> Reque
 
 def _read_declaration(params: Mapping[str, Any], written: Mapping[str, Any]) -> tuple[Declaration, list[Problem]]:
     return read_declaration(
-        {"name": params["name"] or _copied_name(params), **_fields(params)},
-        clear=params["clear"] or (),
-        emptied=[block for block in BLOCKS if written.get(block) == {}],
+        {"name": params.get("name") or _copied_name(params), **_fields(params)},
+        clear=params.get("clear") or (),
+        emptied=emptied_blocks(written),
     )
 
 
 def _fields(params: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: params[name] for name in _FIELD_NAMES}
+    return {name: params.get(name) for name in _FIELD_NAMES}
 
 
 def _copied_name(params: Mapping[str, Any]) -> str | None:
-    source = params["copy_from"]
-    return f"{source}_copied" if params["state"] == "duplicated" and source else None
+    source = params.get("copy_from")
+    return f"{source}_copied" if params.get("state") == "duplicated" and source else None
 
 
 def _misplaced(params: Mapping[str, Any], where: str) -> list[Problem]:

@@ -7,13 +7,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from .._argspec import UPDATE_PASSWORD, ArgumentSpec, connector_list
 from .._connector import checks
-from .._connector.declaration import Declaration, read_declaration
-from .._connector.fields import BLOCKS
+from .._connector.declaration import Declaration, emptied_blocks, read_declaration
 from .._connector.plan import Request
 from .._connector.state import Purpose, read_purpose
 from .._errors import DeclarationError, Problem
@@ -77,21 +76,30 @@ def read_request(params: Mapping[str, Any], written: Mapping[str, Any]) -> Reque
 def _read_declarations(
     params: Mapping[str, Any], written: Mapping[str, Any]
 ) -> tuple[list[Declaration], list[Problem]]:
-    entries = written.get("connectors")
-    as_written = entries if isinstance(entries, list) else []
     declarations: dict[str, Declaration] = {}
     problems: list[Problem] = []
-    for position, entry in enumerate(params["connectors"]):
-        raw = as_written[position] if position < len(as_written) and isinstance(as_written[position], dict) else {}
+    for position, (entry, raw) in enumerate(_entries(params["connectors"], written.get("connectors"))):
         where = f"connectors[{position}]"
-        declaration, found = read_declaration(
-            entry, where=where, emptied=[block for block in BLOCKS if raw.get(block) == {}]
-        )
+        if not isinstance(entry, dict):
+            problems.append(Problem(where, "", "must be a dictionary"))
+            continue
+        declaration, found = read_declaration(entry, where=where, emptied=emptied_blocks(raw))
         problems += found
         if declaration.name and declaration.name in declarations:
             problems.append(Problem(where, "name", f"{declaration.name} is in the list already"))
         declarations[declaration.name] = declaration
     return list(declarations.values()), problems
+
+
+def _entries(entries: list[Any], written: Any) -> Iterator[tuple[Any, Any]]:
+    """Each entry beside how it was written. Ansible drops those that are no dictionaries."""
+    if not isinstance(written, list):
+        yield from ((entry, None) for entry in entries)
+    elif len(written) == len(entries):
+        yield from zip(entries, written)
+    else:
+        left = iter(entries)
+        yield from ((next(left, raw) if isinstance(raw, dict) else raw, raw) for raw in written)
 
 
 def _read_purposes(purposes: Mapping[str, Any]) -> tuple[dict[Purpose, str], list[Problem]]:

@@ -32,7 +32,11 @@ class Task(AnsibleModule):
     def __init__(self, spec: ArgumentSpec, malformed: Malformed | None = None) -> None:
         self._malformed = malformed
         self.written: dict[str, Any] = {}
-        super().__init__(supports_check_mode=True, **spec.to_kwargs())  # type: ignore[no-untyped-call]
+        try:
+            super().__init__(supports_check_mode=True, **spec.to_kwargs())  # type: ignore[no-untyped-call]
+        except TypeError as error:
+            # Ansible stumbles over an option that should be a dictionary and is none.
+            self.fail_json(msg=str(error))
         self._malformed = None
 
     def _load_params(self) -> None:
@@ -40,9 +44,8 @@ class Task(AnsibleModule):
         self.written = dict(self.params)
 
     def fail_json(self, msg: str, **kwargs: Any) -> NoReturn:
-        problems = self._problems_as_written()
-        if problems:
-            self.fail_with(DeclarationError(problems))
+        if self._malformed is not None:
+            self._fail_malformed(msg)
         super().fail_json(msg=msg, **kwargs)
 
     def fail_with(self, error: MailroomError) -> NoReturn:
@@ -51,13 +54,17 @@ class Task(AnsibleModule):
         more: dict[str, Any] = {"problems": details} if details else {}
         super().fail_json(msg=str(error), **more)
 
-    def _problems_as_written(self) -> Sequence[Problem]:
-        if self._malformed is None:
-            return ()
+    def _fail_malformed(self, msg: str) -> NoReturn:
+        """Ansible may not have learnt yet what is secret, so nothing that was written is repeated."""
+        read, self._malformed = self._malformed, None
+        written, self.params = self.params, {}
         try:
-            return self._malformed(self.params, self.written)
+            problems = read(written, self.written) if read else ()
         except (TypeError, AttributeError, KeyError):
-            return ()
+            problems = ()
+        if problems:
+            self.fail_with(DeclarationError(problems))
+        super().fail_json(msg=msg)
 
 
 def run(module: Task, body: Callable[[Task], Mapping[str, Any]]) -> None:
@@ -84,6 +91,8 @@ def change(module: Task, request: Request) -> tuple[Plan, bool]:
 
 def _plan(request: Request, reader: Reader, now: Stamp) -> tuple[Plan, bool]:
     plan = make_plan(request, reader.load(request.wanted()), reader.is_same_secret, now)
+    if plan.has_new_secrets:
+        reader.check_sealing()
     return plan, plan.changed or reader.needs_resealing()
 
 

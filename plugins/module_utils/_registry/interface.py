@@ -33,6 +33,10 @@ class Reader(ABC):
         """The stored secret that a token names."""
 
     @abstractmethod
+    def check_sealing(self) -> None:
+        """Fail where a new secret could not be sealed: for want of a key, the right key or the library."""
+
+    @abstractmethod
     def needs_resealing(self) -> bool:
         """Whether secrets are sealed with another key than the one that seals now."""
 

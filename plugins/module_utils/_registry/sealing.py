@@ -23,6 +23,7 @@ from .._connector.secret import Secret
 from .._errors import MissingLibrary, RegistryKeyError
 
 _SEPARATORS = re.compile(r"[,\r\n]+")
+_KEY = re.compile(r"[A-Za-z0-9_-]{43}=\Z")
 
 
 class Sealed(NamedTuple):
@@ -67,12 +68,17 @@ class KeyRing:
         return Sealed(self._first.id, self._first.fingerprint(secret, os.urandom(8).hex()), token)
 
     def open(self, sealed: Sealed) -> Secret:
+        cipher = self._cipher()
         from cryptography.fernet import InvalidToken
 
         try:
-            return Secret(self._cipher().decrypt(sealed.token.encode("ascii")).decode())
+            return Secret(cipher.decrypt(sealed.token.encode("ascii")).decode())
         except InvalidToken:
             raise RegistryKeyError(_wrong_key(sealed.key_id)) from None
+
+    def can_seal(self) -> None:
+        """Fail now where sealing would fail for want of the library."""
+        self._cipher()
 
     def is_sealed(self, sealed: Sealed, secret: Secret) -> bool:
         """Whether this is the secret that was sealed, found without opening it."""
@@ -156,13 +162,9 @@ def _sync_folder(path: str) -> None:
 
 def _parse(text: str, source: str) -> KeyRing:
     parts = [part.strip() for part in _SEPARATORS.split(text) if part.strip()]
-    try:
-        keys = [_Key(part) for part in parts if len(base64.urlsafe_b64decode(part)) == 32]
-    except ValueError:
-        keys = []
-    if not keys or len(keys) != len(parts):
+    if not parts or not all(_KEY.match(part) for part in parts):
         raise RegistryKeyError(_malformed(source))
-    return KeyRing(keys)
+    return KeyRing([_Key(part) for part in parts])
 
 
 def _malformed(source: str) -> str:

@@ -17,7 +17,7 @@ import os
 import sqlite3
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from typing import Any
 from urllib.parse import quote
 
@@ -41,12 +41,15 @@ class SqliteRegistry(Registry):
     """A registry in the file at `path`."""
 
     def __init__(self, path: str, keys: KeySource) -> None:
+        if "\0" in path:
+            raise RegistryError("registry must be a path without NUL characters.")
         self._path = os.path.abspath(path)
         self._keys = keys
 
     def exists(self) -> bool:
         try:
-            return os.stat(self._path).st_size > 0
+            with open(self._path, "rb") as file:
+                return bool(file.read(1))
         except FileNotFoundError:
             return False
         except OSError as error:
@@ -86,21 +89,19 @@ class SqliteRegistry(Registry):
                     raise
 
     def _connect(self, mode: str) -> sqlite3.Connection:
-        uri = f"file:{quote(self._path)}?mode={mode}"
+        uri = f"file:{quote(os.fsencode(self._path))}?mode={mode}"
         return sqlite3.connect(uri, uri=True, timeout=WAIT_SECONDS, isolation_level=None)
 
     def _make_file(self) -> None:
-        folder = os.path.dirname(self._path)
         try:
-            os.makedirs(folder, mode=0o700, exist_ok=True)
+            _make_folder(os.path.dirname(self._path))
             os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
         except OSError as error:
             raise RegistryError(f"The registry {self._path} cannot be changed: {error.strerror}.") from None
 
     def _version(self, database: sqlite3.Connection) -> int:
         version = int(_one(database, "PRAGMA user_version"))
-        has_tables = _one(database, "SELECT count(*) FROM sqlite_master")
-        if has_tables and _one(database, "PRAGMA application_id") != schema.APPLICATION_ID:
+        if os.stat(self._path).st_size and _one(database, "PRAGMA application_id") != schema.APPLICATION_ID:
             raise RegistryError(f"{self._path} is a database, but not a registry of mailroom.core.")
         if version > len(schema.MIGRATIONS):
             raise RegistryError(
@@ -117,19 +118,27 @@ class SqliteRegistry(Registry):
             raise RegistryError(f"The registry {self._path} cannot be {verb}: {_reason(error)}.") from None
 
 
+def _make_folder(folder: str) -> None:
+    """Make a folder, and those above it that are missing, for their owner alone."""
+    if not os.path.lexists(folder):
+        _make_folder(os.path.dirname(folder))
+        with suppress(FileExistsError):
+            os.mkdir(folder, 0o700)
+
+
+_REASONS = {
+    "not a database": "the file is no registry",
+    "malformed": "the file is damaged; put back a copy",
+    "locked": f"another task has held it for {WAIT_SECONDS} seconds",
+    "full": "the disk is full",
+    "unable to open": "no journal can be made beside it; its folder may be full or not writable",
+    "readonly": "it is read-only for this user, or on a read-only file system",
+}
+
+
 def _reason(error: sqlite3.DatabaseError) -> str:
     text = str(error)
-    if "not a database" in text:
-        return "the file is no registry"
-    if "malformed" in text:
-        return "the file is damaged; put back a copy"
-    if "locked" in text:
-        return f"another task has held it for {WAIT_SECONDS} seconds"
-    if "full" in text:
-        return "the disk is full"
-    if "readonly" in text:
-        return "it is read-only for this user, or on a read-only file system"
-    return text
+    return next((reason for sign, reason in _REASONS.items() if sign in text), text)
 
 
 def _one(database: sqlite3.Connection, query: str, parameters: Sequence[Any] = ()) -> Any:
@@ -184,6 +193,11 @@ class _SqliteReader(Reader):
 
     def open_secret(self, token: str) -> Secret:
         return self._needed_ring().open(_unpack(token))
+
+    def check_sealing(self) -> None:
+        ring = self._known_ring()
+        if ring:
+            ring.can_seal()
 
     def needs_resealing(self) -> bool:
         used = self._used_keys()
@@ -250,6 +264,17 @@ class _SqliteReader(Reader):
             self._ring = self._keys.needed()
         return self._ring
 
+    def _known_ring(self) -> KeyRing | None:
+        """The keys for a new secret: those that sealed what is there, or any where nothing is."""
+        used = self._used_keys()
+        ring = self._keys.needed() if used else self._keys.ring()
+        if ring and used and not used & ring.key_ids:
+            raise RegistryKeyError(
+                "None of the keys given in registry_key or registry_key_file has sealed the secrets that the registry"
+                " holds."
+            )
+        return ring
+
 
 class _SqliteWriter(_SqliteReader, Writer):
     """The tables within a transaction that holds the write lock."""
@@ -295,7 +320,8 @@ class _SqliteWriter(_SqliteReader, Writer):
             self._database.execute("DELETE FROM secret WHERE connector = ? AND field = ?", (connector, field))
         for field, secret in after.secrets.items():
             if isinstance(secret, Secret):
-                self._keep_secret(connector, field, self._sealing_ring().seal(secret))
+                self._ring = self._ring or self._known_ring() or self._keys.make()
+                self._keep_secret(connector, field, self._ring.seal(secret))
 
     def _keep_secret(self, connector: int, field: str, sealed: Sealed) -> None:
         self._database.execute("INSERT OR REPLACE INTO secret VALUES (?, ?, ?, ?, ?)", (connector, field, *sealed))
@@ -305,19 +331,6 @@ class _SqliteWriter(_SqliteReader, Writer):
             "INSERT OR REPLACE INTO purpose SELECT ?, ?, id FROM connector WHERE name = ?",
             [(purpose.name, purpose.tenant, connector) for purpose, connector in bound.items()],
         )
-
-    def _sealing_ring(self) -> KeyRing:
-        """The keys for a new secret: those that sealed what is there, or fresh ones where nothing is."""
-        if self._ring is None:
-            used = self._used_keys()
-            ring = self._keys.needed() if used else self._keys.ring() or self._keys.make()
-            if used and not used & ring.key_ids:
-                raise RegistryKeyError(
-                    "None of the keys given in registry_key or registry_key_file has sealed the secrets that the"
-                    " registry holds."
-                )
-            self._ring = ring
-        return self._ring
 
 
 _BINDINGS = "SELECT purpose.name, tenant, connector.name FROM purpose JOIN connector ON connector.id = connector"
