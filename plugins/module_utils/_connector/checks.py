@@ -23,6 +23,7 @@ _CONTROL_BUT_LINES = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 _IDENTIFIER = re.compile(r"[A-Za-z0-9_]{1,50}\Z")
 _PURPOSE = re.compile(r"[A-Za-z0-9_.-]{1,100}\Z")
 _LABEL = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)\Z")
+_NUMBER = re.compile(r"(?:[0-9]+|0[xX][0-9A-Fa-f]*)\Z")
 _IPV4 = re.compile(r"(?:(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])(?:\.(?!\Z)|\Z)){4}\Z")
 _LOCAL_PART = re.compile(r"[^\s\x00-\x20\x7f<>()\[\]\\,;:\"@.]+(?:\.[^\s\x00-\x20\x7f<>()\[\]\\,;:\"@.]+)*\Z")
 _HEADER_NAME = re.compile(r"[!-9;-~]{1,76}\Z")
@@ -170,7 +171,7 @@ def _is_domain(value: str) -> bool:
     except UnicodeError:
         return False
     labels = ascii_name.split(".")
-    if len(ascii_name) > 253 or labels[-1].isdigit():
+    if len(ascii_name) > 253 or _NUMBER.match(labels[-1]):
         return False
     return all(_LABEL.match(label) for label in labels)
 
@@ -300,12 +301,13 @@ def certificate(value: Any) -> str:
 def service_account(value: Any) -> str:
     """A Google service account key, kept in one spelling so that it compares."""
     allowed = "must be a Google service account key in JSON, with type, client_email and private_key"
-    if isinstance(value, str):
-        value = secret_text(65536)(value)
-        try:
-            value = json.loads(value)
-        except (ValueError, RecursionError):
-            raise NotAllowed(allowed) from None
+    try:
+        written = value if isinstance(value, str) else json.dumps(value)
+        value = json.loads(secret_text(65536)(written))
+    except NotAllowed:
+        raise
+    except (TypeError, ValueError, RecursionError):
+        raise NotAllowed(allowed) from None
     if not isinstance(value, dict) or value.get("type") != "service_account":
         raise NotAllowed(allowed)
     if not all(isinstance(value.get(key), str) and value[key] for key in ("client_email", "private_key")):

@@ -49,6 +49,7 @@ class Request:
     default: str | None = None
     not_default: str | None = None
     successor: str | None = None
+    successor_option: str = "new_default"
     bind: Mapping[Purpose, str] = field(default_factory=dict)
     unbind: Mapping[Purpose, str | None] = field(default_factory=dict)
     """Purposes to unbind, each from one connector or, with None, from whichever it is bound to."""
@@ -258,10 +259,8 @@ class _Planning:
         elif successor:
             self._default = successor if self._may_be_default(successor) else name
         elif others:
-            option = "default" if self._request.purge or not self._request.merge else "new_default"
-            self._refuse(
-                f"connector {name}", "", f"is the default, and other enabled connectors remain: name one with {option}"
-            )
+            advice = f"name one with {self._request.successor_option}"
+            self._refuse(f"connector {name}", "", f"is the default, and other enabled connectors remain: {advice}")
         else:
             self._default = None
 

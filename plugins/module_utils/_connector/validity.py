@@ -56,11 +56,24 @@ def warnings(effective: Mapping[str, Any], declaration: Declaration, secrets: Co
             yield f"{block}.username", "is not used: there is no password, so nobody signs in"
         if server.get("auth") == "oauth2" and "username" not in server:
             yield f"{block}.username", "is missing: most servers refuse a token that names no user"
+    if _sends_for_another_domain(effective):
+        yield (
+            "from_address",
+            "is in another domain than the user who signs in: set smtp.relay if that is meant",
+        )
     if "oauth2.password" in secrets:
         yield (
             "oauth2.password",
             "works only without multi-factor sign-in and is being retired: prefer client credentials",
         )
+
+
+def _sends_for_another_domain(effective: Mapping[str, Any]) -> bool:
+    smtp, sender = effective.get("smtp", {}), effective.get("from_address", "")
+    user = smtp.get("username", "") if smtp.get("auth") != "none" else ""
+    if smtp.get("relay") or "@" not in user or not sender:
+        return False
+    return bool(user.rpartition("@")[2].lower() != sender.rpartition("@")[2].lower())
 
 
 def _server(

@@ -68,6 +68,7 @@ def read_request(params: Mapping[str, Any], written: Mapping[str, Any]) -> Reque
         update_password=params["update_password"],
         purge=params["purge"],
         default=params["default"],
+        successor_option="default",
         bind=bind,
         purge_purposes=params["purge"] and params["purposes"] is not None,
     )

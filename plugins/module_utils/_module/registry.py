@@ -10,9 +10,8 @@ from __future__ import annotations
 import os
 import pwd
 from datetime import datetime, timezone
-from typing import Any
+from typing import Any, Protocol
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.common.parameters import env_fallback
 
 from .._argspec import ArgumentSpec
@@ -25,35 +24,58 @@ from .._registry.sealing import KeySource
 
 DEFAULT_REGISTRY = "/var/lib/mailroom/registry.db"
 
+_ENVIRONMENT = {
+    "registry": "MAILROOM_REGISTRY",
+    "registry_key": "MAILROOM_REGISTRY_KEY",
+    "registry_key_file": "MAILROOM_REGISTRY_KEY_FILE",
+    "actor": "MAILROOM_ACTOR",
+}
+
 
 def registry_options() -> ArgumentSpec:
     return ArgumentSpec(
         {
-            "registry": {"type": "path", "default": DEFAULT_REGISTRY, **_from_environment("MAILROOM_REGISTRY")},
-            "registry_key": {"type": "str", "no_log": True, **_from_environment("MAILROOM_REGISTRY_KEY")},
-            "registry_key_file": {"type": "path", "no_log": False, **_from_environment("MAILROOM_REGISTRY_KEY_FILE")},
-            "actor": {"type": "str", **_from_environment("MAILROOM_ACTOR")},
+            "registry": {"type": "path", "default": DEFAULT_REGISTRY, **_from_environment("registry")},
+            "registry_key": {"type": "str", "no_log": True, **_from_environment("registry_key")},
+            "registry_key_file": {"type": "path", "no_log": False, **_from_environment("registry_key_file")},
+            "actor": {"type": "str", **_from_environment("actor")},
         }
     )
 
 
-def open_registry(module: AnsibleModule) -> Registry:
+class Written(Protocol):
+    """A module that remembers how its options were written."""
+
+    params: dict[str, Any]
+    written: dict[str, Any]
+
+    def warn(self, warning: str) -> None: ...
+
+
+def _shared(module: Written, option: str) -> str:
+    """A shared option; a blank one gives way to the environment too, which Ansible itself would not do."""
+    if module.written.get(option) or option not in module.written:
+        return str(module.params[option] or "")
+    return os.path.expanduser(os.environ.get(_ENVIRONMENT[option], ""))
+
+
+def open_registry(module: Written) -> Registry:
     """The registry that the module's options name. Blank ones count as left out."""
     try:
         from .._registry.sqlite import SqliteRegistry
     except ImportError as missing:
         raise MissingLibrary("sqlite3", "to read the registry", str(missing)) from None
-    path = module.params["registry"] or DEFAULT_REGISTRY
-    given = module.params["registry_key"]
-    keys = KeySource(Secret(given) if given else None, module.params["registry_key_file"] or f"{path}.key")
+    path = _shared(module, "registry") or DEFAULT_REGISTRY
+    given = _shared(module, "registry_key")
+    keys = KeySource(Secret(given) if given else None, _shared(module, "registry_key_file") or f"{path}.key")
     if keys.is_exposed():
         module.warn(f"The registry's keys can be read by others than their owner: chmod 0600 {keys.path}")
     return SqliteRegistry(path, keys)
 
 
-def stamp(module: AnsibleModule) -> Stamp:
+def stamp(module: Written) -> Stamp:
     """Now, and who is recorded for it."""
-    actor = module.params["actor"] or _operating_user()
+    actor = _shared(module, "actor") or _operating_user()
     problems = checks.complaint(checks.text(100), actor, "", "actor")
     if problems:
         raise DeclarationError(problems)
@@ -68,5 +90,5 @@ def _operating_user() -> str:
         return f"uid {user}"
 
 
-def _from_environment(name: str) -> dict[str, Any]:
-    return {"fallback": (env_fallback, [name])}
+def _from_environment(option: str) -> dict[str, Any]:
+    return {"fallback": (env_fallback, [_ENVIRONMENT[option]])}

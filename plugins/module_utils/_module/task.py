@@ -63,7 +63,9 @@ class Task(AnsibleModule):
         except (TypeError, AttributeError, KeyError):
             problems = ()
         if problems:
-            self.fail_with(DeclarationError(problems))
+            unknown = sorted(str(option) for option in self.written.keys() - self.argument_spec.keys())
+            more = [Problem("", option, "there is no such option") for option in unknown if option[:1] != "_"]
+            self.fail_with(DeclarationError([*problems, *more]))
         super().fail_json(msg=msg)
 
 

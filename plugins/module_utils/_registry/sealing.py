@@ -12,6 +12,7 @@ Fernet token. The fingerprint needs nothing but the standard library.
 from __future__ import annotations
 
 import base64
+import fcntl
 import hashlib
 import hmac
 import os
@@ -74,6 +75,8 @@ class KeyRing:
         try:
             return Secret(cipher.decrypt(sealed.token.encode("ascii")).decode())
         except InvalidToken:
+            if sealed.key_id in self._keys:
+                raise RegistryKeyError("A secret in the registry is damaged: clear it and give it anew.") from None
             raise RegistryKeyError(_wrong_key(sealed.key_id)) from None
 
     def can_seal(self) -> None:
@@ -131,11 +134,15 @@ class KeySource:
         """Make the key file with a new key. An empty file, as a task killed here leaves it, is filled."""
         key = base64.urlsafe_b64encode(os.urandom(32))
         try:
-            descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(key + b"\n")
-                file.flush()
-                os.fsync(file.fileno())
+            descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            with os.fdopen(descriptor, "r+b") as file:
+                fcntl.flock(file, fcntl.LOCK_EX)
+                if not file.read().strip():
+                    file.truncate(0)
+                    file.seek(0)
+                    file.write(key + b"\n")
+                    file.flush()
+                    os.fsync(file.fileno())
             _sync_folder(self.path)
         except OSError as error:
             raise RegistryKeyError(f"registry_key_file {self.path} cannot be made: {error.strerror}.") from None

@@ -15,6 +15,7 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
+import stat
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
@@ -47,13 +48,19 @@ class SqliteRegistry(Registry):
         self._keys = keys
 
     def exists(self) -> bool:
+        # Never opened here: closing it would end the locks that this process holds on it.
         try:
-            with open(self._path, "rb") as file:
-                return bool(file.read(1))
+            status = os.stat(self._path)
         except FileNotFoundError:
             return False
         except OSError as error:
             raise RegistryError(f"The registry {self._path} cannot be read: {error.strerror}.") from None
+        if not stat.S_ISREG(status.st_mode):
+            kind = "Is a directory" if stat.S_ISDIR(status.st_mode) else "Is not a file"
+            raise RegistryError(f"The registry {self._path} cannot be read: {kind}.")
+        if not os.access(self._path, os.R_OK):
+            raise RegistryError(f"The registry {self._path} cannot be read: Permission denied.")
+        return status.st_size > 0
 
     @contextmanager
     def reading(self) -> Iterator[Reader]:

@@ -1,0 +1,14 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright the mailroom.core contributors
+"""Makes the checkout importable and playable as ansible_collections.mailroom.core."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from tools import places
+
+places.link_collection()
+sys.path.insert(0, str(places.COLLECTIONS))
+os.environ["ANSIBLE_COLLECTIONS_PATH"] = os.environ.get("MAILROOM_COLLECTIONS", str(places.COLLECTIONS))

@@ -1,0 +1,323 @@
+# Copyright the mailroom.core contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Which fields may not stand together, and what is worth a warning."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from unit.plugins.module_utils._connector.given import (
+    ACCEPTED,
+    GOOGLE_KEY,
+    PEM,
+    declared,
+    planned,
+    refused,
+    state_of,
+    stored,
+)
+
+from ansible_collections.mailroom.core.plugins.module_utils._connector.plan import Request
+
+Flat = dict[str, Any]
+
+SMTP: Flat = {"smtp.host": "mail.example.com"}
+IMAP: Flat = {"imap.host": "imap.example.com"}
+USER: Flat = {"smtp.username": "robot@example.com", "smtp.password": "hunter2"}
+IMAP_USER: Flat = {"imap.username": "robot@example.com", "imap.password": "hunter2"}
+APP: Flat = {"oauth2.tenant_id": "contoso", "oauth2.client_id": "app"}
+BY_SECRET: Flat = {**APP, "oauth2.client_secret": "s3cret"}
+MAILBOX: Flat = {"graph.mailbox": "shared@example.com"}
+PROXY = "http://proxy.example.com:3128"
+
+
+def creating(flat: Flat) -> Request:
+    return Request(declarations=(declared(flat),))
+
+
+VALID: dict[str, Flat] = {
+    "a relay without sign-in": {**SMTP, "smtp.relay": True},
+    "smtp with a password": {**SMTP, **USER},
+    "a user without a password": {**SMTP, "smtp.username": "robot"},
+    "receive only": {**IMAP, **IMAP_USER},
+    "both ways with the same credentials": {**SMTP, **IMAP, **IMAP_USER, "smtp.same_credentials": True},
+    "both ways with two passwords": {**SMTP, **USER, **IMAP, **IMAP_USER},
+    "the host by uri": {"smtp.uri": "smtp://mail.example.com:25", "smtp.security": "starttls_optional", **USER},
+    "smtps beside tls": {"smtp.uri": "smtps://mail.example.com", "smtp.security": "tls"},
+    "the host by provider": {"provider": "gmail", "smtp.relay": False, "imap.mailbox": "INBOX"},
+    "smtp with oauth2": {**SMTP, **BY_SECRET, "smtp.username": "robot@example.com"},
+    "an oauth2 block beside passwords": {**SMTP, **USER, **BY_SECRET},
+    "graph with a secret": {**BY_SECRET, **MAILBOX},
+    "graph for the user": {**BY_SECRET, "graph.save_to_sent": True, "oauth2.username": "robot@example.com"},
+    "graph with a certificate": {**APP, **MAILBOX, "oauth2.certificate": PEM, "oauth2.certificate_passphrase": "p"},
+    "graph with a certificate file": {
+        **APP,
+        **MAILBOX,
+        "oauth2.certificate_file": "/app.pfx",
+        "oauth2.certificate_passphrase": "p",
+    },
+    "graph with an assertion": {**APP, **MAILBOX, "oauth2.assertion_file": "/run/assertion"},
+    "graph with an identity": {**MAILBOX, "oauth2.managed_identity": "system"},
+    "the resource owner alone": {**APP, **MAILBOX, "oauth2.username": "robot@example.com", "oauth2.password": "p"},
+    "the resource owner and the client": {**BY_SECRET, **MAILBOX, "oauth2.username": "robot", "oauth2.password": "p"},
+    "a google account": {
+        "smtp.host": "smtp.gmail.com",
+        "oauth2.service_account": GOOGLE_KEY,
+        "oauth2.username": "robot@example.com",
+    },
+    "another provider": {
+        **SMTP,
+        "oauth2.token_url": "https://id.example.com/token",
+        "oauth2.client_id": "app",
+        "oauth2.client_secret": "s",
+        "oauth2.username": "robot@example.com",
+    },
+    "proxies everywhere": {
+        **SMTP,
+        **IMAP,
+        **{f"{block}.proxy": PROXY for block in ("smtp", "imap")},
+        **{f"{block}.proxy_username": "robot" for block in ("smtp", "imap")},
+        **{f"{block}.proxy_password": "p" for block in ("smtp", "imap")},
+    },
+    "a mechanism for passwords": {**SMTP, **USER, "smtp.mechanisms": ["CRAM-MD5", "XOAUTH2"]},
+}
+
+
+@pytest.mark.parametrize("case", VALID)
+def test_a_valid_connector_is_accepted_and_accepted_again_unchanged(case: str) -> None:
+    assert refused(creating(VALID[case]), state_of()) == []
+    assert not planned(creating(VALID[case]), state_of(stored(VALID[case]))).changed
+
+
+ONE_WAY = "oauth2: only one way to sign in is allowed, and there are"
+NO_WAY = (
+    "oauth2: needs one of client_secret, certificate, certificate_file, assertion_file, managed_identity,"
+    " service_account, or username and password"
+)
+READABLE = "gmail microsoft365 outlook_com zoho yahoo icloud fastmail".split()
+CONTRADICTIONS: list[tuple[Flat, list[str]]] = [
+    ({"description": "nothing"}, ["needs at least one of smtp, imap and graph"]),
+    (BY_SECRET, ["needs at least one of smtp, imap and graph"]),
+    ({"smtp.relay": True}, ["smtp.host: is required, or a provider that fills it"]),
+    ({"provider": "custom", "smtp.relay": True}, ["smtp.host: is required, or a provider that fills it"]),
+    ({"imap.mailbox": "INBOX"}, ["imap.host: is required, or a provider that fills it"]),
+    (
+        {"provider": "postmark", "imap.mailbox": "INBOX"},
+        [
+            "imap.host: is required: provider postmark names no imap server; these do: " + ", ".join(READABLE),
+        ],
+    ),
+    ({**SMTP, "smtp.uri": "smtp://a.example.com"}, ["smtp.host: cannot stand beside uri, which says it already"]),
+    (
+        {"smtp.port": 25, "smtp.uri": "smtp://a.example.com"},
+        ["smtp.port: cannot stand beside uri, which says it already"],
+    ),
+    *(
+        (
+            {"smtp.uri": "smtps://a.example.com", "smtp.security": security},
+            ["smtp.security: must be tls or left out beside an smtps uri"],
+        )
+        for security in ("none", "starttls", "starttls_optional")
+    ),
+    *(
+        (
+            {f"{block}.host": "h", f"{block}.auth": "password", **user},
+            [f"{block}.{missing}: is required to sign in with a password" for missing in missing_ones],
+        )
+        for block in ("smtp", "imap")
+        for user, missing_ones in (
+            ({}, ("username", "password")),
+            ({f"{block}.username": "robot"}, ("password",)),
+            ({f"{block}.password": "p"}, ("username",)),
+        )
+    ),
+    ({**SMTP, **USER, "smtp.auth": "none"}, ["smtp.password: is not allowed with auth none"]),
+    ({**IMAP, **IMAP_USER, "imap.auth": "none"}, ["imap.password: is not allowed with auth none"]),
+    (
+        {**SMTP, **USER, **BY_SECRET, "smtp.auth": "oauth2"},
+        ["smtp.password: is not allowed with auth oauth2"],
+    ),
+    (
+        {**SMTP, "smtp.password": "p"},
+        ["smtp.password: needs username beside it, and auth password or left out"],
+    ),
+    ({**SMTP, "smtp.auth": "oauth2"}, ["smtp.auth: oauth2 needs an oauth2 block"]),
+    ({**IMAP, "imap.auth": "oauth2"}, ["imap.auth: oauth2 needs an oauth2 block"]),
+    ({**SMTP, "smtp.client_key": "/key"}, ["smtp.client_key: needs client_cert beside it"]),
+    ({**IMAP, "imap.client_key": "/key"}, ["imap.client_key: needs client_cert beside it"]),
+    (
+        {**SMTP, **USER, "smtp.mechanisms": ["XOAUTH2"]},
+        ["smtp.mechanisms: must name at least one that works with auth password"],
+    ),
+    (
+        {**SMTP, **BY_SECRET, "smtp.mechanisms": ["PLAIN", "CRAM-MD5"]},
+        ["smtp.mechanisms: must name at least one that works with auth oauth2"],
+    ),
+    ({**SMTP, "smtp.same_credentials": True}, ["smtp.same_credentials: needs an imap block to sign in as"]),
+    (
+        {**SMTP, **IMAP, "smtp.same_credentials": True},
+        ["smtp.same_credentials: needs an imap block that signs in"],
+    ),
+    *(
+        (
+            {**SMTP, **IMAP, **IMAP_USER, "smtp.same_credentials": True, f"smtp.{field}": value},
+            [f"smtp.{field}: cannot stand beside same_credentials"],
+        )
+        for field, value in (("auth", "password"), ("username", "robot"), ("password", "p"))
+    ),
+    *(
+        (
+            {**BY_SECRET, **MAILBOX, **SMTP, **IMAP, f"{block}.{field}": value},
+            [
+                "graph: excludes smtp: clear one of them",
+                "graph: excludes imap: clear one of them",
+                f"{block}.{field}: needs proxy beside it",
+            ],
+        )
+        for block in ("smtp", "imap", "graph", "oauth2")
+        for field, value in (("proxy_username", "robot"), ("proxy_password", "p"))
+    ),
+    (MAILBOX, ["oauth2: is required for graph"]),
+    ({**BY_SECRET, "graph.save_to_sent": True}, ["graph.mailbox: is required, or oauth2.username"]),
+    (
+        {**BY_SECRET, "graph.save_to_sent": True, "oauth2.username": "robot"},
+        ["graph.mailbox: is required where oauth2.username is not a mail address"],
+    ),
+    ({**MAILBOX, **APP}, [NO_WAY]),
+    ({**MAILBOX, **APP, "oauth2.username": "robot"}, [NO_WAY]),
+    (
+        {**MAILBOX, **APP, "oauth2.password": "p"},
+        [NO_WAY, "oauth2.username: is required beside oauth2.password"],
+    ),
+    (
+        {**MAILBOX, **BY_SECRET, "oauth2.certificate_file": "/app.pfx"},
+        [f"{ONE_WAY} 2: client_secret, certificate_file"],
+    ),
+    (
+        {**MAILBOX, **BY_SECRET, "oauth2.certificate": PEM, "oauth2.managed_identity": "system"},
+        [f"{ONE_WAY} 3: client_secret, certificate, managed_identity"],
+    ),
+    (
+        {**MAILBOX, "oauth2.client_secret": "s"},
+        [
+            "oauth2.tenant_id: is required for this way to sign in",
+            "oauth2.client_id: is required for this way to sign in",
+        ],
+    ),
+    (
+        {**SMTP, "oauth2.token_url": "https://id.example.com/token", "oauth2.client_secret": "s"},
+        ["oauth2.client_id: is required for this way to sign in"],
+    ),
+    *(
+        (
+            {
+                **SMTP,
+                "oauth2.token_url": "https://id.example.com/token",
+                "oauth2.client_id": "app",
+                "oauth2.client_secret": "s",
+                f"oauth2.{field}": ACCEPTED[f"oauth2.{field}"],
+            },
+            [f"oauth2.{field}: cannot stand beside token_url, which is for other providers than Microsoft"],
+        )
+        for field in ("authority", "cloud", "tenant_id")
+    ),
+    (
+        {**SMTP, "oauth2.service_account": GOOGLE_KEY},
+        ["oauth2.username: is required: the user that the service account acts for"],
+    ),
+    (
+        {**MAILBOX, **BY_SECRET, "oauth2.certificate_passphrase": "p"},
+        ["oauth2.certificate_passphrase: needs certificate or certificate_file beside it"],
+    ),
+]
+
+
+@pytest.mark.parametrize(("flat", "expected"), CONTRADICTIONS, ids=[row[1][-1][:70] for row in CONTRADICTIONS])
+def test_a_contradiction_is_told_with_connector_and_field(flat: Flat, expected: list[str]) -> None:
+    told = refused(creating(flat), state_of())
+    assert sorted(told) == sorted(f"connector alpha: {message}" for message in expected)
+
+
+def test_all_contradictions_of_all_connectors_are_told_at_once() -> None:
+    bad = [declared({"smtp.relay": True}, name="one"), declared({**SMTP, "smtp.auth": "oauth2"}, name="two")]
+    good = declared(SMTP, name="three")
+    assert refused(Request(declarations=(*bad, good)), state_of()) == [
+        "connector one: smtp.host: is required, or a provider that fills it",
+        "connector two: smtp.auth: oauth2 needs an oauth2 block",
+    ]
+
+
+def warnings_of(flat: Flat, *existing: Any) -> list[str]:
+    return list(planned(creating(flat), state_of(*existing)).warnings)
+
+
+SPACES = "looks like an app password as it is displayed; if it is refused, give it without the spaces"
+WHITE = "begins or ends with white space, which is taken literally"
+PASSWORDS: list[tuple[str, list[str]]] = [
+    ("abcd efgh ijkl mnop", [SPACES]),
+    ("ABCD efgh IJKL mnop", [SPACES]),
+    ("abcdefghijklmnop", []),
+    ("abcd efgh ijkl", []),
+    ("abcd efgh ijkl mnop qrst", []),
+    ("abcd efgh ijkl mno1", []),
+    ("abcd  efgh ijkl mnop", []),
+    ("two words", []),
+    (" hunter2", [WHITE]),
+    ("hunter2\n", [WHITE]),
+    ("abcd efgh ijkl mnop\n", [WHITE]),
+]
+
+
+@pytest.mark.parametrize(("password", "expected"), PASSWORDS)
+@pytest.mark.parametrize("block", ["smtp", "imap"])
+def test_a_password_that_was_probably_pasted_is_warned_about(block: str, password: str, expected: list[str]) -> None:
+    flat = {f"{block}.host": "h", f"{block}.username": "robot", f"{block}.password": password}
+    assert warnings_of(flat) == [f"connector alpha: {block}.password: {text}" for text in expected]
+
+
+def test_a_pasted_password_is_taken_literally_all_the_same() -> None:
+    plan = planned(creating({**SMTP, **USER, "smtp.password": "abcd efgh ijkl mnop"}), state_of())
+    assert plan.after.connectors["alpha"].secrets["smtp.password"].reveal() == "abcd efgh ijkl mnop"
+
+
+OWNER: Flat = {**APP, **MAILBOX, "oauth2.username": "robot@example.com", "oauth2.password": "p"}
+
+
+def test_the_resource_owner_flow_is_warned_about_when_it_is_declared() -> None:
+    (warning,) = warnings_of(OWNER)
+    assert warning.startswith("connector alpha: oauth2.password: ")
+    assert "client credentials" in warning
+
+
+def test_the_resource_owner_flow_is_warned_about_again_when_its_password_is_kept() -> None:
+    (warning,) = warnings_of({"description": "new"}, stored(OWNER))
+    assert warning.startswith("connector alpha: oauth2.password: ")
+
+
+REMARKS: list[tuple[Flat, list[str]]] = [
+    ({**SMTP, **USER}, []),
+    (SMTP, []),
+    (
+        {**SMTP, "smtp.username": "robot"},
+        ["connector alpha: smtp.username: is not used: there is no password, so nobody signs in"],
+    ),
+    (
+        {**SMTP, **BY_SECRET},
+        ["connector alpha: smtp.username: is missing: most servers refuse a token that names no user"],
+    ),
+    ({**SMTP, **BY_SECRET, "oauth2.username": "robot@example.com"}, []),
+]
+
+
+@pytest.mark.parametrize(("flat", "expected"), REMARKS)
+def test_what_is_allowed_but_probably_not_meant_is_warned_about(flat: Flat, expected: list[str]) -> None:
+    assert warnings_of(flat) == expected
+
+
+def test_a_warning_comes_with_an_unchanged_connector_too() -> None:
+    flat = {**SMTP, **USER, "smtp.password": "abcd efgh ijkl mnop"}
+    plan = planned(creating(flat), state_of(stored(flat)))
+    assert not plan.changed
+    assert len(plan.warnings) == 1

@@ -1,0 +1,328 @@
+# Copyright the mailroom.core contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What all modules have in common: check mode, the shared options, and what a task is told when it cannot work."""
+
+from __future__ import annotations
+
+import base64
+import getpass
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.mailroom.core.plugins.module_utils._registry.sqlite import SqliteRegistry
+
+from .conftest import Play
+
+KEY, NEW_KEY, FOREIGN_KEY = (base64.urlsafe_b64encode(bytes([number]) * 32).decode() for number in (1, 2, 3))
+HOST = {"host": "mail.example.com"}
+PASSWORD = "Rumpelstilzchen-7f3a9c51e2"
+SIGNED_IN = {**HOST, "username": "mailer", "password": PASSWORD}
+
+CHANGES: list[tuple[str, dict[str, Any]]] = [
+    ("connector", {"name": "new", "smtp": SIGNED_IN}),
+    ("connector", {"name": "a", "description": "new", "smtp": {"password": f"new {PASSWORD}"}}),
+    ("connector", {"name": "a", "new_name": "renamed"}),
+    ("connector", {"name": "a", "smtp": {"auth": "none"}}),
+    ("connector", {"name": "b", "state": "default"}),
+    ("connector", {"name": "unused", "state": "absent"}),
+    ("connector", {"copy_from": "a", "state": "duplicated", "smtp": {"password": f"copy {PASSWORD}"}}),
+    ("connectors", {"connectors": [{"name": "new", "smtp": HOST}, {"name": "a", "smtp": HOST}]}),
+    ("connectors", {"connectors": [{"name": "b", "smtp": HOST}], "purge": True, "default": "b", "purposes": {}}),
+    ("connector_purpose", {"purpose": "alerts", "connector": "b"}),
+    ("connector_purpose", {"purpose": "alerts", "state": "absent"}),
+]
+
+
+@pytest.fixture
+def filled(play: Play) -> Play:
+    """A registry with three connectors, a default and a purpose."""
+    entries = [{"name": "a", "smtp": SIGNED_IN}, {"name": "b", "smtp": HOST}, {"name": "unused", "smtp": HOST}]
+    assert play("connectors", connectors=entries, default="a", purposes={"alerts": "a"})["changed"]
+    return play
+
+
+def content(path: Path) -> dict[str, bytes]:
+    return {str(each): each.read_bytes() for each in path.parent.rglob("*") if each.is_file()}
+
+
+def without_times(result: dict[str, Any]) -> dict[str, Any]:
+    connector = result.get("connector")
+    if isinstance(connector, dict):
+        times = ("created_at", "updated_at")
+        return {**result, "connector": {name: value for name, value in connector.items() if name not in times}}
+    return result
+
+
+class TestCheckMode:
+    @pytest.mark.parametrize(("module", "options"), CHANGES)
+    def test_it_answers_the_same_and_writes_nothing(
+        self, filled: Play, registry_path: Path, module: str, options: dict[str, Any]
+    ) -> None:
+        before = content(registry_path)
+        planned = filled(module, check=True, **options)
+        assert content(registry_path) == before
+        done = filled(module, **options)
+        assert done["changed"] is True
+        assert without_times(planned) == without_times(done)
+        assert content(registry_path) != before
+        again = filled(module, **options)
+        assert again["changed"] is False or options.get("new_name") is None
+
+    @pytest.mark.parametrize(("module", "options"), [each for each in CHANGES if "new" in str(each[1])][:1])
+    def test_where_there_is_no_registry_none_is_made(
+        self, play: Play, registry_path: Path, module: str, options: dict[str, Any]
+    ) -> None:
+        assert play(module, check=True, **options)["changed"] is True
+        assert not registry_path.parent.exists()
+
+    def test_where_the_file_is_empty_it_stays_so(self, play: Play, registry_path: Path) -> None:
+        registry_path.parent.mkdir()
+        registry_path.touch()
+        assert play("connector", check=True, name="a", smtp=SIGNED_IN)["changed"] is True
+        assert content(registry_path) == {str(registry_path): b""}
+
+    @pytest.mark.parametrize("key", ["malformed", FOREIGN_KEY])
+    @pytest.mark.parametrize(
+        "options", [{"name": "new", "smtp": SIGNED_IN}, {"name": "a", "smtp": {"password": "x y"}}]
+    )
+    def test_a_key_that_fails_the_task_fails_it_too(self, filled: Play, key: str, options: dict[str, Any]) -> None:
+        planned = filled("connector", check=True, registry_key=key, **options)
+        done = filled("connector", registry_key=key, **options)
+        assert done["failed"] is True
+        assert planned == done
+
+    @pytest.mark.parametrize("check", [True, False])
+    def test_what_changes_nothing_leaves_every_byte(self, filled: Play, registry_path: Path, check: bool) -> None:
+        before = content(registry_path)
+        for module, options in (
+            ("connector", {"name": "a", "smtp": SIGNED_IN, "default": True}),
+            ("connector", {"name": "a", "state": "default"}),
+            ("connector", {"name": "nobody", "state": "absent"}),
+            ("connectors", {"connectors": [{"name": "a", "smtp": SIGNED_IN}, {"name": "b", "smtp": HOST}]}),
+            ("connector_purpose", {"purpose": "alerts", "connector": "a"}),
+            ("connector_purpose", {"purpose": "nothing", "state": "absent"}),
+            ("connector_info", {"history": True}),
+        ):
+            result = filled(module, check=check, **options)
+            assert result["changed"] is False
+            assert result.get("diff", {"before": {}, "after": {}}) == {"before": {}, "after": {}}
+        assert content(registry_path) == before
+
+    @pytest.mark.parametrize(
+        ("module", "options"),
+        [
+            ("connector", {"name": "nobody", "state": "absent"}),
+            ("connector_purpose", {"purpose": "nothing", "state": "absent"}),
+            ("connectors", {"connectors": []}),
+            ("connector_info", {}),
+        ],
+    )
+    def test_what_changes_nothing_makes_no_registry(
+        self, play: Play, registry_path: Path, module: str, options: dict[str, Any]
+    ) -> None:
+        assert play(module, **options)["changed"] is False
+        assert not registry_path.parent.exists()
+
+
+class TestEnvironment:
+    def test_everything_can_come_from_it(self, play: Play, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("MAILROOM_REGISTRY", str(tmp_path / "env.db"))
+        monkeypatch.setenv("MAILROOM_REGISTRY_KEY_FILE", str(tmp_path / "env.key"))
+        monkeypatch.setenv("MAILROOM_ACTOR", "Ada Lovelace")
+        result = play("connector", name="a", smtp=SIGNED_IN, registry=None)
+        assert result["connector"]["created_by"] == "Ada Lovelace"
+        assert sorted(each.name for each in tmp_path.iterdir()) == ["env.db", "env.key"]
+
+    def test_options_win(
+        self, play: Play, registry_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for name in ("REGISTRY", "REGISTRY_KEY", "REGISTRY_KEY_FILE", "ACTOR"):
+            monkeypatch.setenv(f"MAILROOM_{name}", str(tmp_path / "wrong"))
+        result = play("connector", name="a", smtp=SIGNED_IN, registry_key=KEY, actor="me")
+        assert result["connector"]["created_by"] == "me"
+        assert registry_path.exists()
+        assert not (tmp_path / "wrong").exists()
+
+    def test_a_key_from_it_opens_what_the_same_key_has_sealed(
+        self, play: Play, registry_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        play("connector", name="a", smtp=SIGNED_IN, registry_key=KEY)
+        monkeypatch.setenv("MAILROOM_REGISTRY_KEY", KEY)
+        assert play("connector", name="a", smtp=SIGNED_IN)["changed"] is False
+        assert not registry_path.with_name("registry.db.key").exists()
+
+    @pytest.mark.parametrize("blank", ["environment", "option"])
+    def test_blank_values_count_as_left_out(
+        self, play: Play, registry_path: Path, monkeypatch: pytest.MonkeyPatch, blank: str
+    ) -> None:
+        shared = ("registry_key", "registry_key_file", "actor")
+        options = dict.fromkeys(shared, "") if blank == "option" else {}
+        if blank == "environment":
+            for name in shared:
+                monkeypatch.setenv(f"MAILROOM_{name.upper()}", "")
+        result = play("connector", name="a", smtp=SIGNED_IN, **options)
+        assert result["connector"]["created_by"] == getpass.getuser()
+        assert registry_path.with_name("registry.db.key").exists()
+
+    @pytest.mark.parametrize("blank", ["environment", "option"])
+    def test_a_blank_path_is_the_default_one(
+        self, play: Play, default_registry: Path, monkeypatch: pytest.MonkeyPatch, blank: str
+    ) -> None:
+        if blank == "environment":
+            monkeypatch.setenv("MAILROOM_REGISTRY", "")
+        play("connector", name="a", smtp=HOST, registry=None if blank == "environment" else "")
+        assert default_registry.exists()
+
+    def test_without_any_path_it_is_the_default_one(self, play: Play, default_registry: Path) -> None:
+        play("connector", name="a", smtp=HOST, registry=None)
+        assert default_registry.exists()
+
+
+class TestActor:
+    def test_the_operating_systems_user_by_default(self, play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
+        assert play("connector", name="a", smtp=HOST)["connector"]["updated_by"] == getpass.getuser()
+        body = "ansible_collections.mailroom.core.plugins.module_utils._module.registry"
+        monkeypatch.setattr(f"{body}.os.geteuid", lambda: 4_000_000)
+        assert play("connector", name="a", description="x")["connector"]["updated_by"] == "uid 4000000"
+
+    @pytest.mark.parametrize("actor", ["x", "Ä" * 100, "CN=ops, OU=mail"])
+    def test_who_is_named_is_recorded(self, play: Play, actor: str) -> None:
+        play("connector", name="a", smtp=HOST)
+        result = play("connector", name="a", description="x", actor=actor)["connector"]
+        assert (result["created_by"], result["updated_by"]) == (getpass.getuser(), actor)
+        (info,) = play("connector_info", name="a", history=True)["connectors"]
+        assert [each["by"] for each in info["history"]] == [getpass.getuser(), actor]
+
+
+def test_times_are_utc(play: Play) -> None:
+    created = play("connector", name="a", smtp=HOST)["connector"]["created_at"]
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", created)
+
+
+class TestKeys:
+    def test_exposed_keys_are_warned_about(self, play: Play, registry_path: Path) -> None:
+        play("connector", name="a", smtp=SIGNED_IN)
+        key_file = registry_path.with_name("registry.db.key")
+        key_file.chmod(0o644)
+        for module, options in (("connector", {"name": "a", "smtp": HOST}), ("connector_info", {})):
+            told = play(module, **options)["warnings"]
+            assert told == [f"The registry's keys can be read by others than their owner: chmod 0600 {key_file}"]
+        key_file.chmod(0o600)
+        assert "warnings" not in play("connector_info")
+
+    @pytest.mark.parametrize("module", ["connector", "connectors", "connector_purpose"])
+    def test_any_change_seals_anew_when_the_first_key_is_another(
+        self, play: Play, registry_path: Path, module: str
+    ) -> None:
+        wish = {"name": "a", "smtp": SIGNED_IN}
+        play("connectors", connectors=[wish], purposes={"alerts": "a"}, registry_key=KEY)
+        options: dict[str, Any] = {
+            "connector": wish,
+            "connectors": {"connectors": [wish]},
+            "connector_purpose": {"purpose": "alerts", "connector": "a"},
+        }[module]
+        rotating = {**options, "registry_key": f"{NEW_KEY}\n{KEY}"}
+        before = content(registry_path)
+        assert play(module, check=True, **rotating)["changed"] is True
+        assert content(registry_path) == before
+        assert play(module, **rotating)["changed"] is True
+        assert play(module, **rotating)["changed"] is False
+        assert play("connector", **wish, registry_key=NEW_KEY)["changed"] is False
+        (info,) = play("connector_info", history=True)["connectors"]
+        assert (info["revision"], len(info["history"])) == (1, 1)
+
+
+@pytest.fixture
+def no_cryptography(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [*sys.modules, "cryptography", "cryptography.fernet"]:
+        if name.partition(".")[0] == "cryptography":
+            monkeypatch.setitem(sys.modules, name, None)
+
+
+class TestMissingLibraries:
+    def test_cryptography_is_asked_for_when_a_secret_is_stored(
+        self, play: Play, no_cryptography: None, registry_path: Path
+    ) -> None:
+        play("connector", name="a", smtp=HOST)
+        before = registry_path.read_bytes()
+        result = play("connector", name="a", smtp=SIGNED_IN)
+        assert result["failed"] is True
+        assert re.fullmatch(
+            r"The Python library cryptography is needed to seal secrets and cannot be imported by the interpreter that"
+            r" runs this module \(.*\)\.",
+            result["msg"],
+        )
+        assert registry_path.read_bytes() == before
+
+    def test_it_is_asked_for_when_secrets_are_sealed_anew(
+        self, play: Play, request: pytest.FixtureRequest, registry_path: Path
+    ) -> None:
+        play("connector", name="a", smtp=SIGNED_IN, registry_key=KEY)
+        before = registry_path.read_bytes()
+        request.getfixturevalue("no_cryptography")
+        result = play("connector", name="a", smtp=SIGNED_IN, registry_key=f"{NEW_KEY},{KEY}")
+        assert result["failed"] is True
+        assert result["msg"].startswith("The Python library cryptography is needed to ")
+        assert registry_path.read_bytes() == before
+
+    def test_nothing_else_needs_it(self, filled: Play, request: pytest.FixtureRequest) -> None:
+        request.getfixturevalue("no_cryptography")
+        assert filled("connector", name="a", smtp=SIGNED_IN)["changed"] is False
+        for module, options in (
+            ("connector", {"name": "a", "description": "new"}),
+            ("connector", {"name": "b", "smtp": {"port": 2525}}),
+            ("connector", {"name": "unused", "state": "absent"}),
+            ("connector_purpose", {"purpose": "alerts", "connector": "b"}),
+            ("connectors", {"connectors": [{"name": "b", "smtp": HOST}], "default": "b"}),
+            ("connector", {"name": "a", "state": "absent"}),
+        ):
+            assert filled(module, **options)["changed"] is True
+        assert len(filled("connector_info")["connectors"]) == 1
+
+    @pytest.mark.parametrize(
+        ("module", "options"),
+        [
+            ("connector", {"name": "a", "smtp": HOST}),
+            ("connectors", {"connectors": []}),
+            ("connector_purpose", {"purpose": "alerts", "connector": "a"}),
+            ("connector_info", {}),
+        ],
+    )
+    def test_sqlite(self, play: Play, monkeypatch: pytest.MonkeyPatch, module: str, options: dict[str, Any]) -> None:
+        monkeypatch.delitem(sys.modules, SqliteRegistry.__module__)
+        monkeypatch.setitem(sys.modules, "sqlite3", None)
+        result = play(module, **options)
+        assert result["failed"] is True
+        assert re.fullmatch(
+            r"The Python library sqlite3 is needed to read the registry and cannot be imported by the interpreter that"
+            r" runs this module \(.*\)\.",
+            result["msg"],
+        )
+
+
+class TestBrokenRegistries:
+    @pytest.mark.parametrize("check", [True, False])
+    @pytest.mark.parametrize(
+        ("module", "options"),
+        [
+            ("connector", {"name": "a", "smtp": HOST}),
+            ("connectors", {"connectors": [{"name": "a", "smtp": HOST}]}),
+            ("connector_purpose", {"purpose": "alerts", "connector": "a"}),
+            ("connector_info", {}),
+        ],
+    )
+    def test_a_file_that_is_none(
+        self, play: Play, registry_path: Path, module: str, options: dict[str, Any], check: bool
+    ) -> None:
+        registry_path.parent.mkdir()
+        registry_path.write_text("connectors: []\n" * 100)
+        before = content(registry_path)
+        result = play(module, check=check, **options)
+        assert result["failed"] is True
+        assert re.fullmatch(r"The registry /.* cannot be (read|changed): the file is no registry\.", result["msg"])
+        assert "exception" not in result
+        assert content(registry_path) == before

@@ -1,0 +1,91 @@
+# Copyright the mailroom.core contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Registries, keys and declarations for tests, and the one way in which a task changes a registry."""
+
+from __future__ import annotations
+
+import base64
+import sqlite3
+from collections.abc import Mapping
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.mailroom.core.plugins.module_utils._connector.declaration import read_declaration
+from ansible_collections.mailroom.core.plugins.module_utils._connector.plan import Plan, Request, make_plan
+from ansible_collections.mailroom.core.plugins.module_utils._connector.secret import Secret
+from ansible_collections.mailroom.core.plugins.module_utils._connector.state import Stamp, State, Wanted
+from ansible_collections.mailroom.core.plugins.module_utils._registry.interface import Writer
+from ansible_collections.mailroom.core.plugins.module_utils._registry.sealing import KeySource
+from ansible_collections.mailroom.core.plugins.module_utils._registry.sqlite import SqliteRegistry
+
+KEY, NEW_KEY, FOREIGN_KEY = (base64.urlsafe_b64encode(bytes([number]) * 32).decode() for number in (1, 2, 3))
+STAMP = Stamp("2024-02-29T12:00:00Z", "tester")
+LATER = Stamp("2024-03-01T12:00:00Z", "somebody else")
+
+
+def open_registry(path: Path, key: str | None = KEY) -> SqliteRegistry:
+    """The registry at a path, with the keys given, else with those in the file beside it."""
+    return SqliteRegistry(str(path), KeySource(Secret(key) if key else None, f"{path}.key"))
+
+
+def entry(name: str, password: str | None = None, **fields: Any) -> dict[str, Any]:
+    """A connector as a user declares it."""
+    smtp = {"host": "mail.example.com", **({"username": "mailer", "password": password} if password else {})}
+    return {"name": name, "smtp": smtp, **fields}
+
+
+def request(*entries: Mapping[str, Any], **more: Any) -> Request:
+    read = [read_declaration(each) for each in entries]
+    assert [problems for _, problems in read if problems] == []
+    return Request(declarations=tuple(declaration for declaration, _ in read), **more)
+
+
+def carry_out(writer: Writer, wish: Request, stamp: Stamp = STAMP) -> Plan:
+    """Plan and apply within a transaction."""
+    plan = make_plan(wish, writer.load(wish.wanted()), writer.is_same_secret, stamp)
+    writer.apply(plan)
+    return plan
+
+
+def change(registry: SqliteRegistry, wish: Request, stamp: Stamp = STAMP) -> Plan:
+    """Plan and carry out in one transaction, as a task does."""
+    with registry.writing() as writer:
+        return carry_out(writer, wish, stamp)
+
+
+def declare(registry: SqliteRegistry, *entries: Mapping[str, Any], stamp: Stamp = STAMP, **more: Any) -> Plan:
+    return change(registry, request(*entries, **more), stamp)
+
+
+def everything(registry: SqliteRegistry) -> State:
+    with registry.reading() as reader:
+        return reader.load(Wanted())
+
+
+def secrets(registry: SqliteRegistry, name: str) -> dict[str, str]:
+    """A connector's secrets, opened."""
+    with registry.reading() as reader:
+        stored = reader.load(Wanted(frozenset([name]))).connectors[name].secrets
+        return {path: reader.open_secret(str(token)).reveal() for path, token in stored.items()}
+
+
+def history(registry: SqliteRegistry, name: str) -> list[dict[str, Any]]:
+    with registry.reading() as reader:
+        return reader.history([reader.load(Wanted(frozenset([name]))).connectors[name]])[name]
+
+
+def ask_file(path: Path, query: str) -> list[tuple[Any, ...]]:
+    """Query the file with nothing but SQLite."""
+    with closing(sqlite3.connect(path)) as database, database:
+        return database.execute(query).fetchall()
+
+
+def folder_content(folder: Path) -> dict[str, bytes | None]:
+    """Every file below a folder with its bytes, and every folder with None."""
+    found = sorted(folder.rglob("*"))
+    return {str(each.relative_to(folder)): each.read_bytes() if each.is_file() else None for each in found}
+
+
+def mode(path: Path) -> int:
+    return path.stat().st_mode & 0o777

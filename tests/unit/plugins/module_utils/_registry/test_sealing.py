@@ -1,0 +1,303 @@
+# Copyright the mailroom.core contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from cryptography.fernet import Fernet, MultiFernet
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ansible_collections.mailroom.core.plugins.module_utils._connector.secret import Secret
+from ansible_collections.mailroom.core.plugins.module_utils._errors import MissingLibrary, RegistryKeyError
+from ansible_collections.mailroom.core.plugins.module_utils._registry.sealing import KeyRing, KeySource, Sealed
+
+from .processes import without_privileges
+from .samples import FOREIGN_KEY, KEY, NEW_KEY, mode
+
+SECRET = Secret("correct horse, battery staple: ä€😀")
+TEXTS = st.text(st.characters(exclude_categories=("Cs",)), min_size=1)
+
+
+def ring_of(text: str) -> KeyRing:
+    ring = KeySource(Secret(text), "/nowhere").ring()
+    assert ring is not None
+    return ring
+
+
+@pytest.fixture
+def key_file(tmp_path: Path) -> Path:
+    return tmp_path / "registry.db.key"
+
+
+def source_of(key_file: Path) -> KeySource:
+    return KeySource(None, str(key_file))
+
+
+@pytest.fixture
+def no_cryptography(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [*sys.modules, "cryptography", "cryptography.fernet"]:
+        if name.partition(".")[0] == "cryptography":
+            monkeypatch.setitem(sys.modules, name, None)
+
+
+@pytest.fixture
+def permissive_umask() -> Iterator[None]:
+    before = os.umask(0)
+    yield
+    os.umask(before)
+
+
+class TestTokens:
+    @given(TEXTS)
+    def test_cryptography_itself_opens_what_was_sealed(self, text: str) -> None:
+        sealed = ring_of(KEY).seal(Secret(text))
+        assert Fernet(KEY).decrypt(sealed.token.encode()).decode() == text
+
+    @given(TEXTS)
+    def test_what_was_sealed_opens_again(self, text: str) -> None:
+        ring = ring_of(KEY)
+        assert ring.open(ring.seal(Secret(text))).reveal() == text
+
+    def test_a_token_of_cryptography_itself_opens(self) -> None:
+        token = Fernet(KEY).encrypt(b"hello").decode()
+        assert ring_of(KEY).open(Sealed(ring_of(KEY).sealing_key_id, "", token)).reveal() == "hello"
+
+    def test_what_is_kept_never_shows_the_secret(self) -> None:
+        kept = " ".join(ring_of(KEY).seal(Secret("swordfish")))
+        assert "swordfish" not in kept
+        assert KEY not in kept
+
+    def test_neither_token_nor_fingerprint_tells_that_two_secrets_are_equal(self) -> None:
+        one, other = ring_of(KEY).seal(SECRET), ring_of(KEY).seal(SECRET)
+        assert one.token != other.token
+        assert one.fingerprint != other.fingerprint
+        assert one.fingerprint[:16] != other.fingerprint[:16]
+
+    def test_a_damaged_token_is_refused_in_one_sentence(self) -> None:
+        sealed = ring_of(KEY).seal(SECRET)
+        with pytest.raises(RegistryKeyError, match=r"^[A-Z].*\.$"):
+            ring_of(KEY).open(sealed._replace(token=sealed.token[:-8] + "AAAAAA=="))
+
+
+class TestRotation:
+    @pytest.mark.parametrize("separator", [",", ", ", "\n", "\r\n", ",\n", " , "])
+    def test_the_first_key_seals_and_all_open(self, separator: str) -> None:
+        old = ring_of(KEY).seal(SECRET)
+        ring = ring_of(separator.join([NEW_KEY, KEY]) + separator)
+        new = ring.seal(SECRET)
+        assert ring.open(old).reveal() == ring.open(new).reveal() == SECRET.reveal()
+        assert Fernet(NEW_KEY).decrypt(new.token.encode()).decode() == SECRET.reveal()
+        assert new.key_id == ring.sealing_key_id == ring_of(NEW_KEY).sealing_key_id
+        assert old.key_id == ring_of(KEY).sealing_key_id
+        assert ring.key_ids == {old.key_id, new.key_id}
+
+    def test_the_tokens_are_those_of_multi_fernet(self) -> None:
+        sealed = ring_of(f"{NEW_KEY},{KEY}").seal(SECRET)
+        opened = MultiFernet([Fernet(KEY), Fernet(NEW_KEY)]).decrypt(sealed.token.encode())
+        assert opened.decode() == SECRET.reveal()
+
+    def test_old_secrets_compare_without_opening(self) -> None:
+        old = ring_of(KEY).seal(SECRET)
+        ring = ring_of(f"{NEW_KEY}\n{KEY}")
+        assert ring.is_sealed(old, SECRET)
+        assert not ring.is_sealed(old, Secret("another"))
+
+    @pytest.mark.parametrize("way", ["open", "compare"])
+    def test_a_foreign_key_is_told_from_a_wrong_secret(self, way: str) -> None:
+        sealed, ring = ring_of(FOREIGN_KEY).seal(SECRET), ring_of(f"{NEW_KEY},{KEY}")
+        with pytest.raises(RegistryKeyError) as refused:
+            ring.open(sealed) if way == "open" else ring.is_sealed(sealed, SECRET)
+        assert str(refused.value) == (
+            f"The registry holds secrets that are sealed with key {sealed.key_id}, which is not among the keys given in"
+            " registry_key or registry_key_file."
+        )
+
+    def test_what_older_releases_have_sealed_still_opens_and_compares(self) -> None:
+        sealed = Sealed(
+            "d3b51e44624051a8",
+            "dbff37031ab52e11dae34aa7cc845792dab7e2e21fca2a1586d94f31c3d72b587957c79fd3b64d57",
+            "gAAAAABrAJ5JYuFFtZGuIZ0GU-PK4w7VVrprg7PLpJxsWmIO43Ig-tWXx-us7MWsfRgtOSJAhS8Y8XI79MYGKzW2fnkXocCeWg==",
+        )
+        assert ring_of(KEY).is_sealed(sealed, Secret("swordfish"))
+        assert ring_of(KEY).open(sealed).reveal() == "swordfish"
+
+
+class TestWithoutCryptography:
+    @given(TEXTS, TEXTS)
+    def test_the_fingerprint_knows_its_secret(self, text: str, other: str) -> None:
+        ring = ring_of(KEY)
+        sealed = ring.seal(Secret(text))._replace(token="")
+        assert ring.is_sealed(sealed, Secret(text))
+        assert ring.is_sealed(sealed, Secret(other)) == (text == other)
+
+    def test_comparing_imports_no_cryptography(self, request: pytest.FixtureRequest) -> None:
+        sealed = ring_of(KEY).seal(SECRET)
+        request.getfixturevalue("no_cryptography")
+        with pytest.raises(ImportError):
+            __import__("cryptography.fernet")
+        assert ring_of(KEY).is_sealed(sealed, SECRET)
+        assert not ring_of(KEY).is_sealed(sealed, Secret("another"))
+
+    def test_the_key_file_is_made_without_cryptography(self, no_cryptography: None, key_file: Path) -> None:
+        assert source_of(key_file).make().key_ids
+
+    @pytest.mark.parametrize("way", ["seal", "open"])
+    def test_its_absence_is_one_sentence(self, request: pytest.FixtureRequest, way: str) -> None:
+        sealed = ring_of(KEY).seal(SECRET)
+        request.getfixturevalue("no_cryptography")
+        with pytest.raises(MissingLibrary, match=r"^The Python library cryptography is needed to .* \(.*\)\.$"):
+            ring_of(KEY).seal(SECRET) if way == "seal" else ring_of(KEY).open(sealed)
+
+
+MALFORMED = {
+    "not base64": "swordfish!",
+    "too short": "c3dvcmRmaXNo",
+    "padding lost": KEY[:-1],
+    "last letters lost": KEY[:-5],
+    "too long": "A" * 64,
+    "something behind it": f"{KEY}swordfish",
+    "a letter that base64 does not know": f"{KEY[:8]}!{KEY[8:]}",
+    "keys separated by a space": f"{KEY} {NEW_KEY}",
+    "keys separated by a semicolon": f"{KEY};{NEW_KEY}",
+    "a bad one among good ones": f"{KEY},swordfish,{NEW_KEY}",
+    "not ASCII": "schlüssel",
+    "look-alike letters": KEY.replace("A", "\N{GREEK CAPITAL LETTER ALPHA}"),
+    "huge": "A" * 1_000_000,
+    "NUL": "\0" * 44,
+}
+HOLDS = "must hold one or more Fernet keys (32 bytes in URL-safe base64), separated by commas or line breaks."
+
+
+class TestMalformedKeys:
+    @pytest.mark.parametrize("text", [*MALFORMED.values(), " ", ",", "\n,\n"], ids=[*MALFORMED, "blank", ",", "lines"])
+    def test_as_an_option(self, text: str) -> None:
+        with pytest.raises(RegistryKeyError) as refused:
+            ring_of(text)
+        assert str(refused.value) == f"registry_key {HOLDS}"
+
+    @pytest.mark.parametrize("text", [*MALFORMED.values(), ","], ids=[*MALFORMED, "only separators"])
+    def test_in_the_key_file(self, key_file: Path, text: str) -> None:
+        key_file.write_text(text, encoding="utf-8")
+        with pytest.raises(RegistryKeyError) as refused:
+            source_of(key_file).ring()
+        assert str(refused.value) == f"registry_key_file {key_file} {HOLDS}"
+
+    @pytest.mark.parametrize("content", [b"\xff\xfe\x00", b"\x00" * 44, bytes(range(256))])
+    def test_bytes_that_are_no_text(self, key_file: Path, content: bytes) -> None:
+        key_file.write_bytes(content)
+        with pytest.raises(RegistryKeyError) as refused:
+            source_of(key_file).ring()
+        assert str(refused.value) == f"registry_key_file {key_file} {HOLDS}"
+
+    def test_no_message_repeats_what_was_given(self) -> None:
+        with pytest.raises(RegistryKeyError) as refused:
+            ring_of(f"{KEY},swordfish")
+        assert KEY not in str(refused.value)
+        assert "swordfish" not in str(refused.value)
+
+
+class TestKeyFile:
+    def test_a_given_key_wins_over_the_file(self, key_file: Path) -> None:
+        key_file.write_text("not even a key")
+        assert KeySource(Secret(KEY), str(key_file)).needed().key_ids == ring_of(KEY).key_ids
+
+    def test_several_keys_in_lines(self, key_file: Path) -> None:
+        key_file.write_text(f"{NEW_KEY}\r\n{KEY}\n\n")
+        ring = source_of(key_file).needed()
+        assert ring.sealing_key_id == ring_of(NEW_KEY).sealing_key_id
+        assert ring.key_ids == ring_of(f"{KEY},{NEW_KEY}").key_ids
+
+    def test_a_missing_one_is_no_key_yet(self, key_file: Path) -> None:
+        assert source_of(key_file).ring() is None
+        assert not key_file.exists()
+
+    @pytest.mark.parametrize("content", ["", "\n", " \n" * 100])
+    def test_a_blank_one_is_no_key_yet(self, key_file: Path, content: str) -> None:
+        key_file.write_text(content)
+        assert source_of(key_file).ring() is None
+
+    @pytest.mark.parametrize("content", [None, ""])
+    def test_one_that_is_needed_and_missing(self, key_file: Path, content: str | None) -> None:
+        if content is not None:
+            key_file.write_text(content)
+        with pytest.raises(RegistryKeyError) as refused:
+            source_of(key_file).needed()
+        assert str(refused.value) == (
+            "The registry holds secrets, and the key they are sealed with is missing: give registry_key, or put back"
+            f" registry_key_file {key_file}."
+        )
+
+    @pytest.mark.parametrize("umask", [0o000, 0o022, 0o077, 0o177])
+    def test_it_is_made_for_its_owner_alone(self, key_file: Path, permissive_umask: None, umask: int) -> None:
+        os.umask(umask)
+        made = source_of(key_file).make()
+        assert mode(key_file) == 0o600
+        assert Fernet(key_file.read_text().strip())
+        assert source_of(key_file).needed().key_ids == made.key_ids
+
+    def test_each_made_key_is_another(self, tmp_path: Path) -> None:
+        rings = [source_of(tmp_path / str(number)).make() for number in range(3)]
+        assert len({ring.sealing_key_id for ring in rings}) == 3
+
+    @pytest.mark.parametrize("content", ["", "\n", " \n" * 100])
+    def test_a_blank_one_is_filled(self, key_file: Path, content: str) -> None:
+        key_file.write_text(content)
+        made = source_of(key_file).make()
+        sealed = made.seal(SECRET)
+        assert source_of(key_file).needed().open(sealed).reveal() == SECRET.reveal()
+
+    def test_making_it_where_there_is_no_folder(self, tmp_path: Path) -> None:
+        path = tmp_path / "missing" / "key"
+        with pytest.raises(RegistryKeyError) as refused:
+            source_of(path).make()
+        assert str(refused.value) == f"registry_key_file {path} cannot be made: No such file or directory."
+
+    def test_making_it_in_a_folder_that_is_not_ours(self, tmp_path: Path) -> None:
+        folder = tmp_path / "closed"
+        folder.mkdir(mode=0o500)
+
+        def make() -> str:
+            with pytest.raises(RegistryKeyError) as refused:
+                source_of(folder / "key").make()
+            return str(refused.value)
+
+        said = without_privileges(make)
+        assert said == f"registry_key_file {folder / 'key'} cannot be made: Permission denied."
+        assert list(folder.iterdir()) == []
+
+    def test_one_that_cannot_be_read(self, key_file: Path) -> None:
+        key_file.write_text(KEY)
+        key_file.chmod(0)
+
+        def read() -> str:
+            with pytest.raises(RegistryKeyError) as refused:
+                source_of(key_file).ring()
+            return str(refused.value)
+
+        assert without_privileges(read) == f"registry_key_file {key_file} cannot be read: Permission denied."
+
+    @pytest.mark.parametrize(("below", "reason"), [("", "Is a directory"), ("file/key", "Not a directory")])
+    def test_one_that_is_no_file(self, tmp_path: Path, below: str, reason: str) -> None:
+        (tmp_path / "file").touch()
+        path = tmp_path / below
+        with pytest.raises(RegistryKeyError) as refused:
+            source_of(path).ring()
+        assert str(refused.value) == f"registry_key_file {path} cannot be read: {reason}."
+
+    @pytest.mark.parametrize(
+        ("permissions", "exposed"),
+        [(0o600, False), (0o400, False), (0o640, True), (0o604, True), (0o644, True), (0o620, True), (0o601, True)],
+    )
+    def test_whether_others_may_read_it(self, key_file: Path, permissions: int, exposed: bool) -> None:
+        key_file.write_text(KEY)
+        key_file.chmod(permissions)
+        assert source_of(key_file).is_exposed() is exposed
+        assert KeySource(Secret(KEY), str(key_file)).is_exposed() is False
+
+    def test_a_missing_one_is_not_exposed(self, key_file: Path) -> None:
+        assert source_of(key_file).is_exposed() is False

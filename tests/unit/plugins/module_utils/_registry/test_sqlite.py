@@ -1,0 +1,419 @@
+# Copyright the mailroom.core contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What goes into the registry comes out again, and only that."""
+
+from __future__ import annotations
+
+import base64
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.mailroom.core.plugins.module_utils._connector.plan import Request
+from ansible_collections.mailroom.core.plugins.module_utils._connector.state import Connector, Purpose, State, Wanted
+from ansible_collections.mailroom.core.plugins.module_utils._errors import DeclarationError, RegistryKeyError
+from ansible_collections.mailroom.core.plugins.module_utils._registry.sealing import KeyRing
+from ansible_collections.mailroom.core.plugins.module_utils._registry.sqlite import SqliteRegistry
+
+from .samples import (
+    FOREIGN_KEY,
+    KEY,
+    LATER,
+    NEW_KEY,
+    STAMP,
+    ask_file,
+    carry_out,
+    change,
+    declare,
+    entry,
+    everything,
+    folder_content,
+    history,
+    mode,
+    open_registry,
+    request,
+    secrets,
+)
+
+PASSWORD = "Rumpelstilzchen-7f3a9c51e2-ä"
+EVERYTHING: dict[str, Any] = {
+    "name": "full",
+    "display_name": "Quotes ' \" and 😀",
+    "description": "two\nlines",
+    "enabled": True,
+    "provider": "gmail",
+    "from_address": "alerts@example.com",
+    "from_name": "Ällerts",
+    "cc": ["one@example.com", "two@example.com"],
+    "headers": {"X-Team": "ops", "X-Number": "7"},
+    "available_to": ["acme", "globex"],
+    "smtp": {"username": "mailer", "password": PASSWORD, "validate_certs": False, "port": 587},
+    "imap": {"username": "reader", "password": f"imap {PASSWORD}", "mailbox": "Archiv/Ä"},
+    "oauth2": {"tenant_id": "example.com", "client_id": "app", "client_secret": f"client {PASSWORD}"},
+}
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "registry" / "registry.db"
+
+
+@pytest.fixture
+def registry(path: Path) -> SqliteRegistry:
+    return open_registry(path)
+
+
+@pytest.fixture
+def restored_umask() -> Iterator[None]:
+    before = os.umask(0o022)
+    yield
+    os.umask(before)
+
+
+def stored(registry: SqliteRegistry, name: str) -> Connector:
+    return everything(registry).connectors[name]
+
+
+class TestRoundTrip:
+    def test_a_connector_comes_back_as_it_was_planned(self, registry: SqliteRegistry) -> None:
+        planned = declare(registry, EVERYTHING).after.connectors["full"]
+        found = stored(registry, "full")
+        assert found.preset == {"smtp": planned.preset["smtp"], "imap": planned.preset["imap"]}
+        assert replace(found, secrets={}, id=None) == replace(planned, secrets={})
+        assert (found.created, found.updated, found.revision, found.sending_revision) == (STAMP, STAMP, 1, 1)
+        assert found.settings["headers"] == EVERYTHING["headers"]
+        assert found.settings["smtp"] == {"username": "mailer", "validate_certs": False, "port": 587}
+
+    def test_secrets_open_and_compare(self, registry: SqliteRegistry) -> None:
+        declare(registry, EVERYTHING)
+        assert secrets(registry, "full") == {
+            "smtp.password": PASSWORD,
+            "imap.password": f"imap {PASSWORD}",
+            "oauth2.client_secret": f"client {PASSWORD}",
+        }
+
+    def test_declaring_the_same_again_changes_nothing(self, registry: SqliteRegistry, path: Path) -> None:
+        wish = {"default": "full", "bind": {Purpose("alerts"): "full"}}
+        declare(registry, EVERYTHING, **wish)
+        before = folder_content(path.parent)
+        assert not declare(registry, EVERYTHING, stamp=LATER, **wish).changed
+        assert folder_content(path.parent) == before
+
+    def test_a_change_moves_updated_and_leaves_created(self, registry: SqliteRegistry) -> None:
+        declare(registry, EVERYTHING)
+        declare(registry, {"name": "full", "description": "new"}, stamp=LATER)
+        found = stored(registry, "full")
+        assert (found.created, found.updated, found.revision, found.sending_revision) == (STAMP, LATER, 2, 1)
+        assert found.settings["description"] == "new"
+        assert found.settings["imap"]["mailbox"] == "Archiv/Ä"
+
+    def test_purposes_with_and_without_tenant(self, registry: SqliteRegistry) -> None:
+        bindings = {
+            Purpose("alerts"): "a",
+            Purpose("alerts", "Käufer & Söhne"): "b",
+            Purpose("alerts", "acme"): "a",
+            Purpose("approvals", "acme"): "b",
+        }
+        declare(registry, entry("a"), entry("b"), bind=bindings)
+        assert everything(registry).bindings == bindings
+        change(registry, Request(unbind={Purpose("alerts"): None}, bind={Purpose("alerts", "acme"): "b"}))
+        assert everything(registry).bindings == {
+            Purpose("alerts", "Käufer & Söhne"): "b",
+            Purpose("alerts", "acme"): "b",
+            Purpose("approvals", "acme"): "b",
+        }
+
+    def test_the_default_moves(self, registry: SqliteRegistry) -> None:
+        declare(registry, entry("a"), entry("b"))
+        assert everything(registry).default is None
+        for name in ("a", "b", "a"):
+            change(registry, Request(default=name))
+            assert everything(registry).default == name
+
+    def test_history_tells_each_revision_and_no_secret(self, registry: SqliteRegistry) -> None:
+        declare(registry, entry("a", PASSWORD))
+        declare(registry, entry("a", f"new {PASSWORD}", description="first"), stamp=LATER)
+        first, second = history(registry, "a")
+        assert (first["revision"], first["at"], first["by"], first["before"]) == (1, STAMP.at, STAMP.by, {})
+        assert first["after"]["smtp"]["password"] == "(changed)"
+        assert second == {
+            "revision": 2,
+            "at": LATER.at,
+            "by": LATER.by,
+            "before": {"smtp": {"password": "(stored)"}},
+            "after": {"smtp": {"password": "(changed)"}, "description": "first"},
+        }
+
+    def test_history_of_several_keeps_them_apart(self, registry: SqliteRegistry) -> None:
+        declare(registry, entry("a"), entry("b"))
+        declare(registry, entry("b", description="new"))
+        with registry.reading() as reader:
+            found = reader.history(list(reader.load(Wanted()).connectors.values()))
+        assert {name: len(revisions) for name, revisions in found.items()} == {"a": 1, "b": 2}
+
+    def test_a_thousand_connectors(self, registry: SqliteRegistry) -> None:
+        entries = [entry(f"c{number:04}", f"password {number}") for number in range(1000)]
+        assert len(declare(registry, *entries, default="c0500").created) == 1000
+        plan = declare(registry, *entries, merge=False)
+        assert (plan.changed, plan.unchanged) == (False, 1000)
+
+
+class TestNames:
+    def test_a_renamed_connector_keeps_what_it_has(self, registry: SqliteRegistry) -> None:
+        declare(registry, entry("old", PASSWORD), default="old", bind={Purpose("alerts"): "old"})
+        identity = stored(registry, "old").id
+        declare(registry, {"name": "old"}, new_name="new", stamp=LATER)
+        state = everything(registry)
+        assert list(state.connectors) == ["new"]
+        assert state.default == "new"
+        assert state.bindings == {Purpose("alerts"): "new"}
+        assert state.connectors["new"].id == identity
+        assert secrets(registry, "new") == {"smtp.password": PASSWORD}
+        revisions = [(each["revision"], each["by"]) for each in history(registry, "new")]
+        assert revisions == [(1, STAMP.by), (2, LATER.by)]
+
+    def test_of_a_deleted_connector_nothing_is_left(self, registry: SqliteRegistry, path: Path) -> None:
+        declare(registry, entry("gone", PASSWORD), entry("stays", PASSWORD))
+        change(registry, Request(absent=("gone",)))
+        tables = ("connector", "secret", "revision")
+        assert [ask_file(path, f"SELECT count(*) FROM {table}") for table in tables] == [[(1,)], [(1,)], [(1,)]]
+
+    def test_its_name_begins_anew(self, registry: SqliteRegistry) -> None:
+        declare(registry, entry("phoenix", PASSWORD))
+        old = stored(registry, "phoenix").id
+        change(registry, Request(absent=("phoenix",)))
+        declare(registry, entry("phoenix"), stamp=LATER)
+        found = stored(registry, "phoenix")
+        assert found.id != old
+        assert (found.revision, found.secrets, found.created) == (1, {}, LATER)
+        assert [each["by"] for each in history(registry, "phoenix")] == [LATER.by]
+
+    def test_a_dropped_secret_is_gone(self, registry: SqliteRegistry, path: Path) -> None:
+        declare(registry, entry("a", PASSWORD))
+        declare(registry, {"name": "a", "smtp": {"auth": "none"}})
+        assert ask_file(path, "SELECT * FROM secret") == []
+
+
+class TestSecrecy:
+    def spellings(self, secret: str) -> list[bytes]:
+        raw = secret.encode()
+        return [
+            raw,
+            base64.b64encode(raw),
+            base64.urlsafe_b64encode(raw),
+            raw.hex().encode(),
+            secret.encode("utf-16-le"),
+        ]
+
+    def test_no_secret_lies_in_the_file_or_the_journal(self, registry: SqliteRegistry, path: Path) -> None:
+        declare(registry, EVERYTHING)
+        seen = [folder_content(path.parent)]
+        for turn in ("second", "third"):
+            wish = entry("full", f"{turn} {PASSWORD}")
+            with registry.writing() as writer:
+                carry_out(writer, request(wish))
+                seen.append(folder_content(path.parent))
+            seen.append(folder_content(path.parent))
+        assert any("registry.db-journal" in files for files in seen)
+        content = b"".join(data or b"" for files in seen for data in files.values())
+        assert b"mail.example.com" in content
+        for spelling in self.spellings(PASSWORD):
+            assert spelling not in content
+
+    @pytest.mark.parametrize("umask", [0o000, 0o022, 0o077])
+    def test_everything_is_made_for_its_owner_alone(self, path: Path, restored_umask: None, umask: int) -> None:
+        os.umask(umask)
+        registry = open_registry(path, key=None)
+        with registry.writing() as writer:
+            carry_out(writer, request(entry("a", PASSWORD)))
+            journal = mode(path.with_name("registry.db-journal"))
+        assert mode(path.parent) == 0o700
+        assert (mode(path), journal, mode(path.with_name("registry.db.key"))) == (0o600, 0o600, 0o600)
+
+    def test_folders_above_are_closed_to_strangers_too(self, tmp_path: Path, restored_umask: None) -> None:
+        os.umask(0)
+        declare(open_registry(tmp_path / "a" / "b" / "registry.db"), entry("a"))
+        assert [mode(folder) & 0o022 for folder in (tmp_path / "a", tmp_path / "a" / "b")] == [0, 0]
+
+    def test_a_folder_that_was_there_keeps_its_mode(self, path: Path) -> None:
+        path.parent.mkdir(mode=0o750)
+        declare(open_registry(path), entry("a"))
+        assert mode(path.parent) == 0o750
+
+    def test_the_key_file_is_only_made_for_a_secret(self, path: Path) -> None:
+        registry = open_registry(path, key=None)
+        declare(registry, entry("a"))
+        assert [each.name for each in path.parent.iterdir()] == ["registry.db"]
+        declare(registry, entry("a", PASSWORD))
+        assert sorted(each.name for each in path.parent.iterdir()) == ["registry.db", "registry.db.key"]
+
+
+class TestKeys:
+    def test_a_key_that_is_made_is_used_from_then_on(self, path: Path) -> None:
+        declare(open_registry(path, key=None), entry("a", "one"))
+        made = path.with_name("registry.db.key").read_bytes()
+        declare(open_registry(path, key=None), entry("b", "two"))
+        assert secrets(open_registry(path, key=None), "a") == {"smtp.password": "one"}
+        assert secrets(open_registry(path, key=None), "b") == {"smtp.password": "two"}
+        assert path.with_name("registry.db.key").read_bytes() == made
+
+    @pytest.mark.parametrize("wish", [entry("a", PASSWORD), entry("a", "another")])
+    def test_comparing_with_a_foreign_key(self, registry: SqliteRegistry, path: Path, wish: dict[str, Any]) -> None:
+        declare(registry, entry("a", PASSWORD))
+        (key_id,) = ask_file(path, "SELECT key_id FROM secret")[0]
+        before = folder_content(path.parent)
+        with pytest.raises(RegistryKeyError) as refused:
+            declare(open_registry(path, FOREIGN_KEY), wish)
+        assert str(refused.value) == (
+            f"The registry holds secrets that are sealed with key {key_id}, which is not among the keys given in"
+            " registry_key or registry_key_file."
+        )
+        assert folder_content(path.parent) == before
+
+    def test_sealing_with_a_key_that_sealed_nothing(self, registry: SqliteRegistry, path: Path) -> None:
+        declare(registry, entry("a", PASSWORD))
+        before = folder_content(path.parent)
+        with pytest.raises(RegistryKeyError) as refused:
+            declare(open_registry(path, FOREIGN_KEY), entry("b", PASSWORD))
+        assert str(refused.value) == (
+            "None of the keys given in registry_key or registry_key_file has sealed the secrets that the registry"
+            " holds."
+        )
+        assert folder_content(path.parent) == before
+
+    @pytest.mark.parametrize("name", ["a", "b"])
+    def test_the_key_file_is_lost(self, path: Path, name: str) -> None:
+        declare(open_registry(path, key=None), entry("a", PASSWORD))
+        key_file = path.with_name("registry.db.key")
+        key_file.unlink()
+        before = folder_content(path.parent)
+        with pytest.raises(RegistryKeyError) as refused:
+            declare(open_registry(path, key=None), entry(name, "new"))
+        assert str(refused.value) == (
+            "The registry holds secrets, and the key they are sealed with is missing: give registry_key, or put back"
+            f" registry_key_file {key_file}."
+        )
+        assert folder_content(path.parent) == before
+
+    def test_without_any_key_all_else_still_works(self, path: Path) -> None:
+        declare(open_registry(path), entry("a", PASSWORD))
+        keyless = open_registry(path, key=None)
+        declare(keyless, {"name": "a", "description": "new"}, entry("b"), default="a")
+        assert stored(keyless, "a").settings["description"] == "new"
+        assert list(stored(keyless, "a").secrets) == ["smtp.password"]
+
+    def test_rotation(self, registry: SqliteRegistry, path: Path) -> None:
+        names = [f"c{number}" for number in range(5)]
+        declare(registry, *(entry(name, f"{name} {PASSWORD}") for name in names))
+        rotating = open_registry(path, f"{NEW_KEY},{KEY}")
+        before = everything(registry)
+        with rotating.reading() as reader:
+            assert reader.needs_resealing()
+        with rotating.writing() as writer:
+            assert writer.needs_resealing()
+            writer.reseal()
+            assert not writer.needs_resealing()
+        only_new = open_registry(path, NEW_KEY)
+        assert [secrets(only_new, name) for name in names] == [
+            {"smtp.password": f"{name} {PASSWORD}"} for name in names
+        ]
+        assert len(ask_file(path, "SELECT DISTINCT key_id FROM secret")) == 1
+        after = everything(only_new)
+        assert [each.revision for each in after.connectors.values()] == [1] * 5
+        assert [replace(each, secrets={}) for each in after.connectors.values()] == [
+            replace(each, secrets={}) for each in before.connectors.values()
+        ]
+
+    @pytest.mark.parametrize(
+        ("keys", "needed"),
+        [
+            (KEY, False),
+            (f"{KEY},{NEW_KEY}", False),
+            (f"{NEW_KEY},{KEY}", True),
+            (NEW_KEY, False),
+            (FOREIGN_KEY, False),
+            (None, False),
+        ],
+    )
+    def test_when_resealing_is_due(self, registry: SqliteRegistry, path: Path, keys: str | None, needed: bool) -> None:
+        declare(registry, entry("a", PASSWORD))
+        with open_registry(path, keys).reading() as reader:
+            assert reader.needs_resealing() is needed
+
+    def test_resealing_is_due_until_all_are_done(self, registry: SqliteRegistry, path: Path) -> None:
+        declare(registry, entry("a", PASSWORD))
+        rotating = open_registry(path, f"{NEW_KEY},{KEY}")
+        declare(rotating, entry("b", PASSWORD))
+        assert len(ask_file(path, "SELECT DISTINCT key_id FROM secret")) == 2
+        with rotating.reading() as reader:
+            assert reader.needs_resealing()
+
+    def test_an_empty_registry_needs_no_key(self, path: Path) -> None:
+        with open_registry(path, "malformed").reading() as reader:
+            assert not reader.needs_resealing()
+
+
+class TestOneTransaction:
+    @pytest.mark.parametrize("failure", [ValueError, KeyboardInterrupt, SystemExit, RegistryKeyError])
+    def test_what_fails_leaves_no_trace(
+        self, registry: SqliteRegistry, path: Path, failure: type[BaseException]
+    ) -> None:
+        declare(registry, entry("a", PASSWORD), entry("b"), default="a", bind={Purpose("alerts"): "a"})
+        before = folder_content(path.parent)
+        wish = (entry("a", "new"), entry("b", description="new"), entry("c", "new"))
+
+        def fail() -> None:
+            with registry.writing() as writer:
+                carry_out(writer, request(*wish, default="b", bind={Purpose("alerts"): "c"}))
+                writer.reseal()
+                raise failure
+
+        with pytest.raises(failure):
+            fail()
+        assert folder_content(path.parent) == before
+
+    def test_a_failure_while_applying(
+        self, registry: SqliteRegistry, path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        declare(registry, entry("a", PASSWORD))
+        before = folder_content(path.parent)
+        seal, left = KeyRing.seal, iter(range(2))
+
+        def seal_twice(ring: KeyRing, secret: Any) -> Any:
+            next(left)
+            return seal(ring, secret)
+
+        monkeypatch.setattr(KeyRing, "seal", seal_twice)
+        with pytest.raises(StopIteration):
+            declare(registry, *(entry(f"c{number}", "new") for number in range(5)), entry("a", "new"))
+        assert folder_content(path.parent) == before
+
+    def test_a_refused_plan_on_a_fresh_path_leaves_an_empty_registry(self, registry: SqliteRegistry) -> None:
+        with pytest.raises(DeclarationError):
+            declare(registry, {"name": "nothing"})
+        assert everything(registry) == State()
+        assert not registry.exists()
+
+    def test_the_database_itself_allows_one_default_only(self, registry: SqliteRegistry, path: Path) -> None:
+        declare(registry, entry("a"), entry("b"), default="a")
+        with pytest.raises(sqlite3.IntegrityError):
+            ask_file(path, "UPDATE connector SET is_default = 1")
+
+    def test_the_database_itself_keeps_a_bound_connector(self, registry: SqliteRegistry, path: Path) -> None:
+        declare(registry, entry("a"), bind={Purpose("alerts"): "a"})
+        with closing(sqlite3.connect(path)) as database:
+            database.execute("PRAGMA foreign_keys = ON")
+            with pytest.raises(sqlite3.IntegrityError):
+                database.execute("DELETE FROM connector")
+
+    def test_a_commit_is_made_to_outlast_a_power_failure(self, registry: SqliteRegistry) -> None:
+        extra = 3
+        with registry.writing() as writer:
+            asked = writer._database.execute("PRAGMA synchronous"), writer._database.execute("PRAGMA journal_mode")
+            assert [row.fetchone()[0] for row in asked] == [extra, "delete"]

@@ -1,0 +1,308 @@
+# Copyright the mailroom.core contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What may lie where the registry is looked for, and what the user is told."""
+
+from __future__ import annotations
+
+import os
+import re
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import Callable
+
+import pytest
+
+from ansible_collections.mailroom.core.plugins.module_utils._connector.state import Purpose, State
+from ansible_collections.mailroom.core.plugins.module_utils._errors import RegistryError
+from ansible_collections.mailroom.core.plugins.module_utils._registry import schema
+from ansible_collections.mailroom.core.plugins.module_utils._registry.sqlite import SqliteRegistry
+
+from .processes import forked, without_privileges
+from .samples import ask_file, declare, entry, everything, folder_content, open_registry, secrets
+
+
+def use(registry: SqliteRegistry, verb: str) -> None:
+    if verb == "read":
+        everything(registry)
+    else:
+        declare(registry, entry("new", "password"))
+
+
+def refusal(registry: SqliteRegistry, verb: str) -> str:
+    with pytest.raises(RegistryError) as refused:
+        use(registry, verb)
+    return str(refused.value)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "registry.db"
+
+
+class TestNothingThere:
+    def test_it_reads_as_empty_and_is_not_made(self, path: Path) -> None:
+        registry = open_registry(path)
+        assert not registry.exists()
+        assert everything(registry) == State()
+        assert list(path.parent.iterdir()) == []
+
+    def test_neither_is_its_folder(self, tmp_path: Path) -> None:
+        assert everything(open_registry(tmp_path / "a" / "b" / "registry.db")) == State()
+        assert list(tmp_path.iterdir()) == []
+
+    def test_an_empty_file_is_an_empty_registry(self, path: Path) -> None:
+        path.touch()
+        registry = open_registry(path)
+        assert not registry.exists()
+        assert everything(registry) == State()
+        assert path.read_bytes() == b""
+        declare(registry, entry("a"))
+        assert registry.exists()
+        assert list(everything(registry).connectors) == ["a"]
+
+    def test_missing_folders_are_made_by_the_first_change(self, tmp_path: Path) -> None:
+        registry = open_registry(tmp_path / "a" / "b" / "registry.db")
+        declare(registry, entry("a"))
+        assert list(everything(registry).connectors) == ["a"]
+
+
+def make_text(path: Path) -> None:
+    path.write_text("connectors:\n  - name: prod\n" * 50)
+
+
+def make_short_text(path: Path) -> None:
+    path.write_text("x\n")
+
+
+def make_noise(path: Path) -> None:
+    path.write_bytes(bytes((number * number) % 251 for number in range(20_000)))
+
+
+def make_zeros(path: Path) -> None:
+    path.write_bytes(bytes(8192))
+
+
+def make_foreign_database(path: Path, *more: str) -> None:
+    with closing(sqlite3.connect(path)) as database, database:
+        for statement in ("CREATE TABLE connector (name TEXT)", "INSERT INTO connector VALUES ('x')", *more):
+            database.execute(statement)
+
+
+def make_foreign_database_with_versions(path: Path) -> None:
+    make_foreign_database(path, "PRAGMA application_id = 4711", "PRAGMA user_version = 99")
+
+
+def make_foreign_database_without_tables(path: Path) -> None:
+    ask_file(path, "PRAGMA application_id = 4711")
+    ask_file(path, "PRAGMA user_version = 1")
+
+
+def make_newer(path: Path) -> None:
+    declare(open_registry(path), entry("a"))
+    ask_file(path, f"PRAGMA user_version = {len(schema.MIGRATIONS) + 1}")
+
+
+def make_truncated(path: Path) -> None:
+    declare(open_registry(path), *(entry(f"c{number}") for number in range(200)))
+    os.truncate(path, path.stat().st_size // 2)
+
+
+def make_damaged(path: Path) -> None:
+    declare(open_registry(path), *(entry(f"c{number}") for number in range(200)))
+    content = bytearray(path.read_bytes())
+    content[4096 : len(content)] = b"\xaa" * (len(content) - 4096)
+    path.write_bytes(content)
+
+
+NO_REGISTRY = "The registry {path} cannot be {verb}: the file is no registry."
+FOREIGN = "{path} is a database, but not a registry of mailroom.core."
+DAMAGED = "The registry {path} cannot be {verb}: the file is damaged; put back a copy."
+NEWER = (
+    "The registry {path} was written by a newer version of mailroom.core (its schema is"
+    f" {len(schema.MIGRATIONS) + 1}, this one knows {len(schema.MIGRATIONS)}): upgrade the collection."
+)
+FILES: list[tuple[Callable[[Path], None], str]] = [
+    (make_text, NO_REGISTRY),
+    (make_short_text, NO_REGISTRY),
+    (make_noise, NO_REGISTRY),
+    (make_zeros, NO_REGISTRY),
+    (make_foreign_database, FOREIGN),
+    (make_foreign_database_with_versions, FOREIGN),
+    (make_foreign_database_without_tables, FOREIGN),
+    (make_newer, NEWER),
+    (make_truncated, DAMAGED),
+    (make_damaged, DAMAGED),
+]
+
+
+class TestSomethingElseThere:
+    @pytest.mark.parametrize("verb", ["read", "changed"])
+    @pytest.mark.parametrize(("make", "told"), FILES, ids=[make.__name__[5:] for make, _ in FILES])
+    def test_it_is_refused_and_left_alone(self, path: Path, make: Callable[[Path], None], told: str, verb: str) -> None:
+        make(path)
+        before = folder_content(path.parent)
+        assert refusal(open_registry(path), verb) == told.format(path=path, verb=verb)
+        assert folder_content(path.parent) == before
+
+    @pytest.mark.parametrize("verb", ["read", "changed"])
+    def test_a_foreign_database_with_a_write_ahead_log(self, path: Path, verb: str) -> None:
+        make_foreign_database(path, "PRAGMA user_version = 3")
+        ask_file(path, "PRAGMA journal_mode = WAL")
+        before = folder_content(path.parent)
+        assert refusal(open_registry(path), verb) == FOREIGN.format(path=path)
+        assert folder_content(path.parent) == before
+
+    @pytest.mark.parametrize("verb", ["read", "changed"])
+    def test_a_folder(self, path: Path, verb: str) -> None:
+        path.mkdir()
+        told = refusal(open_registry(path), verb)
+        assert told == f"The registry {path} cannot be {verb}: Is a directory."
+        assert folder_content(path.parent) == {"registry.db": None}
+
+    @pytest.mark.parametrize("verb", ["read", "changed"])
+    def test_below_a_file(self, path: Path, verb: str) -> None:
+        path.write_text("text")
+        told = refusal(open_registry(path / "registry.db"), verb)
+        assert re.fullmatch(rf"The registry {re.escape(str(path))}/registry\.db cannot be .*: Not a directory\.", told)
+        assert folder_content(path.parent) == {"registry.db": b"text"}
+
+    @pytest.mark.parametrize("verb", ["read", "changed"])
+    def test_a_name_that_is_too_long(self, tmp_path: Path, verb: str) -> None:
+        told = refusal(open_registry(tmp_path / ("x" * 300)), verb)
+        assert told.endswith(": File name too long.")
+        assert list(tmp_path.iterdir()) == []
+
+    @pytest.mark.parametrize("verb", ["read", "changed"])
+    def test_a_name_with_nul(self, tmp_path: Path, verb: str) -> None:
+        with pytest.raises(RegistryError):
+            use(SqliteRegistry(f"{tmp_path}/a\0b", open_registry(tmp_path / "x")._keys), verb)
+        assert list(tmp_path.iterdir()) == []
+
+
+NAMES = [
+    "a b.db",
+    "what?.db",
+    "mode=ro?mode=rw",
+    "50%41.db",
+    "#1.db",
+    "ä€😀.db",
+    "a&b;c'd\"e.db",
+    "line\nbreak",
+    ":memory:",
+]
+
+
+class TestStrangeNames:
+    @pytest.mark.parametrize("name", NAMES)
+    def test_it_is_just_a_name(self, tmp_path: Path, name: str) -> None:
+        path = tmp_path / name / name
+        registry = open_registry(path, key=None)
+        declare(registry, entry("a", "swordfish"))
+        assert secrets(open_registry(path, key=None), "a") == {"smtp.password": "swordfish"}
+        assert {each.name for each in path.parent.iterdir()} == {name, f"{name}.key"}
+
+    def test_bytes_that_are_no_text(self, tmp_path: Path) -> None:
+        path = tmp_path / os.fsdecode(b"\xff\xfe.db")
+        declare(open_registry(path), entry("a"))
+        assert list(everything(open_registry(path)).connectors) == ["a"]
+
+    def test_a_relative_path(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.chdir(tmp_path)
+        registry = open_registry(Path("registry.db"))
+        monkeypatch.chdir("/")
+        declare(registry, entry("a"))
+        assert (tmp_path / "registry.db").exists()
+
+
+class TestPermissions:
+    """File permissions hold for root here too."""
+
+    @pytest.fixture
+    def registry(self, path: Path) -> SqliteRegistry:
+        registry = open_registry(path.parent / "folder" / "registry.db")
+        declare(registry, entry("a"), default="a", bind={Purpose("alerts"): "a"})
+        return registry
+
+    def test_a_folder_where_nothing_may_be_made(self, tmp_path: Path) -> None:
+        folder = tmp_path / "folder"
+        folder.mkdir(mode=0o500)
+        for below in ("registry.db", "deeper/registry.db"):
+            registry = open_registry(folder / below)
+            told = without_privileges(lambda registry=registry: refusal(registry, "changed"))
+            assert told == f"The registry {folder / below} cannot be changed: Permission denied."
+            assert list(folder.iterdir()) == []
+
+    @pytest.mark.parametrize("verb", ["read", "changed"])
+    def test_a_file_that_may_not_be_read(self, registry: SqliteRegistry, tmp_path: Path, verb: str) -> None:
+        (tmp_path / "folder" / "registry.db").chmod(0)
+        told = without_privileges(lambda: refusal(registry, verb))
+        (tmp_path / "folder" / "registry.db").chmod(0o600)
+        assert told == f"The registry {tmp_path}/folder/registry.db cannot be {verb}: Permission denied."
+
+    @pytest.mark.parametrize("verb", ["read", "changed"])
+    def test_a_folder_that_may_not_be_entered(self, registry: SqliteRegistry, tmp_path: Path, verb: str) -> None:
+        (tmp_path / "folder").chmod(0)
+        told = without_privileges(lambda: refusal(registry, verb))
+        (tmp_path / "folder").chmod(0o700)
+        assert re.fullmatch(r"The registry .*/folder/registry\.db cannot be \w+: Permission denied\.", told)
+
+    @pytest.mark.parametrize(("folder_mode", "file_mode"), [(0o500, 0o400), (0o500, 0o600), (0o700, 0o400)])
+    def test_what_may_only_be_read_is_read(
+        self, registry: SqliteRegistry, tmp_path: Path, folder_mode: int, file_mode: int
+    ) -> None:
+        (tmp_path / "folder" / "registry.db").chmod(file_mode)
+        (tmp_path / "folder").chmod(folder_mode)
+        assert without_privileges(lambda: " ".join(everything(registry).connectors)) == "a"
+
+    @pytest.mark.parametrize(
+        ("folder_mode", "file_mode", "reason"),
+        [
+            (0o700, 0o400, "Permission denied"),
+            (0o500, 0o400, "Permission denied"),
+            (0o500, 0o600, "it is read-only for this user, or on a read-only file system"),
+        ],
+    )
+    def test_what_may_only_be_read_is_not_changed(
+        self, registry: SqliteRegistry, tmp_path: Path, folder_mode: int, file_mode: int, reason: str
+    ) -> None:
+        before = folder_content(tmp_path)
+        (tmp_path / "folder" / "registry.db").chmod(file_mode)
+        (tmp_path / "folder").chmod(folder_mode)
+        told = without_privileges(lambda: refusal(registry, "changed"))
+        assert told == f"The registry {tmp_path}/folder/registry.db cannot be changed: {reason}."
+        assert folder_content(tmp_path) == before
+
+    def test_a_change_that_was_cut_off_is_rolled_back_by_a_reader(
+        self, registry: SqliteRegistry, tmp_path: Path
+    ) -> None:
+        leave_hot_journal(tmp_path / "folder" / "registry.db")
+        assert (tmp_path / "folder" / "registry.db-journal").exists()
+        assert list(everything(registry).connectors) == ["a"]
+        assert not (tmp_path / "folder" / "registry.db-journal").exists()
+
+    def test_or_refused_where_the_reader_may_not(self, registry: SqliteRegistry, tmp_path: Path) -> None:
+        leave_hot_journal(tmp_path / "folder" / "registry.db")
+        before = folder_content(tmp_path)
+        (tmp_path / "folder" / "registry.db").chmod(0o400)
+        (tmp_path / "folder").chmod(0o500)
+        told = without_privileges(lambda: refusal(registry, "read"))
+        assert told.startswith(f"The registry {tmp_path}/folder/registry.db cannot be read: ")
+        assert folder_content(tmp_path) == before
+
+
+def leave_hot_journal(path: Path) -> None:
+    """Cut a change off after it has begun to overwrite the file."""
+
+    def overwrite(link: object) -> None:
+        database = sqlite3.connect(path, isolation_level=None)
+        database.execute("PRAGMA cache_size = 1")
+        database.execute("PRAGMA cache_spill = 1")
+        database.execute("BEGIN IMMEDIATE")
+        database.execute("UPDATE connector SET name = 'overwritten'")
+        for number in range(300):
+            database.execute("INSERT INTO purpose VALUES (?, ?, 1)", (str(number), "x" * 500))
+        os._exit(9)
+
+    with forked(overwrite) as child:
+        assert child.wait() == 9

@@ -1,0 +1,294 @@
+# Copyright the mailroom.core contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The house: who may know whom, and what no room may hold."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[4]
+PLUGINS = ROOT / "plugins"
+MODULE_UTILS = PLUGINS / "module_utils"
+COLLECTION = "ansible_collections.mailroom.core.plugins."
+
+FLOORS = {
+    "_module": 6,
+    "_probe": 5,
+    "_mail": 4,
+    "_apps": 4,
+    "_session": 3,
+    "_wire": 2,
+    "_signin": 2,
+    "_registry": 2,
+    "_argspec": 2,
+    "_connector": 1,
+    "_verdict": 1,
+    "_errors": 0,
+}
+NEVER_AT_THE_TOP = {"cryptography", "msal", "imapclient", "psycopg", "requests", "yaml"}
+MAY_REVEAL = {
+    "_connector/secret.py",
+    "_connector/validity.py",
+    "_registry/sealing.py",
+    "_signin/",
+    "_session/",
+    "_wire/",
+    "_apps/",
+}
+PRIVATE = "# This file is private to the collection mailroom.core and may change at any time."
+SPDX = "# SPDX-License-Identifier: GPL-3.0-or-later"
+COPYRIGHT = "# Copyright the mailroom.core contributors"
+
+FILES = sorted(MODULE_UTILS.rglob("*.py"))
+MODULES = sorted((PLUGINS / "modules").glob("*.py"))
+
+
+class Import(NamedTuple):
+    """One imported module, and whether that happens as soon as the file is imported."""
+
+    name: str
+    at_the_top: bool
+    line: int
+
+
+def path_in(path: Path, folder: Path) -> str:
+    return path.relative_to(folder).as_posix()
+
+
+def named(path: Path) -> str:
+    return path_in(path, PLUGINS)
+
+
+def imports_of(source: str, package: tuple[str, ...]) -> Iterator[Import]:
+    """What a file of this package (below plugins) imports; the collection's own names begin with a dot."""
+    tree = ast.parse(source)
+    delayed = {
+        id(inner)
+        for function in ast.walk(tree)
+        if isinstance(function, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda))
+        for inner in ast.walk(function)
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names = [each.name for each in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            names = _imported_from(node, package)
+        else:
+            continue
+        for name in names:
+            own = "." + name[len(COLLECTION) :] if name.startswith(COLLECTION) else name
+            yield Import(own, id(node) not in delayed, node.lineno)
+
+
+def _imported_from(node: ast.ImportFrom, package: tuple[str, ...]) -> list[str]:
+    base = node.module or ""
+    if node.level:
+        base = "." + ".".join([*package[: len(package) - node.level + 1], *([base] if base else [])])
+    return [f"{base}.{each.name}" for each in node.names]
+
+
+def room_of(path: Path) -> str:
+    return path.relative_to(MODULE_UTILS).parts[0].removesuffix(".py")
+
+
+def imports_in(path: Path) -> list[Import]:
+    return list(imports_of(path.read_text(), path.relative_to(PLUGINS).parent.parts))
+
+
+def disallowed(path: Path) -> list[str]:
+    """The imports of other rooms that a file must not know."""
+    own = room_of(path)
+    found = []
+    for each in imports_in(path):
+        if not each.name.startswith("."):
+            continue
+        parts = each.name[1:].split(".")
+        room = parts[1] if parts[0] == "module_utils" and len(parts) > 1 else parts[0]
+        if room != own and FLOORS.get(room, 99) >= FLOORS[own]:
+            found.append(f"line {each.line} imports {each.name}")
+    return found
+
+
+def roots(imports: list[Import]) -> set[str]:
+    return {each.name.partition(".")[0] for each in imports if not each.name.startswith(".")}
+
+
+def test_there_are_files_to_look_at() -> None:
+    assert {room_of(path) for path in FILES} >= {"_argspec", "_connector", "_errors", "_module", "_registry"}
+    assert {path.stem for path in MODULES} >= {"connector", "connectors", "connector_info", "connector_purpose"}
+
+
+@pytest.mark.parametrize("path", FILES, ids=named)
+def test_every_file_lives_in_a_room_of_the_house(path: Path) -> None:
+    assert room_of(path) in FLOORS
+
+
+@pytest.mark.parametrize("path", FILES, ids=named)
+def test_a_file_imports_only_from_floors_below_its_own_or_its_own_room(path: Path) -> None:
+    assert disallowed(path) == []
+
+
+@pytest.mark.parametrize("path", FILES, ids=named)
+def test_rooms_of_this_collection_are_imported_by_relative_names(path: Path) -> None:
+    assert "ansible_collections" not in path.read_text()
+
+
+@pytest.mark.parametrize("path", [path for path in FILES if room_of(path) != "_module"], ids=named)
+def test_only_the_bodies_of_modules_know_ansible(path: Path) -> None:
+    assert roots(imports_in(path)) & {"ansible", "ansible_collections"} == set()
+
+
+@pytest.mark.parametrize("path", MODULES, ids=named)
+def test_a_module_imports_nothing_but_its_body(path: Path) -> None:
+    imported = {each.name for each in imports_in(path) if not each.name.startswith("__future__.")}
+    assert imported == {f".module_utils._module.{path.stem}.run_module"}
+
+
+@pytest.mark.parametrize("path", FILES, ids=named)
+def test_heavy_imports_wait_until_they_are_needed(path: Path) -> None:
+    assert roots([each for each in imports_in(path) if each.at_the_top]) & NEVER_AT_THE_TOP == set()
+
+
+@pytest.mark.parametrize("path", FILES, ids=named)
+def test_nothing_is_imported_but_python_ansible_and_the_known_libraries(path: Path) -> None:
+    known = {*sys.stdlib_module_names, "ansible"} | NEVER_AT_THE_TOP
+    assert roots(imports_in(path)) - known == set()
+
+
+def touches_the_outside(path: Path) -> set[str]:
+    io = {"io", "os", "pathlib", "shutil", "socket", "sqlite3", "ssl", "subprocess", "tempfile", "urllib", "http"}
+    return roots(imports_in(path)) & (io | {"smtplib", "imaplib", "asyncio", "logging"})
+
+
+@pytest.mark.parametrize("path", [path for path in FILES if FLOORS.get(room_of(path), 9) <= 1], ids=named)
+def test_the_ground_floors_do_no_input_or_output(path: Path) -> None:
+    assert touches_the_outside(path) == set()
+    calls = {node.func.id for node in ast.walk(tree_of(path)) if isinstance(node, ast.Call) and is_name(node.func)}
+    assert calls & {"open", "print", "input", "exec", "eval", "compile"} == set()
+
+
+def is_name(node: ast.expr) -> bool:
+    return isinstance(node, ast.Name)
+
+
+def tree_of(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
+
+
+@pytest.mark.parametrize("path", [*FILES, *MODULES], ids=named)
+def test_no_plugin_asserts(path: Path) -> None:
+    assert [node.lineno for node in ast.walk(tree_of(path)) if isinstance(node, ast.Assert)] == []
+
+
+@pytest.mark.parametrize("path", FILES, ids=named)
+def test_a_private_file_begins_with_whose_it_is_and_that_it_is_private(path: Path) -> None:
+    lines = path.read_text().splitlines()
+    assert lines[:5] == [COPYRIGHT, SPDX, "", PRIVATE, ""]
+    assert ast.get_docstring(tree_of(path))
+
+
+@pytest.mark.parametrize("path", FILES, ids=named)
+def test_a_file_or_folder_of_module_utils_is_private_by_its_name(path: Path) -> None:
+    assert path.relative_to(MODULE_UTILS).parts[0].startswith("_")
+
+
+@pytest.mark.parametrize("path", MODULES, ids=named)
+def test_a_module_says_whose_it_is_and_under_which_licence(path: Path) -> None:
+    head = path.read_text().splitlines()[:5]
+    assert head[0] == "#!/usr/bin/python"
+    assert COPYRIGHT in head
+    assert SPDX in head
+
+
+@pytest.mark.parametrize("path", [*FILES, *MODULES], ids=named)
+def test_every_annotation_is_read_late(path: Path) -> None:
+    names = {each.name for each in imports_in(path)}
+    assert "__future__.annotations" in names
+
+
+def reveals_in(source: str) -> list[int]:
+    """The lines on which a secret is given away, called or handed on."""
+    tree = ast.parse(source)
+    return sorted(
+        node.lineno
+        for node in ast.walk(tree)
+        if (isinstance(node, ast.Attribute) and node.attr in ("reveal", "_value"))
+        or (isinstance(node, ast.Constant) and node.value in ("reveal", "_value"))
+    )
+
+
+def may_reveal(path: Path) -> bool:
+    name = path_in(path, MODULE_UTILS)
+    return any(name == each or (each.endswith("/") and name.startswith(each)) for each in MAY_REVEAL)
+
+
+@pytest.mark.parametrize("path", [path for path in FILES if not may_reveal(path)], ids=named)
+def test_a_secret_is_revealed_in_known_places_only(path: Path) -> None:
+    assert reveals_in(path.read_text()) == []
+
+
+FORBIDDEN: list[tuple[str, str]] = [
+    ("_connector", "from .._registry import sqlite"),
+    ("_connector", "from .._module.task import run"),
+    ("_connector", "def late():\n    from .._argspec import ArgumentSpec"),
+    ("_connector", "from .._verdict import table"),
+    ("_connector", "from ... import modules"),
+    ("_connector", f"import {COLLECTION}module_utils._registry.sqlite"),
+    ("_connector", f"from {COLLECTION}module_utils import _registry"),
+    ("_connector", "from .._unknown import anything"),
+    ("_registry", "from .._argspec import ArgumentSpec"),
+    ("_registry", "from .._signin import anything"),
+    ("_registry", "from .._module import task"),
+]
+ALLOWED: list[tuple[str, str]] = [
+    ("_connector", "from . import checks"),
+    ("_connector", "from .checks import host"),
+    ("_connector", "from .._errors import Problem"),
+    ("_registry", "from .._connector.plan import Plan"),
+    ("_module", "from .._registry.interface import Reader"),
+]
+
+
+def judged(room: str, source: str, folder: Path) -> list[str]:
+    path = folder / "module_utils" / room / "file.py"
+    path.parent.mkdir(parents=True)
+    path.write_text(source)
+    return disallowed(path)
+
+
+@pytest.fixture
+def plugins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setitem(globals(), "PLUGINS", tmp_path)
+    monkeypatch.setitem(globals(), "MODULE_UTILS", tmp_path / "module_utils")
+    return tmp_path
+
+
+@pytest.mark.parametrize(("room", "source"), FORBIDDEN)
+def test_an_import_from_above_or_beside_would_be_found(room: str, source: str, plugins: Path) -> None:
+    assert judged(room, source, plugins) != []
+
+
+@pytest.mark.parametrize(("room", "source"), ALLOWED)
+def test_an_import_from_below_or_the_own_room_is_fine(room: str, source: str, plugins: Path) -> None:
+    assert judged(room, source, plugins) == []
+
+
+def test_a_heavy_import_would_be_found_at_the_top_only() -> None:
+    source = "import msal\ndef late():\n    import cryptography.fernet\nif True:\n    from requests import get\n"
+    assert roots([each for each in imports_of(source, ()) if each.at_the_top]) == {"msal", "requests"}
+
+
+def test_a_revealed_secret_would_be_found() -> None:
+    assert reveals_in("secret.reveal()\nmap(Secret.reveal, x)\ngetattr(secret, 'reveal')\nsecret._value\n") == [
+        1,
+        2,
+        3,
+        4,
+    ]
