@@ -43,7 +43,7 @@ MAY_REVEAL = {
     "_apps/",
 }
 PRIVATE = "# This file is private to the collection mailroom.core and may change at any time."
-SPDX = "# SPDX-License-Identifier: GPL-3.0-or-later"
+SPDX = "# SPDX-License-{}: GPL-3.0-or-later".format("Identifier")
 COPYRIGHT = "# Copyright the mailroom.core contributors"
 
 FILES = sorted(MODULE_UTILS.rglob("*.py"))

@@ -31,9 +31,9 @@ def test_a_problem_says_where_which_field_and_what_is_allowed(problem: Problem, 
 
 
 def test_many_problems_are_counted_and_listed_one_a_line() -> None:
-    error = DeclarationError([problem for problem, _ in PROBLEMS])
-    assert str(error).splitlines() == ["4 problems, nothing was changed:", *(f"- {text}" for _, text in PROBLEMS)]
-    assert error.problems == tuple(problem for problem, _ in PROBLEMS)
+    error = DeclarationError([problem for problem, text in PROBLEMS])
+    assert str(error).splitlines() == ["4 problems, nothing was changed:", *(f"- {text}" for problem, text in PROBLEMS)]
+    assert error.problems == tuple(problem for problem, text in PROBLEMS)
 
 
 def test_a_missing_library_is_one_clear_sentence() -> None:

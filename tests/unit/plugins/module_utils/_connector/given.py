@@ -118,7 +118,7 @@ def nested(flat: Mapping[str, Any]) -> dict[str, Any]:
     """{"smtp.host": 1} as {"smtp": {"host": 1}}."""
     result: dict[str, Any] = {}
     for path, value in flat.items():
-        block, _, inner = path.partition(".")
+        block, _dot, inner = path.partition(".")
         if inner:
             result.setdefault(block, {})[inner] = value
         else:
@@ -179,7 +179,7 @@ def state_of(*connectors: Connector, default: str | None = None, bindings: Mappi
 
 
 def purpose(text: str) -> Purpose:
-    name, _, tenant = text.partition("@")
+    name, _at, tenant = text.partition("@")
     return Purpose(name, tenant)
 
 

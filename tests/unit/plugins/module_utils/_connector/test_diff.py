@@ -151,7 +151,7 @@ def only_secrets(side: dict[str, Any]) -> dict[str, Any]:
         {
             path: side[block][inner]
             for path in sorted(SECRETS)
-            for block, _, inner in [path.partition(".")]
+            for block, dot, inner in [path.partition(".")]
             if inner in side.get(block, {})
         }
     )

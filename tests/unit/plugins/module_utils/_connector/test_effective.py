@@ -22,7 +22,7 @@ HOST = "mail.example.com"
 
 
 def derived(flat: dict[str, Any], path: str) -> Any:
-    block, _, inner = path.partition(".")
+    block, _dot, inner = path.partition(".")
     value = unchecked(flat).effective().get(block)
     return value.get(inner) if inner and value else value
 

@@ -265,8 +265,8 @@ BEFORE: Flat = {
 }
 
 
-def changed_to(request: Request, flat: Flat = BEFORE) -> Connector:
-    return after(request, state_of(stored(flat))).connectors["alpha"]
+def changed_to(request: Request, flat: Flat | None = None) -> Connector:
+    return after(request, state_of(stored(flat or BEFORE))).connectors["alpha"]
 
 
 def test_what_is_left_out_stays() -> None:

@@ -201,7 +201,7 @@ class Model:
     def _keep_the_rules(self) -> None:
         if self.default and not self._is_usable(self.default):
             raise Forbidden
-        for (_, tenant), name in self.bindings.items():
+        for (_purpose, tenant), name in self.bindings.items():
             if not self._is_usable(name):
                 raise Forbidden
             available_to = self.connectors[name].get("available_to")

@@ -100,7 +100,7 @@ def assert_refused(result: dict[str, Any], problems: list[str], registry_path: P
     assert not registry_path.parent.exists()
 
 
-@pytest.mark.parametrize(("options", "told"), FIELDS, ids=[str(options)[:60] for options, _ in FIELDS])
+@pytest.mark.parametrize(("options", "told"), FIELDS, ids=[str(options)[:60] for options, told in FIELDS])
 class TestFields:
     def test_of_one_connector(
         self, play: Play, registry_path: Path, options: dict[str, Any], told: dict[str, str]

@@ -37,12 +37,10 @@ def occupy(folder: Path, free: int = 0) -> Path:
     """Fill the disk up, but for some bytes."""
     filler = folder / "filler"
     with filler.open("wb", buffering=0) as file:
-        try:
+        with suppress(OSError):
             while True:
                 file.write(bytes(PAGE))
-        except OSError:
-            size = file.tell()
-        file.truncate(max(0, size - free))
+        file.truncate(max(0, file.tell() - free))
     return filler
 
 
@@ -113,7 +111,7 @@ def the_key_file(folder: Path) -> None:
     declare(open_registry(path), entry("a"), default="a")
     content = path.read_bytes()
     filler = occupy(key_file.parent)
-    for _ in range(2):
+    for _dummy in range(2):
         told = refusal(path, entry("a", "swordfish"), key_file=key_file)
         assert told == f"registry_key_file {key_file} cannot be made: No space left on device.", told
         assert path.read_bytes() == content

@@ -37,8 +37,8 @@ def entry(name: str, password: str | None = None, **fields: Any) -> dict[str, An
 
 def request(*entries: Mapping[str, Any], **more: Any) -> Request:
     read = [read_declaration(each) for each in entries]
-    assert [problems for _, problems in read if problems] == []
-    return Request(declarations=tuple(declaration for declaration, _ in read), **more)
+    assert [problems for declaration, problems in read if problems] == []
+    return Request(declarations=tuple(declaration for declaration, problems in read), **more)
 
 
 def carry_out(writer: Writer, wish: Request, stamp: Stamp = STAMP) -> Plan:

@@ -54,7 +54,7 @@ def generation_in(reader: Reader) -> int:
     for name, connector in state.connectors.items():
         (token,) = connector.secrets.values()
         assert reader.open_secret(str(token)).reveal() == f"{number} of {name}"
-        (*_, newest) = reader.history([connector])[name]
+        (*_older, newest) = reader.history([connector])[name]
         assert (newest["revision"], newest["after"]["description"]) == (connector.revision, str(number))
     return number
 
@@ -100,7 +100,7 @@ class TestKilled:
             while True:
                 link.tell(str(advance(registry)))
 
-        for _ in range(40):
+        for _dummy in range(40):
             with forked(keep_changing) as child:
                 last_told = int(child.hear() or "-1")
                 # Not a wait for something: the moment is what varies.
@@ -291,14 +291,14 @@ class TestManyAtOnce:
     ) -> None:
         monkeypatch.setattr(schema, "MIGRATIONS", (*schema.MIGRATIONS, ("CREATE TABLE more (text)",)))
         with ExitStack() as stack:
-            children = [stack.enter_context(forked(lambda link: change(registry, generation(1)))) for _ in range(6)]
+            children = [stack.enter_context(forked(lambda link: change(registry, generation(1)))) for dummy in range(6)]
             assert [child.wait() for child in children] == [0] * 6
         assert generation_of(registry) == 1
         assert ask_file(path, "PRAGMA user_version") == [(len(schema.MIGRATIONS),)]
 
     def test_readers_see_whole_states_while_others_write(self, registry: SqliteRegistry) -> None:
         def keep_changing(link: Link) -> None:
-            for _ in range(30):
+            for _dummy in range(30):
                 advance(registry)
 
         def keep_reading(link: Link) -> None:

@@ -138,7 +138,7 @@ FILES: list[tuple[Callable[[Path], None], str]] = [
 
 class TestSomethingElseThere:
     @pytest.mark.parametrize("verb", ["read", "changed"])
-    @pytest.mark.parametrize(("make", "told"), FILES, ids=[make.__name__[5:] for make, _ in FILES])
+    @pytest.mark.parametrize(("make", "told"), FILES, ids=[make.__name__[5:] for make, told in FILES])
     def test_it_is_refused_and_left_alone(self, path: Path, make: Callable[[Path], None], told: str, verb: str) -> None:
         make(path)
         before = folder_content(path.parent)

@@ -107,7 +107,7 @@ def test_the_search_uses_indexes(tmp_path: Path, wanted: Wanted) -> None:
         reader._database.set_trace_callback(asked.append)
         reader.load(wanted)
         reader._database.set_trace_callback(None)
-        steps = [step for query in asked for *_, step in reader._database.execute(f"EXPLAIN QUERY PLAN {query}")]
+        steps = [step for query in asked for *ids, step in reader._database.execute(f"EXPLAIN QUERY PLAN {query}")]
     tables = ("connector", "secret", "purpose", "revision")
     scans = [step for step in steps if step.startswith("SCAN") and step.split()[-1] in tables]
     assert steps
