@@ -44,7 +44,7 @@ def test_a_view_has_every_field_of_a_connector_and_what_the_registry_knows() -> 
 def test_every_declared_value_is_shown_and_no_secret_is() -> None:
     shown = view(unchecked({**ACCEPTED, **SECRET_VALUES}), state_of())
     for path, value in ACCEPTED.items():
-        block, dot, inner = path.partition(".")
+        block, _dot, inner = path.partition(".")
         if path not in ("smtp.host", "smtp.port"):
             assert (shown[block][inner] if inner else shown[block]) == value
     assert shown["secrets"] == sorted(SECRETS)
