@@ -7,7 +7,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ._connector.fields import FIELDS, Field
@@ -55,6 +55,24 @@ def connector_list() -> ArgumentSpec:
     """A list of whole connectors."""
     entry = {"name": {"type": "str", "required": True}, **_options(FIELDS)}
     return ArgumentSpec({"connectors": {"type": "list", "elements": "dict", "options": entry, "required": True}})
+
+
+def narrowed(options: Options, written: Mapping[str, Any]) -> Options:
+    """The options without the suboptions that nobody gives: looking for each in each of 1000 entries takes long."""
+    return {name: _narrow(option, [written.get(name)]) for name, option in options.items()}
+
+
+def _narrow(option: dict[str, Any], values: list[Any]) -> dict[str, Any]:
+    entries = [entry for value in values for entry in (value if isinstance(value, list) else [value])]
+    given = [entry for entry in entries if entry is not None]
+    if "options" not in option or not all(isinstance(entry, dict) for entry in given):
+        return option
+    kept: Options = {}
+    for name, inner in option["options"].items():
+        contents = [entry[name] for entry in given if name in entry]
+        if contents or inner.get("required"):
+            kept[name] = _narrow(inner, contents)
+    return {**option, "options": kept}
 
 
 def _options(fields: Iterable[Field]) -> Options:

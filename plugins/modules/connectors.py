@@ -67,11 +67,11 @@ EXAMPLES = r"""
   mailroom.core.connectors:
     connectors:
       - name: alerts
-        provider: postmark
+        provider: mailgun
         from_address: alerts@example.com
         smtp:
-          username: "{{ postmark_token }}"
-          password: "{{ postmark_token }}"
+          username: alerts@example.com
+          password: "{{ alerts_password }}"
       - name: support
         provider: gmail
         smtp:

@@ -7,7 +7,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -143,6 +142,8 @@ class _Reading:
 
 def _nearest(path: str) -> str:
     """The field of the same block that was most likely meant, if any."""
+    import difflib
+
     block, name = split_path(path)
     siblings = {split_path(known)[1]: known for known in BY_PATH if split_path(known)[0] == block}
     if not name:
@@ -203,6 +204,8 @@ def _spell_out(block: Settings) -> None:
 
 def given_way(declaration: Declaration) -> str | None:
     """Which way to prove who asks for a token the declaration gives, if any."""
+    if "oauth2" not in declaration.settings:
+        return None
     return next((way for way in WAYS if declaration.gives(f"oauth2.{way}")), None)
 
 

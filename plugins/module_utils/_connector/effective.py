@@ -47,10 +47,13 @@ def effective(settings: Settings, preset: Preset, secrets: Container[str], name:
             result["graph"].setdefault("mailbox", oauth2["username"])
     if result.get("smtp", {}).get("same_credentials"):
         _sign_in_alike(result["smtp"], result.get("imap", {}))
-    test_address = settings.get("test_address") or _test_address(result)
-    if test_address:
-        result["test_address"] = test_address
     return result
+
+
+def with_test_address(result: dict[str, Any]) -> dict[str, Any]:
+    """The same with where test mail goes, which only matters to those who look at the connector."""
+    test_address = result.get("test_address") or _test_address(result)
+    return {**result, "test_address": test_address} if test_address else result
 
 
 def kind(settings: Mapping[str, Any]) -> str:

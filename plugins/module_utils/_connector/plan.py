@@ -54,6 +54,8 @@ class Request:
     unbind: Mapping[Purpose, str | None] = field(default_factory=dict)
     """Purposes to unbind, each from one connector or, with None, from whichever it is bound to."""
     purge_purposes: bool = False
+    problems: tuple[Problem, ...] = ()
+    """What is wrong already with what was written: it is told together with what the plan finds."""
 
     def wanted(self) -> Wanted:
         names = {declaration.name for declaration in self.declarations}
@@ -152,7 +154,7 @@ class _Planning:
         self._changes: list[Change] = []
         self._unchanged = 0
         self._warnings: list[str] = []
-        self.problems: list[Problem] = []
+        self.problems: list[Problem] = list(request.problems)
 
     def plan(self) -> Plan:
         after = replace(self._state, connectors=self._after, default=self._default, bindings=self._bindings)
@@ -300,10 +302,10 @@ class _Draft:
         if not stored or not kept:
             return
         same = not self._is_rewritten() and stored.secrets.keys() == self._held.keys()
-        before = self._effective if same else stored.effective()
+        before = {} if same else stored.effective()
         for path in kept:
             given = self._declaration.secrets.get(path)
-            moved = newly_offered(path, before, self._effective)
+            moved = [] if same else newly_offered(path, before, self._effective)
             token = stored.secrets[path]
             if given is None:
                 if moved:

@@ -93,7 +93,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     "postmark": {
         "smtp": {"host": "smtp.postmarkapp.com", **_STARTTLS},
         "ports": (587, 2525, 25),
-        "sign_in": "The server token is both user and password.",
+        "sign_in": "The user is an SMTP token's access key, the password its secret key.",
     },
     "mailjet": {
         "smtp": {"host": "in-v3.mailjet.com", **_TLS},

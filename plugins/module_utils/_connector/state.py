@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from .._errors import Problem
 from . import checks
 from .declaration import Settings
-from .effective import Preset, effective
+from .effective import Preset, effective, with_test_address
 from .secret import Secret
 
 
@@ -71,7 +71,7 @@ class Connector:
         return bool(self.settings.get("enabled", True))
 
     def effective(self) -> dict[str, Any]:
-        return effective(self.settings, self.preset, self.secrets, self.name)
+        return with_test_address(effective(self.settings, self.preset, self.secrets, self.name))
 
     def available_to(self, tenant: str) -> bool:
         tenants = self.settings.get("available_to")

@@ -44,12 +44,8 @@ def contradictions(
 def warnings(effective: Mapping[str, Any], declaration: Declaration, secrets: Collection[str]) -> Iterator[Finding]:
     """Each (field, remark) about what is allowed but probably not meant."""
     for path, secret in declaration.secrets.items():
-        if not path.endswith("password"):
-            continue
-        if _APP_PASSWORD.match(secret.reveal()):
-            yield path, "looks like an app password as it is displayed; if it is refused, give it without the spaces"
-        elif secret.reveal() != secret.reveal().strip():
-            yield path, "begins or ends with white space, which is taken literally"
+        if path.endswith("password"):
+            yield from _about_password(path, secret.reveal(), effective)
     for block in ("smtp", "imap"):
         server = effective.get(block, {})
         if server.get("auth") == "none" and "username" in server:
@@ -57,15 +53,22 @@ def warnings(effective: Mapping[str, Any], declaration: Declaration, secrets: Co
         if server.get("auth") == "oauth2" and "username" not in server:
             yield f"{block}.username", "is missing: most servers refuse a token that names no user"
     if _sends_for_another_domain(effective):
-        yield (
-            "from_address",
-            "is in another domain than the user who signs in: set smtp.relay if that is meant",
-        )
+        yield "from_address", "is in another domain than the user who signs in: set smtp.relay if that is meant"
     if "oauth2.password" in secrets:
         yield (
             "oauth2.password",
             "works only without multi-factor sign-in and is being retired: prefer client credentials",
         )
+
+
+def _about_password(path: str, password: str, effective: Mapping[str, Any]) -> Iterator[Finding]:
+    block, _field = split_path(path)
+    if _APP_PASSWORD.match(password):
+        yield path, "looks like an app password as it is displayed; if it is refused, give it without the spaces"
+    elif password != password.strip():
+        yield path, "begins or ends with white space, which is taken literally"
+    if password == effective.get(block, {}).get("username"):
+        yield f"{block}.username", "is the same as the password, which lies open and is shown that way"
 
 
 def _sends_for_another_domain(effective: Mapping[str, Any]) -> bool:

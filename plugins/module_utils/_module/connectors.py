@@ -15,7 +15,7 @@ from .._connector import checks
 from .._connector.declaration import Declaration, emptied_blocks, read_declaration
 from .._connector.plan import Request
 from .._connector.state import Purpose, read_purpose
-from .._errors import DeclarationError, Problem
+from .._errors import Problem
 from .diff import plan_diff
 from .registry import registry_options
 from .task import Task, change, run
@@ -56,18 +56,19 @@ def read_request(params: Mapping[str, Any], written: Mapping[str, Any]) -> Reque
     declarations, problems = _read_declarations(params, written)
     bind, more = _read_purposes(params["purposes"] or {})
     problems += more
-    if params["default"] is not None:
-        problems += checks.complaint(checks.connector_name, params["default"], "", "default")
+    default = params["default"]
+    complaints = checks.complaint(checks.connector_name, default, "", "default") if default is not None else []
+    problems += complaints
     if params["purge"] and not params["connectors"]:
         problems.append(Problem("", "purge", "with an empty list would delete every connector, which is not allowed"))
-    if problems:
-        raise DeclarationError(problems)
+    wrong = {problem.where for problem in problems}
     return Request(
-        declarations=tuple(declarations),
+        declarations=tuple(each for each in declarations if each.name and f"connector {each.name}" not in wrong),
+        problems=tuple(problems),
         merge=params["merge"],
         update_password=params["update_password"],
         purge=params["purge"],
-        default=params["default"],
+        default=None if complaints else default,
         successor_option="default",
         bind=bind,
         purge_purposes=params["purge"] and params["purposes"] is not None,
@@ -113,5 +114,6 @@ def _read_purposes(purposes: Mapping[str, Any]) -> tuple[dict[Purpose, str], lis
             found.append(Problem("", "tenant", "must follow the @"))
         found += checks.complaint(checks.connector_name, connector, "", "connector")
         problems += [Problem(f"purposes[{str(key)[:200]}]", each.field, each.message) for each in found]
-        bind[purpose] = connector
+        if not found:
+            bind[purpose] = connector
     return bind, problems

@@ -7,15 +7,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Callable, NoReturn
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.common.warnings import get_warning_messages
 
-from .._argspec import ArgumentSpec
+from .._argspec import ArgumentSpec, narrowed
 from .._connector.plan import Plan, Request, make_plan
 from .._connector.state import Stamp
-from .._errors import DeclarationError, MailroomError, Problem
+from .._errors import DeclarationError, MailroomError, Problem, RegistryError, RegistryKeyError
 from .._registry.interface import Reader, Registry
 from .registry import open_registry, stamp
 
@@ -25,48 +26,89 @@ Malformed = Callable[[Mapping[str, Any], Mapping[str, Any]], Sequence[Problem]]
 class Task(AnsibleModule):
     """A module whose malformed options are all reported at once, by connector and field.
 
-    Ansible stops at the first option of a wrong type and cannot name the connector in a list: so the
-    declarations are read again as they were written, and what that finds is said instead.
+    Ansible stops at the first option of a wrong type and cannot name the connector in a list. So where the
+    declarations, read as they were written, are found to be wrong themselves, the task goes on to gather
+    all that is wrong with them, and fails with that.
     """
 
     def __init__(self, spec: ArgumentSpec, malformed: Malformed | None = None) -> None:
         self._malformed = malformed
+        self._refused_by_ansible = ""
         self.written: dict[str, Any] = {}
         try:
             super().__init__(supports_check_mode=True, **spec.to_kwargs())  # type: ignore[no-untyped-call]
         except TypeError as error:
             # Ansible stumbles over an option that should be a dictionary and is none.
-            self.fail_json(msg=str(error))
+            self._fail_unread(str(error))
         self._malformed = None
 
     def _load_params(self) -> None:
         super()._load_params()  # type: ignore[no-untyped-call]
         self.written = dict(self.params)
+        self.argument_spec = narrowed(self.argument_spec, self.written)
 
-    def fail_json(self, msg: str, **kwargs: Any) -> NoReturn:
-        if self._malformed is not None:
-            self._fail_malformed(msg)
-        super().fail_json(msg=msg, **kwargs)
+    def _log_invocation(self) -> None:
+        """Log which options were given, never their values: a password may have slipped into any of them."""
+        options = sorted(str(option) for option in self.written if str(option)[:1] != "_")
+        self.log(f"Invoked with the options {', '.join(options)}")  # type: ignore[no-untyped-call]
+
+    def fail_json(self, msg: str, **kwargs: Any) -> NoReturn:  # type: ignore[misc]
+        if self._malformed is None:
+            super().fail_json(msg=msg, **kwargs)
+        if not self._problems():
+            self._fail_unread(msg)
+        self._refused_by_ansible = msg
 
     def fail_with(self, error: MailroomError) -> NoReturn:
-        problems = error.problems if isinstance(error, DeclarationError) else ()
+        problems = [*error.problems, *self._unknown_options()] if isinstance(error, DeclarationError) else []
         details = [{"where": each.where, "field": each.field, "message": each.message} for each in problems]
+        self.params = {}
+        text = str(DeclarationError(problems)) if problems else str(error)
         more: dict[str, Any] = {"problems": details} if details else {}
-        super().fail_json(msg=str(error), **more)
+        super().fail_json(msg=text, **more)
 
-    def _fail_malformed(self, msg: str) -> NoReturn:
-        """Ansible may not have learnt yet what is secret, so nothing that was written is repeated."""
-        read, self._malformed = self._malformed, None
-        written, self.params = self.params, {}
-        try:
-            problems = read(written, self.written) if read else ()
-        except (TypeError, AttributeError, KeyError):
-            problems = ()
+    def end(self, result: Mapping[str, Any]) -> NoReturn:
+        """Hand over a result, unless Ansible has refused the options after all.
+
+        The options are never repeated in it. Ansible masks each secret in each text of it one by one, which takes long
+        for many: only those that occur are left to mask.
+        """
+        self.params = {}
+        if self._refused_by_ansible:
+            super().fail_json(msg=self._refused_by_ansible)
+        shown = "\0".join({*_texts(result), *get_warning_messages()})
+        self.no_log_values = {secret for secret in self.no_log_values if secret in shown}
+        self.exit_json(**result)
+
+    def _fail_unread(self, msg: str) -> NoReturn:
+        """Fail where Ansible may not have learnt yet what is secret: nothing that was written is repeated."""
+        problems = self._problems()
+        self._malformed, self.params = None, {}
         if problems:
-            unknown = sorted(str(option) for option in self.written.keys() - self.argument_spec.keys())
-            more = [Problem("", option, "there is no such option") for option in unknown if option[:1] != "_"]
-            self.fail_with(DeclarationError([*problems, *more]))
+            self.fail_with(DeclarationError(problems))
         super().fail_json(msg=msg)
+
+    def _problems(self) -> Sequence[Problem]:
+        try:
+            return self._malformed(self.params, self.written) if self._malformed else ()
+        except (TypeError, AttributeError, KeyError):
+            return ()
+
+    def _unknown_options(self) -> list[Problem]:
+        known = self.argument_spec.keys()
+        unknown = sorted(str(option) for option in self.written if option not in known and str(option)[:1] != "_")
+        return [Problem("", option, "there is no such option") for option in unknown]
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, Mapping):
+        for inner in value.values():
+            yield from _texts(inner)
+    elif isinstance(value, (list, tuple)):
+        for inner in value:
+            yield from _texts(inner)
+    else:
+        yield str(value)
 
 
 def run(module: Task, body: Callable[[Task], Mapping[str, Any]]) -> None:
@@ -76,11 +118,20 @@ def run(module: Task, body: Callable[[Task], Mapping[str, Any]]) -> None:
     except MailroomError as error:
         module.fail_with(error)
     else:
-        module.exit_json(**result)
+        module.end(result)
 
 
 def change(module: Task, request: Request) -> tuple[Plan, bool]:
     """Plan a request and carry it out, except in check mode; say the plan and whether anything changes."""
+    try:
+        return _changed(module, request)
+    except (RegistryError, RegistryKeyError):
+        if request.problems:
+            raise DeclarationError(request.problems) from None
+        raise
+
+
+def _changed(module: Task, request: Request) -> tuple[Plan, bool]:
     registry = open_registry(module)
     now = stamp(module)
     if module.check_mode or not registry.exists():

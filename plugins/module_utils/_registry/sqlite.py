@@ -16,11 +16,9 @@ import json
 import os
 import sqlite3
 import stat
-import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from typing import Any
-from urllib.parse import quote
 
 from .._connector.plan import Change, Plan
 from .._connector.secret import Secret
@@ -32,6 +30,7 @@ from .sealing import KeyRing, KeySource, Sealed
 
 WAIT_SECONDS = 120
 
+_PLAIN = frozenset(range(33, 127)) - frozenset(b"%?#")
 _COLUMNS = (
     "id, name, settings, preset, revision, sending_revision, created_at, created_by, updated_at, updated_by,"
     " proven_revision, proven_at, proven_to"
@@ -96,7 +95,8 @@ class SqliteRegistry(Registry):
                     raise
 
     def _connect(self, mode: str) -> sqlite3.Connection:
-        uri = f"file:{quote(os.fsencode(self._path))}?mode={mode}"
+        quoted = "".join(chr(octet) if octet in _PLAIN else f"%{octet:02x}" for octet in os.fsencode(self._path))
+        uri = f"file:{quoted}?mode={mode}"
         return sqlite3.connect(uri, uri=True, timeout=WAIT_SECONDS, isolation_level=None)
 
     def _make_file(self) -> None:
@@ -170,7 +170,7 @@ def _migrate(database: sqlite3.Connection, version: int) -> None:
         for statement in step:
             database.execute(statement)
     if version == 0:
-        database.execute("INSERT INTO registry VALUES (?)", (str(uuid.uuid4()),))
+        database.execute("INSERT INTO registry VALUES (?)", (os.urandom(16).hex(),))
         database.execute(f"PRAGMA application_id = {schema.APPLICATION_ID}")
     database.execute(f"PRAGMA user_version = {len(schema.MIGRATIONS)}")
 

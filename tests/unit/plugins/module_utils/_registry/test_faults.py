@@ -336,13 +336,14 @@ class TestWaiting:
                 assert "first" in writer.load(Wanted()).connectors
                 carry_out(writer, request(entry("second")))
 
-        with forked(hold_lock(registry)) as holder, forked(follow) as follower:
+        with forked(hold_lock(registry)) as holder:
             holder.hear()
-            follower.hear()
-            follower.watch_it_wait()
-            assert set(everything(registry).connectors) == set(MEMBERS)
-            holder.tell()
-            assert (holder.wait(), follower.wait()) == (0, 0)
+            with forked(follow) as follower:
+                follower.hear()
+                follower.watch_it_wait()
+                assert set(everything(registry).connectors) == set(MEMBERS)
+                holder.tell()
+                assert (holder.wait(), follower.wait()) == (0, 0)
         assert set(everything(registry).connectors) == {*MEMBERS, "first", "second"}
 
     def test_who_is_killed_while_it_holds_the_lock_blocks_nobody(self, registry: SqliteRegistry) -> None:
