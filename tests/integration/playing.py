@@ -1,0 +1,77 @@
+# Copyright the mailroom.core contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Plays playbooks in a scratch folder, out of reach of the user's own Ansible settings."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+TARGETS = Path(__file__).parent / "targets"
+# The interpreter that modules run under: where discovery looks, there may be one that does not run.
+TARGET_PYTHON = os.environ.get("MAILROOM_TARGET_PYTHON") or sys.executable
+LONGEST = 300
+
+
+class Stage:
+    """A scratch folder with an inventory and settings of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.remote_tmp = folder / "remote_tmp"
+        for name in ("home", "tmp"):
+            (folder / name).mkdir()
+        (folder / "ansible.cfg").touch()
+        self.host(TARGET_PYTHON)
+
+    def host(self, interpreter: str) -> None:
+        """Names the interpreter of the one host there is."""
+        variables = {"ansible_connection": "local", "ansible_python_interpreter": interpreter}
+        self.write("inventory.json", {"all": {"hosts": {"testhost": variables}}})
+
+    def write(self, name: str, content: Any) -> Path:
+        """Writes a file that Ansible reads; JSON is YAML too."""
+        path = self.folder / name
+        path.write_text(json.dumps(content), encoding="utf-8")
+        return path
+
+    def environment(self, **more: str) -> dict[str, str]:
+        """The environment of a command, without what the user has set for Ansible and the collection."""
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "MAILROOM_"))}
+        return {
+            **kept,
+            "HOME": str(self.folder / "home"),
+            "TMPDIR": str(self.folder / "tmp"),
+            "ANSIBLE_COLLECTIONS_PATH": os.environ["ANSIBLE_COLLECTIONS_PATH"],
+            "ANSIBLE_CONFIG": str(self.folder / "ansible.cfg"),
+            "ANSIBLE_INVENTORY": str(self.folder / "inventory.json"),
+            "ANSIBLE_LOCAL_TEMP": str(self.folder / "local_tmp"),
+            "ANSIBLE_NOCOLOR": "1",
+            "ANSIBLE_PIPELINING": "1",
+            "ANSIBLE_REMOTE_TMP": str(self.remote_tmp),
+            "ANSIBLE_ROLES_PATH": str(TARGETS),
+            **more,
+        }
+
+    def run(self, command: str, *arguments: object, **more: str) -> subprocess.CompletedProcess[str]:
+        """Runs a command of ansible-core, that of the Python which runs the tests."""
+        return subprocess.run(
+            [sys.executable, "-m", "ansible", command, *map(str, arguments)],
+            cwd=self.folder,
+            env=self.environment(**more),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=LONGEST,
+            check=False,
+        )
+
+    def play(self, plays: list[dict[str, Any]], *arguments: object, **more: str) -> subprocess.CompletedProcess[str]:
+        """Plays on the one host there is."""
+        book = [{"hosts": "testhost", "gather_facts": False, **play} for play in plays]
+        return self.run("playbook", self.write("playbook.json", book), *arguments, **more)

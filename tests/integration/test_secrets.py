@@ -1,0 +1,340 @@
+# Copyright the mailroom.core contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""No secret leaves a module: what a run shows, and what it leaves behind, is searched for them."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import secrets
+import shlex
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+from integration.playing import TARGET_PYTHON, Stage
+
+RECORDERS = Path(__file__).parent / "recorders"
+# Where a secret's random part stands: among characters that JSON, Python, shells and addresses escape or cut at.
+SHAPES = {"first": "{0}\"\\/é @:'$x\t<&", "second": "\\{0}'\n\"%$x\t<&é "}
+PEM = """\
+-----BEGIN PRIVATE KEY-----
+{0}
+-----END PRIVATE KEY-----
+-----BEGIN CERTIFICATE-----
+not a real certificate
+-----END CERTIFICATE-----
+"""
+Options = dict[str, Any]
+SHOWN = ("the output", "ansible.log", "callback.jsonl", "results.json")
+
+
+class Secrets:
+    """Long random secrets, kept in a file of variables, which a playbook calls by name."""
+
+    def __init__(self) -> None:
+        self.variables: dict[str, Any] = {}
+        self._random: dict[str, str] = {}
+
+    def new(self, name: str, shape: str = "{0}") -> str:
+        """Makes a secret and returns what stands for it in a playbook."""
+        self._random[name] = secrets.token_hex(24)
+        self.variables[name] = shape.format(self._random[name])
+        return "{{ " + name + " }}"
+
+    def key(self, name: str) -> str:
+        """A Fernet key."""
+        self.variables[name] = base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()
+        self._random[name] = self.variables[name].rstrip("=")
+        return "{{ " + name + " }}"
+
+    def service_account(self, name: str) -> str:
+        """A Google service account key."""
+        account = {"type": "service_account", "client_email": "robot@project.example.com"}
+        template = self.new(name, PEM)
+        self.variables[name] = {**account, "private_key": self.variables[name]}
+        return template
+
+    def found_in(self, content: bytes) -> list[str]:
+        """The names of those that show, whole, cut off or encoded."""
+        return [name for name, random in self._random.items() if any(form in content for form in _forms(random))]
+
+
+def _forms(random: str) -> Iterator[bytes]:
+    yield random[:16].encode()
+    yield random[-16:].encode()
+    yield random.encode().hex().encode()
+    for before in range(3):
+        # What stands around it changes the first and the last characters of its base64 form only.
+        yield base64.b64encode(b"?" * before + random.encode())[4:-4]
+
+
+class Scenario:
+    """Tasks, and how each of them is to end."""
+
+    def __init__(self, **defaults: str) -> None:
+        self.defaults = defaults
+        self.tasks: list[Options] = []
+        self.endings: list[str] = []
+
+    def add(self, ending: str, module: str, options: Options, check_mode: bool = False) -> None:
+        """A task that is to be changed, unchanged or failed."""
+        number = len(self.tasks)
+        self.endings.append(ending)
+        self.tasks.append(
+            {
+                "name": f"Task {number} is to end {ending}",
+                f"mailroom.core.{module}": {**self.defaults, **options},
+                "check_mode": check_mode,
+                "ignore_errors": True,
+                "register": f"result_{number}",
+            }
+        )
+
+    def write_results(self, path: Path) -> Options:
+        """The task that writes all results to a file, which newer ansible-core does without masking."""
+        registered = ", ".join(task["register"] for task in self.tasks)
+        copied = {"content": "{{ [" + registered + "] | to_json }}", "dest": str(path), "mode": "0600"}
+        return {"name": "Write the results to a file", "ansible.builtin.copy": copied}
+
+
+def play(stage: Stage, scenario: Scenario, known: Secrets, mark: str, pipelining: bool = False) -> dict[str, bytes]:
+    """Plays the tasks as loudly as users do, and returns all that can be seen of it, by where it was seen."""
+    results, callback, process = (stage.folder / name for name in ("results.json", "callback.jsonl", "process.log"))
+    interpreter = stage.folder / "python"
+    path = shlex.quote(str(RECORDERS / "process"))
+    interpreter.write_text(
+        f'#!/bin/sh\nRECORDER_PROCESS={process} PYTHONPATH={path} exec {shlex.quote(TARGET_PYTHON)} "$@"\n',
+        encoding="utf-8",
+    )
+    interpreter.chmod(0o700)
+    stage.host(str(interpreter))
+    shown = {"argv": [TARGET_PYTHON, "-c", "import time; time.sleep(.5)", mark]}
+    show = {"name": "Show a process", "ansible.builtin.command": shown}
+    tasks = [*scenario.tasks, show, scenario.write_results(results)]
+    variables = stage.write("secrets.json", known.variables)
+    with _processes() as seen:
+        played = stage.play(
+            [{"tasks": tasks, "vars_files": [str(variables)]}],
+            "-vvv",
+            "--diff",
+            ANSIBLE_CALLBACK_PLUGINS=str(RECORDERS / "callback"),
+            ANSIBLE_CALLBACKS_ENABLED="recorder",
+            ANSIBLE_LOG_PATH=str(stage.folder / "ansible.log"),
+            ANSIBLE_PIPELINING=str(pipelining),
+            RECORDER_CALLBACK=str(callback),
+        )
+    assert played.returncode == 0, played.stdout
+    variables.unlink()
+    files = [path for path in stage.folder.rglob("*") if path.is_file()]
+    return {
+        "the output": played.stdout.encode(),
+        "the arguments of processes": b"\n".join(seen),
+        **{str(path.relative_to(stage.folder)): path.read_bytes() for path in files},
+    }
+
+
+@contextmanager
+def _processes() -> Iterator[set[bytes]]:
+    """The command lines of all processes that run meanwhile."""
+    seen: set[bytes] = set()
+    over = threading.Event()
+
+    def look() -> None:
+        while not over.wait(0.1):
+            for line in Path("/proc").glob("[0-9]*/cmdline"):
+                with suppress(OSError):
+                    seen.add(line.read_bytes())
+
+    looking = threading.Thread(target=look)
+    looking.start()
+    try:
+        yield seen
+    finally:
+        over.set()
+        looking.join()
+
+
+def endings(results: bytes) -> list[str]:
+    """How each task has ended."""
+    ended = json.loads(results)
+    return ["failed" if each.get("failed") else "changed" if each["changed"] else "unchanged" for each in ended]
+
+
+def leaks(known: Secrets, seen: dict[str, bytes]) -> dict[str, list[str]]:
+    """Which secrets show where."""
+    found = {place: known.found_in(content) for place, content in seen.items()}
+    return {place: names for place, names in found.items() if names}
+
+
+def written(seen: dict[str, bytes]) -> set[str]:
+    """The files that modules wrote, besides those that Ansible unpacks a module from."""
+    unpacked = re.compile(r"/tmp/(ansible_[^/]+_payload_[^/]+/[^/]+\.zip|[a-z0-9_]{8})\Z")
+    paths = re.findall(r"^writes (/.*)$", seen["process.log"].decode(), re.MULTILINE)
+    return {path for path in paths if not unpacked.search(path)}
+
+
+def connectors(known: Secrets, which: str, mark: str) -> list[Options]:
+    """Connectors that together have a secret in each field that is one."""
+    shape = SHAPES[which]
+    proxy = {"proxy": "socks5://proxy.example.com:1080", "proxy_username": "dweller"}
+    application = {"tenant_id": "example.com", "client_id": "mailroom"}
+
+    def proxied(block: str) -> Options:
+        return {**proxy, "proxy_password": known.new(f"{block}_proxy_password_{which}", shape)}
+
+    def server(block: str) -> Options:
+        password = known.new(f"{block}_password_{which}", shape)
+        return {"host": f"{block}.example.com", "username": "user", "password": password, **proxied(block)}
+
+    return [
+        {"name": "by_password", "from_name": mark, "smtp": server("smtp"), "imap": server("imap")},
+        {
+            "name": "by_secret",
+            "graph": proxied("graph"),
+            "oauth2": {
+                **application,
+                **proxied("oauth2"),
+                "client_secret": known.new(f"client_secret_{which}", shape),
+                "username": "user@example.com",
+                "password": known.new(f"oauth2_password_{which}", shape),
+            },
+        },
+        {
+            "name": "by_certificate",
+            "graph": {"mailbox": "user@example.com"},
+            "oauth2": {
+                **application,
+                "certificate": known.new(f"certificate_{which}", PEM),
+                "certificate_passphrase": known.new(f"certificate_passphrase_{which}", shape),
+            },
+        },
+        {
+            "name": "by_account",
+            "provider": "gmail",
+            "smtp": {"auth": "oauth2"},
+            "oauth2": {"username": "user@example.com", "service_account": known.service_account(f"account_{which}")},
+        },
+    ]
+
+
+def declared(known: Secrets, stage: Stage, mark: str) -> Scenario:
+    """Every module with a secret in every field that is one, in every way that a task can end."""
+    scenario = Scenario(registry=str(stage.folder / "registry.db"), registry_key=known.key("right_key"))
+    wrong_key = {"registry_key": known.key("wrong_key")}
+    both_keys = {"registry_key": known.key("new_key") + ",{{ right_key }}"}
+    first, second = connectors(known, "first", mark), connectors(known, "second", mark)
+    whole = {"connectors": first, "default": "by_password", "purposes": {"alerts": "by_secret"}}
+    everything = {**second[0], "graph": second[1]["graph"], "oauth2": {**second[1]["oauth2"], **second[2]["oauth2"]}}
+    bad_type = {"name": "typed", "smtp": {"port": "none"}}
+    bad_field = {"name": "misspelt", "smtp": {"hots": "smtp.example.com"}}
+
+    add = scenario.add
+    add("changed", "connectors", whole, check_mode=True)
+    add("changed", "connectors", whole)
+    add("unchanged", "connectors", whole)
+    add("unchanged", "connectors", {"connectors": second, "update_password": "on_create"})
+    add("changed", "connectors", {"connectors": second, "merge": True}, check_mode=True)
+    add("failed", "connectors", {"connectors": second, **wrong_key})
+    add("failed", "connectors", {"connectors": second, "default": "nobody"})
+    add("failed", "connectors", {"connectors": [*second, bad_type]})
+    add("failed", "connectors", {"connectors": [*second, bad_field]})
+    add("failed", "connectors", {"connectors": [*second, everything]})
+    for each in second:
+        add("changed", "connector", each)
+    add("unchanged", "connector", second[0])
+    add("failed", "connector", {**second[0], **wrong_key})
+    add("failed", "connector", everything)
+    add("failed", "connector", {**everything, "name": None})
+    add("failed", "connector", {**everything, "enabled": "perhaps"})
+    add("failed", "connector", {**everything, "colour": "blue"})
+    add("failed", "connector", {**everything, "state": "absent"})
+    add("failed", "connector", {**second[3], "registry": str(stage.folder / "ansible.cfg" / "registry.db")})
+    add("failed", "connector", {"state": "duplicated", "copy_from": "by_password", "imap": first[0]["imap"]})
+    add("changed", "connector", {**first[0], "state": "duplicated", "copy_from": "by_password", "name": "copied"})
+    add("changed", "connector", {"name": "copied", "state": "absent"})
+    add("changed", "connector", {"name": "by_secret", **both_keys})
+    add("changed", "connector_purpose", {"purpose": "notices", "connector": "by_password"})
+    add("failed", "connector_purpose", {"purpose": "notices", "connector": "nobody"})
+    add("unchanged", "connector_info", {"history": True})
+    add("failed", "connector_info", {"name": "by_secret", "purpose": "alerts"})
+    return scenario
+
+
+def pasted(known: Secrets, stage: Stage) -> Scenario:
+    """Secrets where none belongs and none is accepted."""
+    scenario = Scenario(registry=str(stage.folder / "registry.db"))
+    server = {"host": "smtp.example.com"}
+    signed_in = {**server, "username": "user", "password": known.new("password")}
+
+    def wrong(field: str) -> str:
+        return known.new(f"in_{field}")
+
+    entries = [
+        {"smtp": {"uri": f"smtp://user:{wrong('uri')}@smtp.example.com:587"}},
+        {"smtp": {**server, "proxy": f"socks5://user:{wrong('proxy')}@proxy.example.com:1080"}},
+        {"smtp": {"host": f"user:{wrong('host')}@smtp.example.com"}},
+        {"smtp": {**server, "security": wrong("security")}},
+        {"smtp": {**server, "mechanisms": ["PLAIN", wrong("mechanisms")]}},
+        {"smtp": server, "oauth2": {"token_url": f"https://user:{wrong('token_url')}@id.example.com/token"}},
+        {"smtp": server, "oauth2": {"authority": f"https://user:{wrong('authority')}@login.example.com"}},
+        {"smtp": server, "from_address": f"{wrong('address')} <user@example.com>"},
+        {"smtp": server, "headers": {"X-Token": wrong("header") + "\r\n"}},
+    ]
+    named = [{"name": f"pasted_{number}", **entry} for number, entry in enumerate(entries)]
+    bad_type = {"name": "typed", "smtp": {"port": "none"}}
+    add = scenario.add
+    add("failed", "connectors", {"connectors": named})
+    add("failed", "connectors", {"connectors": [*named, bad_type]})
+    add("failed", "connector", named[0])
+    add("failed", "connector", {"name": "pasted", "smtp": {"port": wrong("port")}})
+    add("failed", "connector", {"name": "pasted", "smtp": {"validate_certs": wrong("flag")}})
+    add("failed", "connector", {"name": "pasted", "smtp": wrong("block")})
+    add("failed", "connector", {"name": wrong("name") + "-is-no-name"})
+    add("failed", "connector", {"name": "pasted", "smtp": signed_in, "registry_key": wrong("key")})
+    add("failed", "connector_purpose", {"purpose": wrong("purpose") + " ", "connector": "pasted"})
+    add("failed", "connector_info", {"purpose": wrong("purpose_looked_up") + " "})
+    return scenario
+
+
+def test_a_declared_secret_never_shows(stage: Stage) -> None:
+    known, mark = Secrets(), "mark-" + secrets.token_hex(24)
+    scenario = declared(known, stage, mark)
+    seen = play(stage, scenario, known, mark)
+    assert endings(seen["results.json"]) == scenario.endings
+    without_mark = [place for place, content in seen.items() if mark.encode() not in content]
+    assert not {*SHOWN, "the arguments of processes", "process.log", "registry.db"}.intersection(without_mark)
+    assert written(seen) == {str(stage.folder / "registry.db")}
+    assert not leaks(known, seen)
+
+
+def test_a_secret_in_a_wrong_field_never_shows(stage: Stage) -> None:
+    known = Secrets()
+    scenario = pasted(known, stage)
+    seen = play(stage, scenario, known, "mark", pipelining=True)
+    assert endings(seen["results.json"]) == scenario.endings
+    assert not leaks(known, seen)
+
+
+@pytest.mark.parametrize("shape", ["{0}", PEM, *SHAPES.values()])
+def test_the_search_finds_what_is_there(shape: str) -> None:
+    known = Secrets()
+    known.new("one", shape)
+    known.new("other", shape)
+    secret = known.variables["one"]
+    before, after = (len(part) for part in shape.split("{0}"))
+    shown = [
+        secret.encode(),
+        json.dumps(secret).encode(),
+        base64.b64encode(secret.encode()),
+        base64.b64encode(b"user\0user\0" + secret.encode()),
+        shlex.quote(secret).encode(),
+        secret[: before + 20].encode(),
+        secret[-after - 20 :].encode(),
+        secret.encode().hex().encode(),
+    ]
+    assert [known.found_in(b"before " + each + b" after") for each in shown] == [["one"]] * len(shown)
