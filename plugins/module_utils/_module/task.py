@@ -66,6 +66,7 @@ class Task(AnsibleModule):
         problems = [*error.problems, *self._unknown_options()] if isinstance(error, DeclarationError) else []
         details = [{"where": each.where, "field": each.field, "message": each.message} for each in problems]
         self.params = {}
+        self.no_log_values -= _NO_SECRETS
         text = str(DeclarationError(problems)) if problems else str(error)
         more: dict[str, Any] = {"problems": details} if details else {}
         super().fail_json(msg=text, **more)

@@ -77,7 +77,7 @@ def history(registry: SqliteRegistry, name: str) -> list[dict[str, Any]]:
 
 def ask_file(path: Path, query: str) -> list[tuple[Any, ...]]:
     """Query the file with nothing but SQLite."""
-    with closing(sqlite3.connect(path)) as database, database:
+    with closing(sqlite3.connect(path)) as database:
         return database.execute(query).fetchall()
 
 

@@ -84,7 +84,7 @@ def make_zeros(path: Path) -> None:
 
 
 def make_foreign_database(path: Path, *more: str) -> None:
-    with closing(sqlite3.connect(path)) as database, database:
+    with closing(sqlite3.connect(path, isolation_level=None)) as database:
         for statement in ("CREATE TABLE connector (name TEXT)", "INSERT INTO connector VALUES ('x')", *more):
             database.execute(statement)
 
