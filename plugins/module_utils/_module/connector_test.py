@@ -16,7 +16,7 @@ from .._connector.declaration import read_declaration
 from .._connector.plan import Request, make_plan
 from .._connector.secret import Secret
 from .._connector.state import Connector, Stamp, State, Wanted
-from .._errors import DeclarationError, MailroomError, Problem
+from .._errors import ConnectorsFailed, DeclarationError, MailroomError, Problem
 from .._probe.job import Job
 from .._probe.probe import Bounds
 from .._probe.result import DEPTHS, reaches
@@ -51,7 +51,8 @@ def run_module() -> None:
 
 
 def _malformed(params: Mapping[str, Any], _written: Mapping[str, Any]) -> Sequence[Problem]:
-    return _read(params["declaration"])[1] if params["declaration"] else ()
+    declared = params.get("declaration")
+    return _read(declared)[1] if declared else ()
 
 
 def _connector_test(module: Task) -> dict[str, Any]:
@@ -62,7 +63,7 @@ def _connector_test(module: Task) -> dict[str, Any]:
     summary = {status: sum(result["status"] == status for result in results) for status in ("ok", "warn", "fail")}
     outcome = {"changed": False, "results": results, "summary": summary}
     if summary["fail"] and params["fail"]:
-        module.fail_json(msg=failure_table(results), **outcome)
+        raise ConnectorsFailed(failure_table(results), outcome)
     return outcome
 
 

@@ -44,7 +44,6 @@ class ImapSession(Session):
             self._ask_capabilities("after_tls")
 
     def sign_in(self) -> None:
-        """One attempt with the safest way that is offered; never a second one."""
         with self.record.phase("auth") as phase:
             if self.endpoint.password is None:
                 raise stop("config", "there is no password to sign in with")
@@ -68,13 +67,13 @@ class ImapSession(Session):
             return None
         try:
             _root, quotas = client.get_quota_root(self.endpoint.mailbox)
-        except (imaplib.IMAP4.error, Stopped):
+        except (imaplib.IMAP4.error, ValueError, LookupError, TypeError, Stopped):
             return None
         storage = [(each.usage, each.limit) for each in quotas if _as_text(each.resource).upper() == "STORAGE"]
         return storage[0] if storage else None
 
     def quit(self) -> None:
-        with suppress(imaplib.IMAP4.error, Stopped):
+        with suppress(imaplib.IMAP4.error, ValueError, LookupError, TypeError, Stopped):
             if self._client is not None:
                 self._client.logout()
             else:
@@ -89,7 +88,7 @@ class ImapSession(Session):
         self._redact = Redaction(self.endpoint.username, self.endpoint.password)
         self._tag = 0
         with self.greeting() as phase:
-            self._welcome = self.stream.readline()
+            self._welcome = self.first_line()
             text = self._redact(_as_text(self._welcome))
             phase.reply(None, _response_code(text), text)
             if not text.startswith("* "):
@@ -157,7 +156,7 @@ class ImapSession(Session):
             raise MissingLibrary("imapclient", "to read mail over IMAP", str(missing)) from None
         stream, welcome = self.stream, self._welcome
 
-        class Client(IMAPClient):
+        class Client(IMAPClient):  # type: ignore[misc, unused-ignore]
             """IMAPClient on a connection that is open already."""
 
             def _create_IMAP4(self) -> Any:  # noqa: N802  IMAPClient names it so
@@ -229,11 +228,13 @@ class _Judged:
         return None
 
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
-        if isinstance(error, imaplib.IMAP4.abort):
-            raise stop("protocol", self._redact(_said(error))) from None
-        if isinstance(error, imaplib.IMAP4.error):
-            text = self._redact(_said(error))
+        if error is None or isinstance(error, (Stopped, OSError)) or not isinstance(error, Exception):
+            return
+        text = self._redact(_said(error))
+        if isinstance(error, imaplib.IMAP4.error) and not isinstance(error, imaplib.IMAP4.abort):
             raise Stopped(Signal("reply", enhanced=_reply_code("NO", text), text=text)) from None
+        # imaplib and IMAPClient raise all sorts of errors over replies that are malformed.
+        raise stop("protocol", text or "a malformed reply") from None
 
 
 def _said(error: Exception) -> str:

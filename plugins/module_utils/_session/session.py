@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
@@ -22,6 +23,14 @@ from .._wire.record import Phase, Record
 from .._wire.stream import Stream
 from .._wire.tls import context_for, tls_facts
 from .endpoint import Endpoint
+
+_FIRST_WORDS = {
+    "SMTP": re.compile(rb"220[ -]"),
+    "IMAP": re.compile(rb"\* (OK|PREAUTH|BYE)\b"),
+    "POP3": re.compile(rb"\+OK\b"),
+    "SSH": re.compile(rb"SSH-"),
+    "HTTP": re.compile(rb"HTTP/"),
+}
 
 
 class Session(ABC):
@@ -64,6 +73,14 @@ class Session(ABC):
     def converse(self) -> None:
         """What open() does, in this protocol."""
 
+    @abstractmethod
+    def sign_in(self) -> None:
+        """One attempt with the safest way that is offered; never a second one."""
+
+    @abstractmethod
+    def quit(self) -> None:
+        """Say goodbye and close."""
+
     def connect(self) -> None:
         """Look the name up and connect, through the proxy where there is one."""
         endpoint, proxy = self.endpoint, self.endpoint.proxy
@@ -98,6 +115,14 @@ class Session(ABC):
                 if silent and self.endpoint.security != "tls" and self._speaks_tls():
                     raise stop("speaks_tls", "the port waits for a TLS handshake") from None
                 raise
+
+    def first_line(self) -> bytes:
+        """What the server says first; where that is another protocol, there is nothing to talk about."""
+        line = self.stream.readline()
+        for protocol, beginning in _FIRST_WORDS.items():
+            if protocol != self.endpoint.protocol.upper() and beginning.match(line):
+                raise stop("other_protocol", f"the port speaks {protocol}", speaks=protocol)
+        return line
 
     def close(self) -> None:
         if self._stream is not None:

@@ -24,6 +24,7 @@ from .redaction import Redaction
 from .session import Session
 
 _ENHANCED = re.compile(r"([245]\.\d{1,3}\.\d{1,3})\s+")
+_KNOWS_NO_EHLO = (500, 501, 502, 504)
 _MOST_CHALLENGES = 5
 _LONGEST_COMMAND = 500
 
@@ -55,7 +56,6 @@ class SmtpSession(Session):
             self._hello("after_tls")
 
     def sign_in(self) -> None:
-        """One attempt with the safest mechanism that is offered; never a second one."""
         with self.record.phase("auth") as phase:
             offered = self._features.get("auth", "").upper().split()
             chosen = choose(offered, self.endpoint.mechanisms)
@@ -89,6 +89,7 @@ class SmtpSession(Session):
         self._redact = Redaction(self.endpoint.username, self.endpoint.password)
         self._features: dict[str, str] = {}
         with self.greeting() as phase:
+            self.stream.unread(self.first_line())
             reply = self._note(phase, self._reply())
             if not reply.is_ok:
                 raise _stopped(reply)
@@ -96,11 +97,13 @@ class SmtpSession(Session):
     def _hello(self, when: str) -> None:
         with self.record.phase("ehlo") as phase:
             reply = self._note(phase, self._command(f"EHLO {self._smtp.local_hostname}"))
-            if not reply.is_ok:
+            if reply.code in _KNOWS_NO_EHLO:
                 reply = self._note(phase, self._command(f"HELO {self._smtp.local_hostname}"))
                 if not reply.is_ok:
                     raise _stopped(reply)
                 self._features = {}
+            elif not reply.is_ok:
+                raise _stopped(reply)
             else:
                 self._features = _features(reply.text)
             self.capabilities[when] = [f"{name} {rest}".strip().upper() for name, rest in self._features.items()]

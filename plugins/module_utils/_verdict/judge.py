@@ -108,7 +108,24 @@ _LINES: tuple[_Line, ...] = (
         ),
     ),
     _Line("config_invalid", CERTAIN, "unfit_secret"),
+    _Line(
+        "protocol_error",
+        CERTAIN,
+        "other_protocol",
+        remedy="{speaks} answers on port {port} of {host}: set port to that of {protocol}.",
+    ),
+    _Line(
+        "protocol_error",
+        LIKELY,
+        "protocol",
+        phases="auth",
+        remedy=(
+            "The server breaks the rules of the way to sign in ({text}). Name another in mechanisms, such as PLAIN"
+            " over an encrypted connection, and have the server updated."
+        ),
+    ),
     _Line("protocol_error", LIKELY, "protocol"),
+    _Line("tls_handshake", LIKELY, "reply", text="client certificate"),
     _Line("greeting_rejected", CERTAIN, "reply", phases="greeting"),
     _Line("starttls_refused", CERTAIN, "reply", phases="starttls"),
     _Line("throttled", POSSIBLE, "reply", reply="421"),
@@ -179,6 +196,14 @@ _LINES: tuple[_Line, ...] = (
     _Line("mailbox_missing", CERTAIN, "reply", phases="select", reply=r"NO \[(NONEXISTENT|TRYCREATE)\]"),
     _Line("mailbox_denied", CERTAIN, "reply", phases="select", reply=r"NO \[NOPERM\]"),
     _Line("mailbox_full", CERTAIN, "reply", phases="select", reply=r"NO \[OVERQUOTA\]"),
+    _Line(
+        "mailbox_denied",
+        LIKELY,
+        "reply",
+        phases="select",
+        reply=r"NO \[(SERVERBUG|UNAVAILABLE|CONTACTADMIN)\]",
+        remedy="The server cannot open this mailbox just now: look into its log. It says: {text}",
+    ),
     _Line("mailbox_denied", LIKELY, "reply", phases="select", text="permission|denied|not allowed"),
     _Line("mailbox_missing", LIKELY, "reply", phases="select"),
     _Line("message_too_large", CERTAIN, "reply", reply=r"... 5\.3\.4|552 5\.2\.3|523"),
