@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: connector_test
 short_description: Test mail connectors against their servers
-version_added: 0.2.0
+version_added: 0.1.0
 description:
   - Tests any number of connectors at once, phase by phase, against the real servers, and says what is wrong and
     what to do.

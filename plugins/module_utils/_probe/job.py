@@ -7,13 +7,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from .._connector.secret import Secret
 from .._session.endpoint import Endpoint, endpoint_of
+from .._signin.identity import identity
 from .._verdict.signal import Signal
 
 
@@ -44,5 +44,4 @@ class Job:
 
 
 def identity_of(endpoint: Endpoint) -> str:
-    password = endpoint.password.reveal() if endpoint.password else ""
-    return hashlib.sha256(f"{endpoint.host.lower()}\0{endpoint.username}\0{password}".encode()).hexdigest()
+    return identity(endpoint.host, endpoint.username, endpoint.password)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import imaplib
 import re
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from .._errors import MissingLibrary
 from .._signin.mechanism import Mechanism
@@ -21,16 +21,13 @@ from .._wire.stream import Stream
 from .redaction import Redaction
 from .session import Session
 
-if TYPE_CHECKING:  # pragma: no cover
-    from imapclient import IMAPClient
-
 _CODE = re.compile(r"\[([A-Z-]+)(?: [^\]]*)?\]", re.IGNORECASE)
 
 
 class ImapSession(Session):
     """IMAP up to the point where a mailbox is open for reading."""
 
-    _client: IMAPClient | None = None
+    _client: Any = None
 
     def converse(self) -> None:
         security = self.endpoint.security
@@ -149,7 +146,7 @@ class ImapSession(Session):
                 raise
             return None
 
-    def _make_client(self) -> IMAPClient:
+    def _make_client(self) -> Any:
         try:
             from imapclient import IMAPClient
         except ImportError as missing:
@@ -168,7 +165,7 @@ class ImapSession(Session):
 
         return Client(self.endpoint.host, port=self.endpoint.port, ssl=False)
 
-    def _authenticate(self, client: IMAPClient, chosen: type[Mechanism] | None) -> None:
+    def _authenticate(self, client: Any, chosen: type[Mechanism] | None) -> None:
         secret = self.endpoint.password
         if secret is None:
             return
@@ -182,7 +179,7 @@ class ImapSession(Session):
     def _judged(self, phase: Phase) -> _Judged:
         return _Judged(phase, self._redact)
 
-    def _signed_in(self) -> IMAPClient:
+    def _signed_in(self) -> Any:
         if self._client is None:
             raise stop("internal", "nobody has signed in")
         return self._client
