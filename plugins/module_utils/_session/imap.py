@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import ast
 import imaplib
 import re
 from contextlib import suppress
@@ -21,6 +22,8 @@ from .._wire.stream import Stream
 from .redaction import Redaction
 from .session import Session
 
+_BYTES = re.compile(r"b(['\"]).*\1\Z", re.DOTALL)
+_REFUSED_COMMAND = re.compile(r"command error: BAD|\bBAD\b")
 _CODE = re.compile(r"\[([A-Z-]+)(?: [^\]]*)?\]", re.IGNORECASE)
 
 
@@ -46,6 +49,8 @@ class ImapSession(Session):
                 raise stop("config", "there is no password to sign in with")
             if not self.is_encrypted and self.endpoint.security != "none":
                 raise stop("starttls_missing", "the password is not sent over a connection that is not encrypted")
+            if self._is_signed_in:
+                raise stop("protocol", "the server has signed the client in by itself (PREAUTH)")
             chosen = self._choose()
             self._client = self._make_client()
             with self._judged(phase):
@@ -66,8 +71,11 @@ class ImapSession(Session):
             _root, quotas = client.get_quota_root(self.endpoint.mailbox)
         except (imaplib.IMAP4.error, ValueError, LookupError, TypeError, Stopped):
             return None
-        storage = [(each.usage, each.limit) for each in quotas if _as_text(each.resource).upper() == "STORAGE"]
-        return storage[0] if storage else None
+        for each in quotas:
+            is_told = isinstance(each.usage, int) and isinstance(each.limit, int)
+            if is_told and _as_text(each.resource).upper() == "STORAGE":
+                return each.usage, each.limit
+        return None
 
     def quit(self) -> None:
         with suppress(imaplib.IMAP4.error, ValueError, LookupError, TypeError, Stopped):
@@ -86,11 +94,12 @@ class ImapSession(Session):
         self._tag = 0
         with self.greeting() as phase:
             self._welcome = self.first_line()
-            text = self._redact(_as_text(self._welcome))
+            text = _shortened(self._redact(_as_text(self._welcome)))
             phase.reply(None, _response_code(text), text)
             if not text.startswith("* "):
                 raise Stopped(Signal("protocol", text=text))
             kind = text[2:].split(" ", 1)[0].upper()
+            self._is_signed_in = kind == "PREAUTH"
             if kind == "BYE":
                 raise Stopped(Signal("reply", enhanced=_reply_code("BYE", text), text=text[2:]))
             if kind not in ("OK", "PREAUTH"):
@@ -119,7 +128,7 @@ class ImapSession(Session):
         self.stream.sendall(f"{tag} {command}\r\n".encode("ascii"))
         lines: list[str] = []
         while True:
-            line = self._redact(_as_text(self.stream.readline()))
+            line = _shortened(self._redact(_as_text(self.stream.readline())))
             if line.startswith(f"{tag} "):
                 break
             if not line.startswith(("* ", "+")):
@@ -170,6 +179,10 @@ class ImapSession(Session):
         if secret is None:
             return
         if chosen is None:
+            if not (self.endpoint.username + secret.reveal()).isascii():
+                raise stop(
+                    "unfit_secret", "the only way to sign in that is offered cannot carry characters beyond ASCII"
+                )
             client.login(self.endpoint.username, secret.reveal())
             return
         mechanism = chosen(self.endpoint.username, secret)
@@ -227,16 +240,23 @@ class _Judged:
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
         if error is None or isinstance(error, (Stopped, OSError)) or not isinstance(error, Exception):
             return
-        text = self._redact(_said(error))
-        if isinstance(error, imaplib.IMAP4.error) and not isinstance(error, imaplib.IMAP4.abort):
-            raise Stopped(Signal("reply", enhanced=_reply_code("NO", text), text=text)) from None
+        text = _shortened(self._redact(_said(error)))
+        if isinstance(error, imaplib.IMAP4.abort):
+            if not text.startswith(("unexpected", "command", "socket")):
+                raise Stopped(Signal("reply", enhanced=_reply_code("BYE", text), text=text)) from None
+        elif isinstance(error, imaplib.IMAP4.error):
+            status = "BAD" if _REFUSED_COMMAND.search(text) else "NO"
+            raise Stopped(Signal("reply", enhanced=_reply_code(status, text), text=text)) from None
         # imaplib and IMAPClient raise all sorts of errors over replies that are malformed.
         raise stop("protocol", text or "a malformed reply") from None
 
 
 def _said(error: Exception) -> str:
+    """The server's words in an error of imaplib, which IMAPClient hands on as the text of a bytes object."""
     said = error.args[0] if error.args else ""
-    return _as_text(said) if isinstance(said, bytes) else str(said)
+    if isinstance(said, str) and _BYTES.match(said):
+        said = ast.literal_eval(said)
+    return _as_text(said)
 
 
 def _response_code(text: str) -> str:
@@ -250,4 +270,9 @@ def _reply_code(status: str, text: str) -> str:
 
 def _as_text(data: Any) -> str:
     text = data.decode("utf-8", "replace") if isinstance(data, bytes) else str(data)
-    return "".join(char if char.isprintable() else "?" for char in text.rstrip("\r\n"))[:2000]
+    return "".join(char if char.isprintable() else "?" for char in text.rstrip("\r\n"))
+
+
+def _shortened(text: str) -> str:
+    """What is kept of a server's words; secrets are taken out before, lest half of one stays."""
+    return text[:2000]

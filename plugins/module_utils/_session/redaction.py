@@ -10,6 +10,8 @@ from __future__ import annotations
 import base64
 
 from .._connector.secret import HIDDEN, Secret
+from .._signin.saslprep import saslprep
+from .._verdict.signal import Stopped
 
 SHORTEST = 4
 
@@ -28,6 +30,18 @@ class Redaction:
 
 
 def _forms(username: str, secret: str) -> list[str]:
-    combined = (secret, f"\0{username}\0{secret}")
+    spellings = {secret, _prepared(secret)}
+    combined = {*spellings, *(f"\0{_prepared(username)}\0{each}" for each in spellings)}
     encoded = [base64.b64encode(each.encode()).decode("ascii") for each in combined]
-    return [secret, *encoded, *(each.rstrip("=") for each in encoded)]
+    quoted = {each.replace("\\", "\\\\").replace('"', '\\"') for each in spellings}
+    escaped = {repr(form)[1:-1] for each in (*spellings, *quoted) for form in (each, each.encode())}
+    forms = {*spellings, *quoted, *escaped, *(each.lstrip("b'") for each in escaped), *encoded}
+    forms.update(each.rstrip("=") for each in encoded)
+    return sorted(forms, key=len, reverse=True)
+
+
+def _prepared(text: str) -> str:
+    try:
+        return saslprep(text, "")
+    except Stopped:
+        return text

@@ -140,7 +140,7 @@ class Session(ABC):
         try:
             through(stream, proxy, self.endpoint.host, self.endpoint.port)
         except Stopped as stopped:
-            if stopped.signal.kind != "proxy":
+            if stopped.signal.kind not in ("proxy", "not_found"):
                 raise stop("proxy", f"it does not answer as a proxy ({stopped})") from stopped
             raise
 

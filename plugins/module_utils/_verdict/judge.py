@@ -134,7 +134,7 @@ _LINES: tuple[_Line, ...] = (
         CERTAIN,
         "reply",
         phases="auth",
-        reply=r"535 5\.7\.139",
+        reply=r"535 5\.7\.139(?!\d)",
         text="SmtpClientAuthentication is disabled",
         remedy=_SWITCHED_OFF,
     ),
@@ -143,16 +143,16 @@ _LINES: tuple[_Line, ...] = (
         CERTAIN,
         "reply",
         phases="auth",
-        reply=r"535 5\.7\.139",
+        reply=r"535 5\.7\.139(?!\d)",
         text="security defaults",
         remedy=_SWITCHED_OFF,
     ),
-    _Line("auth_disabled", LIKELY, "reply", phases="auth", reply=r"535 5\.7\.139", remedy=_SWITCHED_OFF),
+    _Line("auth_disabled", LIKELY, "reply", phases="auth", reply=r"535 5\.7\.139(?!\d)", remedy=_SWITCHED_OFF),
     _Line(
         "auth_disabled",
         CERTAIN,
         "reply",
-        reply=r"... 5\.7\.30",
+        reply=r"... 5\.7\.30(?!\d)",
         remedy="The provider no longer accepts passwords here: sign in with oauth2, or send over graph.",
     ),
     _Line(
@@ -162,6 +162,7 @@ _LINES: tuple[_Line, ...] = (
         text="app(lication)?-specific password",
         remedy="Two-step sign-in is on for {username}: create an app password and give that as password.",
     ),
+    _Line("throttled", LIKELY, "reply", phases="auth", reply="4..", text="too many|rate limit|concurrent"),
     _Line("auth_temporary", CERTAIN, "reply", phases="auth", reply="(454|432|451|450|4..)"),
     _Line("auth_temporary", CERTAIN, "reply", phases="auth", reply=r"NO \[(UNAVAILABLE|INUSE|LIMIT|SERVERBUG)\]"),
     _Line(
@@ -185,7 +186,7 @@ _LINES: tuple[_Line, ...] = (
     _Line("auth_unsupported", LIKELY, "reply", phases="auth", reply="50[0-4]"),
     _Line("auth_rejected", LIKELY, "reply", phases="auth"),
     _Line("auth_required", CERTAIN, "reply", reply="530"),
-    _Line("auth_required", CERTAIN, "reply", reply=r"5.. 5\.7\.57"),
+    _Line("auth_required", CERTAIN, "reply", reply=r"5.. 5\.7\.57(?!\d)"),
     _Line(
         "auth_required",
         LIKELY,
@@ -206,12 +207,12 @@ _LINES: tuple[_Line, ...] = (
     ),
     _Line("mailbox_denied", LIKELY, "reply", phases="select", text="permission|denied|not allowed"),
     _Line("mailbox_missing", LIKELY, "reply", phases="select"),
-    _Line("message_too_large", CERTAIN, "reply", reply=r"... 5\.3\.4|552 5\.2\.3|523"),
+    _Line("mailbox_full", CERTAIN, "reply", phases="recipient|message", reply=r"(452|552|...) [45]\.2\.2(?!\d)"),
+    _Line("message_too_large", CERTAIN, "reply", reply=r"... 5\.3\.4(?!\d)|552 5\.2\.3(?!\d)|523"),
     _Line("message_too_large", LIKELY, "reply", phases="sender|message", reply="552"),
-    _Line("mailbox_full", CERTAIN, "reply", phases="recipient|message", reply=r"(452|552|...) [45]\.2\.2"),
     _Line("mailbox_full", LIKELY, "reply", phases="recipient", reply="552"),
     _Line("relay_denied", CERTAIN, "reply", phases="recipient", text="relay"),
-    _Line("relay_denied", LIKELY, "reply", phases="recipient", reply=r"454 4\.7\.1|55. 5\.7\.1\b"),
+    _Line("relay_denied", LIKELY, "reply", phases="recipient", reply=r"454 4\.7\.1(?!\d)|55. 5\.7\.1(?!\d)"),
     _Line(
         "throttled",
         LIKELY,
@@ -269,6 +270,6 @@ def _filled(remedy: str, signal: Signal) -> str:
 
 
 def _listed(value: Any) -> str:
-    if isinstance(value, str) or not isinstance(value, Iterable):
-        return str(value)
-    return ", ".join(str(each) for each in value) or "nothing"
+    several = isinstance(value, Iterable) and not isinstance(value, str)
+    text = ", ".join(str(each) for each in value) if several else str(value)
+    return " ".join(text.split()) or "not known"

@@ -31,6 +31,9 @@ _SOCKS_REPLIES = {
 }
 
 
+LONGEST_NAME = 253
+
+
 @dataclass(frozen=True)
 class Proxy:
     """Where the proxy is and who signs in there."""
@@ -47,7 +50,13 @@ class Proxy:
 
 def through(stream: Stream, proxy: Proxy, host: str, port: int) -> None:
     """Ask the proxy at the other end of the stream to connect to a host."""
-    _WAYS[proxy.scheme](stream, proxy, ascii_host(host), port)
+    try:
+        name = ascii_host(host)
+    except UnicodeError:
+        name = ""
+    if not 0 < len(name) <= LONGEST_NAME:
+        raise stop("not_found", "this is not a host's name")
+    _WAYS[proxy.scheme](stream, proxy, name, port)
     stream.start_step()
 
 
