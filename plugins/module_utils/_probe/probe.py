@@ -13,12 +13,15 @@ from dataclasses import dataclass
 from .._errors import MissingLibrary
 from .._session.endpoint import Endpoint
 from .._session.session import Session
+from .._verdict.judge import judge
 from .._verdict.signal import Signal, Stopped, stop
 from .._wire.clock import Clock
 from .._wire.record import Record
 from .job import Job, identity_of
 from .remarks import remarks
 from .result import EndpointResult, Remark, reaches
+
+_FINAL = ("auth_rejected", "auth_disabled")
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,7 @@ class Refusals:
         return signal and signal.seen(text=f"{signal.text} (refused a moment ago, so not tried again)")
 
     def note(self, endpoint: Endpoint, signal: Signal) -> None:
-        if signal.kind == "reply" and signal.phase == "auth":
+        if judge(signal).verdict in _FINAL:
             self._signals[identity_of(endpoint)] = signal
 
 

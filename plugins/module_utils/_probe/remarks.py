@@ -35,7 +35,7 @@ def _about_encryption(endpoint: Endpoint, session: Session, min_days_valid: int)
         yield Remark("certificate_unchecked", f"{where}validate_certs is off, so that anybody can pose as the server")
     tls = session.tls or {}
     days = tls.get("days_left")
-    if days is not None and days < min_days_valid:
+    if days is not None and 0 <= days < min_days_valid:
         yield Remark("certificate_ends", f"{where}the certificate ends in {days} days, on {tls['not_after']}")
     if tls.get("signature_hash") in _WEAK_HASHES:
         yield Remark("certificate_weak", f"{where}the certificate is signed with {tls['signature_hash'].upper()}")
@@ -44,7 +44,7 @@ def _about_encryption(endpoint: Endpoint, session: Session, min_days_valid: int)
 
 
 def _about_signing_in(endpoint: Endpoint, session: Session) -> Iterator[Remark]:
-    if endpoint.auth != "password" or not session.tried_to_sign_in:
+    if endpoint.auth != "password" or not session.has_sent_credentials:
         return
     where = f"{endpoint.protocol}: "
     if not session.is_encrypted:

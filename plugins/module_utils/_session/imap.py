@@ -52,8 +52,8 @@ class ImapSession(Session):
             if self._is_signed_in:
                 raise stop("protocol", "the server has signed the client in by itself (PREAUTH)")
             chosen = self._choose()
-            self._client = self._make_client()
             with self._judged(phase):
+                self._client = self._make_client()
                 self._authenticate(self._client, chosen)
 
     def select(self) -> dict[str, Any]:
@@ -65,11 +65,11 @@ class ImapSession(Session):
     def quota(self) -> tuple[int, int] | None:
         """How much of the storage is used, and how much there is, where the server tells."""
         client = self._signed_in()
-        if "QUOTA" not in self._offered:
-            return None
         try:
+            if not client.has_capability("QUOTA"):
+                return None
             _root, quotas = client.get_quota_root(self.endpoint.mailbox)
-        except (imaplib.IMAP4.error, ValueError, LookupError, TypeError, Stopped):
+        except (imaplib.IMAP4.error, ValueError, LookupError, TypeError, AttributeError, Stopped):
             return None
         for each in quotas:
             is_told = isinstance(each.usage, int) and isinstance(each.limit, int)
@@ -183,9 +183,12 @@ class ImapSession(Session):
                 raise stop(
                     "unfit_secret", "the only way to sign in that is offered cannot carry characters beyond ASCII"
                 )
+            self.has_sent_credentials = True
             client.login(self.endpoint.username, secret.reveal())
             return
         mechanism = chosen(self.endpoint.username, secret)
+        mechanism.check()
+        self.has_sent_credentials = True
         client.sasl_login(mechanism.name, _Conversation(mechanism))
         mechanism.succeeded()
 
@@ -238,7 +241,7 @@ class _Judged:
         return None
 
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
-        if error is None or isinstance(error, (Stopped, OSError)) or not isinstance(error, Exception):
+        if error is None or isinstance(error, (Stopped, OSError, MissingLibrary)) or not isinstance(error, Exception):
             return
         text = _shortened(self._redact(_said(error)))
         if isinstance(error, imaplib.IMAP4.abort):

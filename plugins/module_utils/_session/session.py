@@ -43,6 +43,7 @@ class Session(ABC):
         self.address = ""
         self.tls: dict[str, Any] | None = None
         self.capabilities: dict[str, list[str]] = {}
+        self.has_sent_credentials = False
         self._stream: Stream | None = None
 
     @property
@@ -50,10 +51,6 @@ class Session(ABC):
         if self._stream is None:
             raise stop("internal", "there is no connection")
         return self._stream
-
-    @property
-    def tried_to_sign_in(self) -> bool:
-        return any(phase.phase == "auth" for phase in self.record.phases)
 
     @property
     def is_encrypted(self) -> bool:
@@ -86,7 +83,8 @@ class Session(ABC):
         endpoint, proxy = self.endpoint, self.endpoint.proxy
         host, port = (proxy.host, proxy.port) if proxy else (endpoint.host, endpoint.port)
         with self.record.phase("config"):
-            context_for(endpoint.trust)
+            if endpoint.security != "none":
+                context_for(endpoint.trust)
         with self.record.phase("dns"):
             self.clock.start_step()
             addresses = resolve(host, port, self.clock)

@@ -23,7 +23,7 @@ from .._wire.record import Phase
 from .redaction import Redaction
 from .session import Session
 
-_ENHANCED = re.compile(r"([245]\.\d{1,3}\.\d{1,3})\s+")
+_ENHANCED = re.compile(r"([245]\.\d{1,3}\.\d{1,3})(?:\s|$)")
 _KNOWS_NO_EHLO = (500, 501, 502, 504)
 _MOST_CHALLENGES = 5
 _LONGEST_COMMAND = 500
@@ -76,7 +76,9 @@ class SmtpSession(Session):
         self.reset()
 
     def reset(self) -> None:
-        self._command("RSET")
+        """Take the envelope back; the server has judged it already, so trouble here changes nothing."""
+        with suppress(Stopped):
+            self._command("RSET")
 
     def quit(self) -> None:
         with suppress(Stopped):
@@ -88,6 +90,7 @@ class SmtpSession(Session):
         self._smtp.sock = self.stream  # type: ignore[assignment]
         self._redact = Redaction(self.endpoint.username, self.endpoint.password)
         self._features: dict[str, str] = {}
+        self._whole_reply = ""
         with self.greeting() as phase:
             self.stream.unread(self.first_line())
             reply = self._note(phase, self._reply())
@@ -105,7 +108,7 @@ class SmtpSession(Session):
             elif not reply.is_ok:
                 raise _stopped(reply)
             else:
-                self._features = _features(reply.text)
+                self._features = _features(self._whole_reply)
             self.capabilities[when] = [f"{name} {rest}".strip().upper() for name, rest in self._features.items()]
 
     def _start_tls(self) -> bool:
@@ -123,6 +126,7 @@ class SmtpSession(Session):
 
     def _authenticate(self, mechanism: Mechanism, phase: Phase) -> None:
         first = mechanism.first()
+        self.has_sent_credentials = True
         command = f"AUTH {mechanism.name}"
         encoded = _encoded(first) if first is not None else ""
         unasked = first is not None and len(command) + len(encoded) < _LONGEST_COMMAND
@@ -137,6 +141,8 @@ class SmtpSession(Session):
         self._note(phase, reply)
         if reply.code == 334:
             raise stop("protocol", "more challenges than the mechanism has")
+        if reply.code < 400 and reply.code != 235:
+            raise stop("protocol", f"a reply that is no answer to a sign-in ({reply.code})")
         if reply.code != 235:
             raise _stopped(reply)
         mechanism.succeeded()
@@ -166,6 +172,7 @@ class SmtpSession(Session):
         text = self._redact(message.decode("utf-8", "replace"))
         if not 200 <= code <= 599:
             raise Stopped(Signal("protocol", text=_printable(text) or "a reply without a code"))
+        self._whole_reply = text
         enhanced = _ENHANCED.match(text)
         return Reply(code, enhanced.group(1) if enhanced else "", _printable(text))
 
@@ -186,7 +193,9 @@ def _features(text: str) -> dict[str, str]:
     """The capabilities of an EHLO reply, whose first line is the server's name."""
     features: dict[str, str] = {}
     for line in text.split("\n")[1:]:
-        name, _space, rest = line.strip().replace("=", " ", 1).partition(" ")
+        name, _space, rest = line.strip().partition(" ")
+        if name.upper().startswith("AUTH="):
+            name, rest = "AUTH", f"{name[5:]} {rest}"
         features[name.lower()] = f"{features.get(name.lower(), '')} {rest}".strip()
     return features
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 
 from .._connector.secret import Secret
+from .saslprep import saslprep
 
 
 class Mechanism(ABC):
@@ -20,6 +21,11 @@ class Mechanism(ABC):
     def __init__(self, username: str, secret: Secret) -> None:
         self.username = username
         self.secret = secret
+
+    def check(self) -> None:
+        """Stop before anything is sent where the user's name or password cannot be used to sign in."""
+        saslprep(self.username, "username")
+        saslprep(self.secret.reveal(), "password")
 
     def first(self) -> bytes | None:
         """What the client says unasked, or None where it waits for the server."""

@@ -65,8 +65,10 @@ class Scram(Mechanism):
 
     def _parse(self, server_first: bytes) -> tuple[bytes, bytes, int]:
         fields = _fields(server_first)
+        if b"m" in fields:
+            raise stop("protocol", "a SCRAM challenge with an extension that is not known")
         try:
-            nonce, iterations = fields[b"r"], int(fields[b"i"])
+            nonce, iterations = fields[b"r"], _count(fields[b"i"])
             salt = base64.b64decode(fields[b"s"], validate=True)
         except (KeyError, ValueError, binascii.Error):
             raise stop("protocol", "a malformed SCRAM challenge") from None
@@ -87,6 +89,12 @@ class Scram(Mechanism):
 
     def _mac(self, key: bytes, message: bytes) -> bytes:
         return hmac.new(key, message, self.hash_name).digest()
+
+
+def _count(text: bytes) -> int:
+    if not text.isdigit():
+        raise ValueError
+    return int(text[:10])
 
 
 def _fields(message: bytes) -> dict[bytes, bytes]:

@@ -211,6 +211,13 @@ _LINES: tuple[_Line, ...] = (
     _Line("message_too_large", CERTAIN, "reply", reply=r"... 5\.3\.4(?!\d)|552 5\.2\.3(?!\d)|523"),
     _Line("message_too_large", LIKELY, "reply", phases="sender|message", reply="552"),
     _Line("mailbox_full", LIKELY, "reply", phases="recipient", reply="552"),
+    _Line(
+        "sender_rejected",
+        LIKELY,
+        "reply",
+        phases="recipient",
+        text="sender address rejected|not owned|send ?as|not allowed to send",
+    ),
     _Line("relay_denied", CERTAIN, "reply", phases="recipient", text="relay"),
     _Line("relay_denied", LIKELY, "reply", phases="recipient", reply=r"454 4\.7\.1(?!\d)|55. 5\.7\.1(?!\d)"),
     _Line(

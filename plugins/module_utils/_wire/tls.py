@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import ssl
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -28,9 +29,17 @@ class Trust:
     client_key: str = ""
 
 
-@lru_cache(maxsize=64)
 def context_for(trust: Trust) -> ssl.SSLContext:
-    """The context for a kind of trust; those who trust alike share it."""
+    """The context for a kind of trust; those who trust alike share it, since making one takes long."""
+    with _MAKING:
+        return _made(trust)
+
+
+_MAKING = threading.Lock()
+
+
+@lru_cache(maxsize=64)
+def _made(trust: Trust) -> ssl.SSLContext:
     try:
         context = ssl.create_default_context(cafile=trust.ca_file or None)
     except (OSError, ValueError) as error:

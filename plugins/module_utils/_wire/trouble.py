@@ -47,8 +47,8 @@ def signal_of(error: OSError) -> Signal:
     if isinstance(error, (ssl.SSLEOFError, ssl.SSLZeroReturnError)):
         return Signal("closed", text="closed by the server")
     if isinstance(error, ssl.SSLError):
-        plain = (error.reason or "") in _PLAIN_TEXT_MET
-        return Signal("speaks_plain" if plain else "tls", text=str(error.reason or text))
+        reason = getattr(error, "reason", None) or ""
+        return Signal("speaks_plain" if reason in _PLAIN_TEXT_MET else "tls", text=str(reason or text))
     if isinstance(error, socket.gaierror):
         return Signal("not_found" if error.errno in _NOT_FOUND else "name_temporary", text=text)
     if isinstance(error, (TimeoutError, socket.timeout)):

@@ -55,6 +55,7 @@ KINDS: tuple[tuple[OSError, str], ...] = (
     (_ssl_error("UNSUPPORTED_PROTOCOL"), "tls"),
     (_ssl_error("SSLV3_ALERT_HANDSHAKE_FAILURE"), "tls"),
     (_ssl_error("TLSV13_ALERT_CERTIFICATE_REQUIRED"), "tls"),
+    (ssl.SSLError("without a reason"), "tls"),
     (ssl.SSLEOFError(8, "EOF occurred in violation of protocol"), "closed"),
     (ssl.SSLZeroReturnError(6, "TLS/SSL connection has been closed"), "closed"),
     (_unverified(10, "certificate has expired"), "certificate"),
