@@ -78,6 +78,16 @@ def fields_fragment() -> str:
             "suboptions": {"name": name, **field_options(fields, "connectors[].")},
         }
     }
+    inline_name = {"description": ["A name for the results. Default: V(declaration)."], "type": "str"}
+    inline = {
+        "declaration": {
+            "description": [
+                "A connector that is not stored, tested as it is declared here. It never borrows a stored secret.",
+            ],
+            "type": "dict",
+            "suboptions": {"name": inline_name, **field_options(fields, "declaration.")},
+        }
+    }
     return f'''# {COPYRIGHT}
 # {LICENCE}
 
@@ -95,6 +105,9 @@ class ModuleDocFragment:
 
     LIST = r"""
 {_yaml({"options": in_list})}"""
+
+    INLINE = r"""
+{_yaml({"options": inline})}"""
 '''
 
 
@@ -144,9 +157,42 @@ def _server(server: dict[str, Any]) -> str:
     return f"``{server['host']}`` port {server['port']}, {server['security']}"
 
 
+def verdicts_page() -> str:
+    verdicts = _load("_verdict.table").VERDICTS
+    title = "Verdicts"
+    lines = [
+        "..",
+        f"  {COPYRIGHT}",
+        f"  {LICENCE}",
+        "",
+        "..",
+        "  Generated from plugins/module_utils/_verdict/table.py by tests/update_fragments.py.",
+        "",
+        ".. _ansible_collections.mailroom.core.docsite.verdicts:",
+        "",
+        title,
+        "=" * len(title),
+        "",
+        "What a test says of a connector. In a result, ``certainty`` tells how sure that is, ``remedy`` what to do next for",
+        "this very connector; here {host}, {text} and the like stand for what is known of it.",
+    ]
+    group = ""
+    for name, verdict in verdicts.items():
+        if verdict.group != group:
+            group = verdict.group
+            lines += ["", group.capitalize(), "-" * len(group)]
+        lines += ["", f"``{name}``", "^" * (len(name) + 4), "", verdict.meaning]
+        if verdict.recognised:
+            lines += ["", f"*Recognised by:* {verdict.recognised}"]
+        if verdict.remedy:
+            lines += ["", f"*What to do:* {verdict.remedy}"]
+    return "\n".join(lines) + "\n"
+
+
 GENERATED = {
     "plugins/doc_fragments/_fields.py": fields_fragment,
     "docs/docsite/rst/providers.rst": providers_page,
+    "docs/docsite/rst/verdicts.rst": verdicts_page,
 }
 
 

@@ -75,6 +75,12 @@ def _narrow(option: dict[str, Any], values: list[Any]) -> dict[str, Any]:
     return {**option, "options": kept}
 
 
+def connector_declaration() -> ArgumentSpec:
+    """A connector that is declared inline, for this task alone."""
+    fields = {"name": {"type": "str"}, **_options(FIELDS)}
+    return ArgumentSpec({"declaration": {"type": "dict", "options": fields}})
+
+
 def _options(fields: Iterable[Field]) -> Options:
     return {field.name: _option(field) for field in fields}
 

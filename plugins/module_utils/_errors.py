@@ -7,8 +7,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 
 class MailroomError(Exception):
@@ -40,6 +41,14 @@ class DeclarationError(MailroomError):
         lines = [f"{len(self.problems)} problems, nothing was changed:"]
         lines += [f"- {problem}" for problem in self.problems]
         return "\n".join(lines)
+
+
+class ConnectorsFailed(MailroomError):
+    """Connectors did not pass a test; the results come with it."""
+
+    def __init__(self, message: str, result: Mapping[str, Any]) -> None:
+        self.result = result
+        super().__init__(message)
 
 
 class RegistryError(MailroomError):

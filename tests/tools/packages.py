@@ -11,6 +11,7 @@ import sys
 
 import places
 
+INSTALL = places.ROOT / "tests" / "tools" / "install.sh"
 LIST = places.ROOT / "tests" / "packages.txt"
 
 
@@ -24,10 +25,9 @@ def ensure(purpose: str) -> None:
     if not apt or (sudo and not shutil.which("sudo")):
         sys.exit(f"Please install {', '.join(missing)} (or what your system calls it), then run this again.")
     print(f"Installing {', '.join(missing)} ...", flush=True)
-    for arguments in (["update"], ["install", "--yes", "--no-install-recommends", *missing]):
-        command = [*sudo, "env", "DEBIAN_FRONTEND=noninteractive", apt, "-qq", *arguments]
-        if subprocess.run(command, check=False, stdin=None if sys.stdin.isatty() else subprocess.DEVNULL).returncode:
-            sys.exit(f"{' '.join(command)} failed")
+    command = [*sudo, "sh", str(INSTALL), *missing]
+    if subprocess.run(command, check=False, stdin=None if sys.stdin.isatty() else subprocess.DEVNULL).returncode:
+        sys.exit(f"{' '.join(command)} failed")
     broken = [package for package, probe in _needed(purpose) if not _works(probe)]
     if broken:
         sys.exit(f"{', '.join(broken)} did not bring what is needed; see {LIST}")

@@ -78,6 +78,8 @@ def read_request(params: Mapping[str, Any], written: Mapping[str, Any]) -> Reque
 def _read_declarations(
     params: Mapping[str, Any], written: Mapping[str, Any]
 ) -> tuple[list[Declaration], list[Problem]]:
+    if isinstance(written.get("connectors"), dict):
+        return [], [Problem("", "connectors", "must be a list, in which each connector has its name")]
     declarations: dict[str, Declaration] = {}
     problems: list[Problem] = []
     for position, (entry, raw) in enumerate(_entries(params["connectors"], written.get("connectors"))):

@@ -16,7 +16,7 @@ from ansible.module_utils.common.warnings import get_warning_messages
 from .._argspec import ArgumentSpec, narrowed
 from .._connector.plan import Plan, Request, make_plan
 from .._connector.state import Stamp
-from .._errors import DeclarationError, MailroomError, Problem, RegistryError, RegistryKeyError
+from .._errors import ConnectorsFailed, DeclarationError, MailroomError, Problem, RegistryError, RegistryKeyError
 from .._registry.interface import Reader, Registry
 from .registry import open_registry, stamp
 
@@ -69,6 +69,8 @@ class Task(AnsibleModule):
         self.no_log_values -= _NO_SECRETS
         text = str(DeclarationError(problems)) if problems else str(error)
         more: dict[str, Any] = {"problems": details} if details else {}
+        if isinstance(error, ConnectorsFailed):
+            more.update(error.result)
         super().fail_json(msg=text, **more)
 
     def end(self, result: Mapping[str, Any]) -> NoReturn:

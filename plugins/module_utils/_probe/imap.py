@@ -1,0 +1,39 @@
+# Copyright the mailroom.core contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This file is private to the collection mailroom.core and may change at any time.
+
+"""The test of a server that is read."""
+
+from __future__ import annotations
+
+from .._session.imap import ImapSession
+from .._session.session import Session
+from .probe import Probe
+from .result import Remark
+
+NEARLY_FULL = 0.9
+
+
+class ImapProbe(Probe):
+    """IMAP: signs in and opens the mailbox for reading only."""
+
+    session_type = ImapSession
+    hello = "capability"
+
+    def go_deeper(self, session: Session) -> list[Remark]:
+        if not isinstance(session, ImapSession) or not self.signs_in:
+            return []
+        session.select()
+        return _about_quota(session.quota())
+
+    def expected(self) -> list[str]:
+        phases = super().expected()
+        return [*phases, "select"] if self.signs_in else phases
+
+
+def _about_quota(quota: tuple[int, int] | None) -> list[Remark]:
+    if quota is None or not quota[1] or quota[0] < NEARLY_FULL * quota[1]:
+        return []
+    used, limit = quota
+    return [Remark("mailbox_full", f"imap: the mailbox uses {used} of {limit} KiB: new mail will soon be refused")]

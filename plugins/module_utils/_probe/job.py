@@ -1,0 +1,47 @@
+# Copyright the mailroom.core contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This file is private to the collection mailroom.core and may change at any time.
+
+"""What is to be tested of one connector."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from .._connector.secret import Secret
+from .._session.endpoint import Endpoint, endpoint_of
+from .._signin.identity import identity
+from .._verdict.signal import Signal
+
+
+@dataclass(frozen=True)
+class Job:
+    """A connector with its opened secrets, or the reason why it cannot be tested."""
+
+    connector: str
+    effective: Mapping[str, Any] = field(default_factory=dict)
+    secrets: Mapping[str, Secret] = field(default_factory=dict)
+    refused: Signal | None = None
+
+    def endpoints(self) -> list[Endpoint]:
+        return [
+            endpoint_of(block, self.effective, self.secrets) for block in ("smtp", "imap") if block in self.effective
+        ]
+
+    def sender(self) -> str:
+        sign_in = self.effective.get("smtp", {}).get("username", "")
+        candidates = (self.effective.get("errors_to"), self.effective.get("from_address"), sign_in)
+        return next((each for each in candidates if each and "@" in each), "")
+
+    def identities(self) -> frozenset[str]:
+        """Who signs in, told apart without keeping the password: the same one never signs in twice at once."""
+        return frozenset(
+            identity_of(endpoint) for endpoint in self.endpoints() if endpoint.auth != "none" and endpoint.username
+        )
+
+
+def identity_of(endpoint: Endpoint) -> str:
+    return identity(endpoint.host, endpoint.username, endpoint.password)

@@ -1,0 +1,67 @@
+# Copyright the mailroom.core contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This file is private to the collection mailroom.core and may change at any time.
+
+"""What works and still deserves a warning."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from .._session.endpoint import Endpoint
+from .._session.session import Session
+from .job import Job
+from .result import Remark
+from .retirements import retirement_of
+
+_WEAK_HASHES = ("md5", "sha1")
+
+
+def remarks(job: Job, endpoint: Endpoint, session: Session, min_days_valid: int) -> Iterator[Remark]:
+    """The warnings that one server of a connector gives cause for."""
+    yield from _about_encryption(endpoint, session, min_days_valid)
+    yield from _about_signing_in(endpoint, session)
+    if endpoint.protocol == "smtp":
+        yield from _about_sender(job, endpoint)
+
+
+def _about_encryption(endpoint: Endpoint, session: Session, min_days_valid: int) -> Iterator[Remark]:
+    where = f"{endpoint.protocol}: "
+    if endpoint.security == "starttls_optional":
+        state = "is encrypted now" if session.is_encrypted else "is not encrypted"
+        yield Remark("starttls_optional", f"{where}encryption is not required, and the connection {state}")
+    if not endpoint.trust.validate and endpoint.security != "none":
+        yield Remark("certificate_unchecked", f"{where}validate_certs is off, so that anybody can pose as the server")
+    tls = session.tls or {}
+    days = tls.get("days_left")
+    if days is not None and 0 <= days < min_days_valid:
+        yield Remark("certificate_ends", f"{where}the certificate ends in {days} days, on {tls['not_after']}")
+    if tls.get("signature_hash") in _WEAK_HASHES:
+        yield Remark("certificate_weak", f"{where}the certificate is signed with {tls['signature_hash'].upper()}")
+    if tls.get("version") and tls["version"] != "TLSv1.3":
+        yield Remark("tls_old", f"{where}the server offers nothing newer than {tls['version']}")
+
+
+def _about_signing_in(endpoint: Endpoint, session: Session) -> Iterator[Remark]:
+    if endpoint.auth != "password" or not session.has_sent_credentials:
+        return
+    where = f"{endpoint.protocol}: "
+    if not session.is_encrypted:
+        yield Remark("cleartext_login", f"{where}the password crosses the network without encryption")
+    retirement = retirement_of(endpoint.host, endpoint.protocol)
+    if retirement:
+        yield Remark("basic_auth_retirement", f"{where}{retirement.text} (as announced on {retirement.announced})")
+
+
+def _about_sender(job: Job, endpoint: Endpoint) -> Iterator[Remark]:
+    from_address, relays = job.effective.get("from_address", ""), job.effective["smtp"].get("relay")
+    if relays or "@" not in endpoint.username or not from_address:
+        return
+    domains = [address.rpartition("@")[2].lower() for address in (from_address, endpoint.username)]
+    if domains[0] != domains[1]:
+        yield Remark(
+            "from_domain_differs",
+            f"smtp: from_address is in {domains[0]} and the user in {domains[1]}: the server may refuse it, or"
+            " others may take the mail for forged; set relay if the server is meant to do this",
+        )

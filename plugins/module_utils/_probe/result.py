@@ -1,0 +1,105 @@
+# Copyright the mailroom.core contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This file is private to the collection mailroom.core and may change at any time.
+
+"""What a test found out, as the module returns it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from .._session.endpoint import Endpoint
+from .._session.session import Session
+from .._verdict.judge import Finding, judge
+from .._verdict.signal import Signal
+from .._wire.record import Phase, Record
+
+DEPTHS = ("connect", "login", "envelope")
+
+
+def reaches(depth: str, wanted: str) -> bool:
+    """Whether a test of this depth goes as far as the wanted one."""
+    return DEPTHS.index(depth) >= DEPTHS.index(wanted)
+
+
+@dataclass(frozen=True)
+class Remark:
+    """Something that works today and deserves attention."""
+
+    code: str
+    text: str
+
+
+@dataclass
+class EndpointResult:
+    """What happened with one server of a connector."""
+
+    endpoint: Endpoint
+    record: Record
+    session: Session | None = None
+    signal: Signal | None = None
+    warnings: list[Remark] = field(default_factory=list)
+
+    def skip(self, expected: Iterable[str]) -> None:
+        """Note the phases that a failure kept from happening."""
+        left = list(expected)
+        for phase in self.record.phases:
+            if phase.phase in left:
+                left = left[left.index(phase.phase) + 1 :]
+        self.record.phases += [Phase(name, "skipped") for name in left]
+
+    def shown(self) -> dict[str, Any]:
+        session = self.session
+        tls = dict(session.tls) if session and session.tls else None
+        if tls:
+            tls.pop("signature_hash", None)
+        return {
+            "protocol": self.endpoint.protocol,
+            "host": self.endpoint.host,
+            "port": self.endpoint.port,
+            "address": session.address if session else None,
+            "phases": [_shown_phase(phase) for phase in self.record.phases],
+            "tls": tls,
+            "capabilities": session.capabilities if session else {},
+        }
+
+
+def _shown_phase(phase: Phase) -> dict[str, Any]:
+    shown: dict[str, Any] = {"phase": phase.phase, "status": phase.status, "ms": phase.ms}
+    optional = {"code": phase.code, "enhanced": phase.enhanced, "text": phase.text}
+    return {**shown, **{key: value for key, value in optional.items() if value}}
+
+
+@dataclass
+class Result:
+    """What a test of one connector found out."""
+
+    connector: str
+    depth: str
+    elapsed_ms: int = 0
+    endpoints: list[EndpointResult] = field(default_factory=list)
+    signal: Signal | None = None
+
+    def finding(self) -> Finding:
+        signals = [self.signal, *(endpoint.signal for endpoint in self.endpoints)]
+        first = next((signal for signal in signals if signal is not None), None)
+        return judge(first) if first else Finding("ok", "certain", "")
+
+    def shown(self) -> dict[str, Any]:
+        finding = self.finding()
+        warnings = [vars(warning) for endpoint in self.endpoints for warning in endpoint.warnings]
+        status = "fail" if finding.verdict != "ok" else "warn" if warnings else "ok"
+        return {
+            "connector": self.connector,
+            "status": status,
+            "verdict": finding.verdict,
+            "certainty": finding.certainty,
+            "remedy": finding.remedy,
+            "warnings": warnings,
+            "depth": self.depth,
+            "elapsed_ms": self.elapsed_ms,
+            "endpoints": [endpoint.shown() for endpoint in self.endpoints],
+        }

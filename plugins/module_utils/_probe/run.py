@@ -1,0 +1,108 @@
+# Copyright the mailroom.core contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This file is private to the collection mailroom.core and may change at any time.
+
+"""Tests many connectors at once, within bounds."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+
+from .._connector.presets import PRESETS
+from .._verdict.signal import Signal
+from .._wire.clock import Clock
+from .imap import ImapProbe
+from .job import Job
+from .probe import Bounds, Probe, Refusals
+from .result import Result
+from .smtp import SmtpProbe
+
+MOST_PER_PROVIDER = 10
+
+_PROBES: dict[str, type[Probe]] = {"smtp": SmtpProbe, "imap": ImapProbe}
+_PROVIDERS = frozenset(
+    preset[block]["host"] for preset in PRESETS.values() for block in ("smtp", "imap") if block in preset
+)
+
+
+def run(jobs: Sequence[Job], bounds: Bounds, concurrency: int) -> list[Result]:
+    """Test every connector; the results are in the order of the jobs.
+
+    Connectors that share credentials are tested one after another. The threads are daemons, so that an
+    interrupted task ends at once.
+    """
+    batch = _Batch(jobs, bounds)
+    groups: queue.SimpleQueue[Sequence[int]] = queue.SimpleQueue()
+    waiting = _sharing(jobs)
+    for group in waiting:
+        groups.put(group)
+    for number in range(min(concurrency, len(waiting))):
+        threading.Thread(target=batch.work, args=(groups,), daemon=True, name=f"test {number + 1}").start()
+    return batch.results()
+
+
+class _Batch:
+    """The connectors of one run and what was found out so far."""
+
+    def __init__(self, jobs: Sequence[Job], bounds: Bounds) -> None:
+        self._jobs = jobs
+        self._bounds = bounds
+        self._refusals = Refusals()
+        self._done: queue.SimpleQueue[tuple[int, Result]] = queue.SimpleQueue()
+        self._gates = {host: threading.BoundedSemaphore(MOST_PER_PROVIDER) for host in _PROVIDERS}
+
+    def results(self) -> list[Result]:
+        found = dict(self._done.get() for _job in self._jobs)
+        return [found[position] for position in range(len(self._jobs))]
+
+    def work(self, groups: queue.SimpleQueue[Sequence[int]]) -> None:
+        while True:
+            try:
+                group = groups.get_nowait()
+            except queue.Empty:
+                return
+            for position in group:
+                self._done.put((position, self._tested(self._jobs[position])))
+
+    def _tested(self, job: Job) -> Result:
+        started = time.monotonic()
+        result = Result(job.connector, self._bounds.depth, signal=job.refused)
+        try:
+            if not job.refused:
+                self._test(job, result)
+        except Exception as error:  # noqa: BLE001  one connector's crash must not be another's
+            result.signal = Signal("internal", text=type(error).__name__)
+        result.elapsed_ms = round((time.monotonic() - started) * 1000)
+        return result
+
+    def _test(self, job: Job, result: Result) -> None:
+        endpoints = job.endpoints()
+        with ExitStack() as gates:
+            for host in sorted({endpoint.host.lower() for endpoint in endpoints} & _PROVIDERS):
+                gates.enter_context(self._gates[host])
+            clock = Clock(self._bounds.deadline, self._bounds.timeout)
+            for endpoint in endpoints:
+                probe = _PROBES[endpoint.protocol](job, endpoint, self._bounds, self._refusals)
+                result.endpoints.append(probe.run(clock))
+
+
+def _sharing(jobs: Sequence[Job]) -> list[list[int]]:
+    """The jobs' positions, those together that share credentials with each other."""
+    groups: dict[int, list[int]] = {}
+    group_of: dict[str, int] = {}
+    for position, job in enumerate(jobs):
+        joined = sorted({group_of[identity] for identity in job.identities() if identity in group_of})
+        target = joined[0] if joined else position
+        for other in joined[1:]:
+            groups[target] += groups.pop(other)
+        groups.setdefault(target, []).append(position)
+        for identity, group in list(group_of.items()):
+            if group in joined:
+                group_of[identity] = target
+        group_of.update(dict.fromkeys(job.identities(), target))
+    return [sorted(group) for group in groups.values()]

@@ -1,0 +1,79 @@
+# Copyright the mailroom.core contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This file is private to the collection mailroom.core and may change at any time.
+
+"""One server of a connector, with all that is needed to talk to it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from .._connector import checks
+from .._connector.secret import Secret
+from .._wire.proxy import Proxy
+from .._wire.tls import Trust
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """Where to connect, how to encrypt, and who signs in."""
+
+    protocol: str
+    host: str
+    port: int
+    security: str
+    trust: Trust = field(default_factory=Trust)
+    proxy: Proxy | None = None
+    auth: str = "none"
+    username: str = ""
+    password: Secret | None = None
+    mechanisms: tuple[str, ...] = ()
+    ehlo_name: str = ""
+    mailbox: str = "INBOX"
+
+    def facts(self) -> dict[str, Any]:
+        """What a remedy may speak of."""
+        other = {"starttls": "tls", "starttls_optional": "tls", "none": "tls", "tls": "starttls"}
+        return {
+            "host": self.host,
+            "port": self.port,
+            "security": self.security,
+            "better_security": other[self.security],
+            "username": self.username or "the user",
+            "protocol": self.protocol.upper(),
+        }
+
+
+def endpoint_of(protocol: str, effective: Mapping[str, Any], secrets: Mapping[str, Secret]) -> Endpoint:
+    """The endpoint of a connector's smtp or imap block."""
+    server = effective[protocol]
+    owner = "imap" if server.get("same_credentials") else protocol
+    return Endpoint(
+        protocol=protocol,
+        host=server["host"],
+        port=server["port"],
+        security=server["security"],
+        trust=Trust(
+            server["validate_certs"],
+            server.get("ca_file", ""),
+            server.get("client_cert", ""),
+            server.get("client_key", ""),
+        ),
+        proxy=_proxy(server, secrets.get(f"{protocol}.proxy_password")),
+        auth=server["auth"],
+        username=server.get("username", ""),
+        password=secrets.get(f"{owner}.password"),
+        mechanisms=tuple(server.get("mechanisms", ())),
+        ehlo_name=server.get("ehlo_name", ""),
+        mailbox=server.get("mailbox", "INBOX"),
+    )
+
+
+def _proxy(server: Mapping[str, Any], password: Secret | None) -> Proxy | None:
+    if "proxy" not in server:
+        return None
+    where = checks.endpoint(server["proxy"], ("socks5", "http"), "")
+    return Proxy(where.scheme, where.host, where.port or 0, server.get("proxy_username", ""), password)

@@ -1,0 +1,281 @@
+# Copyright the mailroom.core contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This file is private to the collection mailroom.core and may change at any time.
+
+"""A conversation over IMAP: the beginning by hand, so that each phase can be told, then IMAPClient."""
+
+from __future__ import annotations
+
+import ast
+import imaplib
+import re
+from contextlib import suppress
+from typing import Any
+
+from .._errors import MissingLibrary
+from .._signin.mechanism import Mechanism
+from .._signin.passwords import choose
+from .._verdict.signal import Signal, Stopped, stop
+from .._wire.record import Phase
+from .._wire.stream import Stream
+from .redaction import Redaction
+from .session import Session
+
+_BYTES = re.compile(r"b(['\"]).*\1\Z", re.DOTALL)
+_REFUSED_COMMAND = re.compile(r"command error: BAD|\bBAD\b")
+_CODE = re.compile(r"\[([A-Z-]+)(?: [^\]]*)?\]", re.IGNORECASE)
+
+
+class ImapSession(Session):
+    """IMAP up to the point where a mailbox is open for reading."""
+
+    _client: Any = None
+
+    def converse(self) -> None:
+        security = self.endpoint.security
+        self.connect()
+        if security == "tls":
+            self.encrypt()
+        self._greet()
+        self._ask_capabilities("after_tls" if self.is_encrypted else "before_tls")
+        if security in ("starttls", "starttls_optional") and self._start_tls():
+            self.encrypt()
+            self._ask_capabilities("after_tls")
+
+    def sign_in(self) -> None:
+        with self.record.phase("auth") as phase:
+            if self.endpoint.password is None:
+                raise stop("config", "there is no password to sign in with")
+            if not self.is_encrypted and self.endpoint.security != "none":
+                raise stop("starttls_missing", "the password is not sent over a connection that is not encrypted")
+            if self._is_signed_in:
+                raise stop("protocol", "the server has signed the client in by itself (PREAUTH)")
+            chosen = self._choose()
+            with self._judged(phase):
+                self._client = self._make_client()
+                self._authenticate(self._client, chosen)
+
+    def select(self) -> dict[str, Any]:
+        """Open the mailbox for reading only; what the server says of it."""
+        client = self._signed_in()
+        with self.record.phase("select") as phase, self._judged(phase):
+            return dict(client.select_folder(self.endpoint.mailbox, readonly=True))
+
+    def quota(self) -> tuple[int, int] | None:
+        """How much of the storage is used, and how much there is, where the server tells."""
+        client = self._signed_in()
+        try:
+            if not client.has_capability("QUOTA"):
+                return None
+            _root, quotas = client.get_quota_root(self.endpoint.mailbox)
+        except (imaplib.IMAP4.error, ValueError, LookupError, TypeError, AttributeError, Stopped):
+            return None
+        for each in quotas:
+            is_told = isinstance(each.usage, int) and isinstance(each.limit, int)
+            if is_told and _as_text(each.resource).upper() == "STORAGE":
+                return each.usage, each.limit
+        return None
+
+    def quit(self) -> None:
+        with suppress(imaplib.IMAP4.error, ValueError, LookupError, TypeError, Stopped):
+            if self._client is not None:
+                self._client.logout()
+            else:
+                self._say("LOGOUT")
+        self.close()
+
+    @property
+    def _offered(self) -> list[str]:
+        return self.capabilities.get("after_tls") or self.capabilities.get("before_tls") or []
+
+    def _greet(self) -> None:
+        self._redact = Redaction(self.endpoint.username, self.endpoint.password)
+        self._tag = 0
+        with self.greeting() as phase:
+            self._welcome = self.first_line()
+            text = _shortened(self._redact(_as_text(self._welcome)))
+            phase.reply(None, _response_code(text), text)
+            if not text.startswith("* "):
+                raise Stopped(Signal("protocol", text=text))
+            kind = text[2:].split(" ", 1)[0].upper()
+            self._is_signed_in = kind == "PREAUTH"
+            if kind == "BYE":
+                raise Stopped(Signal("reply", enhanced=_reply_code("BYE", text), text=text[2:]))
+            if kind not in ("OK", "PREAUTH"):
+                raise Stopped(Signal("protocol", text=text))
+
+    def _ask_capabilities(self, when: str) -> None:
+        with self.record.phase("capability"):
+            lines = self._say("CAPABILITY")
+            found = [line.split()[2:] for line in lines if line.upper().startswith("* CAPABILITY")]
+            self.capabilities[when] = [name.upper() for names in found for name in names]
+
+    def _start_tls(self) -> bool:
+        if "STARTTLS" not in self._offered and self.endpoint.security == "starttls_optional":
+            return False
+        with self.record.phase("starttls"):
+            if "STARTTLS" not in self._offered:
+                raise stop("starttls_missing", "the server does not offer STARTTLS")
+            self._say("STARTTLS")
+            self.capabilities.setdefault("before_tls", [])
+        return True
+
+    def _say(self, command: str) -> list[str]:
+        """Send a command and read until its tagged reply; the untagged lines."""
+        self._tag += 1
+        tag = f"M{self._tag}"
+        self.stream.sendall(f"{tag} {command}\r\n".encode("ascii"))
+        lines: list[str] = []
+        while True:
+            line = _shortened(self._redact(_as_text(self.stream.readline())))
+            if line.startswith(f"{tag} "):
+                break
+            if not line.startswith(("* ", "+")):
+                raise Stopped(Signal("protocol", text=line))
+            lines.append(line)
+            if line.upper().startswith("* BYE"):
+                raise Stopped(Signal("reply", enhanced=_reply_code("BYE", line), text=line[2:]))
+        status, _space, text = line[len(tag) + 1 :].partition(" ")
+        if status.upper() != "OK":
+            raise Stopped(Signal("reply", enhanced=_reply_code(status.upper(), text), text=text))
+        return lines
+
+    def _choose(self) -> type[Mechanism] | None:
+        """The mechanism, or None for the LOGIN command, which needs no capability but can be disabled."""
+        offered = [name[5:] for name in self._offered if name.startswith("AUTH=")]
+        disabled = "LOGINDISABLED" in self._offered
+        allowed = self.endpoint.mechanisms
+        try:
+            return choose(offered, allowed)
+        except Stopped:
+            if disabled:
+                raise stop("login_disabled", "the server announces LOGINDISABLED") from None
+            if allowed and "LOGIN" not in allowed:
+                raise
+            return None
+
+    def _make_client(self) -> Any:
+        try:
+            from imapclient import IMAPClient
+        except ImportError as missing:
+            raise MissingLibrary("imapclient", "to read mail over IMAP", str(missing)) from None
+        stream, welcome = self.stream, self._welcome
+
+        class Client(IMAPClient):  # type: ignore[misc, unused-ignore]
+            """IMAPClient on a connection that is open already."""
+
+            def _create_IMAP4(self) -> Any:  # noqa: N802  IMAPClient names it so
+                stream.unread(welcome)
+                return _Imap4(stream)
+
+            def _set_read_timeout(self) -> None:
+                return
+
+        return Client(self.endpoint.host, port=self.endpoint.port, ssl=False)
+
+    def _authenticate(self, client: Any, chosen: type[Mechanism] | None) -> None:
+        secret = self.endpoint.password
+        if secret is None:
+            return
+        if chosen is None:
+            if not (self.endpoint.username + secret.reveal()).isascii():
+                raise stop(
+                    "unfit_secret", "the only way to sign in that is offered cannot carry characters beyond ASCII"
+                )
+            self.has_sent_credentials = True
+            client.login(self.endpoint.username, secret.reveal())
+            return
+        mechanism = chosen(self.endpoint.username, secret)
+        mechanism.check()
+        self.has_sent_credentials = True
+        client.sasl_login(mechanism.name, _Conversation(mechanism))
+        mechanism.succeeded()
+
+    def _judged(self, phase: Phase) -> _Judged:
+        return _Judged(phase, self._redact)
+
+    def _signed_in(self) -> Any:
+        if self._client is None:
+            raise stop("internal", "nobody has signed in")
+        return self._client
+
+
+class _Imap4(imaplib.IMAP4):
+    """imaplib on a stream that is connected already."""
+
+    def __init__(self, stream: Stream) -> None:
+        self._stream = stream
+        super().__init__("", 0)
+
+    def open(self, host: str = "", port: int = 0, _timeout: float | None = None) -> None:
+        self.host, self.port = host, port
+        self.sock = self._stream  # type: ignore[assignment]
+        self.file = self._stream  # type: ignore[assignment]
+
+    def shutdown(self) -> None:
+        self._stream.close()
+
+
+class _Conversation:
+    """A mechanism as imaplib wants it: asked first with an empty challenge."""
+
+    def __init__(self, mechanism: Mechanism) -> None:
+        self._mechanism = mechanism
+        self._is_first = True
+
+    def __call__(self, challenge: bytes) -> bytes:
+        first = self._mechanism.first() if self._is_first else None
+        self._is_first = False
+        return first if first is not None else self._mechanism.answer(challenge)
+
+
+class _Judged:
+    """Turns imaplib's errors into observations."""
+
+    def __init__(self, phase: Phase, redact: Redaction) -> None:
+        self._phase = phase
+        self._redact = redact
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        if error is None or isinstance(error, (Stopped, OSError, MissingLibrary)) or not isinstance(error, Exception):
+            return
+        text = _shortened(self._redact(_said(error)))
+        if isinstance(error, imaplib.IMAP4.abort):
+            if not text.startswith(("unexpected", "command", "socket")):
+                raise Stopped(Signal("reply", enhanced=_reply_code("BYE", text), text=text)) from None
+        elif isinstance(error, imaplib.IMAP4.error):
+            status = "BAD" if _REFUSED_COMMAND.search(text) else "NO"
+            raise Stopped(Signal("reply", enhanced=_reply_code(status, text), text=text)) from None
+        # imaplib and IMAPClient raise all sorts of errors over replies that are malformed.
+        raise stop("protocol", text or "a malformed reply") from None
+
+
+def _said(error: Exception) -> str:
+    """The server's words in an error of imaplib, which IMAPClient hands on as the text of a bytes object."""
+    said = error.args[0] if error.args else ""
+    if isinstance(said, str) and _BYTES.match(said):
+        said = ast.literal_eval(said)
+    return _as_text(said)
+
+
+def _response_code(text: str) -> str:
+    found = _CODE.search(text)
+    return f"[{found.group(1).upper()}]" if found else ""
+
+
+def _reply_code(status: str, text: str) -> str:
+    return f"{status} {_response_code(text)}".strip()
+
+
+def _as_text(data: Any) -> str:
+    text = data.decode("utf-8", "replace") if isinstance(data, bytes) else str(data)
+    return "".join(char if char.isprintable() else "?" for char in text.rstrip("\r\n"))
+
+
+def _shortened(text: str) -> str:
+    """What is kept of a server's words; secrets are taken out before, lest half of one stays."""
+    return text[:2000]

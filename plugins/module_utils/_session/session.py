@@ -1,0 +1,170 @@
+# Copyright the mailroom.core contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This file is private to the collection mailroom.core and may change at any time.
+
+"""What every conversation begins with: look up, connect, encrypt."""
+
+from __future__ import annotations
+
+import re
+import socket
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+from .._verdict.signal import Stopped, stop
+from .._wire.clock import Clock
+from .._wire.dial import Address, ascii_host, connect, resolve
+from .._wire.proxy import Proxy, through
+from .._wire.record import Phase, Record
+from .._wire.stream import Stream
+from .._wire.tls import context_for, tls_facts
+from .endpoint import Endpoint
+
+_FIRST_WORDS = {
+    "SMTP": re.compile(rb"220[ -]"),
+    "IMAP": re.compile(rb"\* (OK|PREAUTH|BYE)\b"),
+    "POP3": re.compile(rb"\+OK\b"),
+    "SSH": re.compile(rb"SSH-"),
+    "HTTP": re.compile(rb"HTTP/"),
+}
+
+
+class Session(ABC):
+    """A conversation with one endpoint, step by step."""
+
+    def __init__(self, endpoint: Endpoint, clock: Clock, record: Record) -> None:
+        self.endpoint = endpoint
+        self.clock = clock
+        self.record = record
+        self.address = ""
+        self.tls: dict[str, Any] | None = None
+        self.capabilities: dict[str, list[str]] = {}
+        self.has_sent_credentials = False
+        self._stream: Stream | None = None
+
+    @property
+    def stream(self) -> Stream:
+        if self._stream is None:
+            raise stop("internal", "there is no connection")
+        return self._stream
+
+    @property
+    def is_encrypted(self) -> bool:
+        return self.tls is not None
+
+    def open(self) -> None:
+        """Connect, encrypt as the endpoint demands, and learn what the server can do."""
+        try:
+            self.converse()
+        except Stopped as stopped:
+            if stopped.signal.kind == "certificate":
+                self.tls = self._look_at_certificate()
+            stopped.signal = stopped.signal.seen(facts={**(self.tls or {}), **self.endpoint.facts()})
+            raise
+
+    @abstractmethod
+    def converse(self) -> None:
+        """What open() does, in this protocol."""
+
+    @abstractmethod
+    def sign_in(self) -> None:
+        """One attempt with the safest way that is offered; never a second one."""
+
+    @abstractmethod
+    def quit(self) -> None:
+        """Say goodbye and close."""
+
+    def connect(self) -> None:
+        """Look the name up and connect, through the proxy where there is one."""
+        endpoint, proxy = self.endpoint, self.endpoint.proxy
+        host, port = (proxy.host, proxy.port) if proxy else (endpoint.host, endpoint.port)
+        with self.record.phase("config"):
+            if endpoint.security != "none":
+                context_for(endpoint.trust)
+        with self.record.phase("dns"):
+            self.clock.start_step()
+            addresses = resolve(host, port, self.clock)
+        with self.record.phase("tcp"):
+            self.clock.start_step()
+            connection, address = self._dial(addresses)
+            self.address = address.text
+            self._stream = Stream(connection, self.clock)
+            if proxy:
+                self._through(proxy, self._stream)
+
+    def encrypt(self) -> None:
+        with self.record.phase("tls"):
+            context = context_for(self.endpoint.trust)
+            self.tls = tls_facts(self.stream.start_tls(context, ascii_host(self.endpoint.host)))
+
+    @contextmanager
+    def greeting(self) -> Iterator[Phase]:
+        """The phase in which the server speaks first; where it does not, see whether it waits for TLS."""
+        with self.record.phase("greeting") as phase:
+            self.stream.start_step()
+            try:
+                yield phase
+            except Stopped as stopped:
+                silent = stopped.signal.kind == "timeout" and not self.stream.has_unread
+                if silent and self.endpoint.security != "tls" and self._speaks_tls():
+                    raise stop("speaks_tls", "the port waits for a TLS handshake") from None
+                raise
+
+    def first_line(self) -> bytes:
+        """What the server says first; where that is another protocol, there is nothing to talk about."""
+        line = self.stream.readline()
+        for protocol, beginning in _FIRST_WORDS.items():
+            if protocol != self.endpoint.protocol.upper() and beginning.match(line):
+                raise stop("other_protocol", f"the port speaks {protocol}", speaks=protocol)
+        return line
+
+    def close(self) -> None:
+        if self._stream is not None:
+            self._stream.close()
+
+    def _dial(self, addresses: list[Address]) -> tuple[socket.socket, Address]:
+        try:
+            return connect(addresses, self.clock)
+        except OSError as error:
+            if self.endpoint.proxy:
+                raise stop("proxy", f"it cannot be reached ({error.strerror or error})") from error
+            raise
+
+    def _through(self, proxy: Proxy, stream: Stream) -> None:
+        try:
+            through(stream, proxy, self.endpoint.host, self.endpoint.port)
+        except Stopped as stopped:
+            if stopped.signal.kind not in ("proxy", "not_found"):
+                raise stop("proxy", f"it does not answer as a proxy ({stopped})") from stopped
+            raise
+
+    def _unchecked(self) -> Endpoint:
+        """The same endpoint, trusting any certificate and never signing in."""
+        trust = replace(self.endpoint.trust, validate=False, ca_file="")
+        return replace(self.endpoint, trust=trust, auth="none", password=None)
+
+    def _look_at_certificate(self) -> dict[str, Any] | None:
+        """What a certificate says that was refused, seen in a second conversation without credentials."""
+        looking = type(self)(self._unchecked(), self.clock, Record(self.record.protocol))
+        try:
+            looking.converse()
+        except Stopped:
+            pass
+        finally:
+            looking.close()
+        return looking.tls
+
+    def _speaks_tls(self) -> bool:
+        looking = type(self)(self._unchecked(), self.clock, Record(self.record.protocol))
+        try:
+            looking.connect()
+            looking.encrypt()
+        except Stopped:
+            return False
+        finally:
+            looking.close()
+        return True

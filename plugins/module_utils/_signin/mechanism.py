@@ -1,0 +1,39 @@
+# Copyright the mailroom.core contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This file is private to the collection mailroom.core and may change at any time.
+
+"""A way to sign in: what the client says first, and what it answers. No network here."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+from .._connector.secret import Secret
+from .saslprep import saslprep
+
+
+class Mechanism(ABC):
+    """One sign-in with a SASL mechanism, from its first word to its end."""
+
+    name: str
+
+    def __init__(self, username: str, secret: Secret) -> None:
+        self.username = username
+        self.secret = secret
+
+    def check(self) -> None:
+        """Stop before anything is sent where the user's name or password cannot be used to sign in."""
+        saslprep(self.username, "username")
+        saslprep(self.secret.reveal(), "password")
+
+    def first(self) -> bytes | None:
+        """What the client says unasked, or None where it waits for the server."""
+        return None
+
+    @abstractmethod
+    def answer(self, challenge: bytes, /) -> bytes:
+        """The answer to a challenge."""
+
+    def succeeded(self) -> None:  # noqa: B027  most mechanisms have nothing to add
+        """The server says that the sign-in succeeded; stop where it did not prove what it had to."""

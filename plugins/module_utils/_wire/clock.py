@@ -1,0 +1,32 @@
+# Copyright the mailroom.core contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This file is private to the collection mailroom.core and may change at any time.
+
+"""How much time is left: for a step, and for everything."""
+
+from __future__ import annotations
+
+import time
+
+from .._verdict.signal import stop
+
+
+class Clock:
+    """A deadline for a whole connector, and a timeout for each step within it."""
+
+    def __init__(self, deadline: float, timeout: float) -> None:
+        self._end = time.monotonic() + deadline
+        self._timeout = timeout
+        self._step_end = self._end
+        self.start_step()
+
+    def start_step(self) -> None:
+        self._step_end = min(self._end, time.monotonic() + self._timeout)
+
+    def left(self) -> float:
+        """Seconds that the current step may still take; a step that is out of time stops."""
+        left = self._step_end - time.monotonic()
+        if left <= 0:
+            raise stop("timeout", "no answer in time")
+        return left

@@ -1,0 +1,116 @@
+# Copyright the mailroom.core contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This file is private to the collection mailroom.core and may change at any time.
+
+"""Through a proxy: SOCKS5 (RFC 1928, 1929) and HTTP CONNECT."""
+
+from __future__ import annotations
+
+import base64
+import socket
+import struct
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Callable
+
+from .._connector.secret import Secret
+from .._verdict.signal import stop
+from .dial import ascii_host
+from .stream import Stream
+
+_SOCKS_REPLIES = {
+    1: "the proxy failed",
+    2: "the proxy does not allow this connection",
+    3: "the network is unreachable from the proxy",
+    4: "the host is unreachable from the proxy",
+    5: "the connection was refused",
+    6: "the connection took too long",
+    7: "the proxy knows no such command",
+    8: "the proxy knows no such address type",
+}
+
+
+LONGEST_NAME = 253
+
+
+@dataclass(frozen=True)
+class Proxy:
+    """Where the proxy is and who signs in there."""
+
+    scheme: str
+    host: str
+    port: int
+    username: str = ""
+    password: Secret | None = None
+
+    def revealed(self) -> str:
+        return self.password.reveal() if self.password else ""
+
+
+def through(stream: Stream, proxy: Proxy, host: str, port: int) -> None:
+    """Ask the proxy at the other end of the stream to connect to a host."""
+    try:
+        name = ascii_host(host)
+    except UnicodeError:
+        name = ""
+    if not 0 < len(name) <= LONGEST_NAME:
+        raise stop("not_found", "this is not a host's name")
+    _WAYS[proxy.scheme](stream, proxy, name, port)
+    stream.start_step()
+
+
+def _socks5(stream: Stream, proxy: Proxy, host: str, port: int) -> None:
+    methods = b"\x00\x02" if proxy.username else b"\x00"
+    stream.sendall(b"\x05" + bytes([len(methods)]) + methods)
+    version, method = stream.read(2)
+    if version != 5:
+        raise stop("proxy", "it does not speak SOCKS5")
+    if method == 2 and proxy.username:
+        _socks5_sign_in(stream, proxy)
+    elif method:
+        raise stop("proxy", "it wants a sign-in that was not given")
+    name = _socks5_address(host)
+    stream.sendall(b"\x05\x01\x00" + name + struct.pack(">H", port))
+    _version, reply, _reserved, kind = stream.read(4)
+    if reply:
+        raise stop("proxy", _SOCKS_REPLIES.get(reply, f"it answers with code {reply}"))
+    length = {1: 4, 4: 16}.get(kind) or stream.read(1)[0]
+    stream.read(length + 2)
+
+
+def _socks5_sign_in(stream: Stream, proxy: Proxy) -> None:
+    username, password = proxy.username.encode()[:255], proxy.revealed().encode()[:255]
+    stream.sendall(b"\x01" + bytes([len(username)]) + username + bytes([len(password)]) + password)
+    if stream.read(2)[1]:
+        raise stop("proxy", "it refuses proxy_username and proxy_password")
+
+
+def _socks5_address(host: str) -> bytes:
+    if ":" in host:
+        return b"\x04" + socket.inet_pton(socket.AF_INET6, host)
+    with suppress(OSError):
+        return b"\x01" + socket.inet_pton(socket.AF_INET, host)
+    name = host.encode("ascii")
+    return b"\x03" + bytes([len(name)]) + name
+
+
+def _http(stream: Stream, proxy: Proxy, host: str, port: int) -> None:
+    target = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    lines = [f"CONNECT {target} HTTP/1.1", f"Host: {target}"]
+    if proxy.username:
+        credentials = base64.b64encode(f"{proxy.username}:{proxy.revealed()}".encode()).decode("ascii")
+        lines.append(f"Proxy-Authorization: Basic {credentials}")
+    stream.sendall("\r\n".join([*lines, "", ""]).encode("ascii"))
+    parts = stream.readline().decode("latin-1").split(None, 2)
+    if len(parts) < 2 or not parts[0].startswith("HTTP/") or not parts[1].isdigit():
+        raise stop("proxy", "it does not speak HTTP")
+    while stream.readline().strip():
+        pass
+    if parts[1] == "407":
+        raise stop("proxy", "it wants a sign-in: check proxy_username and proxy_password (407)")
+    if not parts[1].startswith("2"):
+        raise stop("proxy", f"it refuses the connection ({parts[1]})")
+
+
+_WAYS: dict[str, Callable[[Stream, Proxy, str, int], None]] = {"socks5": _socks5, "http": _http}

@@ -1,0 +1,173 @@
+#!/usr/bin/python
+# Copyright the mailroom.core contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: connector_test
+short_description: Test mail connectors against their servers
+version_added: 0.1.0
+description:
+  - Tests any number of connectors at once, phase by phase, against the real servers, and says what is wrong and
+    what to do.
+  - Names and addresses are looked up, connections made, the encryption and the certificate checked, the user
+    signed in, and the mailbox opened for reading or sender and recipient named, as deep as O(depth) says. No
+    mail is sent.
+  - Each credential is tried once. There is no second attempt with another mechanism after a refusal, and
+    connectors that share credentials sign in one after another, since accounts get locked.
+  - A password only crosses an unencrypted connection where C(security) V(none) is written, and then with a
+    warning.
+author:
+  - mailroom.core contributors (!UNKNOWN)
+requirements:
+  - imapclient, where a connector with an C(imap) block signs in
+  - cryptography, where secrets from the registry are needed; with it, certificates that are refused are
+    described in full
+options:
+  connectors:
+    description:
+      - The connectors to test, by name. Left out, and without O(declaration), all that are enabled.
+    type: list
+    elements: str
+  depth:
+    description:
+      - V(connect) ends when the server has said, encrypted where it is to be, what it can do.
+      - V(login) signs in and opens the mailbox for reading only.
+      - V(envelope) names sender and recipient to the sending server and takes them back.
+    type: str
+    choices:
+      - connect
+      - login
+      - envelope
+    default: login
+  to:
+    description:
+      - The recipient to name at depth V(envelope). Left out, each connector's C(test_address).
+      - The sender is C(errors_to), else C(from_address), else the user who signs in. Where C(relay) is set, a
+        sender in a foreign domain is tried as well, to C(test_address) only.
+    type: str
+  timeout:
+    description:
+      - Seconds that a step, such as connecting or a reply, may take.
+    type: float
+    default: 10
+  deadline:
+    description:
+      - Seconds that a connector may take in all.
+    type: float
+    default: 60
+  concurrency:
+    description:
+      - How many connectors are tested at once. Servers of a provider are never asked by more than ten at once.
+    type: int
+    default: 32
+  min_days_valid:
+    description:
+      - A certificate that ends within this many days is a warning.
+    type: int
+    default: 14
+  fail:
+    description:
+      - Whether the task fails where a connector does. The results are returned either way.
+    type: bool
+    default: true
+extends_documentation_fragment:
+  - mailroom.core._attributes
+  - mailroom.core._attributes.reads
+  - mailroom.core._fields.inline
+  - mailroom.core._registry
+seealso:
+  - module: mailroom.core.connector
+  - module: mailroom.core.connector_info
+"""
+
+EXAMPLES = r"""
+- name: Test every connector of this host
+  mailroom.core.connector_test:
+
+- name: Test two connectors as far as the envelope, and go on if one fails
+  mailroom.core.connector_test:
+    connectors:
+      - alerts
+      - support
+    depth: envelope
+    fail: false
+  register: tests
+
+- name: Show what to do
+  ansible.builtin.debug:
+    msg: "{{ tests.results | rejectattr('status', 'equalto', 'ok') | map(attribute='remedy') }}"
+
+- name: Try settings before declaring them
+  mailroom.core.connector_test:
+    declaration:
+      smtp:
+        host: smtp.example.com
+        username: alerts@example.com
+        password: "{{ alerts_password }}"
+"""
+
+RETURN = r"""
+results:
+  description:
+    - What was found out of each connector, in the order asked.
+    - C(status) is V(ok), V(warn) or V(fail); C(verdict) says why, C(certainty) how sure that is, and C(remedy)
+      what to do.
+  returned: always
+  type: list
+  elements: dict
+  sample:
+    - connector: alerts
+      status: fail
+      verdict: tls_name_mismatch
+      certainty: certain
+      remedy: "Set host to a name that the certificate has: mail.example.com. Or have it issued for smtp.example.com."
+      warnings: []
+      depth: login
+      elapsed_ms: 212
+      endpoints:
+        - protocol: smtp
+          host: smtp.example.com
+          port: 465
+          address: 192.0.2.7
+          phases:
+            - phase: config
+              status: ok
+              ms: 0.1
+            - phase: dns
+              status: ok
+              ms: 1.2
+            - phase: tcp
+              status: ok
+              ms: 8.4
+            - phase: tls
+              status: fail
+              ms: 31.0
+              text: Hostname mismatch
+          tls:
+            version: TLSv1.3
+            names:
+              - mail.example.com
+            days_left: 61
+          capabilities: {}
+summary:
+  description: How many connectors have which status.
+  returned: always
+  type: dict
+  sample:
+    ok: 11
+    warn: 2
+    fail: 1
+"""
+
+from ansible_collections.mailroom.core.plugins.module_utils._module.connector_test import run_module
+
+
+def main() -> None:
+    run_module()
+
+
+if __name__ == "__main__":
+    main()

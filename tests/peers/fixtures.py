@@ -1,0 +1,26 @@
+# Copyright the mailroom.core contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Pytest fixtures: the certificates and the mail server, made once per run, when the first test asks for them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from peers.ca import CertificateZoo
+from peers.mail import MailServer
+
+__all__ = ["mail_server", "zoo"]
+
+
+@pytest.fixture(scope="session")
+def zoo(tmp_path_factory: pytest.TempPathFactory) -> CertificateZoo:
+    """Certificates, good and bad."""
+    return CertificateZoo(tmp_path_factory.mktemp("certificates"))
+
+
+@pytest.fixture(scope="session")
+def mail_server(tmp_path_factory: pytest.TempPathFactory, zoo: CertificateZoo) -> Iterator[MailServer]:
+    """Postfix and Dovecot, with the certificates of `zoo`."""
+    with MailServer(tmp_path_factory.mktemp("mail"), zoo) as server:
+        yield server

@@ -1,0 +1,189 @@
+# Copyright the mailroom.core contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What is around the conversations: who goes after whom, who is not tried again, what deserves a warning."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ansible_collections.mailroom.core.plugins.module_utils._connector.secret import Secret
+from ansible_collections.mailroom.core.plugins.module_utils._probe.job import Job
+from ansible_collections.mailroom.core.plugins.module_utils._probe.probe import Refusals
+from ansible_collections.mailroom.core.plugins.module_utils._probe.remarks import remarks
+from ansible_collections.mailroom.core.plugins.module_utils._probe.retirements import RETIREMENTS, retirement_of
+from ansible_collections.mailroom.core.plugins.module_utils._probe.run import _sharing
+from ansible_collections.mailroom.core.plugins.module_utils._session.smtp import SmtpSession
+from ansible_collections.mailroom.core.plugins.module_utils._verdict.signal import Signal
+from ansible_collections.mailroom.core.plugins.module_utils._wire.clock import Clock
+from ansible_collections.mailroom.core.plugins.module_utils._wire.record import Phase, Record
+
+Server = dict[str, Any]
+
+
+def _server(**more: Any) -> Server:
+    server = {"host": "mail.example.com", "port": 587, "security": "starttls", "validate_certs": True}
+    return {**server, "auth": "password", "username": "ann@example.com", **more}
+
+
+def _job(smtp: Server | None = None, imap: Server | None = None, password: str = "secret", **more: Any) -> Job:
+    blocks = {name: server for name, server in (("smtp", smtp), ("imap", imap)) if server}
+    return Job("alpha", {**blocks, **more}, {f"{name}.password": Secret(password) for name in blocks})
+
+
+def _user(name: str, host: str = "mail.example.com") -> Server:
+    return _server(username=name, host=host)
+
+
+GROUPS: dict[str, tuple[list[Job], list[list[int]]]] = {
+    "none": ([], []),
+    "all different": ([_job(_user("a")), _job(_user("b"))], [[0], [1]]),
+    "the same": ([_job(_user("a")), _job(_user("b")), _job(_user("a"))], [[0, 2], [1]]),
+    "the host's case does not matter": ([_job(_user("a")), _job(_user("a", "MAIL.example.com"))], [[0, 1]]),
+    "the same user at another host": ([_job(_user("a")), _job(_user("a", "other.example.com"))], [[0], [1]]),
+    "the same user, another password": ([_job(_user("a")), _job(_user("a"), password="other")], [[0], [1]]),
+    "across protocols": ([_job(_user("a")), _job(imap=_user("a"))], [[0, 1]]),
+    "nobody signs in": ([_job(_server(auth="none")), _job(_server(auth="none"))], [[0], [1]]),
+    "joined by a third": (
+        [_job(_user("a")), _job(_user("b")), _job(_user("c")), _job(_user("a"), _user("b"))],
+        [[0, 1, 3], [2]],
+    ),
+    "joined, then joined again": (
+        [
+            _job(_user("a")),
+            _job(_user("b")),
+            _job(_user("a"), _user("b")),
+            _job(_user("b"), _user("c")),
+            _job(_user("c")),
+        ],
+        [[0, 1, 2, 3, 4]],
+    ),
+    "in a chain": ([_job(_user(one), _user(other)) for one, other in ("ab", "cd", "bc")], [[0, 1, 2]]),
+}
+
+
+@pytest.mark.parametrize(("jobs", "groups"), GROUPS.values(), ids=GROUPS)
+def test_those_who_share_credentials_go_one_after_another(jobs: list[Job], groups: list[list[int]]) -> None:
+    assert sorted(_sharing(jobs)) == groups
+
+
+SIGNALS = {
+    "refused": (Signal("reply", "auth", "smtp", 535, "5.7.8", "No"), True),
+    "refused by imap": (Signal("reply", "auth", "imap", None, "NO [AUTHENTICATIONFAILED]", "No"), True),
+    "temporary": (Signal("reply", "auth", "smtp", 454, "4.7.0", "Later"), False),
+    "throttled": (Signal("reply", "auth", "smtp", 421, "4.7.0", "Later"), False),
+    "temporary, imap": (Signal("reply", "auth", "imap", None, "NO [UNAVAILABLE]", "Later"), False),
+    "no mechanism": (Signal("no_mechanism", "auth", "smtp"), False),
+    "timeout": (Signal("timeout", "auth", "smtp"), False),
+    "refused later": (Signal("reply", "sender", "smtp", 550, "", "No"), False),
+}
+
+
+@pytest.mark.parametrize(("signal", "is_kept"), SIGNALS.values(), ids=SIGNALS)
+def test_only_credentials_that_were_refused_are_not_tried_again(signal: Signal, is_kept: bool) -> None:
+    refusals, endpoint = Refusals(), _job(_user("a")).endpoints()[0]
+    assert refusals.earlier(endpoint) is None
+    refusals.note(endpoint, signal)
+    earlier = refusals.earlier(endpoint)
+    assert (earlier is not None) == is_kept
+    if earlier:
+        assert earlier.text.startswith(signal.text)
+        assert "not tried again" in earlier.text
+
+
+def test_other_credentials_are_tried() -> None:
+    refusals = Refusals()
+    refusals.note(_job(_user("a")).endpoints()[0], SIGNALS["refused"][0])
+    for other in (_job(_user("b")), _job(_user("a"), password="other"), _job(_user("a", "other.example.com"))):
+        assert refusals.earlier(other.endpoints()[0]) is None
+
+
+GOOD = {"version": "TLSv1.3", "days_left": 90, "not_after": "2030-01-01T00:00:00Z", "signature_hash": "sha256"}
+# What differs from a connector that works well: the server, what TLS says, the connector; and the warnings.
+REMARKS: dict[str, tuple[Server, dict[str, Any] | None, dict[str, Any], set[str]]] = {
+    "all is well": ({}, GOOD, {}, set()),
+    "optional and encrypted": ({"security": "starttls_optional"}, GOOD, {}, {"starttls_optional"}),
+    "optional, not encrypted": (
+        {"security": "starttls_optional"},
+        None,
+        {},
+        {"starttls_optional", "cleartext_login"},
+    ),
+    "without encryption": ({"security": "none"}, None, {}, {"cleartext_login"}),
+    "without encryption or sign-in": ({"security": "none", "auth": "none", "username": ""}, None, {}, set()),
+    "unchecked": ({"validate_certs": False}, GOOD, {}, {"certificate_unchecked"}),
+    "unchecked without encryption": (
+        {"validate_certs": False, "security": "none"},
+        None,
+        {},
+        {"cleartext_login"},
+    ),
+    "near the end": ({}, {**GOOD, "days_left": 13}, {}, {"certificate_ends"}),
+    "not near the end": ({}, {**GOOD, "days_left": 14}, {}, set()),
+    "the last day": ({}, {**GOOD, "days_left": 0}, {}, {"certificate_ends"}),
+    "an end that is not known": ({}, {**GOOD, "days_left": None}, {}, set()),
+    "SHA-1": ({}, {**GOOD, "signature_hash": "sha1"}, {}, {"certificate_weak"}),
+    "MD5": ({}, {**GOOD, "signature_hash": "md5"}, {}, {"certificate_weak"}),
+    "TLS 1.2": ({}, {**GOOD, "version": "TLSv1.2"}, {}, {"tls_old"}),
+    "another domain": ({}, GOOD, {"from_address": "ann@example.org"}, {"from_domain_differs"}),
+    "the same domain": ({}, GOOD, {"from_address": "bob@EXAMPLE.com"}, set()),
+    "another domain, meant to": ({"relay": True}, GOOD, {"from_address": "ann@example.org"}, set()),
+    "a user without a domain": ({"username": "ann"}, GOOD, {"from_address": "ann@example.org"}, set()),
+    "a provider that ends this": ({"host": "smtp.office365.com"}, GOOD, {}, {"basic_auth_retirement"}),
+    "the same with oauth2": ({"host": "smtp.office365.com", "auth": "oauth2"}, GOOD, {}, set()),
+}
+
+
+def _codes(server: Server, tls: dict[str, Any] | None, connector: dict[str, Any], *phases: str) -> set[str]:
+    job = _job(_server(**server), **connector)
+    endpoint, record = job.endpoints()[0], Record("smtp")
+    record.phases = [Phase(name) for name in phases]
+    session = SmtpSession(endpoint, Clock(5, 5), record)
+    session.tls = tls
+    return {remark.code for remark in remarks(job, endpoint, session, 14)}
+
+
+@pytest.mark.parametrize(("server", "tls", "connector", "codes"), REMARKS.values(), ids=REMARKS)
+def test_warnings(server: Server, tls: dict[str, Any] | None, connector: dict[str, Any], codes: set[str]) -> None:
+    phases = [] if server.get("auth") == "none" else ["auth"]
+    assert _codes(server, tls, connector, *phases) == codes
+
+
+def test_a_password_that_was_not_sent_crosses_no_network() -> None:
+    assert _codes({"security": "none"}, None, {}, "tcp") == set()
+
+
+def test_an_expired_certificate_does_not_end_in_the_future() -> None:
+    job = _job(_server(validate_certs=False))
+    session = SmtpSession(job.endpoints()[0], Clock(5, 5), Record("smtp"))
+    session.tls = {**GOOD, "days_left": -3}
+    texts = [remark.text for remark in remarks(job, job.endpoints()[0], session, 14)]
+    assert not [text for text in texts if "-3 days" in text]
+
+
+HOSTS: tuple[tuple[str, str, bool], ...] = (
+    ("smtp.office365.com", "smtp", True),
+    ("SMTP.Office365.com", "smtp", True),
+    ("smtp-mail.outlook.com", "smtp", True),
+    ("outlook.office365.com", "imap", True),
+    ("office365.com", "imap", True),
+    ("notoffice365.com", "smtp", False),
+    ("office365.com.example.com", "smtp", False),
+    ("mail.example.com", "smtp", False),
+)
+
+
+@pytest.mark.parametrize(("host", "protocol", "is_retired"), HOSTS)
+def test_retirements_are_told_by_host(host: str, protocol: str, is_retired: bool) -> None:
+    assert (retirement_of(host, protocol) is not None) == is_retired
+
+
+def test_retirements_are_dated() -> None:
+    for retirement in RETIREMENTS:
+        year, month, day = map(int, retirement.announced.split("-"))
+        assert 2020 <= year <= 2100
+        assert 1 <= month <= 12
+        assert 1 <= day <= 31
+        assert all(host.startswith(".") for host in retirement.hosts)

@@ -1,0 +1,137 @@
+# Copyright the mailroom.core contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The reading of IMAP responses."""
+
+from __future__ import annotations
+
+import pytest
+from fuzz import entries
+
+from ansible_collections.mailroom.core.plugins.module_utils._probe.result import EndpointResult
+from ansible_collections.mailroom.core.plugins.module_utils._session.imap import _reply_code, _response_code
+
+CODES = {
+    "[AUTHENTICATIONFAILED] Authentication failed.": "[AUTHENTICATIONFAILED]",
+    "[authenticationfailed] Authentication failed.": "[AUTHENTICATIONFAILED]",
+    "select failed: [NONEXISTENT] Unknown mailbox": "[NONEXISTENT]",
+    "* OK [CAPABILITY IMAP4rev1 AUTH=PLAIN] ready": "[CAPABILITY]",
+    "[WEBALERT https://accounts.example.com/signin] Web login required.": "[WEBALERT]",
+    "[UNKNOWN-CTE] what": "[UNKNOWN-CTE]",
+    "AUTHENTICATE failed.": "",
+    "": "",
+    "[": "",
+    "[]": "",
+    "[no end": "",
+}
+
+
+@pytest.mark.parametrize(("text", "code"), CODES.items())
+def test_response_codes(text: str, code: str) -> None:
+    assert _response_code(text) == code
+
+
+def test_a_status_goes_before_its_code() -> None:
+    assert _reply_code("NO", "[LIMIT] Too many") == "NO [LIMIT]"
+    assert _reply_code("BAD", "What") == "BAD"
+
+
+def _result(*parts: bytes, security: str = "none", mechanisms: tuple[str, ...] = ()) -> EndpointResult:
+    server = {"security": security, "mechanisms": mechanisms}
+    return entries._probed(entries.ImapProbe, server, entries.BETWEEN.join(parts)).endpoints[0]
+
+
+GREETING = b"* OK IMAP4rev1 ready\r\n"
+START = entries.GOOD_IMAP[1][:3]
+IN = entries.GOOD_IMAP[1][:4]
+# Phase, what has been said before, the reply, its kind and code.
+REPLIES: tuple[tuple[str, tuple[bytes, ...], bytes, str, str], ...] = (
+    ("greeting", (), b"* BYE [UNAVAILABLE] later\r\n", "reply", "BYE [UNAVAILABLE]"),
+    ("greeting", (), b"* BYE\r\n", "reply", "BYE"),
+    ("greeting", (), b"* NO\r\n", "protocol", ""),
+    ("greeting", (), b"*\r\n", "protocol", ""),
+    ("greeting", (), b"\r\n", "protocol", ""),
+    ("capability", (GREETING,), b"{tag} BAD what\r\n", "reply", "BAD"),
+    ("capability", (GREETING,), b"other OK what\r\n", "protocol", ""),
+    ("capability", (GREETING,), b"* BYE [UNAVAILABLE] later\r\n", "reply", "BYE [UNAVAILABLE]"),
+    ("auth", START, b"{tag} NO [AUTHENTICATIONFAILED] no\r\n", "reply", "NO [AUTHENTICATIONFAILED]"),
+    ("auth", START, b"{tag} NO [UNAVAILABLE] later\r\n", "reply", "NO [UNAVAILABLE]"),
+    ("auth", START, b"{tag} BAD what\r\n", "reply", "BAD"),
+    ("auth", START, b"* BYE [UNAVAILABLE] later\r\n", "reply", "BYE [UNAVAILABLE]"),
+    ("select", IN, b"{tag} NO [NONEXISTENT] no\r\n", "reply", "NO [NONEXISTENT]"),
+    ("select", IN, b"{tag} NO [NOPERM] no\r\n", "reply", "NO [NOPERM]"),
+    ("select", IN, b"* BYE Server is shutting down\r\n", "reply", "BYE"),
+)
+
+
+@pytest.mark.parametrize(("phase", "before", "reply", "kind", "code"), REPLIES)
+def test_replies(phase: str, before: tuple[bytes, ...], reply: bytes, kind: str, code: str) -> None:
+    signal = _result(*before, reply).signal
+    assert signal is not None
+    assert (signal.phase, signal.kind, signal.enhanced) == (phase, kind, code)
+    assert not signal.text.startswith(("b'", 'b"'))
+
+
+def test_a_challenge_that_is_not_base64_is_a_protocol_error() -> None:
+    signal = _result(*entries.GOOD_IMAP[0][:3], b"+ !a!\r\n", mechanisms=("LOGIN",)).signal
+    assert signal is not None
+    assert signal.kind == "protocol"
+
+
+CAPABLE = {
+    "odd case": (b"* capability imap4rev1 logindisabled\r\n{tag} ok done\r\n", "login_disabled"),
+    "disabled": (b"* CAPABILITY IMAP4rev1 LOGINDISABLED\r\n{tag} OK done\r\n", "login_disabled"),
+    "only others": (b"* CAPABILITY IMAP4rev1 LOGINDISABLED AUTH=XOAUTH2\r\n{tag} OK done\r\n", "login_disabled"),
+}
+
+
+@pytest.mark.parametrize(("reply", "kind"), CAPABLE.values(), ids=CAPABLE)
+def test_capabilities(reply: bytes, kind: str) -> None:
+    signal = _result(GREETING, reply).signal
+    assert signal is not None
+    assert signal.kind == kind
+
+
+def test_only_a_mechanism_that_is_named_is_used() -> None:
+    signal = _result(*START[:2], mechanisms=("CRAM-MD5",)).signal
+    assert signal is not None
+    assert signal.kind == "no_mechanism"
+
+
+@pytest.mark.parametrize("password", ["pässword", "line\nbreak", "carriage\rreturn"])
+def test_a_password_that_the_command_login_cannot_carry_stops(password: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(entries, "PASSWORD", password)
+    result = _result(*entries.GOOD_IMAP[1])
+    if result.signal is not None:
+        assert result.signal.kind in ("unfit_secret", "config", "no_mechanism")
+
+
+def test_who_is_signed_in_already_has_not_been_refused() -> None:
+    result = _result(b"* PREAUTH hello\r\n", *entries.GOOD_IMAP[0][1:])
+    assert result.signal is None or result.signal.kind != "reply"
+
+
+def test_a_mailbox_that_is_nearly_full_is_a_warning() -> None:
+    quota = b'* QUOTAROOT INBOX ""\r\n* QUOTA "" (STORAGE 500 512)\r\n{tag} OK done\r\n'
+    warned = _result(*entries.GOOD_IMAP[1][:6], quota)
+    fine = _result(*entries.GOOD_IMAP[1])
+    assert "mailbox_full" in {warning.code for warning in warned.warnings}
+    assert "mailbox_full" not in {warning.code for warning in fine.warnings}
+
+
+QUOTAS = {
+    "no root": b"{tag} OK done\r\n",
+    "refused": b"{tag} NO what\r\n",
+    "garbage": b"* QUOTAROOT (((\r\n* QUOTA ((\r\n{tag} OK done\r\n",
+    "not numbers": b'* QUOTAROOT INBOX ""\r\n* QUOTA "" (STORAGE a b)\r\n{tag} OK done\r\n',
+    "too few": b'* QUOTAROOT INBOX ""\r\n* QUOTA "" (STORAGE 1)\r\n{tag} OK done\r\n',
+    "no limit": b'* QUOTAROOT INBOX ""\r\n* QUOTA "" (STORAGE 5 0)\r\n{tag} OK done\r\n',
+    "messages only": b'* QUOTAROOT INBOX ""\r\n* QUOTA "" (MESSAGE 5 6)\r\n{tag} OK done\r\n',
+}
+
+
+@pytest.mark.parametrize("reply", QUOTAS.values(), ids=QUOTAS)
+def test_a_quota_that_cannot_be_read_is_none(reply: bytes) -> None:
+    result = _result(*entries.GOOD_IMAP[1][:6], reply)
+    assert result.signal is None
+    assert "mailbox_full" not in {warning.code for warning in result.warnings}

@@ -1,0 +1,160 @@
+# Copyright the mailroom.core contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The tables: complete, reachable line by line, and harmless to fill."""
+
+from __future__ import annotations
+
+import string
+from itertools import product
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ansible_collections.mailroom.core.plugins.module_utils._verdict.judge import _LINES, _fits, judge
+from ansible_collections.mailroom.core.plugins.module_utils._verdict.signal import Signal
+from ansible_collections.mailroom.core.plugins.module_utils._verdict.table import VERDICTS
+
+# Section 5 of the contract.
+GROUPS = {
+    "fine": "ok",
+    "configuration": "config_invalid",
+    "name and network": "dns_not_found dns_temporary connect_refused connect_timeout connect_unreachable"
+    " connection_reset proxy_failed",
+    "talking": "greeting_timeout greeting_rejected protocol_error response_timeout",
+    "encryption": "security_mismatch starttls_missing starttls_refused starttls_injection tls_untrusted"
+    " tls_name_mismatch tls_expired tls_not_yet_valid tls_version tls_handshake tls_timeout",
+    "signing in": "auth_required auth_unsupported auth_rejected auth_disabled auth_temporary token_endpoint"
+    " token_tenant token_client token_secret token_expired_secret token_certificate token_consent token_user"
+    " token_mfa token_policy token_throttled",
+    "mailbox": "mailbox_missing mailbox_denied mailbox_full",
+    "sending": "sender_rejected recipient_rejected relay_denied message_too_large message_rejected throttled"
+    " delivery_timeout",
+    "ours": "internal_error",
+}
+# The signals that others raise: token errors, and mail that never arrives.
+OF_OTHERS = {name for name in VERDICTS if name.startswith("token_")} | {"ok", "delivery_timeout"}
+
+PHASES = ("", *"dns tcp tls greeting ehlo capability starttls auth sender recipient message select".split())
+KINDS = sorted({kind for line in _LINES for kind in line.kind.split("|")})
+CERTIFICATE_CODES = (9, 10, 18, 20, 62, 63, 64, 66, 67, 79, 85, 92)
+CODES = (421, 432, 450, 451, 452, 454, 500, 504, 523, 530, 534, 535, 538, 550, 551, 552, 553, 554)
+ENHANCED = ("", *"5.1.1 4.2.2 5.2.2 5.2.3 5.3.4 4.7.1 5.7.1 5.7.3 5.7.8 5.7.30 5.7.57 5.7.139".split())
+RESPONSES = (
+    *("NO", "BAD", "BYE"),
+    *(f"NO [{code}]" for code in "UNAVAILABLE INUSE LIMIT PRIVACYREQUIRED EXPIRED CONTACTADMIN".split()),
+    *(f"NO [{code}]" for code in "AUTHORIZATIONFAILED NONEXISTENT TRYCREATE NOPERM OVERQUOTA SERVERBUG".split()),
+)
+TEXTS = (
+    "",
+    "PROTOCOL_VERSION",
+    "CERTIFICATE_REQUIRED",
+    "A client certificate is required",
+    "SmtpClientAuthentication is disabled",
+    "security defaults",
+    "Application-specific password required",
+    "Authentication required",
+    "Permission denied",
+    "Relay access denied",
+    "Too many connections",
+)
+
+
+def _signals() -> list[Signal]:
+    plain = [Signal(kind, phase) for kind, phase in product(KINDS, PHASES)]
+    certificates = [Signal("certificate", "tls", code=code) for code in CERTIFICATE_CODES]
+    tls = [Signal("tls", "tls", text=text) for text in TEXTS]
+    smtp = [
+        Signal("reply", phase, "smtp", code, enhanced, text)
+        for phase, code, enhanced, text in product(PHASES, CODES, ENHANCED, TEXTS)
+    ]
+    imap = [
+        Signal("reply", phase, "imap", None, response, text)
+        for phase, response, text in product(PHASES, RESPONSES, TEXTS)
+    ]
+    return [*plain, *certificates, *tls, *smtp, *imap]
+
+
+def test_the_table_has_exactly_the_verdicts_of_the_contract() -> None:
+    assert {name: verdict.group for name, verdict in VERDICTS.items()} == {
+        name: group for group, names in GROUPS.items() for name in names.split()
+    }
+
+
+@pytest.mark.parametrize("name", VERDICTS)
+def test_a_verdict_says_what_it_means_and_what_to_do(name: str) -> None:
+    verdict = VERDICTS[name]
+    assert verdict.meaning.endswith(".")
+    assert bool(verdict.remedy) == (name != "ok")
+    if not name.startswith("token_"):
+        assert verdict.recognised.endswith(".")
+
+
+def test_every_line_leads_to_a_verdict_of_the_table_and_every_verdict_has_a_line() -> None:
+    assert {line.verdict for line in _LINES} == set(VERDICTS) - OF_OTHERS
+    assert {line.certainty for line in _LINES} == {"certain", "likely", "possible"}
+
+
+def test_every_line_is_the_first_that_fits_something() -> None:
+    reached = {id(next((line for line in _LINES if _fits(line, signal)), None)) for signal in _signals()}
+    dead = [line for line in _LINES if id(line) not in reached]
+    assert not dead
+
+
+LONGER_CODES = (
+    ("auth", 550, "5.7.301", "auth_disabled"),
+    ("sender", 550, "5.7.570", "auth_required"),
+    ("sender", 550, "5.3.40", "message_too_large"),
+    ("recipient", 554, "5.2.252", "mailbox_full"),
+    ("recipient", 454, "4.7.12", "relay_denied"),
+)
+
+
+@pytest.mark.parametrize(("phase", "code", "enhanced", "verdict"), LONGER_CODES)
+def test_an_enhanced_code_is_matched_as_a_whole(phase: str, code: int, enhanced: str, verdict: str) -> None:
+    assert judge(Signal("reply", phase, "smtp", code, enhanced, "No")).verdict != verdict
+
+
+def _fields(remedy: str) -> set[str]:
+    return {str(name) for _text, name, _spec, _conversion in string.Formatter().parse(remedy) if name is not None}
+
+
+@pytest.mark.parametrize("remedy", sorted({*(v.remedy for v in VERDICTS.values()), *(line.remedy for line in _LINES)}))
+def test_a_remedy_speaks_only_of_what_can_be_known(remedy: str) -> None:
+    known = "host port security better_security username protocol phase text offered issuer names not_after"
+    known += " size_limit speaks"
+    assert _fields(remedy) <= set(known.split())
+
+
+HOSTILE = st.text(st.sampled_from("{}!:.[]0a\n\r\x00\x1b é"), max_size=20)
+
+
+@given(
+    st.sampled_from(_signals()),
+    HOSTILE,
+    st.dictionaries(
+        st.sampled_from("host port names issuer not_after offered text phase username extra".split()),
+        HOSTILE | st.none() | st.integers() | st.lists(HOSTILE, max_size=3),
+    ),
+)
+def test_any_facts_and_any_text_fill_a_remedy(signal: Signal, text: str, facts: dict[str, object]) -> None:
+    finding = judge(signal.seen(text=text, facts=facts))
+    assert finding.verdict in VERDICTS
+    assert finding.remedy
+    assert "\n" not in judge(signal.seen(text=text)).remedy
+
+
+def test_a_servers_braces_stay_what_they_are() -> None:
+    signal = Signal("reply", "greeting", "smtp", 554, "", "go {away} {0.__class__} {text} {")
+    assert judge(signal).remedy.endswith("It says: go {away} {0.__class__} {text} {")
+
+
+@pytest.mark.parametrize("code", [10, 20, 62])
+@pytest.mark.parametrize("facts", [{}, {"issuer": "", "names": (), "not_after": ""}], ids=["no facts", "empty facts"])
+def test_what_is_not_known_of_a_certificate_is_said_to_be_so(code: int, facts: dict[str, object]) -> None:
+    assert "not known" in judge(Signal("certificate", "tls", "smtp", code, facts=facts)).remedy
+
+
+def test_an_unknown_kind_is_our_own_error() -> None:
+    assert judge(Signal("never heard of")).verdict == "internal_error"
