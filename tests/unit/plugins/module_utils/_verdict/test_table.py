@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.mailroom.core.plugins.module_utils._verdict.judge import _LINES, _fits, judge
+from ansible_collections.mailroom.core.plugins.module_utils._verdict.judge import _fits, judge
+from ansible_collections.mailroom.core.plugins.module_utils._verdict.lines import LINES
 from ansible_collections.mailroom.core.plugins.module_utils._verdict.signal import Signal
 from ansible_collections.mailroom.core.plugins.module_utils._verdict.table import VERDICTS
 
@@ -37,7 +38,7 @@ GROUPS = {
 OF_OTHERS = {name for name in VERDICTS if name.startswith("token_")} | {"ok", "delivery_timeout"}
 
 PHASES = ("", *"dns tcp tls greeting ehlo capability starttls auth sender recipient message select".split())
-KINDS = sorted({kind for line in _LINES for kind in line.kind.split("|")})
+KINDS = sorted({kind for line in LINES for kind in line.kind.split("|")})
 CERTIFICATE_CODES = (9, 10, 18, 20, 62, 63, 64, 66, 67, 79, 85, 92)
 CODES = (421, 432, 450, 451, 452, 454, 500, 504, 523, 530, 534, 535, 538, 550, 551, 552, 553, 554)
 ENHANCED = ("", *"5.1.1 4.2.2 5.2.2 5.2.3 5.3.4 4.7.1 5.7.1 5.7.3 5.7.8 5.7.30 5.7.57 5.7.139".split())
@@ -92,13 +93,13 @@ def test_a_verdict_says_what_it_means_and_what_to_do(name: str) -> None:
 
 
 def test_every_line_leads_to_a_verdict_of_the_table_and_every_verdict_has_a_line() -> None:
-    assert {line.verdict for line in _LINES} == set(VERDICTS) - OF_OTHERS
-    assert {line.certainty for line in _LINES} == {"certain", "likely", "possible"}
+    assert {line.verdict for line in LINES} == set(VERDICTS) - OF_OTHERS
+    assert {line.certainty for line in LINES} == {"certain", "likely", "possible"}
 
 
 def test_every_line_is_the_first_that_fits_something() -> None:
-    reached = {id(next((line for line in _LINES if _fits(line, signal)), None)) for signal in _signals()}
-    dead = [line for line in _LINES if id(line) not in reached]
+    reached = {id(next((line for line in LINES if _fits(line, signal)), None)) for signal in _signals()}
+    dead = [line for line in LINES if id(line) not in reached]
     assert not dead
 
 
@@ -120,7 +121,7 @@ def _fields(remedy: str) -> set[str]:
     return {str(name) for _text, name, _spec, _conversion in string.Formatter().parse(remedy) if name is not None}
 
 
-@pytest.mark.parametrize("remedy", sorted({*(v.remedy for v in VERDICTS.values()), *(line.remedy for line in _LINES)}))
+@pytest.mark.parametrize("remedy", sorted({*(v.remedy for v in VERDICTS.values()), *(line.remedy for line in LINES)}))
 def test_a_remedy_speaks_only_of_what_can_be_known(remedy: str) -> None:
     known = "host port security better_security username protocol phase text offered issuer names not_after"
     known += " size_limit speaks"

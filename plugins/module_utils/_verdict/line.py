@@ -1,0 +1,24 @@
+# Copyright the mailroom.core contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This file is private to the collection mailroom.core and may change at any time.
+
+"""A line of the tables that say which observation stands for which verdict."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+CERTAIN, LIKELY, POSSIBLE = "certain", "likely", "possible"
+
+
+class Line(NamedTuple):
+    """What follows, and what must fit for it: patterns, of which an empty one fits everything."""
+
+    verdict: str
+    certainty: str
+    kind: str
+    phases: str = ""
+    reply: str = ""
+    text: str = ""
+    remedy: str = ""

@@ -1,0 +1,219 @@
+# Copyright the mailroom.core contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This file is private to the collection mailroom.core and may change at any time.
+
+"""Which observation of a conversation stands for which verdict."""
+
+from __future__ import annotations
+
+from .line import CERTAIN, LIKELY, POSSIBLE, Line
+
+_SWITCHED_OFF = (
+    "SMTP sign-in by password is switched off for the organisation or the mailbox. In Exchange Online, in this"
+    " order: security defaults, Set-TransportConfig -SmtpClientAuthenticationDisabled $false, Set-CASMailbox"
+    " -SmtpClientAuthenticationDisabled $false for the mailbox; changes take a quarter of an hour. Better: sign in"
+    " with oauth2."
+)
+
+# Replies are matched as "CODE ENHANCED", such as "535 5.7.8" or "535 "; IMAP's response codes as "NO [CODE]".
+LINES: tuple[Line, ...] = (
+    Line("config_invalid", CERTAIN, "config"),
+    Line("dns_not_found", CERTAIN, "not_found"),
+    Line("dns_temporary", LIKELY, "name_temporary"),
+    Line("proxy_failed", CERTAIN, "proxy"),
+    Line("connect_refused", CERTAIN, "refused"),
+    Line("connect_unreachable", CERTAIN, "unreachable"),
+    Line("security_mismatch", CERTAIN, "speaks_tls"),
+    Line("security_mismatch", CERTAIN, "speaks_plain"),
+    Line("starttls_injection", CERTAIN, "injection"),
+    Line("starttls_missing", CERTAIN, "starttls_missing"),
+    Line("dns_temporary", LIKELY, "timeout", phases="dns"),
+    Line("connect_timeout", LIKELY, "timeout", phases="tcp"),
+    Line("greeting_timeout", LIKELY, "timeout", phases="greeting"),
+    Line("tls_timeout", LIKELY, "timeout", phases="tls"),
+    Line("response_timeout", LIKELY, "timeout"),
+    Line("connection_reset", LIKELY, "reset|closed"),
+    Line("tls_expired", CERTAIN, "certificate", reply="10 "),
+    Line("tls_not_yet_valid", CERTAIN, "certificate", reply="9 "),
+    Line("tls_name_mismatch", CERTAIN, "certificate", reply="(62|63|64) "),
+    Line(
+        "tls_untrusted",
+        CERTAIN,
+        "certificate",
+        reply="18 ",
+        remedy="The server's certificate is signed by itself: name it with ca_file if you know it, or have one issued.",
+    ),
+    Line(
+        "tls_untrusted",
+        CERTAIN,
+        "certificate",
+        reply="6[5-8] ",
+        remedy=(
+            "The certificate's key or signature is too weak to be trusted: have it issued anew with SHA-256 and a"
+            " longer key."
+        ),
+    ),
+    Line(
+        "tls_untrusted",
+        CERTAIN,
+        "certificate",
+        reply="(79|8[0-9]|9[0-9]) ",
+        remedy=(
+            "A certificate in the chain does not follow today's rules, which newer Pythons insist on ({text}):"
+            " have the authority's certificate issued anew."
+        ),
+    ),
+    Line("tls_untrusted", CERTAIN, "certificate"),
+    Line("tls_version", CERTAIN, "tls", text="PROTOCOL_VERSION|UNSUPPORTED_PROTOCOL|NO_PROTOCOLS_AVAILABLE"),
+    Line("tls_handshake", LIKELY, "tls", text="CERTIFICATE_REQUIRED|BAD_CERTIFICATE|HANDSHAKE_FAILURE"),
+    Line("tls_handshake", CERTAIN, "tls"),
+    Line("auth_unsupported", CERTAIN, "no_mechanism"),
+    Line("auth_disabled", CERTAIN, "login_disabled"),
+    Line(
+        "auth_rejected",
+        CERTAIN,
+        "server_signature",
+        remedy=(
+            "The server could not prove that it knows the password: it is not the server that it says it is, or"
+            " its user database is damaged. Do not use it."
+        ),
+    ),
+    Line("config_invalid", CERTAIN, "unfit_secret"),
+    Line(
+        "protocol_error",
+        CERTAIN,
+        "other_protocol",
+        remedy="{speaks} answers on port {port} of {host}: set port to that of {protocol}.",
+    ),
+    Line(
+        "protocol_error",
+        LIKELY,
+        "protocol",
+        phases="auth",
+        remedy=(
+            "The server breaks the rules of the way to sign in ({text}). Name another in mechanisms, such as PLAIN"
+            " over an encrypted connection, and have the server updated."
+        ),
+    ),
+    Line("protocol_error", LIKELY, "protocol"),
+    Line("tls_handshake", LIKELY, "reply", text="client certificate"),
+    Line("greeting_rejected", CERTAIN, "reply", phases="greeting"),
+    Line("starttls_refused", CERTAIN, "reply", phases="starttls"),
+    Line("throttled", POSSIBLE, "reply", reply="421"),
+    Line(
+        "auth_disabled",
+        CERTAIN,
+        "reply",
+        phases="auth",
+        reply=r"535 5\.7\.139(?!\d)",
+        text="SmtpClientAuthentication is disabled",
+        remedy=_SWITCHED_OFF,
+    ),
+    Line(
+        "auth_disabled",
+        CERTAIN,
+        "reply",
+        phases="auth",
+        reply=r"535 5\.7\.139(?!\d)",
+        text="security defaults",
+        remedy=_SWITCHED_OFF,
+    ),
+    Line("auth_disabled", LIKELY, "reply", phases="auth", reply=r"535 5\.7\.139(?!\d)", remedy=_SWITCHED_OFF),
+    Line(
+        "auth_disabled",
+        CERTAIN,
+        "reply",
+        reply=r"... 5\.7\.30(?!\d)",
+        remedy="The provider no longer accepts passwords here: sign in with oauth2, or send over graph.",
+    ),
+    Line(
+        "auth_rejected",
+        CERTAIN,
+        "reply",
+        text="app(lication)?-specific password",
+        remedy="Two-step sign-in is on for {username}: create an app password and give that as password.",
+    ),
+    Line("throttled", LIKELY, "reply", reply=r"432 4\.3\.2(?!\d)"),
+    Line(
+        "security_mismatch",
+        CERTAIN,
+        "reply",
+        reply="530|538",
+        text="starttls|encryption",
+        remedy="The server only goes on over an encrypted connection: set security to starttls.",
+    ),
+    Line("auth_temporary", LIKELY, "reply", phases="auth", reply=r"BYE \[UNAVAILABLE\]"),
+    Line("throttled", LIKELY, "reply", phases="auth", reply="4..", text="too many|rate limit|concurrent"),
+    Line("auth_temporary", CERTAIN, "reply", phases="auth", reply="(454|432|451|450|4..)"),
+    Line("auth_temporary", CERTAIN, "reply", phases="auth", reply=r"NO \[(UNAVAILABLE|INUSE|LIMIT|SERVERBUG)\]"),
+    Line(
+        "auth_disabled",
+        CERTAIN,
+        "reply",
+        phases="auth",
+        reply=r"NO \[PRIVACYREQUIRED\]",
+        remedy="The server only lets users sign in over an encrypted connection: set security to starttls or tls.",
+    ),
+    Line(
+        "auth_rejected",
+        CERTAIN,
+        "reply",
+        phases="auth",
+        reply=r"NO \[EXPIRED\]",
+        remedy="The password of {username} has expired: set a new one.",
+    ),
+    Line("auth_disabled", LIKELY, "reply", phases="auth", reply=r"NO \[(CONTACTADMIN|AUTHORIZATIONFAILED)\]"),
+    Line("auth_unsupported", CERTAIN, "reply", phases="auth", reply="538|534"),
+    Line("auth_unsupported", LIKELY, "reply", phases="auth", reply="50[0-4]"),
+    Line("auth_rejected", LIKELY, "reply", phases="auth"),
+    Line("auth_required", CERTAIN, "reply", reply="530"),
+    Line("auth_required", CERTAIN, "reply", reply=r"5.. 5\.7\.57(?!\d)"),
+    Line(
+        "auth_required",
+        LIKELY,
+        "reply",
+        phases="sender|recipient",
+        text="auth(entication)? (is )?required|not authenticated|must authenticate|log ?in first",
+    ),
+    Line("mailbox_missing", CERTAIN, "reply", phases="select", reply=r"NO \[(NONEXISTENT|TRYCREATE)\]"),
+    Line("mailbox_denied", CERTAIN, "reply", phases="select", reply=r"NO \[NOPERM\]"),
+    Line("mailbox_full", CERTAIN, "reply", phases="select", reply=r"NO \[OVERQUOTA\]"),
+    Line(
+        "mailbox_denied",
+        LIKELY,
+        "reply",
+        phases="select",
+        reply=r"NO \[(SERVERBUG|UNAVAILABLE|CONTACTADMIN)\]",
+        remedy="The server cannot open this mailbox just now: look into its log. It says: {text}",
+    ),
+    Line("mailbox_denied", LIKELY, "reply", phases="select", text="permission|denied|not allowed"),
+    Line("mailbox_missing", LIKELY, "reply", phases="select"),
+    Line("mailbox_full", CERTAIN, "reply", phases="recipient|message", reply=r"(452|552|...) [45]\.2\.2(?!\d)"),
+    Line("message_too_large", CERTAIN, "reply", reply=r"... 5\.3\.4(?!\d)|552 5\.2\.3(?!\d)|523"),
+    Line("message_too_large", LIKELY, "reply", phases="sender|message", reply="552"),
+    Line("mailbox_full", LIKELY, "reply", phases="recipient", reply="552"),
+    Line(
+        "sender_rejected",
+        LIKELY,
+        "reply",
+        phases="recipient",
+        text="sender address rejected|not owned|send ?as|not allowed to send",
+    ),
+    Line("relay_denied", CERTAIN, "reply", phases="recipient", text="relay"),
+    Line("relay_denied", LIKELY, "reply", phases="recipient", reply=r"454 4\.7\.1(?!\d)|55. 5\.7\.1(?!\d)"),
+    Line(
+        "throttled",
+        LIKELY,
+        "reply",
+        reply="4..",
+        text="rate|too many|too much|concurrent|slow down|gr[ea]ylist|try again",
+    ),
+    Line("throttled", POSSIBLE, "reply", phases="sender|recipient|message", reply="4.."),
+    Line("sender_rejected", CERTAIN, "reply", phases="sender"),
+    Line("recipient_rejected", CERTAIN, "reply", phases="recipient"),
+    Line("sender_rejected", LIKELY, "reply", phases="message", reply=r"5.. 5\.2\.252(?!\d)"),
+    Line("message_rejected", CERTAIN, "reply", phases="message"),
+    Line("protocol_error", LIKELY, "reply"),
+    Line("internal_error", CERTAIN, "internal"),
+)
