@@ -10,10 +10,12 @@ from pathlib import Path
 
 from peers import net
 from peers.ca import Certificate, CertificateZoo
+from peers.tokens import MAIL
 from peers.users import USERS, User
 
 OWNER = "mail"  # the system's user who owns the mail
 MECHANISMS = ("PLAIN", "LOGIN", "CRAM-MD5", "SCRAM-SHA-1", "SCRAM-SHA-256")
+TOKEN_MECHANISMS = ("XOAUTH2", "OAUTHBEARER")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,11 +47,13 @@ def address_of(variant: Variant) -> str:
 def configuration(folder: Path, runtime: Path, ports: Mapping[str, int], zoo: CertificateZoo) -> str:
     """The configuration file; writes those that it mentions."""
     _write_users(runtime)
+    mechanisms = " ".join((*MECHANISMS, *TOKEN_MECHANISMS))
     addresses = ["127.0.0.1", *["::1"] * net.has_ipv6(), *map(address_of, VARIANTS)]
     files = {"folder": folder, "runtime": runtime}
     return "".join(
         [
-            _MAIN % {**files, "listen": ", ".join(addresses), "owner": OWNER, "mechanisms": " ".join(MECHANISMS)},
+            _MAIN % {**files, "listen": ", ".join(addresses), "owner": OWNER, "mechanisms": mechanisms},
+            *(_tokens(service, runtime, ports["introspection"]) for service in MAIL),
             _SERVICES % ports,
             _PLUGINS,
             _certificate(zoo.good),
@@ -85,6 +89,17 @@ def _userdb(user: User, folder: Path) -> str:
     if more.startswith("home="):
         home, more = more.removeprefix("home="), ""
     return f"{user.address}:::::{home}::{'userdb_' if more else ''}{more}\n"
+
+
+def _tokens(service: str, runtime: Path, port: int) -> str:
+    """Who may sign in with a token; Dovecot does not say whom it asks about, so each user has an address of its own."""
+    blocks = []
+    for user in USERS.values():
+        path = runtime / f"tokens-{service}-{user.name}"
+        path.write_text(_OAUTH2 % {"port": port, "service": service, "address": user.address}, encoding="utf-8")
+        path.chmod(0o644)
+        blocks.append(_TOKEN_PASSDB % {"address": user.address, "path": path})
+    return f"protocol {service} {{\n{''.join(blocks)}}}\n"
 
 
 def _local(variant: Variant, zoo: CertificateZoo) -> str:
@@ -144,6 +159,28 @@ userdb {
   driver = passwd-file
   args = username_format=%%u %(runtime)s/homes
 }
+"""
+
+_TOKEN_PASSDB = """\
+passdb {
+  driver = oauth2
+  mechanisms = xoauth2 oauthbearer
+  username_filter = %(address)s
+  args = %(path)s
+}
+"""
+
+_OAUTH2 = """\
+introspection_mode = post
+introspection_url = http://127.0.0.1:%(port)d/introspect/%(service)s/%(address)s
+force_introspection = yes
+username_attribute = email
+active_attribute = active
+active_value = true
+scope = mail
+timeout_msecs = 3000
+max_parallel_connections = 20
+openid_configuration_url = https://login.example.com/.well-known/openid-configuration
 """
 
 _SERVICES = """\

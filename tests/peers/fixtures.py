@@ -1,6 +1,9 @@
 # Copyright the mailroom.core contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Pytest fixtures: the certificates and the mail server, made once per run, when the first test asks for them."""
+"""Pytest fixtures: the certificates and the mail server, made once per run, when the first test asks for them.
+
+`cloud` is made for each test.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +11,10 @@ from collections.abc import Iterator
 
 import pytest
 from peers.ca import CertificateZoo
+from peers.cloud import Cloud
 from peers.mail import MailServer
 
-__all__ = ["mail_server", "zoo"]
+__all__ = ["cloud", "mail_server", "zoo"]
 
 
 @pytest.fixture(scope="session")
@@ -24,3 +28,10 @@ def mail_server(tmp_path_factory: pytest.TempPathFactory, zoo: CertificateZoo) -
     """Postfix and Dovecot, with the certificates of `zoo`."""
     with MailServer(tmp_path_factory.mktemp("mail"), zoo) as server:
         yield server
+
+
+@pytest.fixture
+def cloud(mail_server: MailServer) -> Iterator[Cloud]:
+    """Entra, Graph and the others, whose tokens sign in to `mail_server`."""
+    with Cloud(mail_server) as services:
+        yield services

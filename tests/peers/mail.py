@@ -34,6 +34,7 @@ from peers.forward import Forwarder
 from peers.net import PeerFailed
 from peers.proxies import join
 from peers.scripted import ScriptedServer, Talk
+from peers.tokens import Introspection, Tokens
 from peers.users import DOMAIN, USERS, User
 
 WARDEN = Path(__file__).with_name("warden.py")
@@ -61,6 +62,8 @@ class MailServer:
         self.zoo = zoo or CertificateZoo(base / "certificates")
         self.users: dict[str, User] = dict(USERS)
         self.ports: dict[str, int] = {}
+        self.tokens = Tokens()  # those that sign in
+        self.introspection: Introspection | None = None  # what Dovecot asks about tokens, while it runs
         self.logs = [base / name for name in ("postfix.log", "dovecot.log", "output.log")]
         self.runtime = Path()  # sockets, queue and mail, while it runs
         self._warden: subprocess.Popen[bytes] | None = None
@@ -100,6 +103,9 @@ class MailServer:
         if self._block:
             self._block.release()
         self._forwarder = self._warden = self._block = None
+        introspection, self.introspection = self.introspection, None
+        if introspection:
+            introspection.stop()
 
     def __enter__(self) -> Self:
         return self.start()
@@ -132,8 +138,22 @@ class MailServer:
     def empty(self, user: str) -> None:
         """Deletes the messages of a user's INBOX."""
         with self._signed_in(user) as imap:
+            if imap.select("INBOX")[1] != [b"0"]:
+                imap.store("1:*", "+FLAGS", r"(\Deleted)")
+            imap.expunge()
+
+    def inbox(self, user: str) -> dict[str, EmailMessage]:
+        """The messages of a user's INBOX by their UID, oldest first."""
+        with self._signed_in(user) as imap:
+            imap.select("INBOX", readonly=True)
+            numbers = imap.uid("SEARCH", "ALL")[1][0].split()
+            return {number.decode(): _message(imap, number, by_uid=True) for number in numbers}
+
+    def remove(self, user: str, uid: str) -> None:
+        """Deletes one message of a user's INBOX."""
+        with self._signed_in(user) as imap:
             imap.select("INBOX")
-            imap.store("1:*", "+FLAGS", r"(\Deleted)")
+            imap.uid("STORE", uid, "+FLAGS", r"(\Deleted)")
             imap.expunge()
 
     def log_tail(self, lines: int = 40) -> str:
@@ -154,6 +174,7 @@ class MailServer:
         self.runtime.chmod(0o755)
         self._write_configuration(self.runtime)
         self._warden = _start_warden(privileges, self._plan(self.runtime), self.base / "output.log")
+        self.introspection = Introspection(self.tokens, port=self.ports["introspection"]).start()
         self._forwarder = Forwarder(self._routes())
         self._forwarder.start()
         self._start_fronts()
@@ -234,15 +255,16 @@ class MailServer:
             yield imap
 
 
-def _message(imap: imaplib.IMAP4, number: bytes) -> EmailMessage:
-    part = imap.fetch(number.decode(), "(BODY.PEEK[])")[1][0]
+def _message(imap: imaplib.IMAP4, number: bytes, *, by_uid: bool = False) -> EmailMessage:
+    what = (number.decode(), "(BODY.PEEK[])")
+    part = (imap.uid("FETCH", *what) if by_uid else imap.fetch(*what))[1][0]
     if not isinstance(part, tuple):
         raise PeerFailed(f"no message {number!r}: {part!r}")
     return email.message_from_bytes(part[1], policy=email.policy.default)
 
 
 def _port_names() -> list[str]:
-    fronts, inner = ["imaps_client_cert", "imaps_tls12"], ["auth", "lmtp", "quota"]
+    fronts, inner = ["imaps_client_cert", "imaps_tls12"], ["auth", "lmtp", "quota", "introspection"]
     return ["imap", "imaps", *fronts, *dovecot.ENTRANCES, *(port.name for port in postfix.PORTS), *inner]
 
 

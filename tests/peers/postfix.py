@@ -10,6 +10,7 @@ from pathlib import Path
 
 from peers import net
 from peers.ca import CertificateZoo
+from peers.dovecot import MECHANISMS, TOKEN_MECHANISMS
 from peers.users import DOMAIN, USERS
 
 QUEUES = (
@@ -71,7 +72,7 @@ PORTS = (
         Port(
             f"only_{name.lower().replace('-', '_')}", f"AUTH {name} only", {**TLS, "smtpd_sasl_mechanism_filter": name}
         )
-        for name in ("PLAIN", "LOGIN", "CRAM-MD5", "SCRAM-SHA-1", "SCRAM-SHA-256")
+        for name in (*MECHANISMS, *TOKEN_MECHANISMS)
     ),
     Port("tls12", "TLS 1.2 only", {**TLS, "smtpd_tls_mandatory_protocols": ">=TLSv1.2,<=TLSv1.2"}),
     Port(

@@ -209,30 +209,87 @@ VERDICTS: dict[str, Verdict] = {
     ),
     "token_endpoint": Verdict(
         "signing in",
-        "The token endpoint cannot be reached or does not answer as one.",
-        "",
-        "Check authority or token_url: {text}",
+        "The token endpoint cannot be reached, or what answers there is none.",
+        "Any trouble with name, network, proxy or encryption while a token is fetched, or an answer that is none of a"
+        " token endpoint.",
+        "Check authority or token_url, and oauth2's proxy and ca_file. What happened: {text}",
     ),
-    "token_tenant": Verdict("signing in", "The tenant is not known.", "", "Check tenant_id and cloud."),
+    "token_tenant": Verdict(
+        "signing in",
+        "The tenant is not known there.",
+        "The provider says that there is no such tenant, that it lives in another cloud, or that it must be named.",
+        "Check tenant_id ({tenant_id}): it is under Overview in the Entra admin centre. If it is right, the tenant"
+        " lives in another cloud: set cloud (now {cloud}). It says: {text}",
+    ),
     "token_client": Verdict(
-        "signing in", "The application is not known in the tenant.", "", "Check client_id and tenant_id."
+        "signing in",
+        "The application is not known in the tenant, is disabled, or may not ask in this way.",
+        "The provider says so of the client id.",
+        "Check client_id ({client_id}): it is the Application (client) ID under App registrations in the Entra admin"
+        " centre, not an Object ID. If it is right, it belongs to another tenant than tenant_id ({tenant_id}), or was"
+        " deleted. It says: {text}",
     ),
     "token_secret": Verdict(
-        "signing in", "The application's secret is wrong.", "", "Give the secret's value, not its id."
+        "signing in",
+        "The application's secret is wrong or missing.",
+        "The provider refuses what the application proves itself with.",
+        "Most often the secret's ID was given instead of its value: client_secret must be the value, which the Entra"
+        " admin centre only shows when the secret is made (App registrations, Certificates & secrets). Else it belongs"
+        " to another application than {client_id}. It says: {text}",
     ),
-    "token_expired_secret": Verdict("signing in", "The application's secret has expired.", "", "Create a new secret."),
+    "token_expired_secret": Verdict(
+        "signing in",
+        "The application's secret has expired.",
+        "The provider says so.",
+        "Create a new secret in the Entra admin centre (App registrations, Certificates & secrets) and give its value"
+        " as client_secret; a certificate lasts longer. It says: {text}",
+    ),
     "token_certificate": Verdict(
-        "signing in", "The certificate or assertion is refused.", "", "Check the key and the clock."
+        "signing in",
+        "What the application signs with, a certificate or an assertion, is refused.",
+        "The provider says that the signature, the certificate, or the time or content of the assertion does not fit.",
+        "In this order: was this certificate uploaded to the application {client_id} (Entra admin centre, App"
+        " registrations, Certificates & secrets; compare the thumbprint); has it expired; is this host's clock right;"
+        " does an assertion fit the federated credential. It says: {text}",
     ),
-    "token_consent": Verdict("signing in", "A permission was not granted.", "", "Have an administrator grant it."),
-    "token_user": Verdict("signing in", "The user is not known or may not sign in.", "", "Check oauth2.username."),
+    "token_consent": Verdict(
+        "signing in",
+        "The application has no permission for what the token is asked for.",
+        "The provider says that consent is missing, or that the scope or resource is not one that it may have.",
+        "Add the permission (IMAP.AccessAsApp or SMTP.SendAsApp of Office 365 Exchange Online, or Mail.Send of"
+        " Microsoft Graph) under API permissions of the application in the Entra admin centre, and press Grant admin consent"
+        " there. It says: {text}",
+    ),
+    "token_user": Verdict(
+        "signing in",
+        "The user is not known there, or may not sign in.",
+        "The provider refuses the user, or the user's password.",
+        "In this order: is oauth2.username ({token_user}) the name that the user signs in with, and in this tenant"
+        " ({tenant_id}), not a guest; is the account enabled and not locked; then the password itself. Several failed"
+        " attempts lock the account. It says: {text}",
+    ),
     "token_mfa": Verdict(
-        "signing in", "The user must use multi-factor sign-in.", "", "Use client credentials instead."
+        "signing in",
+        "The user must use multi-factor sign-in, which a password alone cannot do.",
+        "The provider asks for a second factor or another interaction.",
+        "A user's password cannot work here. Sign in as the application: leave oauth2.password out and give"
+        " client_secret or certificate, with the permissions granted to the application. It says: {text}",
     ),
     "token_policy": Verdict(
-        "signing in", "A policy forbids the sign-in.", "", "Have an administrator look at the policy."
+        "signing in",
+        "A policy of the organisation forbids this sign-in.",
+        "The provider names Conditional Access, security defaults or another policy.",
+        "Have an administrator look for this sign-in in the Entra admin centre (Sign-in logs, Conditional Access),"
+        " which names the policy, and exclude the application or this host's address; or sign in as the application"
+        " instead of a user. It says: {text}",
     ),
-    "token_throttled": Verdict("signing in", "Too many tokens were asked for.", "", "Try again later."),
+    "token_throttled": Verdict(
+        "signing in",
+        "The provider cannot issue a token just now.",
+        "The provider asks to slow down, or names a passing fault.",
+        "Try again in some minutes; nothing was judged. If it stays, lower the number of connectors that use the same"
+        " application at once. It says: {text}",
+    ),
     "mailbox_missing": Verdict(
         "mailbox",
         "There is no such mailbox.",

@@ -1,0 +1,140 @@
+# Copyright the mailroom.core contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This file is private to the collection mailroom.core and may change at any time.
+
+"""Signing in with a token: OAUTHBEARER (RFC 7628), and XOAUTH2, which came before it."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from abc import abstractmethod
+from collections.abc import Collection
+from typing import Any
+
+from .._connector.secret import HIDDEN, Secret
+from .._verdict.signal import Signal, stop
+from .claims import shown
+from .mechanism import Mechanism
+from .tokens import Token
+
+TOLD = ("status", "schemes", "scope")
+
+_LONGEST_DETAIL = 200
+_REFUSAL = re.compile(r"(535 (?!5\.7\.139|5\.7\.30)|NO( \[AUTHENTICATIONFAILED\])?\Z)", re.IGNORECASE)
+
+
+class TokenMechanism(Mechanism):
+    """One sign-in with a token. Where it fails, the server tells why before it refuses."""
+
+    def __init__(self, username: str, secret: Secret, host: str = "", port: int = 0) -> None:
+        super().__init__(username, secret)
+        self.host = host
+        self.port = port
+        self.told: dict[str, str] = {}
+        self._is_answered = False
+
+    def check(self) -> None:
+        if not self.username:
+            raise stop("config", "there is no username to sign in with")
+        if not self.username.isprintable():
+            raise stop("unfit_secret", "username has characters that cannot be used to sign in")
+        token = self.secret.reveal()
+        if not token or not (token.isascii() and token.isprintable()) or " " in token:
+            raise stop("unfit_secret", "the token has characters that cannot be used to sign in")
+
+    def first(self) -> bytes:
+        self.check()
+        return self._message()
+
+    def answer(self, challenge: bytes, /) -> bytes:
+        """The server's reason, after which it waits for an answer without meaning before it refuses."""
+        if self._is_answered:
+            raise stop("protocol", "a challenge where none belongs")
+        self._is_answered = True
+        self.told = self._reason(challenge)
+        return self.dummy
+
+    def spellings(self) -> list[str]:
+        """What must not be shown of what is sent, the longest first."""
+        token = self.secret.reveal()
+        encoded = [base64.b64encode(each).decode("ascii") for each in (self._message(), token.encode())]
+        return sorted({token, *encoded, *(each.rstrip("=") for each in encoded)}, key=len, reverse=True)
+
+    def explained(self, signal: Signal) -> Signal:
+        """The same refusal, with what the server has told before it."""
+        if not self.told:
+            return signal
+        told = ", ".join(f"{name} {value}" for name, value in self.told.items())
+        return signal.seen(text=f"{signal.text} ({told})", facts={"told": told})
+
+    dummy: bytes
+
+    @abstractmethod
+    def _message(self) -> bytes:
+        """User and token as the mechanism puts them."""
+
+    def _reason(self, challenge: bytes) -> dict[str, str]:
+        try:
+            reason = json.loads(challenge[:4096].decode("utf-8", "replace"))
+        except (ValueError, RecursionError):
+            return {}
+        if not isinstance(reason, dict):
+            return {}
+        return {name: self._detail(reason[name]) for name in TOLD if isinstance(reason.get(name), (str, int))}
+
+    def _detail(self, value: Any) -> str:
+        text = str(value)
+        for form in self.spellings():
+            text = text.replace(form, HIDDEN)
+        return "".join(char if char.isprintable() else "?" for char in text)[:_LONGEST_DETAIL]
+
+
+class OAuthBearer(TokenMechanism):
+    """The standard."""
+
+    name = "OAUTHBEARER"
+    dummy = b"\x01"
+
+    def _message(self) -> bytes:
+        user = self.username.replace("=", "=3D").replace(",", "=2C")
+        fields = [f"host={self.host}"] if self.host else []
+        fields += [f"port={self.port}"] if self.port else []
+        fields += [f"auth=Bearer {self.secret.reveal()}"]
+        return f"n,a={user},\x01{chr(1).join(fields)}\x01\x01".encode()
+
+
+class XOAuth2(TokenMechanism):
+    """Google's forerunner of it, and all that Exchange Online offers."""
+
+    name = "XOAUTH2"
+    dummy = b""
+
+    def _message(self) -> bytes:
+        return f"user={self.username}\x01auth=Bearer {self.secret.reveal()}\x01\x01".encode()
+
+
+BY_PREFERENCE: tuple[type[TokenMechanism], ...] = (OAuthBearer, XOAuth2)
+
+
+def choose_token_mechanism(offered: Collection[str], allowed: Collection[str]) -> type[TokenMechanism]:
+    """The better mechanism that is offered and may be used."""
+    for mechanism in BY_PREFERENCE:
+        if mechanism.name in offered and (not allowed or mechanism.name in allowed):
+            return mechanism
+    raise stop("no_mechanism", "no common way to sign in", offered=sorted(offered))
+
+
+def refused(signal: Signal, token: Token, provider: str) -> Signal:
+    """A server's refusal of a token that was issued, with what the token says of itself.
+
+    Where the reply names another reason, such as a switch that is off, it stays the reply that it is.
+    """
+    signal = signal.seen(facts={"claims": shown(token.claims)})
+    reply = f"{signal.code or ''} {signal.enhanced}".lstrip()
+    if signal.kind != "reply" or not _REFUSAL.match(reply):
+        return signal
+    known = f"_{provider}" if provider in ("microsoft", "google") else ""
+    return signal.seen(kind=f"token_refused{known}")

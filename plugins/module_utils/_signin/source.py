@@ -1,0 +1,76 @@
+# Copyright the mailroom.core contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This file is private to the collection mailroom.core and may change at any time.
+
+"""What every way to get a token has in common. No network here: HTTP is handed in."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from .._connector.secret import Secret
+from .._errors import MissingLibrary
+from .._verdict.signal import Stopped
+from .exchange import Exchange
+from .tokens import Http, Token
+
+
+class TokenSource(ABC):
+    """One way to get a token: what an oauth2 block says, its secrets, and HTTP to ask with.
+
+    A source is for one use: it keeps no token, and nothing of what an earlier attempt has brought about.
+    """
+
+    needs: ClassVar[frozenset[str]]
+    """The fields of oauth2 that this way is recognised by."""
+
+    provider: ClassVar[str] = "other"
+    """Whose way it is: microsoft, google or other. Refusals are judged by it."""
+
+    signal_kind: ClassVar[str] = "token"
+
+    def __init__(self, settings: Mapping[str, Any], secrets: Mapping[str, Secret], http: Http) -> None:
+        self.settings = settings
+        self._secrets = secrets
+        self._http = http
+
+    def obtain(self, protocol: str) -> Token:
+        """A new token to sign in with over smtp, imap or graph."""
+        scope = str(self.settings.get("scope") or self.default_scope(protocol))
+        facts = {**self.facts(), "scope": scope or "none"}
+        exchange = Exchange(self._http, self._secrets.values(), self.signal_kind)
+        try:
+            return exchange.token(self.ask(exchange, scope))
+        except Stopped as stopped:
+            stopped.signal = stopped.signal.seen(facts={**facts, **stopped.signal.facts})
+            raise
+        except MissingLibrary:
+            raise
+        except Exception as error:  # noqa: BLE001  libraries raise anything over what a server may answer
+            failed = exchange.failed(error)
+            failed.signal = failed.signal.seen(facts={**facts, **failed.signal.facts})
+            raise failed from None
+
+    @abstractmethod
+    def default_scope(self, protocol: str) -> str:
+        """What is asked for unless a scope is written."""
+
+    @abstractmethod
+    def ask(self, exchange: Exchange, scope: str) -> Any:
+        """Ask for a token; what was answered, as the JSON object of RFC 6749."""
+
+    def facts(self) -> dict[str, Any]:
+        """What a remedy may speak of."""
+        names = {"client_id": "client_id", "tenant_id": "tenant_id", "cloud": "cloud", "username": "token_user"}
+        return {fact: self.settings[name] for name, fact in names.items() if name in self.settings}
+
+    def secret(self, name: str) -> Secret | None:
+        return self._secrets.get(f"oauth2.{name}")
+
+    def revealed(self, name: str) -> str:
+        """A secret's value, or nothing where it was not given."""
+        secret = self.secret(name)
+        return secret.reveal() if secret else ""

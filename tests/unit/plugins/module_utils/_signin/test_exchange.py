@@ -1,0 +1,198 @@
+# Copyright the mailroom.core contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What token endpoints answer: tokens, refusals, and anything else; and that no secret is shown again."""
+
+from __future__ import annotations
+
+import base64
+import json
+from urllib.parse import quote_plus
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ansible_collections.mailroom.core.plugins.module_utils._connector.secret import Secret
+from ansible_collections.mailroom.core.plugins.module_utils._signin.exchange import LONGEST_TEXT, Exchange
+from ansible_collections.mailroom.core.plugins.module_utils._verdict.signal import Signal, Stopped, stop
+
+from .answers import Answer, Http, as_json, granted, jwt, refusal
+
+SECRET = 's+%41 :/ "quoted" é'
+URL = "https://login.example.com:8443/token"
+
+
+def _asked(answer: Answer | Exception, kind: str = "token") -> Exchange:
+    exchange = Exchange(Http(token=answer), [Secret(SECRET)], kind)
+    exchange.post(URL, data={"client_secret": "another-secret", "client_assertion": b"assertion-bytes"})
+    return exchange
+
+
+def _refused(answer: Answer, kind: str = "token") -> Signal:
+    exchange = _asked(answer, kind)
+    with pytest.raises(Stopped) as stopped:
+        exchange.token(exchange.answered())
+    return stopped.value.signal
+
+
+def test_a_token_is_a_secret_and_its_claims_are_not() -> None:
+    value = jwt(aud="https://outlook.office365.com", roles=["IMAP.AccessAsApp"], secret="x")
+    exchange = _asked(granted(value))
+    token = exchange.token(exchange.answered())
+    assert token.secret.reveal() == value
+    assert token.claims == {"aud": "https://outlook.office365.com", "roles": ["IMAP.AccessAsApp"]}
+    assert value not in f"{token!r} {token}"
+
+
+def test_claims_do_not_show_a_secret_that_was_sent() -> None:
+    exchange = _asked(granted(jwt(aud=f"x {SECRET}", roles=["another-secret"])))
+    assert exchange.token(exchange.answered()).claims == {"aud": "x ********", "roles": ["********"]}
+
+
+def test_a_refusal_is_told_in_full() -> None:
+    signal = _refused(refusal("invalid_client", 7000215, status=401, description="Wrong secret."))
+    assert (signal.kind, signal.code, signal.enhanced) == ("token", 401, "invalid_client 7000215")
+    link = "https://login.microsoftonline.com/error?code=7000215"
+    assert signal.text == f"AADSTS7000215: Wrong secret. (trace_id t-1, correlation_id c-1, link {link})"
+    assert signal.facts == {
+        "token_server": "login.example.com:8443",
+        "error": "invalid_client",
+        "error_codes": ["7000215"],
+        "trace_id": "t-1",
+        "correlation_id": "c-1",
+        "http_status": 401,
+        "link": link,
+    }
+
+
+def test_a_long_description_does_not_push_the_rest_out() -> None:
+    text = _refused(refusal("invalid_client", 7000215, description="x" * 5000)).text
+    assert len(text) == LONGEST_TEXT
+    assert text.endswith("code=7000215)")
+
+
+def test_codes_are_found_in_the_description_too() -> None:
+    signal = _refused(as_json({"error": "invalid_grant", "error_description": "AADSTS50126: No."}, 400))
+    assert signal.enhanced == "invalid_grant 50126"
+
+
+def test_a_refusal_without_a_description_is_told_by_its_error() -> None:
+    assert _refused(as_json({"error": "invalid_client"}, 401)).text == "invalid_client"
+
+
+def test_an_error_may_be_an_object() -> None:
+    signal = _refused(as_json({"error": {"code": "BadRequest", "message": "No."}}, 400))
+    assert (signal.enhanced, signal.text) == ("BadRequest", "No.")
+
+
+def test_when_to_come_back_is_told() -> None:
+    signal = _refused(as_json({"error": "temporarily_unavailable"}, 429, **{"Retry-After": "7"}))
+    assert signal.text == "temporarily_unavailable (retry_after 7)"
+
+
+def test_the_kind_says_whose_refusal_it_is() -> None:
+    assert _refused(as_json({"error": "invalid_grant"}, 400), "token_google").kind == "token_google"
+
+
+NO_TOKENS = {
+    "nothing": Answer(""),
+    "a page": Answer("<html>", 200),
+    "a list": as_json(["access_token"]),
+    "a text": as_json("access_token"),
+    "no token": as_json({"token_type": "Bearer"}),
+    "an empty token": granted(""),
+    "a token that is none": as_json({"access_token": {"a": 1}}),
+    "a token with a line end": granted("a\r\nb"),
+    "a token with a space": granted("a b"),
+    "a token with a control character": granted("a\x01b"),
+    "a token beyond ASCII": granted("tökén"),
+    "a huge token": granted("x" * 70_000),
+    "another type": granted("abcdef", token_type="mac"),
+    "a deep answer": Answer("[" * 100_000),
+    "a redirect": Answer("", 302),
+}
+
+
+@pytest.mark.parametrize("name", NO_TOKENS)
+def test_what_is_no_token_is_not_used(name: str) -> None:
+    signal = _refused(NO_TOKENS[name])
+    assert signal.kind == "token"
+    assert signal.text
+    assert signal.code == (302 if name == "a redirect" else None)
+
+
+@pytest.mark.parametrize("kind", ["Bearer", "bearer", None])
+def test_the_type_may_be_written_in_any_way(kind: str | None) -> None:
+    exchange = _asked(as_json({"access_token": "abc", "token_type": kind}))
+    assert exchange.token(exchange.answered()).secret.reveal() == "abc"
+
+
+ECHOED = (
+    SECRET,
+    quote_plus(SECRET),
+    base64.b64encode(SECRET.encode()).decode(),
+    json.dumps(SECRET)[1:-1],
+    "another-secret",
+    "assertion-bytes",
+    jwt(sub="somebody"),
+)
+
+
+@pytest.mark.parametrize("echoed", ECHOED)
+def test_a_secret_that_comes_back_is_hidden(echoed: str) -> None:
+    answer = refusal("invalid_client", 7000215, description=f"<{echoed}>")
+    signal = _refused(answer)
+    assert echoed not in repr(signal)
+    assert "<********" in signal.text
+    failed = _asked(Answer("")).failed(ValueError(f"Bad <{echoed}>"))
+    assert echoed not in f"{failed} {failed.signal!r}"
+
+
+def test_a_token_in_an_answer_that_fails_is_hidden() -> None:
+    exchange = _asked(granted("opaque-access-token", id_token="opaque-id-token"))
+    failed = exchange.failed(ValueError("Bad opaque-access-token, opaque-id-token"))
+    assert failed.signal.text == "ValueError: Bad ********, ********"
+
+
+def test_a_secret_in_a_header_is_hidden() -> None:
+    exchange = Exchange(Http(token=Answer("")), [])
+    exchange.get(URL, headers={"X-IDENTITY-HEADER": "header-secret", "Authorization": "Basic basic-secret"})
+    assert exchange.hide("header-secret, basic-secret, Basic basic-secret") == "********, ********, Basic ********"
+
+
+def test_trouble_on_the_way_says_with_whom() -> None:
+    with pytest.raises(Stopped) as stopped:
+        _asked(stop("refused", f"Connection refused {SECRET}", step="connecting"))
+    signal = stopped.value.signal
+    assert (signal.kind, signal.text) == ("refused", "Connection refused ********")
+    assert signal.facts == {"step": "connecting", "token_server": "login.example.com:8443"}
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20) | st.just(SECRET),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=8,
+)
+NAMES = "error error_description error_codes trace_id correlation_id suberror access_token token_type".split()
+
+
+@given(st.dictionaries(st.sampled_from(NAMES), VALUES, max_size=8), st.sampled_from([200, 302, 400, 429, 503]))
+def test_any_json_is_survived_and_shows_no_secret(told: dict[str, object], status: int) -> None:
+    exchange = _asked(as_json(told, status))
+    try:
+        token = exchange.token(exchange.answered())
+    except Stopped as stopped:
+        signal = stopped.signal
+        assert SECRET not in repr(signal)
+        assert signal.text.isprintable()
+        assert len(signal.text) <= LONGEST_TEXT
+        assert len(signal.enhanced) < 300
+    else:
+        assert token.secret.reveal() == told["access_token"]
+
+
+@given(st.binary(max_size=60))
+def test_any_answer_is_survived(data: bytes) -> None:
+    exchange = _asked(Answer(data.decode("utf-8", "replace"), 400))
+    assert isinstance(exchange.failed(ValueError("x")), Stopped)
