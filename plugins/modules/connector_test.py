@@ -123,7 +123,8 @@ results:
       status: fail
       verdict: tls_name_mismatch
       certainty: certain
-      remedy: "Set host to a name that the certificate has: mail.example.com. Or have it issued for smtp.example.com."
+      remedy: "The certificate is issued for: mail.example.com. Set host to one of these, or have a certificate issued
+        for smtp.example.com."
       warnings: []
       depth: login
       elapsed_ms: 212

@@ -75,7 +75,7 @@ class Probe(ABC):
             result.warnings += self.go_deeper(session)
             session.quit()
         except (Stopped, MissingLibrary) as stopped:
-            result.signal = _signal(stopped, record).seen(facts=self.endpoint.facts())
+            result.signal = _signal(stopped, record).seen(facts=session.facts())
             result.skip(self.expected())
         finally:
             session.close()
@@ -102,7 +102,8 @@ class Probe(ABC):
         try:
             session.sign_in()
         except Stopped as stopped:
-            self._refusals.note(self.endpoint, stopped.signal)
+            if session.has_sent_credentials:
+                self._refusals.note(self.endpoint, stopped.signal)
             raise
 
 

@@ -10,12 +10,12 @@ from __future__ import annotations
 import re
 import socket
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
-from .._verdict.signal import Stopped, stop
+from .._verdict.signal import Signal, Stopped, stop
 from .._wire.clock import Clock
 from .._wire.dial import Address, ascii_host, connect, resolve
 from .._wire.proxy import Proxy, through
@@ -23,6 +23,8 @@ from .._wire.record import Phase, Record
 from .._wire.stream import Stream
 from .._wire.tls import context_for, tls_facts
 from .endpoint import Endpoint
+
+X509_V_ERR_CERT_HAS_EXPIRED = 10
 
 _FIRST_WORDS = {
     "SMTP": re.compile(rb"220[ -]"),
@@ -43,6 +45,7 @@ class Session(ABC):
         self.address = ""
         self.tls: dict[str, Any] | None = None
         self.capabilities: dict[str, list[str]] = {}
+        self.is_encrypted = False
         self.has_sent_credentials = False
         self._stream: Stream | None = None
 
@@ -52,9 +55,13 @@ class Session(ABC):
             raise stop("internal", "there is no connection")
         return self._stream
 
-    @property
-    def is_encrypted(self) -> bool:
-        return self.tls is not None
+    def facts(self) -> dict[str, Any]:
+        """What a remedy may speak of."""
+        return {**(self.tls or {}), **self.endpoint.facts(), **self.told()}
+
+    @abstractmethod
+    def told(self) -> dict[str, Any]:
+        """What the server has said that it can do, as far as a remedy may speak of it."""
 
     def open(self) -> None:
         """Connect, encrypt as the endpoint demands, and learn what the server can do."""
@@ -63,7 +70,7 @@ class Session(ABC):
         except Stopped as stopped:
             if stopped.signal.kind == "certificate":
                 self.tls = self._look_at_certificate()
-            stopped.signal = stopped.signal.seen(facts={**(self.tls or {}), **self.endpoint.facts()})
+                stopped.signal = _about_chain(stopped.signal, self.tls or {})
             raise
 
     @abstractmethod
@@ -100,6 +107,7 @@ class Session(ABC):
         with self.record.phase("tls"):
             context = context_for(self.endpoint.trust)
             self.tls = tls_facts(self.stream.start_tls(context, ascii_host(self.endpoint.host)))
+            self.is_encrypted = True
 
     @contextmanager
     def greeting(self) -> Iterator[Phase]:
@@ -168,3 +176,11 @@ class Session(ABC):
         finally:
             looking.close()
         return True
+
+
+def _about_chain(signal: Signal, tls: Mapping[str, Any]) -> Signal:
+    """OpenSSL does not say which certificate has expired: where the server's own has not, another one has."""
+    has_expired = signal.code == X509_V_ERR_CERT_HAS_EXPIRED
+    if has_expired and (tls.get("days_left") or 0) > 0:
+        return signal.seen(text=f"{signal.text}: one that issued the server's")
+    return signal

@@ -142,6 +142,8 @@ def _codes(server: Server, tls: dict[str, Any] | None, connector: dict[str, Any]
     record.phases = [Phase(name) for name in phases]
     session = SmtpSession(endpoint, Clock(5, 5), record)
     session.tls = tls
+    session.is_encrypted = tls is not None
+    session.has_sent_credentials = "auth" in phases
     return {remark.code for remark in remarks(job, endpoint, session, 14)}
 
 
