@@ -193,7 +193,7 @@ VERDICTS: dict[str, Verdict] = {
         "A refusal in reply to the sign-in.",
         "In this order: is {username} the name the server knows (often the whole address); does it need an app password"
         " because two-step sign-in is on; may this mailbox sign in over {protocol} at all; then the password itself."
-        " Several failed attempts may lock the account.",
+        " Several failed attempts may lock the account. The server says: {text}",
     ),
     "auth_disabled": Verdict(
         "signing in",
