@@ -14,6 +14,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
+from .._connector.secret import Secret
 from .._errors import MissingLibrary
 from .._signin.mechanism import Mechanism
 from .._signin.passwords import choose
@@ -34,29 +35,15 @@ class ImapSession(Session):
     _client: Any = None
     _connection: _Imap4 | None = None
 
-    def converse(self) -> None:
-        security = self.endpoint.security
-        self.connect()
-        if security == "tls":
-            self.encrypt()
-        self._greet()
-        self._ask_capabilities("after_tls" if self.is_encrypted else "before_tls")
-        if security in ("starttls", "starttls_optional") and self._start_tls():
-            self.encrypt()
-            self._ask_capabilities("after_tls")
-
     def sign_in(self) -> None:
         with self.record.phase("auth"):
-            if self.endpoint.password is None:
-                raise stop("config", "there is no password to sign in with")
-            if not self.is_encrypted and self.endpoint.security != "none":
-                raise stop("starttls_missing", "the password is not sent over a connection that is not encrypted")
+            password = self.password_to_send()
             if self._is_signed_in:
                 raise stop("preauth", "the server has signed the client in by itself (PREAUTH)")
             chosen = self._choose()
             with self._judged():
                 self._client = self._make_client()
-                self._authenticate(self._client, chosen)
+                self._authenticate(self._client, chosen, password)
 
     def select(self) -> dict[str, Any]:
         """Open the mailbox for reading only; what the server says of it."""
@@ -97,7 +84,7 @@ class ImapSession(Session):
     def _ways_to_sign_in(self) -> list[str]:
         return [name[5:] for name in self._offered if name.startswith("AUTH=")]
 
-    def _greet(self) -> None:
+    def greet(self) -> None:
         self._redact = Redaction(self.endpoint.username, self.endpoint.password)
         self._tag = 0
         with self.greeting() as phase:
@@ -113,13 +100,13 @@ class ImapSession(Session):
             if kind not in ("OK", "PREAUTH"):
                 raise Stopped(Signal("protocol", text=text))
 
-    def _ask_capabilities(self, when: str) -> None:
+    def ask_capabilities(self, when: str) -> None:
         with self.record.phase("capability"):
             lines = self._say("CAPABILITY")
             found = [line.split()[2:] for line in lines if line.upper().startswith("* CAPABILITY")]
             self.capabilities[when] = [name.upper() for names in found for name in names]
 
-    def _start_tls(self) -> bool:
+    def start_tls(self) -> bool:
         if "STARTTLS" not in self._offered and self.endpoint.security == "starttls_optional":
             return False
         with self.record.phase("starttls"):
@@ -185,10 +172,7 @@ class ImapSession(Session):
 
         return Client(self.endpoint.host, port=self.endpoint.port, ssl=False)
 
-    def _authenticate(self, client: Any, chosen: type[Mechanism] | None) -> None:
-        secret = self.endpoint.password
-        if secret is None:
-            return
+    def _authenticate(self, client: Any, chosen: type[Mechanism] | None, secret: Secret) -> None:
         if chosen is None:
             if not (self.endpoint.username + secret.reveal()).isascii():
                 raise stop(

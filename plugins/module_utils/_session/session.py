@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
+from .._connector.secret import Secret
 from .._verdict.signal import Signal, Stopped, stop
 from .._wire.clock import Clock
 from .._wire.dial import Address, ascii_host, connect, resolve
@@ -73,9 +74,29 @@ class Session(ABC):
                 stopped.signal = _about_chain(stopped.signal, self.tls or {})
             raise
 
-    @abstractmethod
     def converse(self) -> None:
-        """What open() does, in this protocol."""
+        """What open() does, up to the first word about who signs in."""
+        security = self.endpoint.security
+        self.connect()
+        if security == "tls":
+            self.encrypt()
+        self.greet()
+        self.ask_capabilities("after_tls" if self.is_encrypted else "before_tls")
+        if security in ("starttls", "starttls_optional") and self.start_tls():
+            self.encrypt()
+            self.ask_capabilities("after_tls")
+
+    @abstractmethod
+    def greet(self) -> None:
+        """Hear the server's greeting."""
+
+    @abstractmethod
+    def ask_capabilities(self, when: str) -> None:
+        """Learn what the server can do, before_tls or after_tls."""
+
+    @abstractmethod
+    def start_tls(self) -> bool:
+        """Ask for encryption; whether it can begin."""
 
     @abstractmethod
     def sign_in(self) -> None:
@@ -129,6 +150,14 @@ class Session(ABC):
             if protocol != self.endpoint.protocol.upper() and beginning.match(line):
                 raise stop("other_protocol", f"the port speaks {protocol}", speaks=protocol)
         return line
+
+    def password_to_send(self) -> Secret:
+        """The password, where it may cross this connection."""
+        if self.endpoint.password is None:
+            raise stop("config", "there is no password to sign in with")
+        if not self.is_encrypted and self.endpoint.security != "none":
+            raise stop("starttls_missing", "the password is not sent over a connection that is not encrypted")
+        return self.endpoint.password
 
     def close(self) -> None:
         if self._stream is not None:

@@ -48,26 +48,10 @@ class SmtpSession(Session):
 
     _features: Mapping[str, str] = MappingProxyType({})
 
-    def converse(self) -> None:
-        security = self.endpoint.security
-        self.connect()
-        if security == "tls":
-            self.encrypt()
-        self._greet()
-        self._hello("after_tls" if self.is_encrypted else "before_tls")
-        if security in ("starttls", "starttls_optional") and self._start_tls():
-            self.encrypt()
-            self._hello("after_tls")
-
     def sign_in(self) -> None:
         with self.record.phase("auth") as phase:
             chosen = choose(self._offered, self.endpoint.mechanisms)
-            secret = self.endpoint.password
-            if secret is None:
-                raise stop("config", "there is no password to sign in with")
-            if not self.is_encrypted and self.endpoint.security != "none":
-                raise stop("starttls_missing", "the password is not sent over a connection that is not encrypted")
-            self._authenticate(chosen(self.endpoint.username, secret), phase)
+            self._authenticate(chosen(self.endpoint.username, self.password_to_send()), phase)
 
     @property
     def _offered(self) -> list[str]:
@@ -99,7 +83,7 @@ class SmtpSession(Session):
             self._command("QUIT")
         self.close()
 
-    def _greet(self) -> None:
+    def greet(self) -> None:
         self._smtp = smtplib.SMTP(local_hostname=self._own_name())
         self._smtp.sock = self.stream  # type: ignore[assignment]
         self._redact = Redaction(self.endpoint.username, self.endpoint.password)
@@ -115,7 +99,7 @@ class SmtpSession(Session):
             if not reply.is_ok:
                 raise _stopped(reply)
 
-    def _hello(self, when: str) -> None:
+    def ask_capabilities(self, when: str) -> None:
         with self.record.phase("ehlo") as phase:
             reply = self._note(phase, self._command(f"EHLO {self._smtp.local_hostname}"))
             if reply.code in _KNOWS_NO_EHLO:
@@ -129,8 +113,7 @@ class SmtpSession(Session):
                 self._features = _features(self._whole_reply)
             self.capabilities[when] = [f"{name} {rest}".strip().upper() for name, rest in self._features.items()]
 
-    def _start_tls(self) -> bool:
-        """Ask for encryption; whether it can begin."""
+    def start_tls(self) -> bool:
         if "starttls" not in self._features and self.endpoint.security == "starttls_optional":
             return False
         with self.record.phase("starttls") as phase:
