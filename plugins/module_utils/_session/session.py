@@ -65,7 +65,7 @@ class Session(ABC):
         """What the server has said that it can do, as far as a remedy may speak of it."""
 
     def open(self) -> None:
-        """Connect, encrypt as the endpoint demands, and learn what the server can do."""
+        """Begin the conversation; a certificate that is refused is looked at, so that it can be reported."""
         try:
             self.converse()
         except Stopped as stopped:
@@ -75,7 +75,7 @@ class Session(ABC):
             raise
 
     def converse(self) -> None:
-        """What open() does, up to the first word about who signs in."""
+        """Connect, encrypt as the endpoint demands, and learn what the server can do."""
         security = self.endpoint.security
         self.connect()
         if security == "tls":
