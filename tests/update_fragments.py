@@ -1,7 +1,8 @@
 # Copyright the mailroom.core contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Write what is derived from the field table and the presets: documentation fragments and the page of providers.
+"""Write what is derived from the tables in the code: documentation fragments and the pages of
+providers and verdicts.
 
 With --check nothing is written; the exit code tells whether everything is fresh.
 """
@@ -166,27 +167,37 @@ def verdicts_page() -> str:
         f"  {LICENCE}",
         "",
         "..",
-        "  Generated from plugins/module_utils/_verdict/table.py by tests/update_fragments.py.",
+        "  Generated from plugins/module_utils/_verdict by tests/update_fragments.py.",
         "",
         ".. _ansible_collections.mailroom.core.docsite.verdicts:",
         "",
         title,
         "=" * len(title),
         "",
-        "What a test says of a connector. In a result, ``certainty`` tells how sure that is, ``remedy`` what to do next for",
-        "this very connector; here {host}, {text} and the like stand for what is known of it.",
+        "What a test says of a connector. In a result, ``certainty`` tells how sure that is, ``remedy`` what to do next",
+        "for this very connector; here {host}, {text} and the like stand for what is known of it.",
     ]
     group = ""
     for name, verdict in verdicts.items():
         if verdict.group != group:
             group = verdict.group
             lines += ["", group.capitalize(), "-" * len(group)]
-        lines += ["", f"``{name}``", "^" * (len(name) + 4), "", verdict.meaning]
-        if verdict.recognised:
-            lines += ["", f"*Recognised by:* {verdict.recognised}"]
-        if verdict.remedy:
-            lines += ["", f"*What to do:* {verdict.remedy}"]
+        lines += ["", f"``{name}``", "^" * (len(name) + 4), "", *_about(name, verdict)]
     return "\n".join(lines) + "\n"
+
+
+def _about(name: str, verdict: Any) -> list[str]:
+    """What a verdict means, how it is recognised, and what to do, also in the cases that are told apart."""
+    lines = [verdict.meaning]
+    if verdict.recognised:
+        lines += ["", f"*Recognised by:* {verdict.recognised}"]
+    if verdict.remedy:
+        lines += ["", f"*What to do:* {verdict.remedy}"]
+    told_apart = dict.fromkeys(line.remedy for line in _load("_verdict.lines").LINES if line.verdict == name)
+    told_apart.pop("", None)
+    if told_apart:
+        lines += ["", "*Where more is known:*", "", *(f"- {remedy}" for remedy in told_apart)]
+    return lines
 
 
 GENERATED = {

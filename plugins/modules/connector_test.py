@@ -16,7 +16,7 @@ description:
     signed in, and the mailbox opened for reading or sender and recipient named, as deep as O(depth) says. No
     mail is sent.
   - Each credential is tried once. There is no second attempt with another mechanism after a refusal, and
-    connectors that share credentials sign in one after another, since accounts get locked.
+    connectors that sign in as the same user do so one after another, since accounts get locked.
   - A password only crosses an unencrypted connection where C(security) V(none) is written, and then with a
     warning.
 author:
@@ -123,7 +123,8 @@ results:
       status: fail
       verdict: tls_name_mismatch
       certainty: certain
-      remedy: "Set host to a name that the certificate has: mail.example.com. Or have it issued for smtp.example.com."
+      remedy: "The certificate is issued for: mail.example.com. Set host to one of these, or have a certificate issued
+        for smtp.example.com."
       warnings: []
       depth: login
       elapsed_ms: 212

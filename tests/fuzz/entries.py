@@ -83,6 +83,7 @@ def _scripted(session_type: type[Session], data: bytes) -> type[Session]:
         def encrypt(self) -> None:
             with self.record.phase("tls"):
                 self.tls = {"version": "TLSv1.3"}
+                self.is_encrypted = True
 
     return Scripted
 

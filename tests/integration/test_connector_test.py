@@ -8,7 +8,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -474,3 +474,39 @@ def test_check_imap_agrees(scene: Scene, place: str) -> None:
     block = scene.block(place, security=None if place == "imap" else "tls", mailbox="INBOX")
     result = scene.results(declaration={"imap": {**block, "security": block.get("security", "none")}}, depth="connect")
     assert (opinion.code == 0) == (result["declaration"]["verdict"] == "ok"), opinion.text
+
+
+# By name: the module of the exporter, the port, and whether both are content.
+PROBED = {
+    "submission": ("smtp_starttls", True),
+    "no_starttls": ("smtp_starttls", False),
+    "submission_expired": ("smtp_starttls", False),
+    "submission_wrong_name": ("smtp_starttls", False),
+    "smtps": ("smtp_tls", True),
+    "smtps_other_ca": ("smtp_tls", False),
+    "imap": ("imap_starttls", True),
+    "imap_expired": ("imap_starttls", False),
+    "imaps": ("imap_tls", True),
+    "imaps_missing_intermediate": ("imap_tls", False),
+}
+
+
+@pytest.fixture(scope="module")
+def blackbox(tmp_path_factory: pytest.TempPathFactory, zoo: CertificateZoo) -> Iterator[oracles.Blackbox]:
+    """The blackbox exporter, with one module per protocol and way to encrypt."""
+    modules = {
+        f"{protocol}_{security}": make(zoo, security)
+        for protocol, make in {"smtp": oracles.smtp_module, "imap": oracles.imap_module}.items()
+        for security in ("starttls", "tls")
+    }
+    with oracles.Blackbox(tmp_path_factory.mktemp("blackbox"), modules) as exporter:
+        yield exporter
+
+
+@pytest.mark.parametrize("place", PROBED)
+def test_the_blackbox_exporter_agrees(scene: Scene, blackbox: oracles.Blackbox, place: str) -> None:
+    module, is_content = PROBED[place]
+    block = scene.block(place, host="localhost")
+    result = scene.results(declaration={protocol_of(place): block}, depth="connect")["declaration"]
+    assert (result["verdict"] == "ok") == is_content, result["remedy"]
+    assert blackbox.probe(module, scene.server.ports[place]) == is_content

@@ -157,9 +157,9 @@ def test_what_is_not_the_servers_fault(
     empty = zoo.folder / "empty.crt"
     empty.touch()
     changes: dict[str, dict[str, Any]] = {
-        "ca_file_missing": {"ca_file": "/nowhere/ca.crt"},
-        "ca_file_empty": {"ca_file": str(empty)},
-        "client_cert_missing": {"client_cert": "/nowhere/client.crt"},
+        "ca_file_missing": {"ca_file": "/nowhere/ca.crt", "security": "starttls"},
+        "ca_file_empty": {"ca_file": str(empty), "security": "starttls"},
+        "client_cert_missing": {"client_cert": "/nowhere/client.crt", "security": "starttls"},
         "unfit_password": {"password": "bell\u0007\u00fc", "mechanisms": ["PLAIN"]},
         "name_impossible": {"host": f"{'a' * 70}.example.com"},
         "no_route": {"host": "255.255.255.255"},

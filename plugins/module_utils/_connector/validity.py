@@ -52,7 +52,7 @@ def warnings(effective: Mapping[str, Any], declaration: Declaration, secrets: Co
             yield f"{block}.username", "is not used: there is no password, so nobody signs in"
         if server.get("auth") == "oauth2" and "username" not in server:
             yield f"{block}.username", "is missing: most servers refuse a token that names no user"
-    if _sends_for_another_domain(effective):
+    if sends_for_another_domain(effective):
         yield "from_address", "is in another domain than the user who signs in: set smtp.relay if that is meant"
     if "oauth2.password" in secrets:
         yield (
@@ -71,7 +71,8 @@ def _about_password(path: str, password: str, effective: Mapping[str, Any]) -> I
         yield f"{block}.username", "is the same as the password, which lies open and is shown that way"
 
 
-def _sends_for_another_domain(effective: Mapping[str, Any]) -> bool:
+def sends_for_another_domain(effective: Mapping[str, Any]) -> bool:
+    """Whether the From address is in another domain than the user who signs in, and no relay is declared."""
     smtp, sender = effective.get("smtp", {}), effective.get("from_address", "")
     user = smtp.get("username", "") if smtp.get("auth") != "none" else ""
     if smtp.get("relay") or "@" not in user or not sender:

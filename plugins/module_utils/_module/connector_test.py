@@ -52,13 +52,14 @@ def run_module() -> None:
 
 def _malformed(params: Mapping[str, Any], _written: Mapping[str, Any]) -> Sequence[Problem]:
     declared = params.get("declaration")
-    return _read(declared)[1] if declared else ()
+    return () if declared is None else _read(declared)[1]
 
 
 def _connector_test(module: Task) -> dict[str, Any]:
     params = module.params
     bounds = _bounds(params)
-    jobs = [_inline_job(params["declaration"])] if params["declaration"] else _registered_jobs(module, bounds)
+    declared = params["declaration"]
+    jobs = _registered_jobs(module, bounds) if declared is None else [_inline_job(declared)]
     results = [result.shown() for result in run_tests(jobs, bounds, params["concurrency"])]
     summary = {status: sum(result["status"] == status for result in results) for status in ("ok", "warn", "fail")}
     outcome = {"changed": False, "results": results, "summary": summary}
@@ -119,7 +120,8 @@ def _registered_jobs(module: Task, bounds: Bounds) -> list[Job]:
         state = reader.load(Wanted(None if names is None else frozenset(names)))
         unknown = [name for name in names or () if name not in state.connectors]
         if unknown:
-            raise DeclarationError([Problem(f"connector {name}", "", "there is no such connector") for name in unknown])
+            missing = "there is no such connector" + ("" if registry.exists() else ": there is no registry here yet")
+            raise DeclarationError([Problem(f"connector {name}", "", missing) for name in unknown])
         chosen = names if names is not None else [name for name, each in state.connectors.items() if each.enabled]
         return [_registered_job(reader, state.connectors[name], bounds) for name in chosen]
 

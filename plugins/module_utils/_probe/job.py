@@ -13,7 +13,6 @@ from typing import Any
 
 from .._connector.secret import Secret
 from .._session.endpoint import Endpoint, endpoint_of
-from .._signin.identity import identity
 from .._verdict.signal import Signal
 
 
@@ -36,12 +35,10 @@ class Job:
         candidates = (self.effective.get("errors_to"), self.effective.get("from_address"), sign_in)
         return next((each for each in candidates if each and "@" in each), "")
 
-    def identities(self) -> frozenset[str]:
-        """Who signs in, told apart without keeping the password: the same one never signs in twice at once."""
+    def accounts(self) -> frozenset[tuple[str, str]]:
+        """Who signs in, and where: the same user never does so twice at once."""
         return frozenset(
-            identity_of(endpoint) for endpoint in self.endpoints() if endpoint.auth != "none" and endpoint.username
+            (endpoint.host.lower(), endpoint.username.lower())
+            for endpoint in self.endpoints()
+            if endpoint.auth != "none" and endpoint.username
         )
-
-
-def identity_of(endpoint: Endpoint) -> str:
-    return identity(endpoint.host, endpoint.username, endpoint.password)

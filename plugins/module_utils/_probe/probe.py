@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from .._errors import MissingLibrary
 from .._session.endpoint import Endpoint
 from .._session.session import Session
+from .._signin.identity import identity
 from .._verdict.judge import judge
 from .._verdict.signal import Signal, Stopped, stop
 from .._wire.clock import Clock
 from .._wire.record import Record
-from .job import Job, identity_of
+from .job import Job
 from .remarks import remarks
 from .result import EndpointResult, Remark, reaches
 
@@ -42,12 +43,12 @@ class Refusals:
         self._signals: dict[str, Signal] = {}
 
     def earlier(self, endpoint: Endpoint) -> Signal | None:
-        signal = self._signals.get(identity_of(endpoint))
+        signal = self._signals.get(_identity_of(endpoint))
         return signal and signal.seen(text=f"{signal.text} (refused a moment ago, so not tried again)")
 
     def note(self, endpoint: Endpoint, signal: Signal) -> None:
         if judge(signal).verdict in _FINAL:
-            self._signals[identity_of(endpoint)] = signal
+            self._signals[_identity_of(endpoint)] = signal
 
 
 class Probe(ABC):
@@ -75,7 +76,7 @@ class Probe(ABC):
             result.warnings += self.go_deeper(session)
             session.quit()
         except (Stopped, MissingLibrary) as stopped:
-            result.signal = _signal(stopped, record).seen(facts=self.endpoint.facts())
+            result.signal = _signal(stopped, record).seen(facts=session.facts())
             result.skip(self.expected())
         finally:
             session.close()
@@ -102,8 +103,13 @@ class Probe(ABC):
         try:
             session.sign_in()
         except Stopped as stopped:
-            self._refusals.note(self.endpoint, stopped.signal)
+            if session.has_sent_credentials:
+                self._refusals.note(self.endpoint, stopped.signal)
             raise
+
+
+def _identity_of(endpoint: Endpoint) -> str:
+    return identity(endpoint.host, endpoint.username, endpoint.password)
 
 
 def _signal(stopped: Stopped | MissingLibrary, record: Record) -> Signal:

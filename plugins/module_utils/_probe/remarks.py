@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from .._connector.validity import sends_for_another_domain
 from .._session.endpoint import Endpoint
 from .._session.session import Session
 from .job import Job
@@ -23,7 +24,7 @@ def remarks(job: Job, endpoint: Endpoint, session: Session, min_days_valid: int)
     yield from _about_encryption(endpoint, session, min_days_valid)
     yield from _about_signing_in(endpoint, session)
     if endpoint.protocol == "smtp":
-        yield from _about_sender(job, endpoint)
+        yield from _about_sender(job)
 
 
 def _about_encryption(endpoint: Endpoint, session: Session, min_days_valid: int) -> Iterator[Remark]:
@@ -54,14 +55,15 @@ def _about_signing_in(endpoint: Endpoint, session: Session) -> Iterator[Remark]:
         yield Remark("basic_auth_retirement", f"{where}{retirement.text} (as announced on {retirement.announced})")
 
 
-def _about_sender(job: Job, endpoint: Endpoint) -> Iterator[Remark]:
-    from_address, relays = job.effective.get("from_address", ""), job.effective["smtp"].get("relay")
-    if relays or "@" not in endpoint.username or not from_address:
-        return
-    domains = [address.rpartition("@")[2].lower() for address in (from_address, endpoint.username)]
-    if domains[0] != domains[1]:
+def _about_sender(job: Job) -> Iterator[Remark]:
+    if sends_for_another_domain(job.effective):
+        sender, user = job.effective["from_address"], job.effective["smtp"]["username"]
         yield Remark(
             "from_domain_differs",
-            f"smtp: from_address is in {domains[0]} and the user in {domains[1]}: the server may refuse it, or"
+            f"smtp: from_address is in {_domain(sender)} and the user in {_domain(user)}: the server may refuse it, or"
             " others may take the mail for forged; set relay if the server is meant to do this",
         )
+
+
+def _domain(address: str) -> str:
+    return address.rpartition("@")[2].lower()

@@ -33,7 +33,7 @@ _PROVIDERS = frozenset(
 def run(jobs: Sequence[Job], bounds: Bounds, concurrency: int) -> list[Result]:
     """Test every connector; the results are in the order of the jobs.
 
-    Connectors that share credentials are tested one after another. The threads are daemons, so that an
+    Connectors that sign in as the same user are tested one after another. The threads are daemons, so that an
     interrupted task ends at once.
     """
     batch = _Batch(jobs, bounds)
@@ -92,17 +92,16 @@ class _Batch:
 
 
 def _sharing(jobs: Sequence[Job]) -> list[list[int]]:
-    """The jobs' positions, those together that share credentials with each other."""
+    """The jobs' positions, those together that sign in as the same users."""
     groups: dict[int, list[int]] = {}
-    group_of: dict[str, int] = {}
+    group_of: dict[tuple[str, str], int] = {}
     for position, job in enumerate(jobs):
-        joined = sorted({group_of[identity] for identity in job.identities() if identity in group_of})
+        accounts = job.accounts()
+        joined = sorted({group_of[account] for account in accounts if account in group_of})
         target = joined[0] if joined else position
         for other in joined[1:]:
             groups[target] += groups.pop(other)
         groups.setdefault(target, []).append(position)
-        for identity, group in list(group_of.items()):
-            if group in joined:
-                group_of[identity] = target
-        group_of.update(dict.fromkeys(job.identities(), target))
+        group_of.update({account: target for account, group in group_of.items() if group in joined})
+        group_of.update(dict.fromkeys(accounts, target))
     return [sorted(group) for group in groups.values()]

@@ -79,10 +79,6 @@ class KeyRing:
                 raise RegistryKeyError("A secret in the registry is damaged: clear it and give it anew.") from None
             raise RegistryKeyError(_wrong_key(sealed.key_id)) from None
 
-    def can_seal(self) -> None:
-        """Fail now where sealing would fail for want of the library."""
-        self._cipher()
-
     def is_sealed(self, sealed: Sealed, secret: Secret) -> bool:
         """Whether this is the secret that was sealed, found without opening it."""
         key = self._keys.get(sealed.key_id)
@@ -93,12 +89,17 @@ class KeyRing:
 
     def _cipher(self) -> Any:
         if self._fernet is None:
-            try:
-                from cryptography.fernet import Fernet, MultiFernet
-            except ImportError as missing:
-                raise MissingLibrary("cryptography", "to seal secrets", str(missing)) from None
-            self._fernet = MultiFernet([Fernet(key.text) for key in self._keys.values()])
+            fernet = _library()
+            self._fernet = fernet.MultiFernet([fernet.Fernet(key.text) for key in self._keys.values()])
         return self._fernet
+
+
+def _library() -> Any:
+    try:
+        from cryptography import fernet
+    except ImportError as missing:
+        raise MissingLibrary("cryptography", "to seal secrets", str(missing)) from None
+    return fernet
 
 
 class KeySource:
@@ -122,6 +123,10 @@ class KeySource:
         except UnicodeDecodeError:
             raise RegistryKeyError(_malformed(f"registry_key_file {self.path}")) from None
         return _parse(text, f"registry_key_file {self.path}") if text.strip() else None
+
+    def check(self) -> None:
+        """Fail now where sealing would fail for want of the library, before a key is made."""
+        _library()
 
     def is_exposed(self) -> bool:
         """Whether the keys lie in a file that others than its owner may read."""

@@ -202,9 +202,8 @@ class _SqliteReader(Reader):
         return self._needed_ring().open(_unpack(token))
 
     def check_sealing(self) -> None:
-        ring = self._known_ring()
-        if ring:
-            ring.can_seal()
+        self._known_ring()
+        self._keys.check()
 
     def needs_resealing(self) -> bool:
         used = self._used_keys()

@@ -10,20 +10,22 @@ from __future__ import annotations
 import ast
 import imaplib
 import re
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
+from .._connector.secret import Secret
 from .._errors import MissingLibrary
 from .._signin.mechanism import Mechanism
 from .._signin.passwords import choose
 from .._verdict.signal import Signal, Stopped, stop
-from .._wire.record import Phase
 from .._wire.stream import Stream
 from .redaction import Redaction
 from .session import Session
 
 _BYTES = re.compile(r"b(['\"]).*\1\Z", re.DOTALL)
-_REFUSED_COMMAND = re.compile(r"command error: BAD|\bBAD\b")
+_COMMAND_ERROR = re.compile(r"\S+ command error: (\S+) \[(.*)\]\Z", re.DOTALL)
+_FAILED = re.compile(r"\A\w+ failed: ")
 _CODE = re.compile(r"\[([A-Z-]+)(?: [^\]]*)?\]", re.IGNORECASE)
 
 
@@ -31,35 +33,22 @@ class ImapSession(Session):
     """IMAP up to the point where a mailbox is open for reading."""
 
     _client: Any = None
-
-    def converse(self) -> None:
-        security = self.endpoint.security
-        self.connect()
-        if security == "tls":
-            self.encrypt()
-        self._greet()
-        self._ask_capabilities("after_tls" if self.is_encrypted else "before_tls")
-        if security in ("starttls", "starttls_optional") and self._start_tls():
-            self.encrypt()
-            self._ask_capabilities("after_tls")
+    _connection: _Imap4 | None = None
 
     def sign_in(self) -> None:
-        with self.record.phase("auth") as phase:
-            if self.endpoint.password is None:
-                raise stop("config", "there is no password to sign in with")
-            if not self.is_encrypted and self.endpoint.security != "none":
-                raise stop("starttls_missing", "the password is not sent over a connection that is not encrypted")
+        with self.record.phase("auth"):
+            password = self.password_to_send()
             if self._is_signed_in:
-                raise stop("protocol", "the server has signed the client in by itself (PREAUTH)")
+                raise stop("preauth", "the server has signed the client in by itself (PREAUTH)")
             chosen = self._choose()
-            with self._judged(phase):
+            with self._judged():
                 self._client = self._make_client()
-                self._authenticate(self._client, chosen)
+                self._authenticate(self._client, chosen, password)
 
     def select(self) -> dict[str, Any]:
         """Open the mailbox for reading only; what the server says of it."""
         client = self._signed_in()
-        with self.record.phase("select") as phase, self._judged(phase):
+        with self.record.phase("select"), self._judged():
             return dict(client.select_folder(self.endpoint.mailbox, readonly=True))
 
     def quota(self) -> tuple[int, int] | None:
@@ -89,7 +78,13 @@ class ImapSession(Session):
     def _offered(self) -> list[str]:
         return self.capabilities.get("after_tls") or self.capabilities.get("before_tls") or []
 
-    def _greet(self) -> None:
+    def told(self) -> dict[str, Any]:
+        return {"offered": sorted(self._ways_to_sign_in()) or "no way to sign in beyond the LOGIN command"}
+
+    def _ways_to_sign_in(self) -> list[str]:
+        return [name[5:] for name in self._offered if name.startswith("AUTH=")]
+
+    def greet(self) -> None:
         self._redact = Redaction(self.endpoint.username, self.endpoint.password)
         self._tag = 0
         with self.greeting() as phase:
@@ -101,20 +96,22 @@ class ImapSession(Session):
             kind = text[2:].split(" ", 1)[0].upper()
             self._is_signed_in = kind == "PREAUTH"
             if kind == "BYE":
-                raise Stopped(Signal("reply", enhanced=_reply_code("BYE", text), text=text[2:]))
+                raise _replied("BYE", text[2:])
             if kind not in ("OK", "PREAUTH"):
                 raise Stopped(Signal("protocol", text=text))
 
-    def _ask_capabilities(self, when: str) -> None:
+    def ask_capabilities(self, when: str) -> None:
         with self.record.phase("capability"):
             lines = self._say("CAPABILITY")
             found = [line.split()[2:] for line in lines if line.upper().startswith("* CAPABILITY")]
             self.capabilities[when] = [name.upper() for names in found for name in names]
 
-    def _start_tls(self) -> bool:
+    def start_tls(self) -> bool:
         if "STARTTLS" not in self._offered and self.endpoint.security == "starttls_optional":
             return False
         with self.record.phase("starttls"):
+            if self._is_signed_in:
+                raise stop("preauth", "the server has signed the client in by itself (PREAUTH)")
             if "STARTTLS" not in self._offered:
                 raise stop("starttls_missing", "the server does not offer STARTTLS")
             self._say("STARTTLS")
@@ -135,22 +132,23 @@ class ImapSession(Session):
                 raise Stopped(Signal("protocol", text=line))
             lines.append(line)
             if line.upper().startswith("* BYE"):
-                raise Stopped(Signal("reply", enhanced=_reply_code("BYE", line), text=line[2:]))
+                raise _replied("BYE", line[2:])
         status, _space, text = line[len(tag) + 1 :].partition(" ")
         if status.upper() != "OK":
-            raise Stopped(Signal("reply", enhanced=_reply_code(status.upper(), text), text=text))
+            raise _replied(status.upper(), text)
         return lines
 
     def _choose(self) -> type[Mechanism] | None:
         """The mechanism, or None for the LOGIN command, which needs no capability but can be disabled."""
-        offered = [name[5:] for name in self._offered if name.startswith("AUTH=")]
+        offered = self._ways_to_sign_in()
         disabled = "LOGINDISABLED" in self._offered
         allowed = self.endpoint.mechanisms
         try:
             return choose(offered, allowed)
         except Stopped:
             if disabled:
-                raise stop("login_disabled", "the server announces LOGINDISABLED") from None
+                where = "over this connection" if self.is_encrypted else "without encryption"
+                raise stop("login_disabled", f"the server lets nobody sign in {where} (LOGINDISABLED)") from None
             if allowed and "LOGIN" not in allowed:
                 raise
             return None
@@ -160,24 +158,21 @@ class ImapSession(Session):
             from imapclient import IMAPClient
         except ImportError as missing:
             raise MissingLibrary("imapclient", "to read mail over IMAP", str(missing)) from None
-        stream, welcome = self.stream, self._welcome
+        self.stream.unread(self._welcome)
+        connection = self._connection = _Imap4(self.stream)
 
         class Client(IMAPClient):  # type: ignore[misc, unused-ignore]
             """IMAPClient on a connection that is open already."""
 
             def _create_IMAP4(self) -> Any:  # noqa: N802  IMAPClient names it so
-                stream.unread(welcome)
-                return _Imap4(stream)
+                return connection
 
             def _set_read_timeout(self) -> None:
                 return
 
         return Client(self.endpoint.host, port=self.endpoint.port, ssl=False)
 
-    def _authenticate(self, client: Any, chosen: type[Mechanism] | None) -> None:
-        secret = self.endpoint.password
-        if secret is None:
-            return
+    def _authenticate(self, client: Any, chosen: type[Mechanism] | None, secret: Secret) -> None:
         if chosen is None:
             if not (self.endpoint.username + secret.reveal()).isascii():
                 raise stop(
@@ -192,8 +187,13 @@ class ImapSession(Session):
         client.sasl_login(mechanism.name, _Conversation(mechanism))
         mechanism.succeeded()
 
-    def _judged(self, phase: Phase) -> _Judged:
-        return _Judged(phase, self._redact)
+    def _judged(self) -> _Judged:
+        return _Judged(self._redact, self._farewell)
+
+    def _farewell(self) -> str:
+        """What the server said when it ended the conversation by itself."""
+        said = self._connection.untagged_responses.get("BYE") if self._connection else None
+        return _as_text(said[-1]) if said else ""
 
     def _signed_in(self) -> Any:
         if self._client is None:
@@ -231,40 +231,54 @@ class _Conversation:
 
 
 class _Judged:
-    """Turns imaplib's errors into observations."""
+    """Turns the errors of imaplib and IMAPClient into observations."""
 
-    def __init__(self, phase: Phase, redact: Redaction) -> None:
-        self._phase = phase
+    def __init__(self, redact: Redaction, farewell: Callable[[], str]) -> None:
         self._redact = redact
+        self._farewell = farewell
 
     def __enter__(self) -> None:
         return None
 
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
-        if error is None or isinstance(error, (Stopped, OSError, MissingLibrary)) or not isinstance(error, Exception):
+        if not isinstance(error, Exception) or isinstance(error, (OSError, MissingLibrary)):
             return
-        text = _shortened(self._redact(_said(error)))
-        if isinstance(error, imaplib.IMAP4.abort):
-            if not text.startswith(("unexpected", "command", "socket")):
-                raise Stopped(Signal("reply", enhanced=_reply_code("BYE", text), text=text)) from None
-        elif isinstance(error, imaplib.IMAP4.error):
-            status = "BAD" if _REFUSED_COMMAND.search(text) else "NO"
-            raise Stopped(Signal("reply", enhanced=_reply_code(status, text), text=text)) from None
+        farewell = _shortened(self._redact(self._farewell()))
+        if isinstance(error, Stopped) and (not farewell or error.signal.kind not in ("closed", "reset")):
+            return
+        raise (_replied("BYE", farewell) if farewell else self._stopped(error)) from None
+
+    def _stopped(self, error: Exception) -> Stopped:
+        status, said = _said(error)
+        text = _shortened(self._redact(said))
+        if isinstance(error, imaplib.IMAP4.error) and not _is_abort(error):
+            return _replied(status, text)
         # imaplib and IMAPClient raise all sorts of errors over replies that are malformed.
-        raise stop("protocol", text or "a malformed reply") from None
+        return stop("protocol", text or "a malformed reply")
 
 
-def _said(error: Exception) -> str:
-    """The server's words in an error of imaplib, which IMAPClient hands on as the text of a bytes object."""
-    said = error.args[0] if error.args else ""
-    if isinstance(said, str) and _BYTES.match(said):
-        said = ast.literal_eval(said)
-    return _as_text(said)
+def _is_abort(error: BaseException | None) -> bool:
+    """Whether the conversation broke off; IMAPClient hides that behind a failed sign-in."""
+    return error is not None and (isinstance(error, imaplib.IMAP4.abort) or _is_abort(error.__context__))
+
+
+def _said(error: Exception) -> tuple[str, str]:
+    """The status and the server's words in an error, where they stand as the text of a bytes object."""
+    text = error.args[0] if error.args else ""
+    if not isinstance(text, str):
+        return "NO", _as_text(text)
+    found = _COMMAND_ERROR.match(text)
+    status, said = (found.group(1), found.group(2)) if found else ("NO", _FAILED.sub("", text))
+    return status, _as_text(ast.literal_eval(said) if _BYTES.match(said) else said)
 
 
 def _response_code(text: str) -> str:
     found = _CODE.search(text)
     return f"[{found.group(1).upper()}]" if found else ""
+
+
+def _replied(status: str, text: str) -> Stopped:
+    return Stopped(Signal("reply", enhanced=_reply_code(status, text), text=text))
 
 
 def _reply_code(status: str, text: str) -> str:

@@ -10,12 +10,13 @@ from __future__ import annotations
 import re
 import socket
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
-from .._verdict.signal import Stopped, stop
+from .._connector.secret import Secret
+from .._verdict.signal import Signal, Stopped, stop
 from .._wire.clock import Clock
 from .._wire.dial import Address, ascii_host, connect, resolve
 from .._wire.proxy import Proxy, through
@@ -23,6 +24,8 @@ from .._wire.record import Phase, Record
 from .._wire.stream import Stream
 from .._wire.tls import context_for, tls_facts
 from .endpoint import Endpoint
+
+X509_V_ERR_CERT_HAS_EXPIRED = 10
 
 _FIRST_WORDS = {
     "SMTP": re.compile(rb"220[ -]"),
@@ -43,6 +46,7 @@ class Session(ABC):
         self.address = ""
         self.tls: dict[str, Any] | None = None
         self.capabilities: dict[str, list[str]] = {}
+        self.is_encrypted = False
         self.has_sent_credentials = False
         self._stream: Stream | None = None
 
@@ -52,23 +56,47 @@ class Session(ABC):
             raise stop("internal", "there is no connection")
         return self._stream
 
-    @property
-    def is_encrypted(self) -> bool:
-        return self.tls is not None
+    def facts(self) -> dict[str, Any]:
+        """What a remedy may speak of."""
+        return {**(self.tls or {}), **self.endpoint.facts(), **self.told()}
+
+    @abstractmethod
+    def told(self) -> dict[str, Any]:
+        """What the server has said that it can do, as far as a remedy may speak of it."""
 
     def open(self) -> None:
-        """Connect, encrypt as the endpoint demands, and learn what the server can do."""
+        """Begin the conversation; a certificate that is refused is looked at, so that it can be reported."""
         try:
             self.converse()
         except Stopped as stopped:
             if stopped.signal.kind == "certificate":
                 self.tls = self._look_at_certificate()
-            stopped.signal = stopped.signal.seen(facts={**(self.tls or {}), **self.endpoint.facts()})
+                stopped.signal = _about_chain(stopped.signal, self.tls or {})
             raise
 
-    @abstractmethod
     def converse(self) -> None:
-        """What open() does, in this protocol."""
+        """Connect, encrypt as the endpoint demands, and learn what the server can do."""
+        security = self.endpoint.security
+        self.connect()
+        if security == "tls":
+            self.encrypt()
+        self.greet()
+        self.ask_capabilities("after_tls" if self.is_encrypted else "before_tls")
+        if security in ("starttls", "starttls_optional") and self.start_tls():
+            self.encrypt()
+            self.ask_capabilities("after_tls")
+
+    @abstractmethod
+    def greet(self) -> None:
+        """Hear the server's greeting."""
+
+    @abstractmethod
+    def ask_capabilities(self, when: str) -> None:
+        """Learn what the server can do, before_tls or after_tls."""
+
+    @abstractmethod
+    def start_tls(self) -> bool:
+        """Ask for encryption; whether it can begin."""
 
     @abstractmethod
     def sign_in(self) -> None:
@@ -100,6 +128,7 @@ class Session(ABC):
         with self.record.phase("tls"):
             context = context_for(self.endpoint.trust)
             self.tls = tls_facts(self.stream.start_tls(context, ascii_host(self.endpoint.host)))
+            self.is_encrypted = True
 
     @contextmanager
     def greeting(self) -> Iterator[Phase]:
@@ -121,6 +150,14 @@ class Session(ABC):
             if protocol != self.endpoint.protocol.upper() and beginning.match(line):
                 raise stop("other_protocol", f"the port speaks {protocol}", speaks=protocol)
         return line
+
+    def password_to_send(self) -> Secret:
+        """The password, where it may cross this connection."""
+        if self.endpoint.password is None:
+            raise stop("config", "there is no password to sign in with")
+        if not self.is_encrypted and self.endpoint.security != "none":
+            raise stop("starttls_missing", "the password is not sent over a connection that is not encrypted")
+        return self.endpoint.password
 
     def close(self) -> None:
         if self._stream is not None:
@@ -168,3 +205,11 @@ class Session(ABC):
         finally:
             looking.close()
         return True
+
+
+def _about_chain(signal: Signal, tls: Mapping[str, Any]) -> Signal:
+    """OpenSSL does not say which certificate has expired: where the server's own has not, another one has."""
+    has_expired = signal.code == X509_V_ERR_CERT_HAS_EXPIRED
+    if has_expired and (tls.get("days_left") or 0) > 0:
+        return signal.seen(text=f"{signal.text}: one that issued the server's")
+    return signal

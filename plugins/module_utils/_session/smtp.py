@@ -12,9 +12,10 @@ import binascii
 import re
 import smtplib
 import socket
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from typing import NamedTuple
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from .._signin.mechanism import Mechanism
 from .._signin.passwords import choose
@@ -24,7 +25,8 @@ from .redaction import Redaction
 from .session import Session
 
 _ENHANCED = re.compile(r"([245]\.\d{1,3}\.\d{1,3})(?:\s|$)")
-_KNOWS_NO_EHLO = (500, 501, 502, 504)
+_KNOWS_NO_EHLO = (500, 502)
+_A_REPLY = re.compile(rb"\d{3}[ -]|\d{3}\r?\n")
 _MOST_CHALLENGES = 5
 _LONGEST_COMMAND = 500
 
@@ -44,27 +46,23 @@ class Reply(NamedTuple):
 class SmtpSession(Session):
     """SMTP up to the point where a message could be handed over."""
 
-    def converse(self) -> None:
-        security = self.endpoint.security
-        self.connect()
-        if security == "tls":
-            self.encrypt()
-        self._greet()
-        self._hello("after_tls" if self.is_encrypted else "before_tls")
-        if security in ("starttls", "starttls_optional") and self._start_tls():
-            self.encrypt()
-            self._hello("after_tls")
+    _features: Mapping[str, str] = MappingProxyType({})
 
     def sign_in(self) -> None:
         with self.record.phase("auth") as phase:
-            offered = self._features.get("auth", "").upper().split()
-            chosen = choose(offered, self.endpoint.mechanisms)
-            secret = self.endpoint.password
-            if secret is None:
-                raise stop("config", "there is no password to sign in with")
-            if not self.is_encrypted and self.endpoint.security != "none":
-                raise stop("starttls_missing", "the password is not sent over a connection that is not encrypted")
-            self._authenticate(chosen(self.endpoint.username, secret), phase)
+            chosen = choose(self._offered, self.endpoint.mechanisms)
+            self._authenticate(chosen(self.endpoint.username, self.password_to_send()), phase)
+
+    @property
+    def _offered(self) -> list[str]:
+        return self._features.get("auth", "").upper().split()
+
+    def told(self) -> dict[str, Any]:
+        limit = self._features.get("size", "")
+        return {
+            "offered": sorted(self._offered) or "no way to sign in",
+            "size_limit": f"{limit} octets" if limit else "which it does not tell",
+        }
 
     def envelope(self, sender: str, recipients: Sequence[str], size: int = 0) -> None:
         """Name sender and recipients, then take it all back: no mail is sent."""
@@ -85,19 +83,23 @@ class SmtpSession(Session):
             self._command("QUIT")
         self.close()
 
-    def _greet(self) -> None:
+    def greet(self) -> None:
         self._smtp = smtplib.SMTP(local_hostname=self._own_name())
         self._smtp.sock = self.stream  # type: ignore[assignment]
         self._redact = Redaction(self.endpoint.username, self.endpoint.password)
-        self._features: dict[str, str] = {}
         self._whole_reply = ""
         with self.greeting() as phase:
-            self.stream.unread(self.first_line())
+            line = self.first_line()
+            if not _A_REPLY.match(line):
+                raise Stopped(
+                    Signal("protocol", text=_printable(self._redact(line.decode("utf-8", "replace").strip())))
+                )
+            self.stream.unread(line)
             reply = self._note(phase, self._reply())
             if not reply.is_ok:
                 raise _stopped(reply)
 
-    def _hello(self, when: str) -> None:
+    def ask_capabilities(self, when: str) -> None:
         with self.record.phase("ehlo") as phase:
             reply = self._note(phase, self._command(f"EHLO {self._smtp.local_hostname}"))
             if reply.code in _KNOWS_NO_EHLO:
@@ -111,8 +113,7 @@ class SmtpSession(Session):
                 self._features = _features(self._whole_reply)
             self.capabilities[when] = [f"{name} {rest}".strip().upper() for name, rest in self._features.items()]
 
-    def _start_tls(self) -> bool:
-        """Ask for encryption; whether it can begin."""
+    def start_tls(self) -> bool:
         if "starttls" not in self._features and self.endpoint.security == "starttls_optional":
             return False
         with self.record.phase("starttls") as phase:

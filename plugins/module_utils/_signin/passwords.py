@@ -66,7 +66,7 @@ class Scram(Mechanism):
     def _parse(self, server_first: bytes) -> tuple[bytes, bytes, int]:
         fields = _fields(server_first)
         if b"m" in fields:
-            raise stop("protocol", "a SCRAM challenge with an extension that is not known")
+            raise stop("protocol", "a SCRAM challenge with an extension that no client understands")
         try:
             nonce, iterations = fields[b"r"], _count(fields[b"i"])
             salt = base64.b64decode(fields[b"s"], validate=True)
@@ -79,8 +79,11 @@ class Scram(Mechanism):
         return nonce, salt, iterations
 
     def _check_signature(self, server_final: bytes) -> None:
+        fields = _fields(server_final)
+        if b"e" in fields:
+            raise stop("refused_proof", f"the server refuses: {fields[b'e'].decode('utf-8', 'replace')}")
         try:
-            signature = base64.b64decode(_fields(server_final)[b"v"], validate=True)
+            signature = base64.b64decode(fields[b"v"], validate=True)
         except (KeyError, binascii.Error):
             raise stop("server_signature", "the server did not prove that it knows the password") from None
         if not hmac.compare_digest(signature, self._expected_signature or b""):

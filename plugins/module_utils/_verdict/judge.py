@@ -66,6 +66,6 @@ def _filled(remedy: str, signal: Signal) -> str:
 
 
 def _listed(value: Any) -> str:
-    several = isinstance(value, Iterable) and not isinstance(value, str)
-    text = ", ".join(str(each) for each in value) if several else str(value)
-    return " ".join(text.split()) or "not known"
+    if isinstance(value, Iterable) and not isinstance(value, str):
+        value = ", ".join(str(each) for each in value) or "none"
+    return " ".join(str(value).split()) or "not known"

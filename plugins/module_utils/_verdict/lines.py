@@ -34,6 +34,17 @@ LINES: tuple[Line, ...] = (
     Line("tls_timeout", LIKELY, "timeout", phases="tls"),
     Line("response_timeout", LIKELY, "timeout"),
     Line("connection_reset", LIKELY, "reset|closed"),
+    Line(
+        "tls_expired",
+        CERTAIN,
+        "certificate",
+        reply="10 ",
+        text="issued",
+        remedy=(
+            "A certificate that issued the server's has expired, the server's own has not: put the authority's present"
+            " one behind it on the server. If all are up to date, check this host's clock."
+        ),
+    ),
     Line("tls_expired", CERTAIN, "certificate", reply="10 "),
     Line("tls_not_yet_valid", CERTAIN, "certificate", reply="9 "),
     Line("tls_name_mismatch", CERTAIN, "certificate", reply="(62|63|64) "),
@@ -69,7 +80,34 @@ LINES: tuple[Line, ...] = (
     Line("tls_handshake", LIKELY, "tls", text="CERTIFICATE_REQUIRED|BAD_CERTIFICATE|HANDSHAKE_FAILURE"),
     Line("tls_handshake", CERTAIN, "tls"),
     Line("auth_unsupported", CERTAIN, "no_mechanism"),
+    Line(
+        "auth_disabled",
+        CERTAIN,
+        "login_disabled",
+        text="without encryption",
+        remedy="The server lets nobody sign in over an unencrypted connection: set security to starttls or tls.",
+    ),
     Line("auth_disabled", CERTAIN, "login_disabled"),
+    Line(
+        "starttls_refused",
+        CERTAIN,
+        "preauth",
+        phases="starttls",
+        remedy=(
+            "The server has signed this host in by itself (PREAUTH), after which encryption cannot begin. Do not rely"
+            " on it: something in between may do this. Set security to tls, on port 993."
+        ),
+    ),
+    Line(
+        "auth_unsupported",
+        LIKELY,
+        "preauth",
+        remedy=(
+            "The server has signed this host in by itself (PREAUTH), so that nobody else can sign in there: use"
+            " another port of it, such as 993."
+        ),
+    ),
+    Line("auth_rejected", LIKELY, "refused_proof"),
     Line(
         "auth_rejected",
         CERTAIN,
@@ -100,7 +138,19 @@ LINES: tuple[Line, ...] = (
     Line("tls_handshake", LIKELY, "reply", text="client certificate"),
     Line("greeting_rejected", CERTAIN, "reply", phases="greeting"),
     Line("starttls_refused", CERTAIN, "reply", phases="starttls"),
-    Line("throttled", POSSIBLE, "reply", reply="421"),
+    Line("auth_temporary", LIKELY, "reply", phases="auth", reply=r"BYE \[UNAVAILABLE\]"),
+    Line("throttled", POSSIBLE, "reply", reply="421|BYE"),
+    Line(
+        "greeting_rejected",
+        LIKELY,
+        "reply",
+        phases="ehlo",
+        reply="55.|501|504",
+        remedy=(
+            "The server does not accept the name by which this host introduces itself: set ehlo_name to a full name"
+            " that has an address. It says: {text}"
+        ),
+    ),
     Line(
         "auth_disabled",
         CERTAIN,
@@ -139,14 +189,25 @@ LINES: tuple[Line, ...] = (
         "security_mismatch",
         CERTAIN,
         "reply",
-        reply="530|538",
+        reply="530",
         text="starttls|encryption",
         remedy="The server only goes on over an encrypted connection: set security to starttls.",
     ),
-    Line("auth_temporary", LIKELY, "reply", phases="auth", reply=r"BYE \[UNAVAILABLE\]"),
+    Line(
+        "auth_unsupported",
+        LIKELY,
+        "reply",
+        phases="auth",
+        reply="432",
+        remedy=(
+            "The server must learn the password once more before this way to sign in works: sign in once with"
+            " mechanisms [PLAIN] over an encrypted connection. It says: {text}"
+        ),
+    ),
     Line("throttled", LIKELY, "reply", phases="auth", reply="4..", text="too many|rate limit|concurrent"),
-    Line("auth_temporary", CERTAIN, "reply", phases="auth", reply="(454|432|451|450|4..)"),
-    Line("auth_temporary", CERTAIN, "reply", phases="auth", reply=r"NO \[(UNAVAILABLE|INUSE|LIMIT|SERVERBUG)\]"),
+    Line("auth_temporary", CERTAIN, "reply", phases="auth", reply="4.."),
+    Line("auth_temporary", CERTAIN, "reply", phases="auth", reply=r"NO \[(UNAVAILABLE|INUSE|SERVERBUG)\]"),
+    Line("throttled", LIKELY, "reply", phases="auth", reply=r"NO \[LIMIT\]"),
     Line(
         "auth_disabled",
         CERTAIN,
@@ -164,8 +225,34 @@ LINES: tuple[Line, ...] = (
         remedy="The password of {username} has expired: set a new one.",
     ),
     Line("auth_disabled", LIKELY, "reply", phases="auth", reply=r"NO \[(CONTACTADMIN|AUTHORIZATIONFAILED)\]"),
-    Line("auth_unsupported", CERTAIN, "reply", phases="auth", reply="538|534"),
-    Line("auth_unsupported", LIKELY, "reply", phases="auth", reply="50[0-4]"),
+    Line(
+        "auth_rejected",
+        LIKELY,
+        "reply",
+        phases="auth",
+        text="webalert|web ?login|log ?in via your web browser",
+        remedy=(
+            "The provider wants {username} to confirm the sign-in in a browser; an app password or oauth2 avoids that."
+            " It says: {text}"
+        ),
+    ),
+    Line(
+        "auth_disabled",
+        LIKELY,
+        "reply",
+        phases="auth",
+        text="(access|protocol|imap|smtp|account) (is|has been) (disabled|turned off|not enabled)",
+    ),
+    Line(
+        "auth_unsupported",
+        CERTAIN,
+        "reply",
+        phases="auth",
+        reply="538",
+        remedy="This way to sign in needs an encrypted connection: set security to starttls or tls.",
+    ),
+    Line("auth_unsupported", CERTAIN, "reply", phases="auth", reply="534"),
+    Line("auth_unsupported", LIKELY, "reply", phases="auth", reply="50[0-4]|BAD"),
     Line("auth_rejected", LIKELY, "reply", phases="auth"),
     Line("auth_required", CERTAIN, "reply", reply="530"),
     Line("auth_required", CERTAIN, "reply", reply=r"5.. 5\.7\.57(?!\d)"),
@@ -180,14 +267,33 @@ LINES: tuple[Line, ...] = (
     Line("mailbox_denied", CERTAIN, "reply", phases="select", reply=r"NO \[NOPERM\]"),
     Line("mailbox_full", CERTAIN, "reply", phases="select", reply=r"NO \[OVERQUOTA\]"),
     Line(
+        "throttled",
+        LIKELY,
+        "reply",
+        phases="select",
+        reply=r"NO \[(UNAVAILABLE|INUSE|LIMIT)\]",
+        remedy="The server cannot open the mailbox just now: try again later. It says: {text}",
+    ),
+    Line(
         "mailbox_denied",
         LIKELY,
         "reply",
         phases="select",
-        reply=r"NO \[(SERVERBUG|UNAVAILABLE|CONTACTADMIN)\]",
+        text="authenticated but not connected",
+        remedy=(
+            "The sign-in worked, but the mailbox stays closed (Exchange: {text}): {username} has no right to it, IMAP"
+            " is turned off for it, or it lives on another server."
+        ),
+    ),
+    Line(
+        "mailbox_denied",
+        LIKELY,
+        "reply",
+        phases="select",
+        reply=r"NO \[(SERVERBUG|CONTACTADMIN)\]",
         remedy="The server cannot open this mailbox just now: look into its log. It says: {text}",
     ),
-    Line("mailbox_denied", LIKELY, "reply", phases="select", text="permission|denied|not allowed"),
+    Line("mailbox_denied", LIKELY, "reply", phases="select", text="permission|denied|not allowed|locked"),
     Line("mailbox_missing", LIKELY, "reply", phases="select"),
     Line("mailbox_full", CERTAIN, "reply", phases="recipient|message", reply=r"(452|552|...) [45]\.2\.2(?!\d)"),
     Line("message_too_large", CERTAIN, "reply", reply=r"... 5\.3\.4(?!\d)|552 5\.2\.3(?!\d)|523"),
@@ -200,6 +306,7 @@ LINES: tuple[Line, ...] = (
         phases="recipient",
         text="sender address rejected|not owned|send ?as|not allowed to send",
     ),
+    Line("sender_rejected", LIKELY, "reply", phases="sender|recipient", reply=r"[45].. [45]\.1\.[78](?!\d)"),
     Line("relay_denied", CERTAIN, "reply", phases="recipient", text="relay"),
     Line("relay_denied", LIKELY, "reply", phases="recipient", reply=r"454 4\.7\.1(?!\d)|55. 5\.7\.1(?!\d)"),
     Line(
@@ -209,7 +316,7 @@ LINES: tuple[Line, ...] = (
         reply="4..",
         text="rate|too many|too much|concurrent|slow down|gr[ea]ylist|try again",
     ),
-    Line("throttled", POSSIBLE, "reply", phases="sender|recipient|message", reply="4.."),
+    Line("throttled", POSSIBLE, "reply", phases="ehlo|sender|recipient|message", reply="4.."),
     Line("sender_rejected", CERTAIN, "reply", phases="sender"),
     Line("recipient_rejected", CERTAIN, "reply", phases="recipient"),
     Line("sender_rejected", LIKELY, "reply", phases="message", reply=r"5.. 5\.2\.252(?!\d)"),

@@ -141,7 +141,7 @@ VERDICTS: dict[str, Verdict] = {
         "encryption",
         "The server's certificate is for another name.",
         "The name or address in host is not in the certificate.",
-        "Set host to a name that the certificate has: {names}. Or have it issued for {host}.",
+        "The certificate is issued for: {names}. Set host to one of these, or have a certificate issued for {host}.",
     ),
     "tls_expired": Verdict(
         "encryption",
@@ -193,7 +193,7 @@ VERDICTS: dict[str, Verdict] = {
         "A refusal in reply to the sign-in.",
         "In this order: is {username} the name the server knows (often the whole address); does it need an app password"
         " because two-step sign-in is on; may this mailbox sign in over {protocol} at all; then the password itself."
-        " Several failed attempts may lock the account.",
+        " Several failed attempts may lock the account. The server says: {text}",
     ),
     "auth_disabled": Verdict(
         "signing in",
@@ -331,7 +331,7 @@ VERDICTS: dict[str, Verdict] = {
         "sending",
         "The message is larger than the server accepts.",
         "The announced size is exceeded, or a refusal for size.",
-        "Send less, or raise the server's limit ({size_limit} octets).",
+        "Send less, or raise the server's limit ({size_limit}).",
     ),
     "message_rejected": Verdict(
         "sending",

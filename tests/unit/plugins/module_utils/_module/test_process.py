@@ -70,12 +70,16 @@ def test_what_is_unchanged_neither_opens_nor_imports(shared: dict[str, Any]) -> 
     assert len(run("connector_info", shared, without=spared)["connectors"]) == 1
 
 
+@pytest.mark.parametrize("check", [True, False])
 @pytest.mark.parametrize(
     ("library", "purpose"), [("cryptography", "to seal secrets"), ("sqlite3", "to read the registry")]
 )
-def test_a_missing_library_is_one_sentence(shared: dict[str, Any], library: str, purpose: str) -> None:
-    result = run("connector", {**shared, "name": "a", "smtp": SIGNED_IN}, without=(library,))
+def test_a_missing_library_is_one_sentence(
+    shared: dict[str, Any], library: str, purpose: str, tmp_path: Path, *, check: bool
+) -> None:
+    result = run("connector", {**shared, "name": "a", "smtp": SIGNED_IN}, without=(library,), check=check)
     assert result["failed"] is True
+    assert not [path for path in tmp_path.iterdir() if path.suffix == ".key"]
     assert result["msg"].startswith(
         f"The Python library {library} is needed {purpose} and cannot be imported by the interpreter that runs this"
         " module ("

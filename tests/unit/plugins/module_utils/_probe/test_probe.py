@@ -43,7 +43,8 @@ GROUPS: dict[str, tuple[list[Job], list[list[int]]]] = {
     "the same": ([_job(_user("a")), _job(_user("b")), _job(_user("a"))], [[0, 2], [1]]),
     "the host's case does not matter": ([_job(_user("a")), _job(_user("a", "MAIL.example.com"))], [[0, 1]]),
     "the same user at another host": ([_job(_user("a")), _job(_user("a", "other.example.com"))], [[0], [1]]),
-    "the same user, another password": ([_job(_user("a")), _job(_user("a"), password="other")], [[0], [1]]),
+    "the same user, another password": ([_job(_user("a")), _job(_user("a"), password="other")], [[0, 1]]),
+    "the user's case does not matter": ([_job(_user("a")), _job(_user("A"))], [[0, 1]]),
     "across protocols": ([_job(_user("a")), _job(imap=_user("a"))], [[0, 1]]),
     "nobody signs in": ([_job(_server(auth="none")), _job(_server(auth="none"))], [[0], [1]]),
     "joined by a third": (
@@ -65,7 +66,7 @@ GROUPS: dict[str, tuple[list[Job], list[list[int]]]] = {
 
 
 @pytest.mark.parametrize(("jobs", "groups"), GROUPS.values(), ids=GROUPS)
-def test_those_who_share_credentials_go_one_after_another(jobs: list[Job], groups: list[list[int]]) -> None:
+def test_those_who_sign_in_as_the_same_user_go_one_after_another(jobs: list[Job], groups: list[list[int]]) -> None:
     assert sorted(_sharing(jobs)) == groups
 
 
@@ -142,6 +143,8 @@ def _codes(server: Server, tls: dict[str, Any] | None, connector: dict[str, Any]
     record.phases = [Phase(name) for name in phases]
     session = SmtpSession(endpoint, Clock(5, 5), record)
     session.tls = tls
+    session.is_encrypted = tls is not None
+    session.has_sent_credentials = "auth" in phases
     return {remark.code for remark in remarks(job, endpoint, session, 14)}
 
 

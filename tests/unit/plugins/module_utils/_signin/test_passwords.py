@@ -80,7 +80,6 @@ NO_PROOF = {
     "not base64": b"v=#",
     "not ASCII": b"v=\xff\xfe",
     "another field": b"x=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=",
-    "an error": b"e=other-error",
 }
 
 
@@ -89,6 +88,11 @@ def test_a_server_that_proves_nothing_is_refused(server_final: bytes) -> None:
     scram = _at_the_end()
     assert _kind(lambda: scram.answer(server_final)) == "server_signature"
     assert _kind(scram.succeeded) == "server_signature"
+
+
+@pytest.mark.parametrize("server_final", [b"e=invalid-proof", b"e=unknown-user,x=y", b"e=\xff"])
+def test_an_error_in_place_of_a_proof_is_a_refusal(server_final: bytes) -> None:
+    assert _kind(lambda: _at_the_end().answer(server_final)) == "refused_proof"
 
 
 def test_success_without_any_proof_is_refused() -> None:

@@ -28,7 +28,7 @@ SMTP: tuple[tuple[str, str, str], ...] = (
     ("starttls", "454 4.7.0 TLS not available due to local problem", "starttls_refused"),
     ("starttls", "502 5.5.1 Error: command not implemented", "starttls_refused"),
     ("auth", "421 4.7.0 Too many login attempts, try again later", "throttled"),
-    ("auth", "432 4.7.12 A password transition is needed", "auth_temporary"),
+    ("auth", "432 4.7.12 A password transition is needed", "auth_unsupported"),
     ("auth", "432 4.3.2 Concurrent connections limit exceeded", "throttled"),
     ("auth", "432 4.3.2 STOREDRV.ClientSubmit; sender thread limit exceeded", "throttled"),
     ("auth", "454 4.7.0 Temporary authentication failure", "auth_temporary"),
@@ -118,7 +118,7 @@ IMAP: tuple[tuple[str, str, str, str], ...] = (
     ("auth", "NO [PRIVACYREQUIRED]", "Encryption is needed", "auth_disabled"),
     ("auth", "NO [CONTACTADMIN]", "Contact the administrator", "auth_disabled"),
     ("auth", "NO [UNAVAILABLE]", "Temporary authentication failure", "auth_temporary"),
-    ("auth", "NO [LIMIT]", "Too many simultaneous connections", "auth_temporary"),
+    ("auth", "NO [LIMIT]", "Too many simultaneous connections", "throttled"),
     ("auth", "NO [INUSE]", "Mailbox is in use", "auth_temporary"),
     ("auth", "NO [ALERT]", "Application-specific password required: https://support.example.com", "auth_rejected"),
     ("auth", "BYE [UNAVAILABLE]", "Server is shutting down", "auth_temporary"),
@@ -128,7 +128,7 @@ IMAP: tuple[tuple[str, str, str, str], ...] = (
     ("select", "NO", "Permission denied", "mailbox_denied"),
     ("select", "NO [OVERQUOTA]", "Mailbox is full", "mailbox_full"),
     # A server in trouble says nothing of the mailbox's name.
-    ("select", "NO [UNAVAILABLE]", "The mailbox is being moved", "mailbox_denied"),
+    ("select", "NO [UNAVAILABLE]", "The mailbox is being moved", "throttled"),
     ("select", "NO [SERVERBUG]", "Internal error occurred", "mailbox_denied"),
 )
 

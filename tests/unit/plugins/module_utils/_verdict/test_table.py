@@ -40,10 +40,13 @@ OF_OTHERS = {name for name in VERDICTS if name.startswith("token_")} | {"ok", "d
 PHASES = ("", *"dns tcp tls greeting ehlo capability starttls auth sender recipient message select".split())
 KINDS = sorted({kind for line in LINES for kind in line.kind.split("|")})
 CERTIFICATE_CODES = (9, 10, 18, 20, 62, 63, 64, 66, 67, 79, 85, 92)
-CODES = (421, 432, 450, 451, 452, 454, 500, 504, 523, 530, 534, 535, 538, 550, 551, 552, 553, 554)
-ENHANCED = ("", *"5.1.1 4.2.2 5.2.2 5.2.3 5.3.4 4.7.1 5.7.1 5.7.3 5.7.8 5.7.30 5.7.57 5.7.139".split())
+CODES = (421, 432, 450, 451, 452, 454, 500, 501, 504, 523, 530, 534, 535, 538, 550, 551, 552, 553, 554)
+ENHANCED = (
+    "",
+    *"5.1.1 4.1.8 4.2.2 4.3.2 5.2.2 5.2.3 5.3.4 4.7.1 5.7.1 5.7.3 5.7.8 5.7.30 5.7.57 5.7.139 5.2.252".split(),
+)
 RESPONSES = (
-    *("NO", "BAD", "BYE"),
+    *("NO", "BAD", "BYE", "BYE [UNAVAILABLE]"),
     *(f"NO [{code}]" for code in "UNAVAILABLE INUSE LIMIT PRIVACYREQUIRED EXPIRED CONTACTADMIN".split()),
     *(f"NO [{code}]" for code in "AUTHORIZATIONFAILED NONEXISTENT TRYCREATE NOPERM OVERQUOTA SERVERBUG".split()),
 )
@@ -59,12 +62,20 @@ TEXTS = (
     "Permission denied",
     "Relay access denied",
     "Too many connections",
+    "Web login required",
+    "IMAP access is disabled for this account",
+    "User is authenticated but not connected",
+    "Mailbox is locked",
+    "Must issue a STARTTLS command first",
+    "Sender address rejected: not owned by user",
 )
 
 
 def _signals() -> list[Signal]:
     plain = [Signal(kind, phase) for kind, phase in product(KINDS, PHASES)]
     certificates = [Signal("certificate", "tls", code=code) for code in CERTIFICATE_CODES]
+    certificates.append(Signal("certificate", "tls", code=10, text="certificate has expired: one that issued it"))
+    certificates.append(Signal("login_disabled", "auth", text="without encryption"))
     tls = [Signal("tls", "tls", text=text) for text in TEXTS]
     smtp = [
         Signal("reply", phase, "smtp", code, enhanced, text)

@@ -1,0 +1,84 @@
+# Copyright the mailroom.core contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The options of connector_test, as far as no server is asked."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from .conftest import Play
+
+HOST = {"host": "mail.example.com"}
+SECRET = "Rumpelstilzchen-7f3a9c51e2"
+
+
+@pytest.fixture
+def stored(play: Play) -> Play:
+    """With two connectors, of which one is disabled."""
+    play("connector", name="on", smtp=HOST)
+    play("connector", name="off", smtp=HOST, enabled=False)
+    return play
+
+
+def test_nothing_stored_is_nothing_to_test(play: Play) -> None:
+    result = play("connector_test")
+    assert result == {"changed": False, "results": [], "summary": {"ok": 0, "warn": 0, "fail": 0}}
+
+
+def test_an_empty_list_asks_for_no_connector(stored: Play) -> None:
+    assert stored("connector_test", connectors=[])["results"] == []
+
+
+def test_a_disabled_connector_is_not_tested_even_when_it_is_named(stored: Play) -> None:
+    result = stored("connector_test", connectors=["off"], fail=False)
+    assert [(each["verdict"], each["endpoints"]) for each in result["results"]] == [("config_invalid", [])]
+    assert result["summary"] == {"ok": 0, "warn": 0, "fail": 1}
+
+
+WRONG: dict[str, tuple[dict[str, Any], str]] = {
+    "an unknown name": ({"connectors": ["on", "nobody"]}, "connector nobody: there is no such connector"),
+    "an empty declaration": (
+        {"declaration": {}},
+        "connector declaration: needs at least one of smtp, imap and graph",
+    ),
+    "a field that is misspelt": (
+        {"declaration": {"smtp": {"hots": "mail.example.com"}}},
+        "connector declaration: smtp.hots: there is no such field; did you mean smtp.host?",
+    ),
+    "a secret that is not given": (
+        {"declaration": {"name": "on", "smtp": {**HOST, "username": "ann", "auth": "password"}}},
+        "connector on: smtp.password: is required to sign in with a password",
+    ),
+    "a secret without a user": (
+        {"declaration": {"smtp": {**HOST, "password": SECRET}}},
+        "connector declaration: smtp.password: needs username beside it, and auth password or left out",
+    ),
+    "both": (
+        {"connectors": ["on"], "declaration": {"smtp": HOST}},
+        "parameters are mutually exclusive: connectors|declaration",
+    ),
+    "no time": ({"timeout": 0}, "timeout: must be a number from 0.1 to 600"),
+    "less than no time": ({"deadline": -1}, "deadline: must be a number from 0.1 to 3600"),
+    "no time that ends": ({"deadline": "inf"}, "deadline: must be a number from 0.1 to 3600"),
+    "not a number": ({"timeout": "nan"}, "timeout: must be a number from 0.1 to 600"),
+    "too many at once": ({"concurrency": 257}, "concurrency: must be a number from 1 to 256"),
+    "days before today": ({"min_days_valid": -1}, "min_days_valid: must be a number from 0 to 3650"),
+    "a recipient that is none": (
+        {"to": "ann@example.com\r\nRCPT TO:<bob@example.com>"},
+        "to: must be a mail address such as alerts@example.com, without a display name",
+    ),
+}
+
+
+@pytest.mark.parametrize(("options", "message"), WRONG.values(), ids=WRONG)
+def test_what_is_wrong_is_said_in_a_sentence(stored: Play, options: dict[str, Any], message: str) -> None:
+    result = stored("connector_test", **options)
+    assert (result["failed"], result["msg"]) == (True, message)
+    assert SECRET not in str(result)
+
+
+def test_where_there_is_no_registry_that_is_said(play: Play) -> None:
+    result = play("connector_test", connectors=["on"])
+    assert result["msg"] == "connector on: there is no such connector: there is no registry here yet"
