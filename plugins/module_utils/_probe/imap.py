@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from .._session.imap import ImapSession
 from .._session.session import Session
-from .probe import Probe
+from .probe import MailProbe
 from .result import Remark
 
 NEARLY_FULL = 0.9
 
 
-class ImapProbe(Probe):
+class ImapProbe(MailProbe):
     """IMAP: signs in and opens the mailbox for reading only."""
 
     session_type = ImapSession

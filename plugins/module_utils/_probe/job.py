@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .._connector.secret import Secret
-from .._session.endpoint import Endpoint, endpoint_of
+from .._session.endpoint import Endpoint, endpoints_of
 from .._verdict.signal import Signal
 
 
@@ -26,9 +26,7 @@ class Job:
     refused: Signal | None = None
 
     def endpoints(self) -> list[Endpoint]:
-        return [
-            endpoint_of(block, self.effective, self.secrets) for block in ("smtp", "imap") if block in self.effective
-        ]
+        return endpoints_of(self.effective, self.secrets)
 
     def sender(self) -> str:
         sign_in = self.effective.get("smtp", {}).get("username", "")

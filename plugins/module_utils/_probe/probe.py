@@ -14,13 +14,15 @@ from .._errors import MissingLibrary
 from .._session.endpoint import Endpoint
 from .._session.session import Session
 from .._signin.identity import identity
+from .._signin.tokens import Token
 from .._verdict.judge import judge
-from .._verdict.signal import Signal, Stopped, stop
+from .._verdict.signal import Signal, Stopped
 from .._wire.clock import Clock
 from .._wire.record import Record
 from .job import Job
 from .remarks import remarks
 from .result import EndpointResult, Remark, reaches
+from .tokens import Tokens
 
 _FINAL = ("auth_rejected", "auth_disabled")
 
@@ -55,28 +57,29 @@ class Probe(ABC):
     """The test of one server."""
 
     session_type: type[Session]
-    hello: str
-    """The phase in which the server says what it can do."""
 
     def __init__(self, job: Job, endpoint: Endpoint, bounds: Bounds, refusals: Refusals) -> None:
         self.job = job
         self.endpoint = endpoint
         self.bounds = bounds
+        self.token: Token | None = None
         self._refusals = refusals
         self.signs_in = endpoint.auth != "none" and reaches(bounds.depth, "login")
 
-    def run(self, clock: Clock) -> EndpointResult:
+    def run(self, clock: Clock, tokens: Tokens) -> EndpointResult:
         record = Record(self.endpoint.protocol)
         session = self.session_type(self.endpoint, clock, record)
         result = EndpointResult(self.endpoint, record, session)
         try:
             session.open()
             if self.signs_in:
-                self._sign_in(session)
+                self._sign_in(session, tokens)
             result.warnings += self.go_deeper(session)
             session.quit()
         except (Stopped, MissingLibrary) as stopped:
-            result.signal = _signal(stopped, record).seen(facts=session.facts())
+            signal = _signal(stopped, record)
+            signal = tokens.refused(signal) if signal.phase == "auth" else signal
+            result.signal = signal.seen(facts={**session.facts(), **signal.facts})
             result.skip(self.expected())
         finally:
             session.close()
@@ -87,25 +90,40 @@ class Probe(ABC):
     def go_deeper(self, session: Session) -> list[Remark]:
         """What comes after signing in."""
 
+    @abstractmethod
     def expected(self) -> list[str]:
         """The phases of a test in which nothing fails, in order."""
-        security = self.endpoint.security
-        phases = ["config", "dns", "tcp", *(["tls"] if security == "tls" else []), "greeting", self.hello]
-        if security == "starttls":
-            phases += ["starttls", "tls", self.hello]
-        return [*phases, "auth"] if self.signs_in else phases
 
-    def _sign_in(self, session: Session) -> None:
+    def _sign_in(self, session: Session, tokens: Tokens) -> None:
+        if self.endpoint.auth == "oauth2":
+            with session.record.phase("token"):
+                self.token = tokens.obtain(self.endpoint.protocol)
         earlier = self._refusals.earlier(self.endpoint)
-        if earlier or self.endpoint.auth == "oauth2":
+        if earlier:
             with session.record.phase("auth"):
-                raise Stopped(earlier) if earlier else stop("config", "this version cannot sign in with oauth2 yet")
+                raise Stopped(earlier)
         try:
-            session.sign_in()
+            session.sign_in(self.token)
         except Stopped as stopped:
             if session.has_sent_credentials:
                 self._refusals.note(self.endpoint, stopped.signal)
             raise
+
+
+class MailProbe(Probe):
+    """The test of a server for SMTP or IMAP."""
+
+    hello: str
+    """The phase in which the server says what it can do."""
+
+    def expected(self) -> list[str]:
+        security = self.endpoint.security
+        phases = ["config", "dns", "tcp", *(["tls"] if security == "tls" else []), "greeting", self.hello]
+        if security == "starttls":
+            phases += ["starttls", "tls", self.hello]
+        if not self.signs_in:
+            return phases
+        return [*phases, *(["token"] if self.endpoint.auth == "oauth2" else []), "auth"]
 
 
 def _identity_of(endpoint: Endpoint) -> str:

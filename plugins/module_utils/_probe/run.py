@@ -16,15 +16,17 @@ from contextlib import ExitStack
 from .._connector.presets import PRESETS
 from .._verdict.signal import Signal
 from .._wire.clock import Clock
+from .graph import GraphProbe
 from .imap import ImapProbe
 from .job import Job
 from .probe import Bounds, Probe, Refusals
 from .result import Result
 from .smtp import SmtpProbe
+from .tokens import Tokens
 
 MOST_PER_PROVIDER = 10
 
-_PROBES: dict[str, type[Probe]] = {"smtp": SmtpProbe, "imap": ImapProbe}
+_PROBES: dict[str, type[Probe]] = {"smtp": SmtpProbe, "imap": ImapProbe, "graph": GraphProbe}
 _PROVIDERS = frozenset(
     preset[block]["host"] for preset in PRESETS.values() for block in ("smtp", "imap") if block in preset
 )
@@ -86,9 +88,10 @@ class _Batch:
             for host in sorted({endpoint.host.lower() for endpoint in endpoints} & _PROVIDERS):
                 gates.enter_context(self._gates[host])
             clock = Clock(self._bounds.deadline, self._bounds.timeout)
+            tokens = Tokens(job, clock)
             for endpoint in endpoints:
                 probe = _PROBES[endpoint.protocol](job, endpoint, self._bounds, self._refusals)
-                result.endpoints.append(probe.run(clock))
+                result.endpoints.append(probe.run(clock, tokens))
 
 
 def _sharing(jobs: Sequence[Job]) -> list[list[int]]:

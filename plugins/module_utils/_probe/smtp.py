@@ -10,13 +10,13 @@ from __future__ import annotations
 from .._session.session import Session
 from .._session.smtp import SmtpSession
 from .._verdict.signal import stop
-from .probe import Probe
+from .probe import MailProbe
 from .result import Remark, reaches
 
 FOREIGN_SENDER = "relay-test@example.org"
 
 
-class SmtpProbe(Probe):
+class SmtpProbe(MailProbe):
     """SMTP: as deep as the envelope, without ever sending mail."""
 
     session_type = SmtpSession

@@ -10,9 +10,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlsplit
 
 from .._connector import checks
 from .._connector.secret import Secret
+from .._signin.clouds import graph_of
 from .._wire.proxy import Proxy
 from .._wire.tls import Trust
 
@@ -47,8 +49,30 @@ class Endpoint:
         }
 
 
-def endpoint_of(protocol: str, effective: Mapping[str, Any], secrets: Mapping[str, Secret]) -> Endpoint:
-    """The endpoint of a connector's smtp or imap block."""
+def endpoints_of(effective: Mapping[str, Any], secrets: Mapping[str, Secret]) -> list[Endpoint]:
+    """The servers that a connector talks to."""
+    if "graph" in effective:
+        return [_graph_endpoint(effective, secrets)]
+    return [_mail_endpoint(block, effective, secrets) for block in ("smtp", "imap") if block in effective]
+
+
+def _graph_endpoint(effective: Mapping[str, Any], secrets: Mapping[str, Secret]) -> Endpoint:
+    graph = effective["graph"]
+    url = urlsplit(graph_of(effective["oauth2"].get("cloud", "global"), graph.get("url", "")))
+    return Endpoint(
+        protocol="graph",
+        host=url.hostname or "",
+        port=url.port or 443,
+        security="tls",
+        trust=Trust(ca_file=graph.get("ca_file", "")),
+        proxy=proxy_of(graph, secrets.get("graph.proxy_password")),
+        auth="oauth2",
+        username=graph["mailbox"],
+        mailbox=graph["mailbox"],
+    )
+
+
+def _mail_endpoint(protocol: str, effective: Mapping[str, Any], secrets: Mapping[str, Secret]) -> Endpoint:
     server = effective[protocol]
     owner = "imap" if server.get("same_credentials") else protocol
     return Endpoint(
@@ -62,7 +86,7 @@ def endpoint_of(protocol: str, effective: Mapping[str, Any], secrets: Mapping[st
             server.get("client_cert", ""),
             server.get("client_key", ""),
         ),
-        proxy=_proxy(server, secrets.get(f"{protocol}.proxy_password")),
+        proxy=proxy_of(server, secrets.get(f"{protocol}.proxy_password")),
         auth=server["auth"],
         username=server.get("username", ""),
         password=secrets.get(f"{owner}.password"),
@@ -72,8 +96,9 @@ def endpoint_of(protocol: str, effective: Mapping[str, Any], secrets: Mapping[st
     )
 
 
-def _proxy(server: Mapping[str, Any], password: Secret | None) -> Proxy | None:
-    if "proxy" not in server:
+def proxy_of(block: Mapping[str, Any], password: Secret | None) -> Proxy | None:
+    """The proxy that a block names, if it names one."""
+    if "proxy" not in block:
         return None
-    where = checks.endpoint(server["proxy"], ("socks5", "http"), "")
-    return Proxy(where.scheme, where.host, where.port or 0, server.get("proxy_username", ""), password)
+    where = checks.endpoint(block["proxy"], ("socks5", "http"), "")
+    return Proxy(where.scheme, where.host, where.port or 0, block.get("proxy_username", ""), password)

@@ -14,14 +14,13 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from .._connector.secret import Secret
 from .._errors import MissingLibrary
 from .._signin.mechanism import Mechanism
-from .._signin.passwords import choose
+from .._signin.tokens import Token
 from .._verdict.signal import Signal, Stopped, stop
 from .._wire.stream import Stream
+from .conversation import Conversation
 from .redaction import Redaction
-from .session import Session
 
 _BYTES = re.compile(r"b(['\"]).*\1\Z", re.DOTALL)
 _COMMAND_ERROR = re.compile(r"\S+ command error: (\S+) \[(.*)\]\Z", re.DOTALL)
@@ -29,21 +28,24 @@ _FAILED = re.compile(r"\A\w+ failed: ")
 _CODE = re.compile(r"\[([A-Z-]+)(?: [^\]]*)?\]", re.IGNORECASE)
 
 
-class ImapSession(Session):
+class ImapSession(Conversation):
     """IMAP up to the point where a mailbox is open for reading."""
 
     _client: Any = None
     _connection: _Imap4 | None = None
 
-    def sign_in(self) -> None:
+    def sign_in(self, token: Token | None = None) -> None:
         with self.record.phase("auth"):
-            password = self.password_to_send()
             if self._is_signed_in:
                 raise stop("preauth", "the server has signed the client in by itself (PREAUTH)")
-            chosen = self._choose()
+            mechanism = self._mechanism(token)
             with self._judged():
                 self._client = self._make_client()
-                self._authenticate(self._client, chosen, password)
+            if mechanism is None:
+                self._log_in()
+                return
+            with self.signing_in(mechanism), self._judged():
+                self._client.sasl_login(mechanism.name, _Conversation(mechanism))
 
     def select(self) -> dict[str, Any]:
         """Open the mailbox for reading only; what the server says of it."""
@@ -85,11 +87,10 @@ class ImapSession(Session):
         return [name[5:] for name in self._offered if name.startswith("AUTH=")]
 
     def greet(self) -> None:
-        self._redact = Redaction(self.endpoint.username, self.endpoint.password)
         self._tag = 0
         with self.greeting() as phase:
             self._welcome = self.first_line()
-            text = _shortened(self._redact(_as_text(self._welcome)))
+            text = _shortened(self.redact(_as_text(self._welcome)))
             phase.reply(None, _response_code(text), text)
             if not text.startswith("* "):
                 raise Stopped(Signal("protocol", text=text))
@@ -125,7 +126,7 @@ class ImapSession(Session):
         self.stream.sendall(f"{tag} {command}\r\n".encode("ascii"))
         lines: list[str] = []
         while True:
-            line = _shortened(self._redact(_as_text(self.stream.readline())))
+            line = _shortened(self.redact(_as_text(self.stream.readline())))
             if line.startswith(f"{tag} "):
                 break
             if not line.startswith(("* ", "+")):
@@ -138,20 +139,27 @@ class ImapSession(Session):
             raise _replied(status.upper(), text)
         return lines
 
-    def _choose(self) -> type[Mechanism] | None:
+    def _mechanism(self, token: Token | None) -> Mechanism | None:
         """The mechanism, or None for the LOGIN command, which needs no capability but can be disabled."""
-        offered = self._ways_to_sign_in()
-        disabled = "LOGINDISABLED" in self._offered
-        allowed = self.endpoint.mechanisms
         try:
-            return choose(offered, allowed)
-        except Stopped:
-            if disabled:
+            return self.mechanism(self._ways_to_sign_in(), token)
+        except Stopped as stopped:
+            if stopped.signal.kind != "no_mechanism":
+                raise
+            if "LOGINDISABLED" in self._offered:
                 where = "over this connection" if self.is_encrypted else "without encryption"
                 raise stop("login_disabled", f"the server lets nobody sign in {where} (LOGINDISABLED)") from None
-            if allowed and "LOGIN" not in allowed:
+            if token or "LOGIN" not in (self.endpoint.mechanisms or ("LOGIN",)):
                 raise
             return None
+
+    def _log_in(self) -> None:
+        username, secret = self.endpoint.username, self.password()
+        if not (username + secret.reveal()).isascii():
+            raise stop("unfit_secret", "the only way to sign in that is offered cannot carry characters beyond ASCII")
+        self.has_sent_credentials = True
+        with self._judged():
+            self._client.login(username, secret.reveal())
 
     def _make_client(self) -> Any:
         try:
@@ -172,23 +180,8 @@ class ImapSession(Session):
 
         return Client(self.endpoint.host, port=self.endpoint.port, ssl=False)
 
-    def _authenticate(self, client: Any, chosen: type[Mechanism] | None, secret: Secret) -> None:
-        if chosen is None:
-            if not (self.endpoint.username + secret.reveal()).isascii():
-                raise stop(
-                    "unfit_secret", "the only way to sign in that is offered cannot carry characters beyond ASCII"
-                )
-            self.has_sent_credentials = True
-            client.login(self.endpoint.username, secret.reveal())
-            return
-        mechanism = chosen(self.endpoint.username, secret)
-        mechanism.check()
-        self.has_sent_credentials = True
-        client.sasl_login(mechanism.name, _Conversation(mechanism))
-        mechanism.succeeded()
-
     def _judged(self) -> _Judged:
-        return _Judged(self._redact, self._farewell)
+        return _Judged(self.redact, self._farewell)
 
     def _farewell(self) -> str:
         """What the server said when it ended the conversation by itself."""

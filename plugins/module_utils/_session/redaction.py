@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Iterable
 
 from .._connector.secret import HIDDEN, Secret
 from .._signin.saslprep import saslprep
@@ -22,6 +23,10 @@ class Redaction:
     def __init__(self, username: str, secret: Secret | None) -> None:
         revealed = secret.reveal() if secret else ""
         self._hidden = [form for form in _forms(username, revealed) if len(form) >= SHORTEST] if revealed else []
+
+    def hide(self, forms: Iterable[str]) -> None:
+        """Hide these as well."""
+        self._hidden = sorted({*self._hidden, *forms}, key=len, reverse=True)
 
     def __call__(self, text: str) -> str:
         for form in self._hidden:

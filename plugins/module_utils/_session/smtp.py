@@ -18,11 +18,10 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from .._signin.mechanism import Mechanism
-from .._signin.passwords import choose
+from .._signin.tokens import Token
 from .._verdict.signal import Signal, Stopped, stop
 from .._wire.record import Phase
-from .redaction import Redaction
-from .session import Session
+from .conversation import Conversation
 
 _ENHANCED = re.compile(r"([245]\.\d{1,3}\.\d{1,3})(?:\s|$)")
 _KNOWS_NO_EHLO = (500, 502)
@@ -43,15 +42,16 @@ class Reply(NamedTuple):
         return 200 <= self.code < 300
 
 
-class SmtpSession(Session):
+class SmtpSession(Conversation):
     """SMTP up to the point where a message could be handed over."""
 
     _features: Mapping[str, str] = MappingProxyType({})
 
-    def sign_in(self) -> None:
+    def sign_in(self, token: Token | None = None) -> None:
         with self.record.phase("auth") as phase:
-            chosen = choose(self._offered, self.endpoint.mechanisms)
-            self._authenticate(chosen(self.endpoint.username, self.password_to_send()), phase)
+            mechanism = self.mechanism(self._offered, token)
+            with self.signing_in(mechanism):
+                self._authenticate(mechanism, phase)
 
     @property
     def _offered(self) -> list[str]:
@@ -86,14 +86,11 @@ class SmtpSession(Session):
     def greet(self) -> None:
         self._smtp = smtplib.SMTP(local_hostname=self._own_name())
         self._smtp.sock = self.stream  # type: ignore[assignment]
-        self._redact = Redaction(self.endpoint.username, self.endpoint.password)
         self._whole_reply = ""
         with self.greeting() as phase:
             line = self.first_line()
             if not _A_REPLY.match(line):
-                raise Stopped(
-                    Signal("protocol", text=_printable(self._redact(line.decode("utf-8", "replace").strip())))
-                )
+                raise Stopped(Signal("protocol", text=_printable(self.redact(line.decode("utf-8", "replace").strip()))))
             self.stream.unread(line)
             reply = self._note(phase, self._reply())
             if not reply.is_ok:
@@ -127,7 +124,6 @@ class SmtpSession(Session):
 
     def _authenticate(self, mechanism: Mechanism, phase: Phase) -> None:
         first = mechanism.first()
-        self.has_sent_credentials = True
         command = f"AUTH {mechanism.name}"
         encoded = _encoded(first) if first is not None else ""
         unasked = first is not None and len(command) + len(encoded) < _LONGEST_COMMAND
@@ -146,7 +142,6 @@ class SmtpSession(Session):
             raise stop("protocol", f"a reply that is no answer to a sign-in ({reply.code})")
         if reply.code != 235:
             raise _stopped(reply)
-        mechanism.succeeded()
 
     def _mail_options(self, addresses: Sequence[str], size: int) -> str:
         options = f" SIZE={size}" if size and "size" in self._features else ""
@@ -170,7 +165,7 @@ class SmtpSession(Session):
             code, message = self._smtp.getreply()
         except smtplib.SMTPException as error:
             raise stop("protocol", str(error)[:200]) from None
-        text = self._redact(message.decode("utf-8", "replace"))
+        text = self.redact(message.decode("utf-8", "replace"))
         if not 200 <= code <= 599:
             raise Stopped(Signal("protocol", text=_printable(text) or "a reply without a code"))
         self._whole_reply = text

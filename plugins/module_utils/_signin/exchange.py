@@ -120,8 +120,7 @@ class Exchange:
             answer = ask()
         except Stopped as stopped:
             text = self.hide(stopped.signal.text)
-            stopped.signal = stopped.signal.seen(text=text, facts={"token_server": self._server})
-            raise
+            raise Stopped(stopped.signal.seen(text=text, facts={"token_server": self._server})) from None
         self._last = answer
         told = self.answered()
         for name in _TOKENS:

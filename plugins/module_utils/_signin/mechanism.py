@@ -10,6 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 
 from .._connector.secret import Secret
+from .._verdict.signal import Signal
 from .saslprep import saslprep
 
 
@@ -34,6 +35,10 @@ class Mechanism(ABC):
     @abstractmethod
     def answer(self, challenge: bytes, /) -> bytes:
         """The answer to a challenge."""
+
+    def explained(self, signal: Signal) -> Signal:
+        """A refusal, with what the server has told during the sign-in."""
+        return signal
 
     def succeeded(self) -> None:  # noqa: B027  most mechanisms have nothing to add
         """The server says that the sign-in succeeded; stop where it did not prove what it had to."""

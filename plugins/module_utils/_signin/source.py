@@ -15,6 +15,7 @@ from .._connector.secret import Secret
 from .._errors import MissingLibrary
 from .._verdict.signal import Stopped
 from .exchange import Exchange
+from .identity import identity
 from .tokens import Http, Token
 
 
@@ -66,6 +67,12 @@ class TokenSource(ABC):
         """What a remedy may speak of."""
         names = {"client_id": "client_id", "tenant_id": "tenant_id", "cloud": "cloud", "username": "token_user"}
         return {fact: self.settings[name] for name, fact in names.items() if name in self.settings}
+
+    def identity(self) -> str:
+        """The same text for the same credentials at the same place, and for nobody else."""
+        settings = "\0".join(f"{name}={self.settings[name]}" for name in sorted(self.settings))
+        secrets = "\0".join(f"{path}={self._secrets[path].reveal()}" for path in sorted(self._secrets))
+        return identity("", settings, Secret(secrets))
 
     def secret(self, name: str) -> Secret | None:
         return self._secrets.get(f"oauth2.{name}")

@@ -11,10 +11,14 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
+from .graph_lines import GRAPH_LINES
 from .line import Line
 from .lines import LINES
 from .signal import Signal
 from .table import VERDICTS
+from .token_lines import TOKEN_LINES
+
+TABLE = (*TOKEN_LINES, *GRAPH_LINES, *LINES)
 
 
 class Finding(NamedTuple):
@@ -27,7 +31,7 @@ class Finding(NamedTuple):
 
 def judge(signal: Signal) -> Finding:
     """What an observation most likely means."""
-    line = next((line for line in LINES if _fits(line, signal)), LINES[-1])
+    line = next((line for line in TABLE if _fits(line, signal)), TABLE[-1])
     remedy = line.remedy or VERDICTS[line.verdict].remedy
     return Finding(line.verdict, line.certainty, _filled(remedy, signal))
 

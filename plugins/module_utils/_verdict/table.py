@@ -257,8 +257,8 @@ VERDICTS: dict[str, Verdict] = {
         "The application has no permission for what the token is asked for.",
         "The provider says that consent is missing, or that the scope or resource is not one that it may have.",
         "Add the permission (IMAP.AccessAsApp or SMTP.SendAsApp of Office 365 Exchange Online, or Mail.Send of"
-        " Microsoft Graph) under API permissions of the application in the Entra admin centre, and press Grant admin consent"
-        " there. It says: {text}",
+        " Microsoft Graph) under API permissions of the application in the Entra admin centre, and press Grant admin"
+        " consent there. It says: {text}",
     ),
     "token_user": Verdict(
         "signing in",

@@ -24,6 +24,13 @@ class Clock:
     def start_step(self) -> None:
         self._step_end = min(self._end, time.monotonic() + self._timeout)
 
+    def pause(self, seconds: float) -> bool:
+        """Wait, where that much time is asked for and left; whether it was."""
+        if not 0 < seconds < self._end - time.monotonic():
+            return False
+        time.sleep(seconds)
+        return True
+
     def left(self) -> float:
         """Seconds that the current step may still take; a step that is out of time stops."""
         left = self._step_end - time.monotonic()

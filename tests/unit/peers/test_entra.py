@@ -245,7 +245,8 @@ def test_tenants(entra: Entra, web: Web) -> None:
     with pytest.raises(ValueError, match="authority"):
         application(entra, app, app.secret, "nowhere.example.com")
     assert number(web.get(f"{entra.url}/nowhere/v2.0/.well-known/openid-configuration")) == 90002
-    answer = application(entra, app, app.secret, "common").acquire_token_for_client([GRAPH])
+    with pytest.warns(DeprecationWarning, match="common"):
+        answer = application(entra, app, app.secret, "common").acquire_token_for_client([GRAPH])
     assert answer["error_codes"] == [50194]
     client = application(entra, app, app.secret, "organizations")
     answer = client.acquire_token_by_username_password(ALICE.address, ALICE.password, [GRAPH])

@@ -161,10 +161,16 @@ def test_mail_in_memory(alone: Cloud) -> None:
     graph = caller(alone, *EVERYTHING)
     assert graph.post("/sendMail", {"Message": _message(), "SaveToSentItems": False}).status == 202
     assert graph.post("/microsoft.graph.sendMail", {"message": _message()}).status == 202
-    assert [one["Subject"] for one in alone.graph.messages(BOB, "inbox")] == ["Gr\u00fc\u00dfe"] * 2
-    assert len(alone.graph.messages(ALICE, "sentitems")) == 1
+    hidden = _mime(Bcc=f"uma@example.com, {ALICE}", **{"X-Own": "kept"})[0]
+    hidden = hidden.replace(b"uma@example.com, ", b"uma@example.com,\r\n\t")  # on two lines
+    assert graph.mime("/sendMail", base64.b64encode(hidden), BOB).status == 403
+    assert graph.mime("/sendMail", base64.b64encode(hidden)).status == 202
+    (received,) = alone.graph.messages("uma@example.com")
+    assert (received["Bcc"], received["X-Own"], len(alone.graph.messages(ALICE, "inbox"))) == (None, "kept", 1)
+    assert [one["Subject"] for one in alone.graph.messages(BOB, "inbox")] == ["Gr\u00fc\u00dfe"] * 2 + ["MIME"]
+    assert len(alone.graph.messages(ALICE, "sentitems")) == 2
     folder = graph.get("/mailFolders/Inbox", BOB).json
-    assert (folder["displayName"], folder["totalItemCount"]) == ("Inbox", 2)
+    assert (folder["displayName"], folder["totalItemCount"]) == ("Inbox", 3)
     assert len(graph.get("/mailFolders").json["value"]) == 4
     assert graph.get(f"/mailFolders/{folder['id']}", BOB).status == 200
     assert code(graph.get("/mailFolders/nowhere")) == (404, "ErrorItemNotFound")

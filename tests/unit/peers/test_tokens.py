@@ -80,9 +80,12 @@ def entra_token(cloud: Cloud, **options: Any) -> str:
 @pytest.mark.parametrize("mechanism", TOKEN_MECHANISMS)
 def test_a_token_signs_in(mail_server: MailServer, cloud: Cloud, mechanism: str) -> None:
     token = entra_token(cloud)
-    assert by_imap(mail_server, mechanism, ALICE.address, token) == ("OK", {})
+    assert mail_server.introspection
+    mail_server.introspection.requests.clear()
+    assert by_imap(mail_server, mechanism, BOB, token) == ("OK", {})
+    assert [request.path for request in mail_server.introspection.requests] == [f"/introspect/imap/{BOB}"]
     for port in ("submission", "smtps", f"only_{mechanism.lower()}"):
-        assert by_smtp(mail_server, mechanism, ALICE.address, token, port) == (235, {})
+        assert by_smtp(mail_server, mechanism, BOB, token, port) == (235, {})
 
 
 @pytest.mark.parametrize("mechanism", TOKEN_MECHANISMS)

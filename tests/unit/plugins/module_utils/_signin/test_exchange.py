@@ -158,7 +158,7 @@ def test_a_token_in_an_answer_that_fails_is_hidden() -> None:
 def test_a_secret_in_a_header_is_hidden() -> None:
     exchange = Exchange(Http(token=Answer("")), [])
     exchange.get(URL, headers={"X-IDENTITY-HEADER": "header-secret", "Authorization": "Basic basic-secret"})
-    assert exchange.hide("header-secret, basic-secret, Basic basic-secret") == "********, ********, Basic ********"
+    assert exchange.hide("header-secret, basic-secret, Basic basic-secret") == "********, ********, ********"
 
 
 def test_trouble_on_the_way_says_with_whom() -> None:
@@ -166,12 +166,14 @@ def test_trouble_on_the_way_says_with_whom() -> None:
         _asked(stop("refused", f"Connection refused {SECRET}", step="connecting"))
     signal = stopped.value.signal
     assert (signal.kind, signal.text) == ("refused", "Connection refused ********")
+    assert SECRET not in str(stopped.value)
     assert signal.facts == {"step": "connecting", "token_server": "login.example.com:8443"}
 
 
+TEXTS = st.text(st.sampled_from('aA1:.-_{}<>\\"%\n\x00\x1bé\ud800'), max_size=20)
 VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20) | st.just(SECRET),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    st.none() | st.booleans() | st.integers() | st.floats() | TEXTS | st.just(SECRET),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS, inner, max_size=3),
     max_leaves=8,
 )
 NAMES = "error error_description error_codes trace_id correlation_id suberror access_token token_type".split()

@@ -80,6 +80,18 @@ def test_a_source_sees_the_secrets_of_its_own_block_only() -> None:
     assert set(source._secrets) == {"oauth2.client_secret"}
 
 
+def test_credentials_are_told_apart() -> None:
+    block = {"client_id": "c", "tenant_id": "t", "cloud": "global"}
+
+    def who(settings: dict[str, str], secret: str) -> str:
+        return token_source(settings, {"oauth2.client_secret": Secret(secret)}, Http()).identity()
+
+    assert who(block, "one") == who(dict(reversed(block.items())), "one")
+    others = [who(block, "two"), who({**block, "tenant_id": "T"}, "one"), who({**block, "scope": "x"}, "one")]
+    assert len({who(block, "one"), *others}) == 4
+    assert "one" not in who(block, "one")
+
+
 def test_there_is_every_cloud_of_the_fields() -> None:
     assert set(CLOUDS) == set(CHOICES)
     for cloud in CLOUDS.values():

@@ -36,7 +36,8 @@ class Echo(HttpsServer):
 
     def _echo(self, request: Request) -> Response:
         told = {"path": request.path, "query": dict(request.query), "form": request.form, "length": len(request.body)}
-        return as_json({**told, "headers": dict(request.headers)}, 200, {"X-Answer": "yes"})
+        more = {"Connection": "close"} if request.path == "/last" else {"X-Answer": "yes"}
+        return as_json({**told, "headers": dict(request.headers)}, 200, more)
 
 
 @pytest.fixture(scope="module")
@@ -122,6 +123,12 @@ def test_one_connection_serves_several_requests(server: Echo, client: HttpClient
     assert client.address == "127.0.0.1"
     assert client.tls is not None
     assert "localhost" in client.tls["names"]
+
+
+def test_a_connection_of_which_the_server_takes_leave_is_not_used_again(server: Echo, client: HttpClient) -> None:
+    for _time in range(2):
+        client.get(f"{server.url}/last")
+    assert _connections(server) == 2
 
 
 def test_a_connection_that_has_ended_meanwhile_is_opened_anew(zoo: CertificateZoo, client: HttpClient) -> None:

@@ -1,0 +1,144 @@
+# Copyright the mailroom.core contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This file is private to the collection mailroom.core and may change at any time.
+
+"""Composes the mail that the collection sends: from a connector's settings to a letter."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, fields
+from datetime import datetime
+from email.utils import format_datetime
+from typing import Any
+
+from .._connector import checks
+from .._connector.fields import BY_NAME
+from .._verdict.signal import stop
+from . import header
+from .address import ascii_domain, domain_of, is_address, on_the_wire
+from .body import Content, mime
+from .facts import Facts
+from .letter import Letter
+
+_ADDRESS_FIELDS = ("from_address", "reply_to", "errors_to")
+_LIST_FIELDS = ("cc", "bcc")
+_CHECKED = (*_ADDRESS_FIELDS, "from_name", "signature", *_LIST_FIELDS, "headers")
+_MOST_RECIPIENTS = 1000
+_MESSAGE_ID = re.compile(r"<[!#-;=?A-Z^-~]{1,120}@[A-Za-z0-9_.-]{1,253}>\Z")
+_AUTO_SUBMITTED = "Auto-Submitted"
+
+
+@dataclass(frozen=True)
+class Wording:
+    """What a kind of mail says; {name} is the connector's display name."""
+
+    subject: str
+    opening: str
+
+
+INIT_MAIL = Wording(
+    "Init Mail",
+    "This is the Init Mail of the mail connector {name}. Its arrival proves that the connector can send.",
+)
+TEST_MAIL = Wording(
+    "Test mail from {name}",
+    "This is a test mail of the mail connector {name}. Its arrival shows that the connector can send.",
+)
+
+
+@dataclass(frozen=True)
+class Request:
+    """One mail to compose."""
+
+    wording: Wording
+    to: tuple[str, ...]
+    facts: Facts
+    message_id: str
+    date: datetime
+
+
+def compose(effective: Mapping[str, Any], request: Request) -> Letter:
+    """The letter that a connector sends. It reads the settings it names and nothing else, so no secret gets in."""
+    _check(effective, request)
+    author = author_of(effective)
+    to = _unique(on_the_wire(each) for each in request.to)
+    cc, bcc = ([on_the_wire(each) for each in effective.get(name) or ()] for name in _LIST_FIELDS)
+    name = request.facts.shown_name
+    subject = request.wording.subject.format(name=name)
+    headers = [
+        ("Date", format_datetime(request.date)),
+        ("From", header.mailbox(on_the_wire(author), effective.get("from_name") or "")),
+        ("Reply-To", on_the_wire(effective["reply_to"]) if effective.get("reply_to") else ""),
+        ("To", header.mailboxes(to)),
+        ("Cc", header.mailboxes(cc)),
+        ("Subject", header.shown(subject)),
+        ("Message-ID", request.message_id),
+        *_further(effective.get("headers") or {}),
+    ]
+    opening = request.wording.opening.format(name=name)
+    content = Content(subject, opening, request.facts.rows(), effective.get("signature") or "")
+    lines = b"".join(header.line(label, text) for label, text in headers if text)
+    return Letter(
+        message=lines + mime(content, request.message_id),
+        sender=on_the_wire(effective.get("errors_to") or author),
+        recipients=tuple(_unique([*to, *cc, *bcc])),
+        message_id=request.message_id,
+        bcc=tuple(bcc),
+    )
+
+
+def author_of(effective: Mapping[str, Any]) -> str:
+    """The address that the From header shows: the declared one, else the user who signs in."""
+    if effective.get("from_address"):
+        return str(effective["from_address"])
+    signing_in = (effective.get("smtp", {}).get("username"), effective.get("graph", {}).get("mailbox"))
+    author = next((str(each) for each in signing_in if is_address(each)), "")
+    if not author:
+        raise stop("config", "there is no address to send from: set from_address")
+    return author
+
+
+def sending_domain(effective: Mapping[str, Any]) -> str:
+    """The domain for the Message-ID."""
+    return ascii_domain(domain_of(author_of(effective)))
+
+
+def _further(custom: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """The custom headers in their order; one that says how the message came about stands in place of ours."""
+    if _AUTO_SUBMITTED.lower() not in (name.lower() for name in custom):
+        yield _AUTO_SUBMITTED, "auto-generated"
+    for name, content in custom.items():
+        yield name, header.written(str(content))
+
+
+def _unique(addresses: Iterable[str]) -> list[str]:
+    """Each address once, as it was first written. Only in its domain is the case known not to matter."""
+    first: dict[tuple[str, str], str] = {}
+    for address in addresses:
+        local, _at, domain = address.rpartition("@")
+        first.setdefault((local, domain.lower()), address)
+    return list(first.values())
+
+
+def _check(effective: Mapping[str, Any], request: Request) -> None:
+    """Settings were checked when they were written; what reaches a header is checked again."""
+    for name in _CHECKED:
+        if effective.get(name):
+            _require(name, BY_NAME[name].check, effective[name])
+    _require("to", checks.many(checks.address, _MOST_RECIPIENTS), list(dict.fromkeys(request.to)))
+    if not request.to:
+        raise stop("config", "there is nobody to send to: set test_address or the option to")
+    for each in fields(request.facts):
+        value = getattr(request.facts, each.name)
+        if isinstance(value, str) and value:
+            _require(each.name, checks.text(400), value)
+    if not _MESSAGE_ID.match(request.message_id):
+        raise stop("config", "message_id: must be an identifier in angle brackets, with the sender's domain")
+
+
+def _require(name: str, check: checks.Check, value: Any) -> None:
+    for problem in checks.complaint(check, value, "", name):
+        raise stop("config", str(problem))

@@ -1,0 +1,93 @@
+# Copyright the mailroom.core contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This file is private to the collection mailroom.core and may change at any time.
+
+"""Header lines, folded by hand.
+
+Python's own folding turns words that do not fit on a line into encoded words, which breaks tokens and addresses in
+custom headers, and some of the supported releases lose the quotes of a name that they fold.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+_WIDTH = 76
+_LONGEST_WORD = 900  # with the longest name of a header it stays below 998 octets
+_LONGEST_ENCODED_WORD = 64
+_WORD = re.compile(" *[^ ]+")
+_PLAIN_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?: [A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*\Z")
+_QUOTABLE_NAME = re.compile(r"[!-~]+(?: [!-~]+)*\Z")
+_SAFE = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789!*+-/")
+
+
+def line(name: str, text: str) -> bytes:
+    """One header with its line end, folded before spaces so that unfolding restores the text."""
+    lines = [f"{name}:"]
+    for word in _WORD.findall(f" {text}"):
+        is_first = lines[-1] == f"{name}:"
+        if is_first or len(lines[-1]) + len(word) <= _WIDTH:
+            lines[-1] += word
+        else:
+            lines.append(word)
+    return "".join(f"{each}\r\n" for each in lines).encode()
+
+
+def written(text: str) -> str:
+    """A custom header's text: as it was written where that is possible."""
+    text = text.strip(" ")
+    return text if text.isascii() and _fits(text) else encoded(text)
+
+
+def shown(text: str) -> str:
+    """A text for people: what looks like an encoded word is protected from being decoded."""
+    return encoded(text.strip(" ")) if "=?" in text else written(text)
+
+
+def mailbox(address: str, name: str = "") -> str:
+    """An address with the name to show."""
+    name = name.strip(" ")
+    if not name:
+        return address
+    return f"{_phrase(name)} <{address}>"
+
+
+def mailboxes(addresses: Iterable[str]) -> str:
+    return ", ".join(addresses)
+
+
+def encoded(text: str) -> str:
+    """The text as encoded words of RFC 2047; none of them cuts a character."""
+    words: list[str] = []
+    word = ""
+    for character in text:
+        piece = "".join(_octet(octet) for octet in character.encode())
+        if len(word) + len(piece) > _LONGEST_ENCODED_WORD - len("=?utf-8?q??="):
+            words.append(word)
+            word = ""
+        word += piece
+    words.append(word)
+    return " ".join(f"=?utf-8?q?{each}?=" for each in words)
+
+
+def _octet(octet: int) -> str:
+    if octet in _SAFE:
+        return chr(octet)
+    return "_" if octet == ord(" ") else f"={octet:02X}"
+
+
+def _phrase(name: str) -> str:
+    if "=?" in name or not _fits(name):
+        return encoded(name)
+    if _PLAIN_NAME.match(name):
+        return name
+    if _QUOTABLE_NAME.match(name):
+        escaped = name.replace("\\", "\\\\").replace('"', '\\"')
+        return f'"{escaped}"'
+    return encoded(name)
+
+
+def _fits(text: str) -> bool:
+    return all(len(word) <= _LONGEST_WORD for word in _WORD.findall(text))

@@ -1,0 +1,40 @@
+# Copyright the mailroom.core contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This file is private to the collection mailroom.core and may change at any time.
+
+"""A message that is ready to be handed over."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from . import header
+
+
+@dataclass(frozen=True)
+class Letter:
+    """The message as it travels, and the envelope that it travels in."""
+
+    message: bytes
+    sender: str
+    recipients: tuple[str, ...]
+    message_id: str
+    bcc: tuple[str, ...] = ()
+
+    @property
+    def size(self) -> int:
+        return len(self.message)
+
+    @property
+    def needs_smtputf8(self) -> bool:
+        """Whether an address, in the envelope or in a header, cannot be written in ASCII."""
+        return self.needs_8bit or not all(each.isascii() for each in (self.sender, *self.recipients))
+
+    @property
+    def needs_8bit(self) -> bool:
+        return not self.message.isascii()
+
+    def naming_bcc(self) -> bytes:
+        """The message for a service that reads the recipients from the headers and takes this one out."""
+        return header.line("Bcc", header.mailboxes(self.bcc)) + self.message if self.bcc else self.message

@@ -1,0 +1,71 @@
+# Copyright the mailroom.core contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This file is private to the collection mailroom.core and may change at any time.
+
+"""Under which id a server has queued a message, read from its reply to the end of the data."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+_STATUS = re.compile(r"(?:(?P<code>[0-9]{3})(?:[ -]|\Z))?(?:2\.[0-9]{1,3}\.[0-9]{1,3}(?: +|\Z))?")
+_ID = re.compile(r"[!-~]{1,200}\Z")
+_LONGEST_LINE = 2000
+
+
+class Form(NamedTuple):
+    """How servers word their reply; the group is the id."""
+
+    servers: str
+    pattern: re.Pattern[str]
+
+
+def _form(servers: str, pattern: str) -> Form:
+    return Form(servers, re.compile(pattern, re.IGNORECASE))
+
+
+# The first form that fits wins: what is worded more precisely stands above.
+FORMS = (
+    _form("Exchange, Exchange Online", r"\[InternalId=([0-9]+)"),
+    _form("Microsoft's SMTP service", r"^<([^<> ]+)> Queued mail for delivery"),
+    _form("Yandex", r"\bqueued on [^ ]+ (?:as )?([^ ]+)"),
+    _form("Postfix, SendGrid, Mailjet, Brevo, Postmark, Mailpit, ZoneMTA, NetEase", r"\bqueued as:? ([^ ]+)"),
+    _form("Stalwart", r"\bqueued with id ([^ ]+)"),
+    _form("Haraka", r"\bmessage queued \(([^() ]+)\)"),
+    _form("Exim, SMTP2GO, GMX, IONOS", r"(?:^| )id=([^ ]+)"),
+    _form("Gmail", r"(?:^| )([^ ]+) - gsmtp\Z"),
+    _form(
+        "Sendmail, OpenSMTPD, Proofpoint, CommuniGate",
+        r"(?:^| )(?!(?:ok|your|the|mail)[,.:]? )([^ ]+) message accepted for delivery",
+    ),
+    _form("Cisco", r"\bmessage ([0-9]+) accepted"),
+    _form("qmail", r"^ok [0-9]+ qp ([0-9]+)"),
+    _form("Oracle, iCloud", r"\benvelope id ([^ ]+)"),
+    _form("Campaign Monitor", r"^ok:([0-9a-z]{48})\Z"),
+    _form("Amazon SES, SparkPost, Courier", r"^ok[.:]? (?=[^ ]*[0-9])([0-9a-z/_.@+=-]{12,})\Z"),
+)
+
+
+def queue_id(reply: str) -> str:
+    """The id in the text of a reply, with or without its codes; nothing where none is recognised."""
+    for line in re.split(r"[\r\n]+", reply):
+        found = _in_line(line[:_LONGEST_LINE].strip())
+        if found:
+            return found
+    return ""
+
+
+def _in_line(line: str) -> str:
+    status = _STATUS.match(line)
+    if status and status["code"]:
+        if not status["code"].startswith("2"):
+            return ""
+    text = line[status.end() :].strip() if status else line
+    for form in FORMS:
+        match = form.pattern.search(text)
+        if match:
+            found = match.group(1).strip("<>").rstrip(".,;)")
+            return found if _ID.match(found) else ""
+    return ""

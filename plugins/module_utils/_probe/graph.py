@@ -1,0 +1,52 @@
+# Copyright the mailroom.core contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This file is private to the collection mailroom.core and may change at any time.
+
+"""The test of a mailbox in Microsoft Graph."""
+
+from __future__ import annotations
+
+from .._session.graph import GraphSession
+from .._session.session import Session
+from .._verdict.signal import Stopped
+from .probe import Probe
+from .result import Remark, reaches
+
+SENDING = "Mail.Send"
+
+
+class GraphProbe(Probe):
+    """Graph: gets a token and looks at the mailbox, where it may. Only sending proves that it may send."""
+
+    session_type = GraphSession
+
+    def go_deeper(self, session: Session) -> list[Remark]:
+        if not isinstance(session, GraphSession) or not self.signs_in:
+            return []
+        self._look_at_mailbox(session)
+        if not reaches(self.bounds.depth, "envelope"):
+            return []
+        return [Remark("send_unproven", f"graph: nothing was sent, and only that proves it{self._hint()}")]
+
+    def expected(self) -> list[str]:
+        phases = ["config", "dns", "tcp", "tls"]
+        return [*phases, "token", "mailbox"] if self.signs_in else phases
+
+    def _look_at_mailbox(self, session: GraphSession) -> None:
+        """An application that may only send is refused here, and nothing is wrong with it."""
+        with session.record.phase("mailbox") as phase:
+            try:
+                session.folder()
+            except Stopped as stopped:
+                if stopped.signal.code != 403:
+                    raise
+                phase.status = "skipped"
+                phase.reply(stopped.signal.code, stopped.signal.enhanced, f"no permission to look: {stopped}")
+
+    def _hint(self) -> str:
+        claims = self.token.claims if self.token else {}
+        granted = [*claims.get("roles", ()), *str(claims.get("scp", "")).split()]
+        if not claims or SENDING in granted:
+            return ""
+        return f"; the token does not name {SENDING}, which only RBAC for Applications can make up for"

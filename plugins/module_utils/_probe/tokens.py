@@ -1,0 +1,60 @@
+# Copyright the mailroom.core contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This file is private to the collection mailroom.core and may change at any time.
+
+"""The token of one connector: asked for once, whatever the number of servers that it is for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from .._session.endpoint import proxy_of
+from .._signin.oauth import refused
+from .._signin.tokens import Token
+from .._signin.ways import token_source
+from .._verdict.signal import Signal, Stopped
+from .._wire.clock import Clock
+from .._wire.http import HttpClient
+from .._wire.tls import Trust
+from .job import Job
+
+
+class Tokens:
+    """Fetches a connector's token, and remembers a refusal: nobody is asked twice."""
+
+    def __init__(self, job: Job, clock: Clock) -> None:
+        self._job = job
+        self._clock = clock
+        self._token: Token | None = None
+        self._refused: Stopped | None = None
+        self._provider = ""
+        self._facts: Mapping[str, Any] = {}
+
+    def refused(self, signal: Signal) -> Signal:
+        """A server's refusal, as that of a token that was issued."""
+        if self._token is None:
+            return signal
+        return refused(signal.seen(facts=self._facts), self._token, self._provider)
+
+    def obtain(self, protocol: str) -> Token:
+        if self._refused:
+            raise self._refused
+        try:
+            self._token = self._token or self._fetched(protocol)
+        except Stopped as stopped:
+            self._refused = stopped
+            raise
+        return self._token
+
+    def _fetched(self, protocol: str) -> Token:
+        block, secrets = self._job.effective["oauth2"], self._job.secrets
+        proxy = proxy_of(block, secrets.get("oauth2.proxy_password"))
+        http = HttpClient(self._clock, Trust(ca_file=block.get("ca_file", "")), proxy)
+        try:
+            source = token_source(block, secrets, http)
+            self._provider, self._facts = source.provider, source.facts()
+            return source.obtain(protocol)
+        finally:
+            http.close()

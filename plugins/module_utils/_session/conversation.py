@@ -1,0 +1,220 @@
+# Copyright the mailroom.core contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This file is private to the collection mailroom.core and may change at any time.
+
+"""What every conversation begins with: look up, connect, encrypt."""
+
+from __future__ import annotations
+
+import re
+import socket
+from abc import abstractmethod
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+from .._connector.secret import Secret
+from .._signin.mechanism import Mechanism
+from .._signin.oauth import choose_token_mechanism
+from .._signin.passwords import choose
+from .._signin.tokens import Token
+from .._verdict.signal import Signal, Stopped, stop
+from .._wire.clock import Clock
+from .._wire.dial import Address, ascii_host, connect, resolve
+from .._wire.proxy import Proxy, through
+from .._wire.record import Phase, Record
+from .._wire.stream import Stream
+from .._wire.tls import context_for, tls_facts
+from .endpoint import Endpoint
+from .redaction import Redaction
+from .session import Session
+
+X509_V_ERR_CERT_HAS_EXPIRED = 10
+
+_FIRST_WORDS = {
+    "SMTP": re.compile(rb"220[ -]"),
+    "IMAP": re.compile(rb"\* (OK|PREAUTH|BYE)\b"),
+    "POP3": re.compile(rb"\+OK\b"),
+    "SSH": re.compile(rb"SSH-"),
+    "HTTP": re.compile(rb"HTTP/"),
+}
+
+
+class Conversation(Session):
+    """A session over a protocol in which the server speaks first: SMTP and IMAP."""
+
+    def __init__(self, endpoint: Endpoint, clock: Clock, record: Record) -> None:
+        super().__init__(endpoint, clock, record)
+        self.redact = Redaction(endpoint.username, endpoint.password)
+        self._stream: Stream | None = None
+
+    @property
+    def stream(self) -> Stream:
+        if self._stream is None:
+            raise stop("internal", "there is no connection")
+        return self._stream
+
+    def open(self) -> None:
+        """Begin the conversation; a certificate that is refused is looked at, so that it can be reported."""
+        try:
+            self.converse()
+        except Stopped as stopped:
+            if stopped.signal.kind == "certificate":
+                self.tls = self._look_at_certificate()
+                stopped.signal = _about_chain(stopped.signal, self.tls or {})
+            raise
+
+    def converse(self) -> None:
+        """Connect, encrypt as the endpoint demands, and learn what the server can do."""
+        security = self.endpoint.security
+        self.connect()
+        if security == "tls":
+            self.encrypt()
+        self.greet()
+        self.ask_capabilities("after_tls" if self.is_encrypted else "before_tls")
+        if security in ("starttls", "starttls_optional") and self.start_tls():
+            self.encrypt()
+            self.ask_capabilities("after_tls")
+
+    @abstractmethod
+    def greet(self) -> None:
+        """Hear the server's greeting."""
+
+    @abstractmethod
+    def ask_capabilities(self, when: str) -> None:
+        """Learn what the server can do, before_tls or after_tls."""
+
+    @abstractmethod
+    def start_tls(self) -> bool:
+        """Ask for encryption; whether it can begin."""
+
+    def connect(self) -> None:
+        """Look the name up and connect, through the proxy where there is one."""
+        endpoint, proxy = self.endpoint, self.endpoint.proxy
+        host, port = (proxy.host, proxy.port) if proxy else (endpoint.host, endpoint.port)
+        with self.record.phase("config"):
+            if endpoint.security != "none":
+                context_for(endpoint.trust)
+        with self.record.phase("dns"):
+            self.clock.start_step()
+            addresses = resolve(host, port, self.clock)
+        with self.record.phase("tcp"):
+            self.clock.start_step()
+            connection, address = self._dial(addresses)
+            self.address = address.text
+            self._stream = Stream(connection, self.clock)
+            if proxy:
+                self._through(proxy, self._stream)
+
+    def encrypt(self) -> None:
+        with self.record.phase("tls"):
+            context = context_for(self.endpoint.trust)
+            self.tls = tls_facts(self.stream.start_tls(context, ascii_host(self.endpoint.host)))
+            self.is_encrypted = True
+
+    @contextmanager
+    def greeting(self) -> Iterator[Phase]:
+        """The phase in which the server speaks first; where it does not, see whether it waits for TLS."""
+        with self.record.phase("greeting") as phase:
+            self.stream.start_step()
+            try:
+                yield phase
+            except Stopped as stopped:
+                silent = stopped.signal.kind == "timeout" and not self.stream.has_unread
+                if silent and self.endpoint.security != "tls" and self._speaks_tls():
+                    raise stop("speaks_tls", "the port waits for a TLS handshake") from None
+                raise
+
+    def first_line(self) -> bytes:
+        """What the server says first; where that is another protocol, there is nothing to talk about."""
+        line = self.stream.readline()
+        for protocol, beginning in _FIRST_WORDS.items():
+            if protocol != self.endpoint.protocol.upper() and beginning.match(line):
+                raise stop("other_protocol", f"the port speaks {protocol}", speaks=protocol)
+        return line
+
+    def mechanism(self, offered: Collection[str], token: Token | None) -> Mechanism:
+        """The safest way to sign in that is offered, where anybody may sign in over this connection."""
+        endpoint = self.endpoint
+        if not self.is_encrypted and endpoint.security != "none":
+            raise stop("starttls_missing", "nobody signs in over a connection that is not encrypted")
+        if token:
+            with_token = choose_token_mechanism(offered, endpoint.mechanisms)
+            mechanism = with_token(endpoint.username, token.secret, endpoint.host, endpoint.port)
+            self.redact.hide(mechanism.spellings())
+            return mechanism
+        return choose(offered, endpoint.mechanisms)(endpoint.username, self.password())
+
+    def password(self) -> Secret:
+        if self.endpoint.password is None:
+            raise stop("config", "there is no password to sign in with")
+        return self.endpoint.password
+
+    @contextmanager
+    def signing_in(self, mechanism: Mechanism) -> Iterator[None]:
+        """One attempt with a mechanism."""
+        mechanism.check()
+        self.has_sent_credentials = True
+        try:
+            yield
+        except Stopped as stopped:
+            stopped.signal = mechanism.explained(stopped.signal)
+            raise
+        mechanism.succeeded()
+
+    def close(self) -> None:
+        if self._stream is not None:
+            self._stream.close()
+
+    def _dial(self, addresses: list[Address]) -> tuple[socket.socket, Address]:
+        try:
+            return connect(addresses, self.clock)
+        except OSError as error:
+            if self.endpoint.proxy:
+                raise stop("proxy", f"it cannot be reached ({error.strerror or error})") from error
+            raise
+
+    def _through(self, proxy: Proxy, stream: Stream) -> None:
+        try:
+            through(stream, proxy, self.endpoint.host, self.endpoint.port)
+        except Stopped as stopped:
+            if stopped.signal.kind not in ("proxy", "not_found"):
+                raise stop("proxy", f"it does not answer as a proxy ({stopped})") from stopped
+            raise
+
+    def _unchecked(self) -> Endpoint:
+        """The same endpoint, trusting any certificate and never signing in."""
+        trust = replace(self.endpoint.trust, validate=False, ca_file="")
+        return replace(self.endpoint, trust=trust, auth="none", password=None)
+
+    def _look_at_certificate(self) -> dict[str, Any] | None:
+        """What a certificate says that was refused, seen in a second conversation without credentials."""
+        looking = type(self)(self._unchecked(), self.clock, Record(self.record.protocol))
+        try:
+            looking.converse()
+        except Stopped:
+            pass
+        finally:
+            looking.close()
+        return looking.tls
+
+    def _speaks_tls(self) -> bool:
+        looking = type(self)(self._unchecked(), self.clock, Record(self.record.protocol))
+        try:
+            looking.connect()
+            looking.encrypt()
+        except Stopped:
+            return False
+        finally:
+            looking.close()
+        return True
+
+
+def _about_chain(signal: Signal, tls: Mapping[str, Any]) -> Signal:
+    """OpenSSL does not say which certificate has expired: where the server's own has not, another one has."""
+    has_expired = signal.code == X509_V_ERR_CERT_HAS_EXPIRED
+    if has_expired and (tls.get("days_left") or 0) > 0:
+        return signal.seen(text=f"{signal.text}: one that issued the server's")
+    return signal

@@ -1,0 +1,80 @@
+# Copyright the mailroom.core contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This file is private to the collection mailroom.core and may change at any time.
+
+"""Which refusal of Microsoft Graph stands for which verdict. They are matched as "STATUS CODE"."""
+
+from __future__ import annotations
+
+from .line import CERTAIN, LIKELY, POSSIBLE, Line
+
+_SAYS = " It says: {text}"
+_PERMISSIONS = (
+    "In this order: does the application have Mail.Send (and Mail.ReadBasic or more to read) as an application"
+    " permission of Microsoft Graph, with admin consent granted; does an application access policy or the scope of"
+    " RBAC for Applications leave {mailbox} out (Test-ServicePrincipalAuthorization shows it); is it the right"
+    " tenant."
+)
+
+GRAPH_LINES: tuple[Line, ...] = (
+    Line("throttled", CERTAIN, "graph", reply="429 "),
+    Line(
+        "auth_rejected",
+        LIKELY,
+        "graph",
+        reply="401 ",
+        remedy=(
+            "Graph does not accept the token: it is for another service or cloud (see cloud, scope and graph.url), or"
+            f" this host's clock is wrong.{_SAYS}"
+        ),
+    ),
+    Line(
+        "sender_rejected",
+        CERTAIN,
+        "graph",
+        reply="403 ErrorSendAsDenied",
+        remedy=(
+            f"{{mailbox}} may not send as this from_address: grant it Send As in Exchange, or leave from_address at"
+            f" the mailbox's own.{_SAYS}"
+        ),
+    ),
+    Line("mailbox_denied", LIKELY, "graph", reply="403 ", remedy=f"{_PERMISSIONS}{_SAYS}"),
+    Line(
+        "mailbox_missing",
+        CERTAIN,
+        "graph",
+        reply="404 MailboxNotEnabledForRESTAPI",
+        remedy=(
+            "{mailbox} has no mailbox in the cloud: it is a guest, has no Exchange Online licence, was deleted, or"
+            f" still lives on premises.{_SAYS}"
+        ),
+    ),
+    Line("message_too_large", CERTAIN, "graph", reply="413 |... ErrorMessageSizeExceeded"),
+    Line("mailbox_full", CERTAIN, "graph", reply="... ErrorQuotaExceeded"),
+    Line("recipient_rejected", CERTAIN, "graph", reply="... ErrorInvalidRecipients"),
+    Line(
+        "mailbox_missing",
+        LIKELY,
+        "graph",
+        reply="404 ",
+        remedy=(
+            "The tenant knows no mailbox {mailbox}: check graph.mailbox (its main address or object id), tenant_id and"
+            f" cloud.{_SAYS}"
+        ),
+    ),
+    Line("message_rejected", LIKELY, "graph", phases="message", reply="4.. "),
+    Line(
+        "throttled",
+        POSSIBLE,
+        "graph",
+        reply="5.. ",
+        remedy=f"Graph has trouble of its own: try again in some minutes.{_SAYS}",
+    ),
+    Line(
+        "protocol_error",
+        LIKELY,
+        "graph",
+        remedy=f"What answers at {{host}} port {{port}} is most likely not Microsoft Graph: check graph.url.{_SAYS}",
+    ),
+)
