@@ -14,6 +14,7 @@ from ansible_collections.mailroom.core.plugins.module_utils._probe.job import Jo
 from ansible_collections.mailroom.core.plugins.module_utils._probe.probe import Bounds, Probe, Refusals
 from ansible_collections.mailroom.core.plugins.module_utils._probe.result import Result
 from ansible_collections.mailroom.core.plugins.module_utils._probe.smtp import SmtpProbe
+from ansible_collections.mailroom.core.plugins.module_utils._probe.tokens import Tokens
 from ansible_collections.mailroom.core.plugins.module_utils._session.session import Session
 from ansible_collections.mailroom.core.plugins.module_utils._signin.passwords import (
     BY_PREFERENCE,
@@ -105,7 +106,8 @@ def _probed(probe_type: type[Probe], server: dict[str, t.Any], data: bytes) -> R
     probe = probe_type(job, job.endpoints()[0], Bounds(depth="envelope"), Refusals())
     probe.session_type = _scripted(probe.session_type, data)
     result = Result("fuzzed", "envelope")
-    result.endpoints.append(probe.run(Clock(5, 5)))
+    clock = Clock(5, 5)
+    result.endpoints.append(probe.run(clock, Tokens(job, clock)))
     return result
 
 

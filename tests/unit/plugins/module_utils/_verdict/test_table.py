@@ -12,7 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ansible_collections.mailroom.core.plugins.module_utils._verdict.graph_lines import GRAPH_LINES
 from ansible_collections.mailroom.core.plugins.module_utils._verdict.judge import _fits, judge
+from ansible_collections.mailroom.core.plugins.module_utils._verdict.line import Line
 from ansible_collections.mailroom.core.plugins.module_utils._verdict.lines import LINES
 from ansible_collections.mailroom.core.plugins.module_utils._verdict.signal import Signal
 from ansible_collections.mailroom.core.plugins.module_utils._verdict.table import VERDICTS
@@ -108,10 +110,48 @@ def test_every_line_leads_to_a_verdict_of_the_table_and_every_verdict_has_a_line
     assert {line.certainty for line in LINES} == {"certain", "likely", "possible"}
 
 
-def test_every_line_is_the_first_that_fits_something() -> None:
-    reached = {id(next((line for line in LINES if _fits(line, signal)), None)) for signal in _signals()}
-    dead = [line for line in LINES if id(line) not in reached]
+GRAPH_CODES = (
+    *("InvalidAuthenticationToken", "ErrorAccessDenied", "ErrorSendAsDenied", "MailboxNotEnabledForRESTAPI"),
+    *("ErrorMessageSizeExceeded", "ErrorQuotaExceeded", "ErrorInvalidRecipients", "ErrorInvalidUser", "UnknownError"),
+)
+
+
+def _of_graph() -> list[Signal]:
+    statuses = (302, 400, 401, 403, 404, 413, 429, 500, 503)
+    return [
+        Signal("graph", phase, "graph", status, code)
+        for phase, status, code in product(("mailbox", "message"), statuses, GRAPH_CODES)
+    ]
+
+
+@pytest.mark.parametrize(("lines", "signals"), [(LINES, _signals()), (GRAPH_LINES, _of_graph())], ids=["mail", "graph"])
+def test_every_line_is_the_first_that_fits_something(lines: tuple[Line, ...], signals: list[Signal]) -> None:
+    reached = {id(next((line for line in lines if _fits(line, signal)), None)) for signal in signals}
+    dead = [line for line in lines if id(line) not in reached]
     assert not dead
+
+
+@pytest.mark.parametrize(
+    ("phase", "status", "code", "verdict"),
+    [
+        ("mailbox", 401, "InvalidAuthenticationToken", "auth_rejected"),
+        ("mailbox", 404, "ErrorInvalidUser", "mailbox_missing"),
+        ("mailbox", 404, "ResourceNotFound", "mailbox_missing"),
+        ("mailbox", 404, "MailboxNotEnabledForRESTAPI", "mailbox_missing"),
+        ("mailbox", 429, "ApplicationThrottled", "throttled"),
+        ("mailbox", 503, "", "throttled"),
+        ("mailbox", 200, "", "protocol_error"),
+        ("message", 403, "ErrorAccessDenied", "mailbox_denied"),
+        ("message", 403, "ErrorSendAsDenied", "sender_rejected"),
+        ("message", 400, "ErrorInvalidRecipients", "recipient_rejected"),
+        ("message", 400, "ErrorMimeContentInvalidBase64String", "message_rejected"),
+        ("message", 400, "ErrorMessageSizeExceeded", "message_too_large"),
+        ("message", 413, "", "message_too_large"),
+        ("message", 507, "ErrorQuotaExceeded", "mailbox_full"),
+    ],
+)
+def test_what_graph_answers(phase: str, status: int, code: str, verdict: str) -> None:
+    assert judge(Signal("graph", phase, "graph", status, code, "No")).verdict == verdict
 
 
 LONGER_CODES = (
@@ -132,10 +172,13 @@ def _fields(remedy: str) -> set[str]:
     return {str(name) for _text, name, _spec, _conversion in string.Formatter().parse(remedy) if name is not None}
 
 
-@pytest.mark.parametrize("remedy", sorted({*(v.remedy for v in VERDICTS.values()), *(line.remedy for line in LINES)}))
+OWN_REMEDIES = {verdict.remedy for name, verdict in VERDICTS.items() if name not in OF_OTHERS}
+
+
+@pytest.mark.parametrize("remedy", sorted(OWN_REMEDIES | {line.remedy for line in (*LINES, *GRAPH_LINES)}))
 def test_a_remedy_speaks_only_of_what_can_be_known(remedy: str) -> None:
     known = "host port security better_security username protocol phase text offered issuer names not_after"
-    known += " size_limit speaks"
+    known += " size_limit speaks mailbox"
     assert _fields(remedy) <= set(known.split())
 
 
