@@ -10,7 +10,12 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-_STATUS = re.compile(r"(?:(?P<code>[0-9]{3})(?:[ -]|\Z))?(?:2\.[0-9]{1,3}\.[0-9]{1,3}(?: +|\Z))?")
+# A reply that refuses has no id, whatever it says.
+_STATUS = re.compile(
+    r"(?![013-9][0-9][0-9](?:[ -]|\Z))(?:2[0-9][0-9](?:[ -]|\Z))?"
+    r"(?![013-9]\.[0-9]{1,3}\.[0-9]{1,3}(?: |\Z))(?:2\.[0-9]{1,3}\.[0-9]{1,3}(?: |\Z))?(?P<text>.*)\Z",
+    re.DOTALL,
+)
 _ID = re.compile(r"[!-~]{1,200}\Z")
 _LONGEST_LINE = 2000
 
@@ -59,10 +64,9 @@ def queue_id(reply: str) -> str:
 
 def _in_line(line: str) -> str:
     status = _STATUS.match(line)
-    if status and status["code"]:
-        if not status["code"].startswith("2"):
-            return ""
-    text = line[status.end() :].strip() if status else line
+    if not status:
+        return ""
+    text = status["text"].strip()
     for form in FORMS:
         match = form.pattern.search(text)
         if match:
