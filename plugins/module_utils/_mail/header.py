@@ -11,12 +11,13 @@ custom headers, and some of the supported releases lose the quotes of a name tha
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Iterable
 
 _WIDTH = 76
 _LONGEST_WORD = 900  # with the longest name of a header it stays below 998 octets
-_LONGEST_ENCODED_WORD = 64
+_LONGEST_ENCODED_WORD = 67  # a line with one has at most 76 characters, and begins with "Subject: "
 _WORD = re.compile(" *[^ ]+")
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?: [A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*\Z")
 _QUOTABLE_NAME = re.compile(r"[!-~]+(?: [!-~]+)*\Z")
@@ -59,23 +60,23 @@ def mailboxes(addresses: Iterable[str]) -> str:
 
 
 def encoded(text: str) -> str:
-    """The text as encoded words of RFC 2047; none of them cuts a character."""
-    words: list[str] = []
-    word = ""
+    """The text as encoded words of RFC 2047, in the shorter of its two spellings; none of them cuts a character."""
+    spelled = min((_q, _b), key=lambda each: len(each(text)))
+    words = [""]
     for character in text:
-        piece = "".join(_octet(octet) for octet in character.encode())
-        if len(word) + len(piece) > _LONGEST_ENCODED_WORD - len("=?utf-8?q??="):
-            words.append(word)
-            word = ""
-        word += piece
-    words.append(word)
-    return " ".join(f"=?utf-8?q?{each}?=" for each in words)
+        if len(spelled(words[-1] + character)) > _LONGEST_ENCODED_WORD:
+            words.append("")
+        words[-1] += character
+    return " ".join(spelled(word) for word in words)
 
 
-def _octet(octet: int) -> str:
-    if octet in _SAFE:
-        return chr(octet)
-    return "_" if octet == ord(" ") else f"={octet:02X}"
+def _q(text: str) -> str:
+    octets = "".join(chr(octet) if octet in _SAFE else f"={octet:02X}" for octet in text.encode())
+    return f"=?utf-8?q?{octets.replace('=20', '_')}?="
+
+
+def _b(text: str) -> str:
+    return f"=?utf-8?b?{base64.b64encode(text.encode()).decode('ascii')}?="
 
 
 def _phrase(name: str) -> str:

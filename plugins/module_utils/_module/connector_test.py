@@ -60,7 +60,8 @@ def _connector_test(module: Task) -> dict[str, Any]:
     bounds = _bounds(params)
     declared = params["declaration"]
     jobs = _registered_jobs(module, bounds) if declared is None else [_inline_job(declared)]
-    results = [result.shown() for result in run_tests(jobs, bounds, params["concurrency"])]
+    tested = {result.connector: result.shown() for result in run_tests(jobs, bounds, params["concurrency"])}
+    results = [tested[name] for name in (tested if declared is not None else params["connectors"] or tested)]
     summary = {status: sum(result["status"] == status for result in results) for status in ("ok", "warn", "fail")}
     outcome = {"changed": False, "results": results, "summary": summary}
     if summary["fail"] and params["fail"]:
@@ -122,7 +123,11 @@ def _registered_jobs(module: Task, bounds: Bounds) -> list[Job]:
         if unknown:
             missing = "there is no such connector" + ("" if registry.exists() else ": there is no registry here yet")
             raise DeclarationError([Problem(f"connector {name}", "", missing) for name in unknown])
-        chosen = names if names is not None else [name for name, each in state.connectors.items() if each.enabled]
+        enabled = [name for name, each in state.connectors.items() if each.enabled]
+        if names is None and not enabled:
+            what = "holds no enabled connector" if registry.exists() else "does not exist yet"
+            module.warn(f"Nothing was tested: the registry {what}.")
+        chosen = enabled if names is None else dict.fromkeys(names)
         return [_registered_job(reader, state.connectors[name], bounds) for name in chosen]
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from .._connector.secret import Secret
 from .._session.endpoint import Endpoint, endpoints_of
+from .._signin.identity import site_of
 from .._verdict.signal import Signal
 
 
@@ -36,7 +37,7 @@ class Job:
     def accounts(self) -> frozenset[tuple[str, str]]:
         """Who signs in, and where: the same user never does so twice at once."""
         return frozenset(
-            (endpoint.host.lower(), endpoint.username.lower())
+            (site_of(endpoint.host), endpoint.username.lower())
             for endpoint in self.endpoints()
             if endpoint.auth != "none" and endpoint.username
         )

@@ -24,8 +24,6 @@ from .remarks import remarks
 from .result import EndpointResult, Remark, reaches
 from .tokens import Tokens
 
-_FINAL = ("auth_rejected", "auth_disabled")
-
 
 @dataclass(frozen=True)
 class Bounds:
@@ -42,15 +40,19 @@ class Refusals:
     """Credentials that were refused in this run. They are not tried again, since lockouts are real."""
 
     def __init__(self) -> None:
-        self._signals: dict[str, Signal] = {}
+        self._signals: dict[tuple[str, str], Signal] = {}
 
     def earlier(self, endpoint: Endpoint) -> Signal | None:
-        signal = self._signals.get(_identity_of(endpoint))
+        identity = _identity_of(endpoint)
+        signal = self._signals.get((identity, "")) or self._signals.get((identity, endpoint.protocol))
         return signal and signal.seen(text=f"{signal.text} (refused a moment ago, so not tried again)")
 
     def note(self, endpoint: Endpoint, signal: Signal) -> None:
-        if judge(signal).verdict in _FINAL:
-            self._signals[_identity_of(endpoint)] = signal
+        """Wrong credentials are wrong for every protocol; what is switched off may be so for one only."""
+        verdict = judge(signal).verdict
+        if verdict in ("auth_rejected", "auth_disabled"):
+            protocol = "" if verdict == "auth_rejected" else endpoint.protocol
+            self._signals[_identity_of(endpoint), protocol] = signal
 
 
 class Probe(ABC):
@@ -80,9 +82,12 @@ class Probe(ABC):
             signal = _signal(stopped, record)
             signal = tokens.refused(signal) if signal.phase == "auth" else signal
             result.signal = signal.seen(facts={**session.facts(), **signal.facts})
-            result.skip(self.expected())
+        except Exception as error:  # noqa: BLE001  what was found out so far is worth being shown
+            result.signal = Signal("internal", phase=record.current, text=type(error).__name__)
         finally:
             session.close()
+        if result.signal:
+            result.skip(self.expected())
         result.warnings += remarks(self.job, self.endpoint, session, self.bounds.min_days_valid)
         return result
 

@@ -38,6 +38,8 @@ def _about_encryption(endpoint: Endpoint, session: Session, min_days_valid: int)
     days = tls.get("days_left")
     if days is not None and 0 <= days < min_days_valid:
         yield Remark("certificate_ends", f"{where}the certificate ends in {days} days, on {tls['not_after']}")
+    if days is not None and days < 0 and not endpoint.trust.validate:
+        yield Remark("certificate_ends", f"{where}the certificate has ended, on {tls['not_after']}")
     if tls.get("signature_hash") in _WEAK_HASHES:
         yield Remark("certificate_weak", f"{where}the certificate is signed with {tls['signature_hash'].upper()}")
     if tls.get("version") and tls["version"] != "TLSv1.3":
@@ -49,7 +51,9 @@ def _about_signing_in(endpoint: Endpoint, session: Session) -> Iterator[Remark]:
         return
     where = f"{endpoint.protocol}: "
     if not session.is_encrypted:
-        yield Remark("cleartext_login", f"{where}the password crosses the network without encryption")
+        yield Remark(
+            "cleartext_login", f"{where}the sign-in crosses the network without encryption, where anybody may listen"
+        )
     retirement = retirement_of(endpoint.host, endpoint.protocol)
     if retirement:
         yield Remark("basic_auth_retirement", f"{where}{retirement.text} (as announced on {retirement.announced})")

@@ -10,23 +10,40 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, suppress
 
 from .._connector.presets import PRESETS
 from .._verdict.signal import Signal
 from .._wire.clock import Clock
-from .graph import GraphProbe
-from .imap import ImapProbe
 from .job import Job
 from .probe import Bounds, Probe, Refusals
 from .result import Result
-from .smtp import SmtpProbe
 from .tokens import Tokens
 
 MOST_PER_PROVIDER = 10
 
-_PROBES: dict[str, type[Probe]] = {"smtp": SmtpProbe, "imap": ImapProbe, "graph": GraphProbe}
+
+# What only one protocol needs is imported only for it.
+def _graph() -> type[Probe]:
+    from .graph import GraphProbe
+
+    return GraphProbe
+
+
+def _imap() -> type[Probe]:
+    from .imap import ImapProbe
+
+    return ImapProbe
+
+
+def _smtp() -> type[Probe]:
+    from .smtp import SmtpProbe
+
+    return SmtpProbe
+
+
+_PROBES: dict[str, Callable[[], type[Probe]]] = {"smtp": _smtp, "imap": _imap, "graph": _graph}
 _PROVIDERS = frozenset(
     preset[block]["host"] for preset in PRESETS.values() for block in ("smtp", "imap") if block in preset
 )
@@ -43,9 +60,19 @@ def run(jobs: Sequence[Job], bounds: Bounds, concurrency: int) -> list[Result]:
     waiting = _sharing(jobs)
     for group in waiting:
         groups.put(group)
-    for number in range(min(concurrency, len(waiting))):
-        threading.Thread(target=batch.work, args=(groups,), daemon=True, name=f"test {number + 1}").start()
+    if not _start(min(concurrency, len(waiting)), lambda: batch.work(groups)):
+        batch.work(groups)
     return batch.results()
+
+
+def _start(count: int, work: Callable[[], None]) -> int:
+    """As many threads as this host lets be started, up to a number; how many."""
+    started = 0
+    with suppress(RuntimeError):
+        for started in range(count):
+            threading.Thread(target=work, daemon=True, name=f"test {started + 1}").start()
+        started = count
+    return started
 
 
 class _Batch:
@@ -77,7 +104,7 @@ class _Batch:
         try:
             if not job.refused:
                 self._test(job, result)
-        except Exception as error:  # noqa: BLE001  one connector's crash must not be another's
+        except BaseException as error:  # noqa: BLE001  one connector's crash must not be another's
             result.signal = Signal("internal", text=type(error).__name__)
         result.elapsed_ms = round((time.monotonic() - started) * 1000)
         return result
@@ -90,7 +117,7 @@ class _Batch:
             clock = Clock(self._bounds.deadline, self._bounds.timeout)
             tokens = Tokens(job, clock)
             for endpoint in endpoints:
-                probe = _PROBES[endpoint.protocol](job, endpoint, self._bounds, self._refusals)
+                probe = _PROBES[endpoint.protocol]()(job, endpoint, self._bounds, self._refusals)
                 result.endpoints.append(probe.run(clock, tokens))
 
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from .._session.session import Session
 from .._session.smtp import SmtpSession
-from .._verdict.signal import stop
+from .._verdict.judge import judge
+from .._verdict.signal import Stopped, stop
 from .probe import MailProbe
 from .result import Remark, reaches
 
@@ -33,8 +34,16 @@ class SmtpProbe(MailProbe):
                 raise stop("config", f"{missing} is needed to test the envelope")
         session.envelope(sender, [recipient])
         if self.job.effective["smtp"].get("relay") and own_address:
-            session.envelope(FOREIGN_SENDER, [own_address])
+            self._try_relay(session, own_address)
         return []
+
+    def _try_relay(self, session: SmtpSession, recipient: str) -> None:
+        try:
+            session.envelope(FOREIGN_SENDER, [recipient])
+        except Stopped as stopped:
+            if stopped.signal.kind == "reply" and judge(stopped.signal).verdict != "throttled":
+                stopped.signal = stopped.signal.seen(kind="relay_refused")
+            raise
 
     def expected(self) -> list[str]:
         phases = super().expected()

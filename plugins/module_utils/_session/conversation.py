@@ -8,11 +8,11 @@
 from __future__ import annotations
 
 import re
-import socket
 from abc import abstractmethod
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import islice
 from typing import Any
 
 from .._connector.secret import Secret
@@ -22,16 +22,20 @@ from .._signin.passwords import choose
 from .._signin.tokens import Token
 from .._verdict.signal import Signal, Stopped, stop
 from .._wire.clock import Clock
-from .._wire.dial import Address, ascii_host, connect, resolve
-from .._wire.proxy import Proxy, through
+from .._wire.dial import ascii_host, connect, resolve
+from .._wire.proxy import reaching, through
 from .._wire.record import Phase, Record
 from .._wire.stream import Stream
-from .._wire.tls import context_for, tls_facts
+from .._wire.tls import Trust, context_for, tls_facts
+from .._wire.trouble import signal_of
+from .._wire.words import printable
 from .endpoint import Endpoint
 from .redaction import Redaction
 from .session import Session
 
 X509_V_ERR_CERT_HAS_EXPIRED = 10
+MOST_CAPABILITIES = 100
+LONGEST_CAPABILITY = 200
 
 _FIRST_WORDS = {
     "SMTP": re.compile(rb"220[ -]"),
@@ -66,17 +70,29 @@ class Conversation(Session):
                 stopped.signal = _about_chain(stopped.signal, self.tls or {})
             raise
 
+    def note_capabilities(self, when: str, names: Iterable[str]) -> None:
+        """Keep what the server says that it can do, as far as anybody can read it."""
+        self.capabilities[when] = [printable(name)[:LONGEST_CAPABILITY] for name in islice(names, MOST_CAPABILITIES)]
+
     def converse(self) -> None:
         """Connect, encrypt as the endpoint demands, and learn what the server can do."""
+        self._come_to_encryption()
+        if self.endpoint.security == "tls":
+            self.greet()
+        if self.is_encrypted:
+            self.ask_capabilities("after_tls")
+
+    def _come_to_encryption(self) -> None:
+        """As far as the conversation is encrypted, if it is to be."""
         security = self.endpoint.security
         self.connect()
         if security == "tls":
             self.encrypt()
+            return
         self.greet()
-        self.ask_capabilities("after_tls" if self.is_encrypted else "before_tls")
+        self.ask_capabilities("before_tls")
         if security in ("starttls", "starttls_optional") and self.start_tls():
             self.encrypt()
-            self.ask_capabilities("after_tls")
 
     @abstractmethod
     def greet(self) -> None:
@@ -97,21 +113,30 @@ class Conversation(Session):
         with self.record.phase("config"):
             if endpoint.security != "none":
                 context_for(endpoint.trust)
-        with self.record.phase("dns"):
+        with self.record.phase("dns"), reaching(proxy):
             self.clock.start_step()
             addresses = resolve(host, port, self.clock)
         with self.record.phase("tcp"):
-            self.clock.start_step()
-            connection, address = self._dial(addresses)
+            with reaching(proxy):
+                self.clock.start_step()
+                connection, address = connect(addresses, self.clock)
             self.address = address.text
             self._stream = Stream(connection, self.clock)
             if proxy:
-                self._through(proxy, self._stream)
+                through(self._stream, proxy, endpoint.host, endpoint.port)
 
     def encrypt(self) -> None:
         with self.record.phase("tls"):
             context = context_for(self.endpoint.trust)
-            self.tls = tls_facts(self.stream.start_tls(context, ascii_host(self.endpoint.host)))
+            was_asked_for = self.endpoint.security != "tls"
+            try:
+                secure = self.stream.start_tls(context, ascii_host(self.endpoint.host))
+            except (Stopped, OSError) as error:
+                signal = error.signal if isinstance(error, Stopped) else signal_of(error)
+                if was_asked_for and signal.kind == "speaks_plain":
+                    raise stop("injection", "plain text follows the reply to STARTTLS") from error
+                raise
+            self.tls = tls_facts(secure)
             self.is_encrypted = True
 
     @contextmanager
@@ -139,7 +164,7 @@ class Conversation(Session):
         """The safest way to sign in that is offered, where anybody may sign in over this connection."""
         endpoint = self.endpoint
         if not self.is_encrypted and endpoint.security != "none":
-            raise stop("starttls_missing", "nobody signs in over a connection that is not encrypted")
+            raise stop("unencrypted", "nobody signs in over a connection that is not encrypted")
         if token:
             with_token = choose_token_mechanism(offered, endpoint.mechanisms)
             mechanism = with_token(endpoint.username, token.secret, endpoint.host, endpoint.port)
@@ -168,32 +193,16 @@ class Conversation(Session):
         if self._stream is not None:
             self._stream.close()
 
-    def _dial(self, addresses: list[Address]) -> tuple[socket.socket, Address]:
-        try:
-            return connect(addresses, self.clock)
-        except OSError as error:
-            if self.endpoint.proxy:
-                raise stop("proxy", f"it cannot be reached ({error.strerror or error})") from error
-            raise
-
-    def _through(self, proxy: Proxy, stream: Stream) -> None:
-        try:
-            through(stream, proxy, self.endpoint.host, self.endpoint.port)
-        except Stopped as stopped:
-            if stopped.signal.kind not in ("proxy", "not_found"):
-                raise stop("proxy", f"it does not answer as a proxy ({stopped})") from stopped
-            raise
-
-    def _unchecked(self) -> Endpoint:
-        """The same endpoint, trusting any certificate and never signing in."""
-        trust = replace(self.endpoint.trust, validate=False, ca_file="")
-        return replace(self.endpoint, trust=trust, auth="none", password=None)
+    def _unchecked(self) -> Conversation:
+        """Another conversation with the same server, which trusts any certificate and shows none."""
+        endpoint = replace(self.endpoint, trust=Trust(validate=False), auth="none", password=None)
+        return type(self)(endpoint, self.clock, Record(self.record.protocol))
 
     def _look_at_certificate(self) -> dict[str, Any] | None:
         """What a certificate says that was refused, seen in a second conversation without credentials."""
-        looking = type(self)(self._unchecked(), self.clock, Record(self.record.protocol))
+        looking = self._unchecked()
         try:
-            looking.converse()
+            looking._come_to_encryption()  # noqa: SLF001  it is of the same kind
         except Stopped:
             pass
         finally:
@@ -201,7 +210,7 @@ class Conversation(Session):
         return looking.tls
 
     def _speaks_tls(self) -> bool:
-        looking = type(self)(self._unchecked(), self.clock, Record(self.record.protocol))
+        looking = self._unchecked()
         try:
             looking.connect()
             looking.encrypt()
@@ -216,5 +225,5 @@ def _about_chain(signal: Signal, tls: Mapping[str, Any]) -> Signal:
     """OpenSSL does not say which certificate has expired: where the server's own has not, another one has."""
     has_expired = signal.code == X509_V_ERR_CERT_HAS_EXPIRED
     if has_expired and (tls.get("days_left") or 0) > 0:
-        return signal.seen(text=f"{signal.text}: one that issued the server's")
+        return signal.seen(kind="issuer_expired")
     return signal

@@ -3,14 +3,14 @@
 
 # This file is private to the collection mailroom.core and may change at any time.
 
-"""A conversation over SMTP, on top of smtplib's reading of replies."""
+"""A conversation over SMTP."""
 
 from __future__ import annotations
 
 import base64
 import binascii
+import ipaddress
 import re
-import smtplib
 import socket
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -20,26 +20,35 @@ from typing import Any, NamedTuple
 from .._signin.mechanism import Mechanism
 from .._signin.tokens import Token
 from .._verdict.signal import Signal, Stopped, stop
+from .._wire.dial import ascii_host
 from .._wire.record import Phase
+from .._wire.words import LONGEST, printable
 from .conversation import Conversation
 
+LAST_WORDS = 1.0
+
+_REPLY_LINE = re.compile(rb"(\d{3})(?:([ -])(.*?))?\r?\n", re.DOTALL)
 _ENHANCED = re.compile(r"([245]\.\d{1,3}\.\d{1,3})(?:\s|$)")
 _KNOWS_NO_EHLO = (500, 502)
-_A_REPLY = re.compile(rb"\d{3}[ -]|\d{3}\r?\n")
 _MOST_CHALLENGES = 5
 _LONGEST_COMMAND = 500
+_MOST_SHOWN = 50
 
 
 class Reply(NamedTuple):
-    """What the server answers to a command."""
+    """What the server answers to a command, word for word."""
 
     code: int
-    enhanced: str
-    text: str
+    lines: tuple[str, ...]
 
     @property
     def is_ok(self) -> bool:
         return 200 <= self.code < 300
+
+    @property
+    def enhanced(self) -> str:
+        found = _ENHANCED.match(self.lines[0])
+        return found.group(1) if found else ""
 
 
 class SmtpSession(Conversation):
@@ -67,6 +76,7 @@ class SmtpSession(Conversation):
     def envelope(self, sender: str, recipients: Sequence[str], size: int = 0) -> None:
         """Name sender and recipients, then take it all back: no mail is sent."""
         with self.record.phase("sender") as phase:
+            sender, *recipients = (_ascii_domain(address) for address in (sender, *recipients))
             self._expect_ok(phase, f"MAIL FROM:<{sender}>{self._mail_options((sender, *recipients), size)}")
         with self.record.phase("recipient") as phase:
             for recipient in recipients:
@@ -79,36 +89,26 @@ class SmtpSession(Conversation):
             self._command("RSET")
 
     def quit(self) -> None:
-        with suppress(Stopped):
+        with suppress(Stopped), self.clock.hurried(LAST_WORDS):
             self._command("QUIT")
         self.close()
 
     def greet(self) -> None:
-        self._smtp = smtplib.SMTP(local_hostname=self._own_name())
-        self._smtp.sock = self.stream  # type: ignore[assignment]
-        self._whole_reply = ""
         with self.greeting() as phase:
-            line = self.first_line()
-            if not _A_REPLY.match(line):
-                raise Stopped(Signal("protocol", text=_printable(self.redact(line.decode("utf-8", "replace").strip()))))
-            self.stream.unread(line)
-            reply = self._note(phase, self._reply())
-            if not reply.is_ok:
-                raise _stopped(reply)
+            self.stream.unread(self.first_line())
+            self._must_be_ok(self._note(phase, self._reply()))
 
     def ask_capabilities(self, when: str) -> None:
         with self.record.phase("ehlo") as phase:
-            reply = self._note(phase, self._command(f"EHLO {self._smtp.local_hostname}"))
+            name = self._own_name()
+            reply = self._note(phase, self._command(f"EHLO {name}"))
+            self._features = {}
             if reply.code in _KNOWS_NO_EHLO:
-                reply = self._note(phase, self._command(f"HELO {self._smtp.local_hostname}"))
-                if not reply.is_ok:
-                    raise _stopped(reply)
-                self._features = {}
-            elif not reply.is_ok:
-                raise _stopped(reply)
+                self._must_be_ok(self._note(phase, self._command(f"HELO {name}")))
             else:
-                self._features = _features(self._whole_reply)
-            self.capabilities[when] = [f"{name} {rest}".strip().upper() for name, rest in self._features.items()]
+                self._must_be_ok(reply)
+                self._features = _features(reply)
+            self.note_capabilities(when, (f"{name} {rest}".strip().upper() for name, rest in self._features.items()))
 
     def start_tls(self) -> bool:
         if "starttls" not in self._features and self.endpoint.security == "starttls_optional":
@@ -118,7 +118,7 @@ class SmtpSession(Conversation):
                 raise stop("starttls_missing", "the server does not offer STARTTLS")
             reply = self._note(phase, self._command("STARTTLS"))
             if reply.code != 220:
-                raise _stopped(reply)
+                raise self._stopped(reply)
             self._features = {}
         return True
 
@@ -132,7 +132,7 @@ class SmtpSession(Conversation):
         for _round in range(_MOST_CHALLENGES):
             if reply.code != 334:
                 break
-            answer = mechanism.answer(_decoded(reply.text)) if answered_first else first
+            answer = mechanism.answer(_decoded(reply)) if answered_first else first
             answered_first = True
             reply = self._command(_encoded(answer or b""))
         self._note(phase, reply)
@@ -141,7 +141,7 @@ class SmtpSession(Conversation):
         if reply.code < 400 and reply.code != 235:
             raise stop("protocol", f"a reply that is no answer to a sign-in ({reply.code})")
         if reply.code != 235:
-            raise _stopped(reply)
+            raise self._stopped(reply)
 
     def _mail_options(self, addresses: Sequence[str], size: int) -> str:
         options = f" SIZE={size}" if size and "size" in self._features else ""
@@ -152,43 +152,69 @@ class SmtpSession(Conversation):
         return f"{options} SMTPUTF8"
 
     def _expect_ok(self, phase: Phase, command: str) -> None:
-        reply = self._note(phase, self._command(command))
+        self._must_be_ok(self._note(phase, self._command(command)))
+
+    def _must_be_ok(self, reply: Reply) -> None:
         if not reply.is_ok:
-            raise _stopped(reply)
+            raise self._stopped(reply)
 
     def _command(self, command: str) -> Reply:
         self.stream.sendall(f"{command}\r\n".encode())
         return self._reply()
 
     def _reply(self) -> Reply:
-        try:
-            code, message = self._smtp.getreply()
-        except smtplib.SMTPException as error:
-            raise stop("protocol", str(error)[:200]) from None
-        text = self.redact(message.decode("utf-8", "replace"))
-        if not 200 <= code <= 599:
-            raise Stopped(Signal("protocol", text=_printable(text) or "a reply without a code"))
-        self._whole_reply = text
-        enhanced = _ENHANCED.match(text)
-        return Reply(code, enhanced.group(1) if enhanced else "", _printable(text))
+        lines: list[str] = []
+        while True:
+            line = self.stream.readline()
+            found = _REPLY_LINE.fullmatch(line)
+            if not found or not b"200" <= found.group(1) <= b"599":
+                raise stop("protocol", self._shown(printable(line)) or "a reply without a code")
+            lines.append((found.group(3) or b"").decode("utf-8", "replace"))
+            if found.group(2) != b"-":
+                return Reply(int(found.group(1)), tuple(lines))
 
     def _note(self, phase: Phase, reply: Reply) -> Reply:
-        phase.reply(reply.code, reply.enhanced, reply.text)
+        phase.reply(reply.code, reply.enhanced, self._text(reply))
         return reply
+
+    def _stopped(self, reply: Reply) -> Stopped:
+        return Stopped(Signal("reply", code=reply.code, enhanced=reply.enhanced, text=self._text(reply)))
+
+    def _text(self, reply: Reply) -> str:
+        return self._shown("\n".join(printable(line) for line in reply.lines[:_MOST_SHOWN]))
+
+    def _shown(self, text: str) -> str:
+        return self.redact(text)[:LONGEST]
 
     def _own_name(self) -> str:
         """What to call oneself: a full name, else the address, as RFC 5321 wants it; never a look-up."""
         name = self.endpoint.ehlo_name or socket.gethostname()
-        if "." in name:
-            return name
-        address = str(self.stream.socket.getsockname()[0]).partition("%")[0]
-        return f"[IPv6:{address}]" if ":" in address else f"[{address}]"
+        if not self.endpoint.ehlo_name and "." not in name:
+            name = str(self.stream.socket.getsockname()[0]).partition("%")[0]
+        try:
+            address = ipaddress.ip_address(name)
+        except ValueError:
+            return _ascii_name(name)
+        return f"[IPv6:{address}]" if address.version == 6 else f"[{address}]"
 
 
-def _features(text: str) -> dict[str, str]:
+def _ascii_name(name: str) -> str:
+    try:
+        return ascii_host(name)
+    except UnicodeError:
+        raise stop("config", "ehlo_name is not a host's name") from None
+
+
+def _ascii_domain(address: str) -> str:
+    """An address with its domain as it goes over the wire; the part before it stays."""
+    local, _at, domain = address.rpartition("@")
+    return f"{local}@{_ascii_name(domain)}" if local else address
+
+
+def _features(reply: Reply) -> dict[str, str]:
     """The capabilities of an EHLO reply, whose first line is the server's name."""
     features: dict[str, str] = {}
-    for line in text.split("\n")[1:]:
+    for line in reply.lines[1:]:
         name, _space, rest = line.strip().partition(" ")
         if name.upper().startswith("AUTH="):
             name, rest = "AUTH", f"{name[5:]} {rest}"
@@ -200,16 +226,8 @@ def _encoded(data: bytes) -> str:
     return base64.b64encode(data).decode("ascii")
 
 
-def _decoded(text: str) -> bytes:
+def _decoded(reply: Reply) -> bytes:
     try:
-        return base64.b64decode(text.strip(), validate=True)
+        return base64.b64decode("".join(reply.lines).strip(), validate=True)
     except (binascii.Error, ValueError):
         raise stop("protocol", "a challenge that is not base64") from None
-
-
-def _printable(text: str) -> str:
-    return "".join(char if char.isprintable() or char == "\n" else "?" for char in text)[:2000]
-
-
-def _stopped(reply: Reply) -> Stopped:
-    return Stopped(Signal("reply", code=reply.code, enhanced=reply.enhanced, text=reply.text))

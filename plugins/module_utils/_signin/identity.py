@@ -12,7 +12,14 @@ import hashlib
 from .._connector.secret import Secret
 
 
+def site_of(host: str) -> str:
+    """Whose server it is: smtp.example.com and imap.example.com know the same users."""
+    labels = host.lower().rstrip(".").split(".")
+    is_name = any(char.isalpha() for char in labels[-1])
+    return ".".join(labels[-2:]) if is_name else host.lower()
+
+
 def identity(host: str, username: str, secret: Secret | None) -> str:
-    """The same text for the same user with the same password at the same host, and for nobody else."""
+    """The same text for the same user with the same password at the same site, and for nobody else."""
     password = secret.reveal() if secret else ""
-    return hashlib.sha256(f"{host.lower()}\0{username}\0{password}".encode()).hexdigest()
+    return hashlib.sha256(f"{site_of(host)}\0{username}\0{password}".encode()).hexdigest()

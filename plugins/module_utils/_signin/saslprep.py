@@ -22,12 +22,11 @@ _PROHIBITED = (
     stringprep.in_table_c7,
     stringprep.in_table_c8,
     stringprep.in_table_c9,
-    stringprep.in_table_a1,
 )
 
 
 def saslprep(text: str, what: str) -> str:
-    """The prepared text; plain ASCII stays as it is."""
+    """The prepared text; plain ASCII stays as it is. Code points that were not assigned then are let through."""
     if text.isascii() and text.isprintable():
         return text
     mapped = "".join(

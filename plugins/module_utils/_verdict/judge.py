@@ -18,6 +18,8 @@ from .signal import Signal
 from .table import VERDICTS
 from .token_lines import TOKEN_LINES
 
+MOST_LISTED = 10
+LONGEST_TEXT = 600
 TABLE = (*TOKEN_LINES, *GRAPH_LINES, *LINES)
 
 
@@ -64,12 +66,14 @@ def _filled(remedy: str, signal: Signal) -> str:
     known: Mapping[str, Any] = {
         **{key: _listed(value) for key, value in signal.facts.items()},
         "phase": signal.phase or "the conversation",
-        "text": " ".join(signal.text.split()) or "nothing more",
+        "text": " ".join(signal.text.split())[:LONGEST_TEXT] or "nothing more",
     }
     return remedy.format_map(_Known(known))
 
 
 def _listed(value: Any) -> str:
     if isinstance(value, Iterable) and not isinstance(value, str):
-        value = ", ".join(str(each) for each in value) or "none"
+        several = [str(each) for each in value]
+        more = f" and {len(several) - MOST_LISTED} more" if len(several) > MOST_LISTED else ""
+        value = ", ".join(several[:MOST_LISTED]) + more or "none"
     return " ".join(str(value).split()) or "not known"

@@ -16,12 +16,50 @@ _SWITCHED_OFF = (
     " with oauth2."
 )
 
+_NAMELESS = (
+    "The server does not accept the name by which this host introduces itself: set ehlo_name to a full name that has"
+    " an address. It says: {text}"
+)
+_NOT_CONNECTED = (
+    "The sign-in worked, but the mailbox stays closed (Exchange: {text}): {username} has no right to it, IMAP is turned"
+    " off for it, or it lives on another server."
+)
+_TOO_MUCH = "too many|maximum number of|simultaneous connections|rate.?limit|concurrent|bandwidth limits|limit exceeded"
+_NO_RELAY = (
+    "relay(ing)? (access )?(is )?(denied|not (allowed|permitted)|prohibited|refused)|unable to relay|not permitted to relay"
+    "|cannot relay|not relay|rcpthosts|relaying denied"
+)
+
 # Replies are matched as "CODE ENHANCED", such as "535 5.7.8" or "535 "; IMAP's response codes as "NO [CODE]".
 LINES: tuple[Line, ...] = (
     Line("config_invalid", CERTAIN, "config"),
     Line("dns_not_found", CERTAIN, "not_found"),
     Line("dns_temporary", LIKELY, "name_temporary"),
     Line("proxy_failed", CERTAIN, "proxy"),
+    Line(
+        "proxy_failed",
+        LIKELY,
+        "proxy_target",
+        remedy=(
+            "The proxy answers, and cannot reach {host} port {port} ({text}). Check host and port, and whether the"
+            " proxy may go there."
+        ),
+    ),
+    Line(
+        "internal_error",
+        CERTAIN,
+        "exhausted",
+        remedy="This host has run out of files, threads or memory ({text}): lower concurrency, or raise its limits.",
+    ),
+    Line(
+        "starttls_missing",
+        CERTAIN,
+        "unencrypted",
+        remedy=(
+            "The server offers no encryption, and nobody signs in without. Use a port with encryption (465 or 993 with"
+            " security tls), or, within a trusted network only, write security none."
+        ),
+    ),
     Line("connect_refused", CERTAIN, "refused"),
     Line("connect_unreachable", CERTAIN, "unreachable"),
     Line("security_mismatch", CERTAIN, "speaks_tls"),
@@ -37,9 +75,7 @@ LINES: tuple[Line, ...] = (
     Line(
         "tls_expired",
         CERTAIN,
-        "certificate",
-        reply="10 ",
-        text="issued",
+        "issuer_expired",
         remedy=(
             "A certificate that issued the server's has expired, the server's own has not: put the authority's present"
             " one behind it on the server. If all are up to date, check this host's clock."
@@ -83,8 +119,7 @@ LINES: tuple[Line, ...] = (
     Line(
         "auth_disabled",
         CERTAIN,
-        "login_disabled",
-        text="without encryption",
+        "login_disabled_unencrypted",
         remedy="The server lets nobody sign in over an unencrypted connection: set security to starttls or tls.",
     ),
     Line("auth_disabled", CERTAIN, "login_disabled"),
@@ -108,6 +143,15 @@ LINES: tuple[Line, ...] = (
         ),
     ),
     Line("auth_rejected", LIKELY, "refused_proof"),
+    Line(
+        "relay_denied",
+        LIKELY,
+        "relay_refused",
+        remedy=(
+            "The server does not take mail from a foreign sender domain, as relay says that it does: leave relay out,"
+            " or have relaying allowed for this host or {username}. It says: {text}"
+        ),
+    ),
     Line(
         "auth_rejected",
         CERTAIN,
@@ -146,10 +190,62 @@ LINES: tuple[Line, ...] = (
         "reply",
         phases="ehlo",
         reply="55.|501|504",
+        remedy=_NAMELESS,
+    ),
+    Line(
+        "greeting_rejected",
+        LIKELY,
+        "reply",
+        reply="[45]..",
+        text=r"block(ed)? ?(list|using)|spamhaus|\b[dr]n?s?bl\b|from your country|reverse (host ?name|dns)|no ptr",
         remedy=(
-            "The server does not accept the name by which this host introduces itself: set ehlo_name to a full name"
-            " that has an address. It says: {text}"
+            "The server refuses this host's address: it is on a block list, or has no name that it trusts. Send over"
+            " the provider's submission port with a sign-in, or have the address taken off. It says: {text}"
         ),
+    ),
+    Line(
+        "greeting_rejected", LIKELY, "reply", phases="sender|recipient", reply="[45]..", text="helo", remedy=_NAMELESS
+    ),
+    Line(
+        "throttled",
+        LIKELY,
+        "reply",
+        phases="auth|select",
+        reply=r"(?!NO \[OVERQUOTA\])",
+        text=_TOO_MUCH,
+    ),
+    Line(
+        "auth_temporary",
+        LIKELY,
+        "reply",
+        phases="auth",
+        reply="NO",
+        text="temporar|server unavailable|service unavailable|try again",
+    ),
+    Line(
+        "throttled",
+        LIKELY,
+        "reply",
+        phases="select",
+        reply="NO",
+        text="temporar|server unavailable|service unavailable|try again",
+    ),
+    Line(
+        "auth_disabled",
+        LIKELY,
+        "reply",
+        phases="auth",
+        reply="BAD|NO",
+        text="authenticated but not connected",
+        remedy=_NOT_CONNECTED,
+    ),
+    Line(
+        "auth_rejected",
+        LIKELY,
+        "reply",
+        phases="auth",
+        reply=r"535 5\.7\.139(?!\d)",
+        text="credentials (were|are) (incorrect|wrong|invalid)|account is locked|password (has )?expired",
     ),
     Line(
         "auth_disabled",
@@ -204,7 +300,6 @@ LINES: tuple[Line, ...] = (
             " mechanisms [PLAIN] over an encrypted connection. It says: {text}"
         ),
     ),
-    Line("throttled", LIKELY, "reply", phases="auth", reply="4..", text="too many|rate limit|concurrent"),
     Line("auth_temporary", CERTAIN, "reply", phases="auth", reply="4.."),
     Line("auth_temporary", CERTAIN, "reply", phases="auth", reply=r"NO \[(UNAVAILABLE|INUSE|SERVERBUG)\]"),
     Line("throttled", LIKELY, "reply", phases="auth", reply=r"NO \[LIMIT\]"),
@@ -280,10 +375,7 @@ LINES: tuple[Line, ...] = (
         "reply",
         phases="select",
         text="authenticated but not connected",
-        remedy=(
-            "The sign-in worked, but the mailbox stays closed (Exchange: {text}): {username} has no right to it, IMAP"
-            " is turned off for it, or it lives on another server."
-        ),
+        remedy=_NOT_CONNECTED,
     ),
     Line(
         "mailbox_denied",
@@ -297,7 +389,8 @@ LINES: tuple[Line, ...] = (
     Line("mailbox_missing", LIKELY, "reply", phases="select"),
     Line("mailbox_full", CERTAIN, "reply", phases="recipient|message", reply=r"(452|552|...) [45]\.2\.2(?!\d)"),
     Line("message_too_large", CERTAIN, "reply", reply=r"... 5\.3\.4(?!\d)|552 5\.2\.3(?!\d)|523"),
-    Line("message_too_large", LIKELY, "reply", phases="sender|message", reply="552"),
+    Line("message_too_large", LIKELY, "reply", phases="message", reply="552"),
+    Line("message_too_large", LIKELY, "reply", phases="sender", reply="552", text="size|large|big|limit|quota|storage"),
     Line("mailbox_full", LIKELY, "reply", phases="recipient", reply="552"),
     Line(
         "sender_rejected",
@@ -307,7 +400,9 @@ LINES: tuple[Line, ...] = (
         text="sender address rejected|not owned|send ?as|not allowed to send",
     ),
     Line("sender_rejected", LIKELY, "reply", phases="sender|recipient", reply=r"[45].. [45]\.1\.[78](?!\d)"),
-    Line("relay_denied", CERTAIN, "reply", phases="recipient", text="relay"),
+    Line("recipient_rejected", CERTAIN, "reply", phases="recipient", reply=r"5.. 5\.1\.[0-6](?!\d)"),
+    Line("relay_denied", CERTAIN, "reply", phases="recipient", text=_NO_RELAY),
+    Line("recipient_rejected", LIKELY, "reply", phases="recipient", text="recipient address rejected|spf|user unknown"),
     Line("relay_denied", LIKELY, "reply", phases="recipient", reply=r"454 4\.7\.1(?!\d)|55. 5\.7\.1(?!\d)"),
     Line(
         "throttled",

@@ -325,7 +325,7 @@ VERDICTS: dict[str, Verdict] = {
         "sending",
         "The server does not pass on mail to that domain for this client.",
         "A refusal to relay.",
-        "Sign in (username and password) or have this host's address allowed to relay on {host}.",
+        "Sign in (username and password) or have this host's address allowed to relay on {host}. It says: {text}",
     ),
     "message_too_large": Verdict(
         "sending",

@@ -8,6 +8,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from .._verdict.signal import stop
 
@@ -23,6 +25,15 @@ class Clock:
 
     def start_step(self) -> None:
         self._step_end = min(self._end, time.monotonic() + self._timeout)
+
+    @contextmanager
+    def hurried(self, seconds: float) -> Iterator[None]:
+        """Steps within take no longer than this."""
+        patience, self._timeout = self._timeout, min(self._timeout, seconds)
+        try:
+            yield
+        finally:
+            self._timeout = patience
 
     def pause(self, seconds: float) -> bool:
         """Wait, where that much time is asked for and left; whether it was."""

@@ -23,6 +23,9 @@ from .clock import Clock
 
 NEXT_ADDRESS_AFTER = 0.25
 
+_TELLING = (errno.ECONNREFUSED, errno.ECONNRESET, errno.ETIMEDOUT, errno.EHOSTUNREACH, errno.ENETUNREACH)
+_CHANGED_BY_IDNA = frozenset("\u00df\u03c2\u200c\u200d")
+
 
 class Address(NamedTuple):
     """One address that a name stands for."""
@@ -36,7 +39,9 @@ class Address(NamedTuple):
 
 
 def ascii_host(host: str) -> str:
-    """A host's name as it goes over the wire."""
+    """A host's name as it goes over the wire. Python's IDNA would make another name of some characters."""
+    if not _CHANGED_BY_IDNA.isdisjoint(host):
+        raise stop("config", "host has characters that must be written in their ASCII form (xn--…)")
     return host if host.isascii() else host.encode("idna").decode("ascii")
 
 
@@ -50,7 +55,10 @@ def resolve(host: str, port: int, clock: Clock) -> list[Address]:
         except (OSError, UnicodeError) as error:
             answers.put(error)
 
-    threading.Thread(target=look_up, daemon=True, name="look-up").start()
+    try:
+        threading.Thread(target=look_up, daemon=True, name="look-up").start()
+    except RuntimeError:
+        raise stop("exhausted", "this host can start no more threads") from None
     try:
         answer = answers.get(timeout=clock.left())
     except queue.Empty:
@@ -59,6 +67,8 @@ def resolve(host: str, port: int, clock: Clock) -> list[Address]:
         raise stop("not_found", "this is not a host's name")
     if isinstance(answer, OSError):
         raise answer
+    if not answer:
+        raise stop("not_found", "the name has no address")
     return _interleaved(Address(int(family), sockaddr) for family, _type, _proto, _name, sockaddr in answer)
 
 
@@ -89,7 +99,7 @@ class _Race:
         self._waiting = list(addresses)
         self._selector = selectors.DefaultSelector()
         self._next_start = 0.0
-        self._last_error: OSError = ConnectionRefusedError(errno.ECONNREFUSED, "no address")
+        self._errors: list[OSError] = []
 
     def end(self) -> None:
         """Give up on the attempts that are still under way."""
@@ -102,7 +112,7 @@ class _Race:
             self._start(self._waiting.pop(0))
         if not self._selector.get_map():
             if not self._waiting:
-                raise self._last_error
+                raise min(self._errors, key=_says_little)
             self._next_start = 0.0
             return None
         left = clock.left()
@@ -118,7 +128,7 @@ class _Race:
         try:
             attempt = socket.socket(address.family, socket.SOCK_STREAM)
         except OSError as error:
-            self._last_error = error
+            self._errors.append(error)
             return
         attempt.setblocking(False)
         outcome = attempt.connect_ex(address.sockaddr)
@@ -139,4 +149,9 @@ class _Race:
     def _lost(self, attempt: socket.socket, outcome: int) -> None:
         attempt.close()
         self._next_start = 0.0
-        self._last_error = OSError(outcome, os.strerror(outcome))
+        self._errors.append(OSError(outcome, os.strerror(outcome)))
+
+
+def _says_little(error: OSError) -> int:
+    """Where every address failed in its own way, the one that was reached says most."""
+    return _TELLING.index(error.errno) if error.errno in _TELLING else len(_TELLING)

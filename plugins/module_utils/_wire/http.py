@@ -16,7 +16,7 @@ import json
 import select
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from email.message import Message
 from typing import Any, NamedTuple
 from urllib.parse import SplitResult, quote, urlencode, urlsplit
@@ -24,7 +24,7 @@ from urllib.parse import SplitResult, quote, urlencode, urlsplit
 from .._verdict.signal import Stopped, stop
 from .clock import Clock
 from .dial import ascii_host, connect, resolve
-from .proxy import Proxy, through
+from .proxy import Proxy, reaching, through
 from .record import Record
 from .stream import Stream
 from .tls import Trust, context_for, tls_facts
@@ -190,7 +190,7 @@ class HttpClient:
         proxy = None if origin.scheme == "http" else self._proxy
         where = (proxy.host, proxy.port) if proxy else (origin.host, origin.port)
         context = context_for(trust) if origin.scheme == "https" else None
-        with self._step("dns", record):
+        with self._step("dns", record), reaching(proxy):
             self._clock.start_step()
             addresses = resolve(*where, self._clock)
         with self._step("tcp", record):
@@ -206,28 +206,22 @@ class HttpClient:
         return stream
 
     def _dial(self, addresses: Any, origin: Origin, proxy: Proxy | None) -> Stream:
-        try:
+        with reaching(proxy):
             connection, address = connect(addresses, self._clock)
-        except OSError as error:
-            if proxy:
-                raise stop("proxy", f"it cannot be reached ({error.strerror or error})") from error
-            raise
         self.address = address.text
         stream = Stream(connection, self._clock)
         try:
             if proxy:
                 through(stream, proxy, origin.host, origin.port)
-        except Stopped as stopped:
+        except Stopped:
             stream.close()
-            if stopped.signal.kind not in ("proxy", "not_found"):
-                raise stop("proxy", f"it does not answer as a proxy ({stopped})") from stopped
             raise
         return stream
 
     def _look_at_certificate(self, origin: Origin) -> None:
         """What a certificate says that was refused, seen in a second handshake after which nothing is sent."""
         try:
-            self._open(origin, replace(self._trust, validate=False, ca_file=""), None).close()
+            self._open(origin, Trust(validate=False), None).close()
         except Stopped:
             return
 

@@ -10,12 +10,13 @@ from __future__ import annotations
 import base64
 import socket
 import struct
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Callable
 
 from .._connector.secret import Secret
-from .._verdict.signal import stop
+from .._verdict.signal import Stopped, stop
 from .dial import ascii_host
 from .stream import Stream
 
@@ -29,6 +30,8 @@ _SOCKS_REPLIES = {
     7: "the proxy knows no such command",
     8: "the proxy knows no such address type",
 }
+_ABOUT_THE_TARGET = (3, 4, 5, 6)
+_GATEWAY_TROUBLE = ("502", "503", "504")
 
 
 LONGEST_NAME = 253
@@ -48,15 +51,32 @@ class Proxy:
         return self.password.reveal() if self.password else ""
 
 
+@contextmanager
+def reaching(proxy: Proxy | None) -> Iterator[None]:
+    """On the way to a proxy all trouble is the proxy's."""
+    try:
+        yield
+    except (Stopped, OSError) as error:
+        if proxy is None:
+            raise
+        said = error if isinstance(error, Stopped) else error.strerror or error
+        raise stop("proxy", f"{proxy.host} port {proxy.port} cannot be reached ({said})") from error
+
+
 def through(stream: Stream, proxy: Proxy, host: str, port: int) -> None:
     """Ask the proxy at the other end of the stream to connect to a host."""
     try:
         name = ascii_host(host)
     except UnicodeError:
         name = ""
-    if not 0 < len(name) <= LONGEST_NAME:
-        raise stop("not_found", "this is not a host's name")
-    _WAYS[proxy.scheme](stream, proxy, name, port)
+    if not 0 < len(name) <= LONGEST_NAME or "%" in name:
+        raise stop("not_found", "this is not a host's name or address that a proxy could be asked for")
+    try:
+        _WAYS[proxy.scheme](stream, proxy, name, port)
+    except Stopped as stopped:
+        if stopped.signal.kind.startswith("proxy"):
+            raise
+        raise stop("proxy", f"it does not answer as a proxy ({stopped})") from stopped
     stream.start_step()
 
 
@@ -74,7 +94,8 @@ def _socks5(stream: Stream, proxy: Proxy, host: str, port: int) -> None:
     stream.sendall(b"\x05\x01\x00" + name + struct.pack(">H", port))
     _version, reply, _reserved, kind = stream.read(4)
     if reply:
-        raise stop("proxy", _SOCKS_REPLIES.get(reply, f"it answers with code {reply}"))
+        kind_of_trouble = "proxy_target" if reply in _ABOUT_THE_TARGET else "proxy"
+        raise stop(kind_of_trouble, _SOCKS_REPLIES.get(reply, f"it answers with code {reply}"))
     length = {1: 4, 4: 16}.get(kind) or stream.read(1)[0]
     stream.read(length + 2)
 
@@ -109,6 +130,8 @@ def _http(stream: Stream, proxy: Proxy, host: str, port: int) -> None:
         pass
     if parts[1] == "407":
         raise stop("proxy", "it wants a sign-in: check proxy_username and proxy_password (407)")
+    if parts[1] in _GATEWAY_TROUBLE:
+        raise stop("proxy_target", f"the proxy answers with {parts[1]}")
     if not parts[1].startswith("2"):
         raise stop("proxy", f"it refuses the connection ({parts[1]})")
 

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from .._errors import MissingLibrary
 from .._verdict.signal import Signal, Stopped
 from .trouble import signal_of
 
@@ -52,6 +53,9 @@ class Record:
             yield phase
         except Stopped as stopped:
             stopped.signal = self._failed(phase, stopped.signal)
+            raise
+        except MissingLibrary as missing:
+            phase.status, phase.text = "fail", str(missing)
             raise
         except OSError as error:
             raise Stopped(self._failed(phase, signal_of(error))) from error

@@ -81,7 +81,7 @@ class Stream:
     def start_tls(self, context: ssl.SSLContext, host: str) -> ssl.SSLSocket:
         """Encrypt from here on. What has arrived before in plain text must not count as said under encryption."""
         if self._buffer:
-            raise stop("injection", "plain text follows the reply to STARTTLS")
+            raise stop("speaks_plain", "plain text where encryption should begin")
         self._clock.start_step()
         secure = context.wrap_socket(self._socket, server_hostname=host, do_handshake_on_connect=False)
         self._socket = secure

@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import ssl
 import threading
 from collections.abc import Sequence
@@ -17,6 +18,8 @@ from functools import lru_cache
 from typing import Any
 
 from .._verdict.signal import stop
+
+MOST_NAMES = 100
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,13 @@ _MAKING = threading.Lock()
 
 @lru_cache(maxsize=64)
 def _made(trust: Trust) -> ssl.SSLContext:
+    for field, path in (
+        ("ca_file", trust.ca_file),
+        ("client_cert", trust.client_cert),
+        ("client_key", trust.client_key),
+    ):
+        if path and os.path.exists(path) and not os.path.isfile(path):
+            raise stop("config", f"{field} {path} cannot be used: it is not a file")
     try:
         context = ssl.create_default_context(cafile=trust.ca_file or None)
     except (OSError, ValueError) as error:
@@ -115,7 +125,7 @@ def _names(parsed: Any, x509: Any) -> list[str]:
     except x509.ExtensionNotFound:
         return []
     names = extension.get_values_for_type(x509.DNSName)
-    return [*names, *(str(address) for address in extension.get_values_for_type(x509.IPAddress))]
+    return [*names, *(str(address) for address in extension.get_values_for_type(x509.IPAddress))][:MOST_NAMES]
 
 
 def _by_standard_library(der: bytes, parsed: dict[str, Any]) -> Certificate:

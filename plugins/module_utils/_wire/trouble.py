@@ -33,6 +33,12 @@ _ERRNO_KINDS = {
     errno.EADDRNOTAVAIL: "unreachable",
     errno.EACCES: "unreachable",
     errno.EPERM: "unreachable",
+    errno.EAFNOSUPPORT: "unreachable",
+    errno.EINVAL: "unreachable",
+    errno.EMFILE: "exhausted",
+    errno.ENFILE: "exhausted",
+    errno.ENOBUFS: "exhausted",
+    errno.ENOMEM: "exhausted",
 }
 _NOT_FOUND = tuple(
     getattr(socket, name) for name in ("EAI_NONAME", "EAI_NODATA", "EAI_ADDRFAMILY") if hasattr(socket, name)

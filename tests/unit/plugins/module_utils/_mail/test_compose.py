@@ -7,6 +7,7 @@ import email
 import re
 from datetime import datetime, timedelta, timezone
 from email import policy
+from email.header import decode_header, make_header
 from email.message import EmailMessage
 from html.parser import HTMLParser
 from typing import Any
@@ -99,6 +100,8 @@ FACTS_OF_ALL_KINDS = st.builds(
     tenant=st.text(ONE_LINE, min_size=1, max_size=100).filter(allowed(checks.text(100))),
 )
 
+WORDINGS = st.sampled_from((INIT_MAIL, TEST_MAIL))
+
 
 def request(*to: str, **changed: Any) -> Request:
     values = {"wording": INIT_MAIL, "facts": FACTS, "message_id": MESSAGE_ID, "date": WHEN, **changed}
@@ -119,7 +122,16 @@ def addresses(message: EmailMessage, name: str) -> list[str]:
 def part(message: EmailMessage, kind: str) -> str:
     body = message.get_body((kind,))
     assert body is not None
-    return str(body.get_content())
+    return str(body.get_content()).replace("\r\n", "\n")
+
+
+def name_in_from(letter: Letter) -> str:
+    """The name as RFC 2047 has it decoded; some releases of Python leave a space between two encoded words."""
+    raw = str(email.message_from_string(letter.message.decode(), policy=policy.compat32)["From"])
+    phrase = raw.replace("\n", "").replace("\r", "").rpartition("<")[0].strip(" ")
+    if phrase.startswith('"'):
+        return re.sub(r"\\(.)", r"\1", phrase[1:-1])
+    return str(make_header(decode_header(phrase)))
 
 
 class Shown(HTMLParser):
@@ -148,20 +160,16 @@ class Shown(HTMLParser):
         return "".join(self.pieces)
 
 
-@settings(max_examples=300, deadline=None)
-@given(
-    SETTINGS, st.lists(ADDRESSES, min_size=1, max_size=5), FACTS_OF_ALL_KINDS, st.sampled_from((INIT_MAIL, TEST_MAIL))
-)
+@settings(max_examples=100, deadline=None)
+@given(SETTINGS, st.lists(ADDRESSES, min_size=1, max_size=5), FACTS_OF_ALL_KINDS, WORDINGS)
 def test_every_field_is_read_back_as_it_was_given(
     effective: dict[str, Any], to: list[str], facts: Facts, wording: Any
 ) -> None:
     letter = compose(effective, request(*to, facts=facts, wording=wording))
     message = read(letter)
-    shown = message["From"].addresses[0]
-    assert (shown.display_name, shown.addr_spec) == (
-        effective.get("from_name", "").strip(" "),
-        on_the_wire(effective["from_address"]),
-    )
+    assert name_in_from(letter) == effective.get("from_name", "").strip(" ")
+    assert "".join(message["From"].addresses[0].display_name.split()) == "".join(effective.get("from_name", "").split())
+    assert addresses(message, "From") == [on_the_wire(effective["from_address"])]
     assert addresses(message, "To") == list(dict.fromkeys(on_the_wire(each) for each in to))
     for name, given_to in (("Cc", effective.get("cc", [])), ("Reply-To", [effective.get("reply_to", "")])):
         assert addresses(message, name) == [on_the_wire(each) for each in given_to if each]
@@ -177,7 +185,7 @@ def test_every_field_is_read_back_as_it_was_given(
         assert "=?" in text or found == text
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(SETTINGS, st.lists(ADDRESSES, min_size=1, max_size=5), FACTS_OF_ALL_KINDS)
 def test_both_parts_say_every_fact_and_end_with_the_signature(
     effective: dict[str, Any], to: list[str], facts: Facts
@@ -194,7 +202,7 @@ def test_both_parts_say_every_fact_and_end_with_the_signature(
     assert not expected or page.text.rstrip("\n").endswith(f"-- \n{expected}".rstrip("\n"))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(SETTINGS, st.lists(ADDRESSES, min_size=1, max_size=5), FACTS_OF_ALL_KINDS)
 def test_the_bytes_suit_any_server(effective: dict[str, Any], to: list[str], facts: Facts) -> None:
     letter = compose(effective, request(*to, facts=facts))
@@ -391,7 +399,8 @@ def test_a_fact_that_is_not_one_line_is_refused(field: str, broken: str) -> None
 
 
 @pytest.mark.parametrize(
-    "message_id", ["", "a@b", "<a>", "<a b@c.example>", "<a@c.example>\r\nBcc: x", "<a@\u00fc.example>"]
+    "message_id",
+    ["", "a@b", "<a>", "<a b@c.example>", "<a@c.example>\r\nBcc: x", "<a@c.example>\n", "<a@\u00fc.example>"],
 )
 def test_a_bad_message_id_is_refused(message_id: str) -> None:
     with pytest.raises(Stopped, match="message_id"):

@@ -73,8 +73,9 @@ def test_what_only_looks_encoded_is_shown_as_it_is() -> None:
         ('The "old" \\ one', '"The \\"old\\" \\\\ one" <a@b.example>'),
         ("evil <x@y.example>,", '"evil <x@y.example>," <a@b.example>'),
         ("B\u00fccher", "=?utf-8?q?B=C3=BCcher?= <a@b.example>"),
+        ("\u4f8b\u5b50", "=?utf-8?b?5L6L5a2Q?= <a@b.example>"),
         ("two  spaces", "=?utf-8?q?two__spaces?= <a@b.example>"),
-        ("=?utf-8?q?x?=", "=?utf-8?q?=3D=3Futf-8=3Fq=3Fx=3F=3D?= <a@b.example>"),
+        ("=?utf-8?q?x?=", "=?utf-8?b?PT91dGYtOD9xP3g/PQ==?= <a@b.example>"),
     ],
 )
 def test_a_name_is_plain_quoted_or_encoded_as_it_needs(name: str, expected: str) -> None:

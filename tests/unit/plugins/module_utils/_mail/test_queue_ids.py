@@ -22,8 +22,7 @@ REPLIES = {
     "OpenSMTPD without a digit": ("250 2.0.0 eabccdef Message accepted for delivery", "eabccdef"),
     "CommuniGate": ("250 1234567 message accepted for delivery", "1234567"),
     "Exchange Online": (
-        "250 2.6.0 <init.ab12@example.com> [InternalId=123456789012345, Hostname=AB1PR01MB1234.eurprd01.prod.example] "
-        "9876 bytes in 0.123, 78.410 KB/sec Queued mail for delivery",
+        "250 2.6.0 <a@example.com> [InternalId=123456789012345, Hostname=AB1PR01.example] Queued mail for delivery",
         "123456789012345",
     ),
     "Exchange": ("250 2.6.0 <a@example.com> [InternalId=42, Hostname=mx.example.com] Queued mail for delivery", "42"),

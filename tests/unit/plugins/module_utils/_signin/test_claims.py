@@ -26,6 +26,14 @@ def test_what_is_no_such_token_has_none(token: str) -> None:
     assert claims_of(token) == {}
 
 
+def test_a_huge_token_has_none() -> None:
+    assert claims_of(jwt(aud="x" * 60_000)) == {}
+
+
+def test_a_number_that_is_no_time_is_left_out() -> None:
+    assert claims_of(jwt(exp=10**15, oid=10**14)) == {"oid": 10**14}
+
+
 def test_a_deep_token_has_none() -> None:
     assert claims_of(f"a.{'W1tb' * 12000}.c") == {}
 
