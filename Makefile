@@ -4,7 +4,7 @@
 PYTHON ?= python3
 RUN := @$(PYTHON) -B tests/tools
 
-.PHONY: help demo test lint sanity unit integration bench matrix lock clean
+.PHONY: help demo test lint sanity unit integration servers bench fuzz matrix lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\): ## \(.*\)/\1\t\2/p' Makefile | expand -t 14
@@ -27,8 +27,14 @@ unit: ## unit tests
 integration: ## integration tests
 	$(RUN) integration
 
+servers: ## tests that talk to mail servers
+	$(RUN) servers
+
 bench: ## benchmarks, each beside what one would do instead
 	$(RUN) bench
+
+fuzz: ## what servers may say, made up by atheris: a minute for each target
+	$(RUN) fuzz
 
 matrix: ## unit and integration tests on every supported ansible-core
 	$(RUN) matrix

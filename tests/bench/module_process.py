@@ -7,15 +7,11 @@ With --profile it says on standard error where the time went, as JSON.
 
 from __future__ import annotations
 
-import contextlib
-import cProfile
 import importlib
-import io
 import json
-import pstats
 import sys
 import time
-from pathlib import Path
+import typing as t
 
 PARTS = {
     "options read and checked by Ansible": ("basic.py", "__init__"),
@@ -40,15 +36,22 @@ def main() -> None:
     if "--profile" not in sys.argv:
         module.main()
         return
+    parts = {"imports of Ansible": basic_done - started, "imports of the collection": imported - basic_done}
+    print(json.dumps({**parts, **_parts(module.main)}), file=sys.stderr)
+
+
+def _parts(main: t.Callable[[], object]) -> dict[str, float]:
+    """The cumulated time of the functions that stand for a part; profiling itself makes all of them slower."""
+    # Imported here, so that a process that is only measured does not pay for them.
+    import contextlib
+    import cProfile
+    import io
+    import pstats
+    from pathlib import Path
+
     profile = cProfile.Profile()
     with contextlib.suppress(SystemExit), contextlib.redirect_stdout(io.StringIO()):
-        profile.runcall(module.main)
-    parts = {"imports of Ansible": basic_done - started, "imports of the collection": imported - basic_done}
-    print(json.dumps({**parts, **_parts(profile)}), file=sys.stderr)
-
-
-def _parts(profile: cProfile.Profile) -> dict[str, float]:
-    """The cumulated time of the functions that stand for a part; profiling itself makes all of them slower."""
+        profile.runcall(main)
     found = dict.fromkeys(PARTS, 0.0)
     for (file, _line, function), (_calls, _primitive, _own, cumulated, _callers) in pstats.Stats(profile).stats.items():
         for part, (name, wanted) in PARTS.items():

@@ -17,6 +17,14 @@ from typing import Any
 
 import pytest
 from integration.playing import TARGET_PYTHON, Stage
+from peers.actions import Action
+from peers.ca import CertificateZoo
+from peers.imap import ImapScript
+from peers.mail import MailServer
+from peers.proxies import HttpProxy
+from peers.scripted import ScriptedServer, Talk
+from peers.smtp import SmtpScript
+from peers.users import USERS
 
 RECORDERS = Path(__file__).parent / "recorders"
 # Where a secret's random part stands: among characters that JSON, Python, shells and addresses escape or cut at.
@@ -44,6 +52,11 @@ class Secrets:
         """Makes a secret and returns what stands for it in a playbook."""
         self._random[name] = secrets.token_hex(24)
         self.variables[name] = shape.format(self._random[name])
+        return "{{ " + name + " }}"
+
+    def given(self, name: str, secret: str) -> str:
+        """Takes a secret that others have made."""
+        self._random[name] = self.variables[name] = secret
         return "{{ " + name + " }}"
 
     def key(self, name: str) -> str:
@@ -299,6 +312,112 @@ def pasted(known: Secrets, stage: Stage) -> Scenario:
     add("failed", "connector_purpose", {"purpose": wrong("purpose") + " ", "connector": "pasted"})
     add("failed", "connector_info", {"purpose": wrong("purpose_looked_up") + " "})
     return scenario
+
+
+ALICE = USERS["alice"]
+MECHANISMS = ("PLAIN", "LOGIN", "SCRAM-SHA-256")
+# Like those above, without what no password can hold.
+SPOKEN = "{0}\"\\/\u00e9 @:'$x<&"
+
+
+def signing_in(password: str, security: str, ca_file: Path, port: int, **more: Any) -> Options:
+    """How alice signs in at a port."""
+    checked = {"security": security, "ca_file": str(ca_file)}
+    return {"host": "127.0.0.1", "port": port, **checked, "username": ALICE.address, "password": password, **more}
+
+
+def on_mail_server(known: Secrets, server: MailServer) -> list[Options]:
+    """Connectors for each mechanism, with right and with wrong passwords."""
+    right = known.given("right", ALICE.password)
+    connectors = []
+    for mechanism in MECHANISMS:
+        name = mechanism.lower().replace("-", "_")
+        for what, password in (("right", right), ("wrong", known.new(f"wrong_{name}", SPOKEN))):
+            blocks = {
+                block: signing_in(password, "tls", server.ca_file, server.ports[place], mechanisms=[mechanism])
+                for block, place in (("smtp", "smtps"), ("imap", "imaps"))
+            }
+            connectors.append({"name": f"{what}_{name}", "from_address": ALICE.address, **blocks})
+    return connectors
+
+
+def echo(prefix: str) -> Action:
+    """Refuses, and repeats all that the client has said, as it is and decoded."""
+
+    def act(talk: Talk) -> None:
+        words = bytes(talk.received).split()
+        with suppress(ValueError):
+            words += [base64.b64decode(word, validate=True) for word in words[-2:]]
+        said = b" ".join(words[-12:]).replace(b"\0", b" ")
+        talk.send(prefix.replace("{tag}", talk.tag or "*").encode() + b" You said " + said + b"\r\n")
+
+    return act
+
+
+@contextmanager
+def echoing(zoo: CertificateZoo, mechanism: str) -> Iterator[dict[str, ScriptedServer]]:
+    """Servers that repeat what they hear while someone signs in."""
+    tls = zoo.good.server_context()
+    smtp = SmtpScript({"auth_end": echo("535 5.7.8")}, tls=tls, mechanisms=(mechanism,))
+    imap = ImapScript({"auth_end": echo("{tag} NO")}, tls=tls, mechanisms=(mechanism,))
+    with smtp.server() as outgoing, imap.server() as incoming:
+        yield {"smtp": outgoing, "imap": incoming}
+
+
+def on_echoing_servers(known: Secrets, zoo: CertificateZoo, servers: dict[str, ScriptedServer], name: str) -> Options:
+    """A connector whose servers repeat its password."""
+    password = known.new(f"echoed_{name}", SPOKEN)
+    blocks = {
+        block: signing_in(password, "starttls", zoo.ca_file, server.port, mechanisms=[name.upper()])
+        for block, server in servers.items()
+    }
+    return {"name": f"echoed_{name}", "from_address": ALICE.address, **blocks}
+
+
+def trials(known: Secrets, stage: Stage, connectors: list[Options]) -> Scenario:
+    """connector_test in every way that it can end, with connectors that are stored and that are not."""
+    scenario = Scenario(registry=str(stage.folder / "registry.db"), registry_key=known.key("right_key"))
+    names = [each["name"] for each in connectors]
+    right = [name for name in names if name.startswith("right")]
+    envelope = {"depth": "envelope", "to": USERS["bob"].address}
+    add = scenario.add
+    add("changed", "connectors", {"connectors": connectors})
+    add("unchanged", "connector_test", {**envelope, "fail": False})
+    add("failed", "connector_test", envelope)
+    add("unchanged", "connector_test", {**envelope, "connectors": right}, check_mode=True)
+    add("failed", "connector_test", {"connectors": [*names, "nobody"]})
+    add("failed", "connector_test", {"registry_key": known.key("wrong_key")})
+    for each in connectors:
+        add("unchanged" if each["name"] in right else "failed", "connector_test", {**envelope, "declaration": each})
+    misspelt = {**connectors[0], "smtp": {**connectors[0]["smtp"], "hots": "smtp.example.com"}}
+    add("failed", "connector_test", {"declaration": misspelt})
+    add("failed", "connector_test", {"declaration": connectors[0], "timeout": "soon"})
+    add("failed", "connector_test", {"declaration": connectors[0], "to": known.new("pasted") + " "})
+    return scenario
+
+
+def test_a_secret_that_signs_in_never_shows(stage: Stage, mail_server: MailServer, zoo: CertificateZoo) -> None:
+    known = Secrets()
+    proxy = HttpProxy(username="dweller", password="another")
+    with echoing(zoo, "PLAIN") as plain, echoing(zoo, "LOGIN") as login, proxy.server() as refusing:
+        connectors = on_mail_server(known, mail_server)
+        connectors += [on_echoing_servers(known, zoo, plain, "plain"), on_echoing_servers(known, zoo, login, "login")]
+        proxied = {
+            "proxy": f"http://127.0.0.1:{refusing.port}",
+            "proxy_username": "dweller",
+            "proxy_password": known.new("proxy_password", SPOKEN),
+        }
+        connectors.append({"name": "proxied", "smtp": {**connectors[0]["smtp"], **proxied}})
+        scenario = trials(known, stage, connectors)
+        seen = play(stage, scenario, known, "mark")
+        attempts = [(each.mechanism, each.accepted) for servers in (plain, login) for each in servers["smtp"].logins]
+    assert endings(seen["results.json"]) == scenario.endings
+    assert {mechanism for mechanism, _accepted in attempts} == {"PLAIN", "LOGIN"}
+    for place in SHOWN:
+        for words in (b"auth_rejected", b"proxy_failed", b"You said"):
+            assert words in seen[place], place
+    assert written(seen) == {str(stage.folder / "registry.db")}
+    assert not leaks(known, seen)
 
 
 def test_a_declared_secret_never_shows(stage: Stage) -> None:

@@ -18,6 +18,8 @@ import venvs
 from runner import FAILED, NOT_RUN, Step, run_all
 
 SHOWN = 120
+# What does not talk to servers, so that nobody needs to install them for it.
+WITHOUT_SERVERS = ("demo", "fuzz", "lint", "sanity")
 
 
 def main() -> int:
@@ -26,20 +28,26 @@ def main() -> int:
     if target == "lock":
         return lock.renew()
     places.link_collection()
-    packages.ensure("demo" if target == "demo" else "test")
+    packages.ensure("demo" if target in WITHOUT_SERVERS else "test")
     if target == "demo":
         play("demo", places.ROOT / "examples" / "demo" / "run")
     if target == "bench":
-        venv = "core-2.21" if steps.python_for("core-2.21") else "core-2.19"
-        play(venv, venvs.folder_of(venv) / "bin" / "python", places.ROOT / "tests" / "bench" / "run")
+        play_python("core-2.21" if steps.python_for("core-2.21") else "core-2.19", "bench")
+    if target == "fuzz":
+        play_python("fuzz", "fuzz")
     return check(target)
+
+
+def play_python(venv: str, folder: str) -> t.NoReturn:
+    """Becomes the program `run` of a folder of the tests."""
+    play(venv, venvs.folder_of(venv) / "bin" / "python", places.ROOT / "tests" / folder / "run")
 
 
 def play(venv: str, *command: Path) -> t.NoReturn:
     """Becomes a command that runs in an environment, before people's eyes."""
     version = steps.python_for(venv)
     if version is None:
-        sys.exit("Python 3.11 or newer is needed, with its venv module.")
+        sys.exit(f"Python {steps.pythons_for(venv)} is needed, with its venv module.")
     venvs.ensure(venv, version, sys.stderr)
     os.chdir(places.ROOT)
     os.execve(command[0], [str(word) for word in command], places.environment(venvs.folder_of(venv) / "bin"))

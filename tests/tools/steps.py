@@ -35,9 +35,15 @@ PYTHONS = {
     "core-2.21": Fitting((3, 12), (3, 14)),
     "core-2.22": Fitting((3, 13), (3, 14)),
     "target-3.9": Fitting((3, 9), (3, 9)),
+    # What there are wheels of atheris for.
+    "fuzz": Fitting((3, 12), (3, 13), prefer_newest=True),
 }
 CORES = ["core-2.18", "core-2.19", "core-2.20", "core-2.21", "core-2.22"]
 OLDEST_AND_NEWEST = ["core-2.18", "core-2.22"]
+# Conversations with servers do not depend on ansible-core, so they need the oldest and the newest Python only.
+OLDEST_AND_NEWEST_PYTHON = ["core-2.18", "tools"]
+# They wait more than they compute, each file with servers of its own.
+OPTIONS = {"servers": ["-n", "2", "--dist", "loadfile"]}
 # The release candidate of 2.22 lints with a package that is not released yet.
 SANITY_SKIPS = {"core-2.22": ["pylint"]}
 
@@ -49,6 +55,12 @@ def python_for(name: str) -> interpreters.Version | None:
     if name == "demo" and fitting.oldest <= in_use <= fitting.newest:
         return in_use
     return interpreters.choose(*fitting)
+
+
+def pythons_for(name: str) -> str:
+    """In words, the Pythons that an environment can be made with."""
+    fitting = PYTHONS[name]
+    return " to ".join(dict.fromkeys("{}.{}".format(*end) for end in (fitting.oldest, fitting.newest)))
 
 
 def plan(target: str) -> list[Step]:
@@ -64,9 +76,7 @@ def _set_up(name: str) -> Step:
     if version:
         about = "Python {}.{}".format(*version)
         return Step(f"set up {name}", lambda step, log: venvs.ensure(name, version, log), about=about)
-    fitting = PYTHONS[name]
-    ends = dict.fromkeys("{}.{}".format(*end) for end in (fitting.oldest, fitting.newest))
-    step = Step(f"set up {name}", lambda step, log: None, about=f"no Python {' to '.join(ends)} here")
+    step = Step(f"set up {name}", lambda step, log: None, about=f"no Python {pythons_for(name)} here")
     step.result = FAILED if _in_ci() else NOT_RUN
     return step
 
@@ -169,7 +179,7 @@ def _home_for_ansible_test(venv: str) -> Path:
 
 
 def _pytest(folder: str, venv: str, target: str = "", installed: bool = False) -> Step:
-    """Unit or integration tests; `target` is what modules run on, where that is another Python."""
+    """The tests of a folder; `target` is what modules run on, where that is another Python."""
     name = f"{folder} {venv}" + (f", {target}" if target else "") + (", installed" if installed else "")
     needs = [f"set up {needed}" for needed in (venv, target) if needed] + ["build and install"] * installed
     more = {"MAILROOM_COLLECTIONS": str(places.INSTALLED)} if installed else {}
@@ -180,9 +190,11 @@ def _pytest(folder: str, venv: str, target: str = "", installed: bool = False) -
         junit = places.OUTPUT / "junit" / f"{step.slug}.xml"
         junit.unlink(missing_ok=True)
         scratch = places.OUTPUT / "tmp" / step.slug
-        command = ["pytest", f"--junitxml={junit}", f"--basetemp={scratch}", f"tests/{folder}"]
+        options = [f"--junitxml={junit}", f"--basetemp={scratch}", *OPTIONS.get(folder, [])]
         try:
-            execute(command, log, places.environment(venvs.folder_of(venv) / "bin", **more))
+            execute(
+                ["pytest", *options, f"tests/{folder}"], log, places.environment(venvs.folder_of(venv) / "bin", **more)
+            )
         finally:
             step.tests = _count(junit)
             shutil.rmtree(scratch, ignore_errors=True)
@@ -208,10 +220,12 @@ _PLANS: dict[str, t.Callable[[], list[Step]]] = {
     "sanity": lambda: [_sanity("tools")],
     "unit": lambda: [_pytest("unit", "tools")],
     "integration": lambda: [_pytest("integration", "tools")],
+    "servers": lambda: [_pytest("servers", "tools")],
     "matrix": lambda: [*map(_sanity, CORES), *_on(CORES), _pytest("integration", "core-2.21", "target-3.9")],
     "test": lambda: [
         _sanity("tools"),
         _install(),
+        *(_pytest("servers", venv) for venv in OLDEST_AND_NEWEST_PYTHON),
         *_on(OLDEST_AND_NEWEST),
         _pytest("integration", "tools", "target-3.9"),
         _pytest("integration", "tools", installed=True),

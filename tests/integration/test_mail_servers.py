@@ -1,0 +1,64 @@
+# Copyright the mailroom.core contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""connector_test, played by Ansible against Postfix and Dovecot."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from integration.playing import Stage
+from peers.mail import MailServer
+from peers.users import USERS
+
+ALICE = USERS["alice"]
+
+
+def block(server: MailServer, place: str, security: str, password: str = ALICE.password) -> dict[str, Any]:
+    """How alice signs in at a port."""
+    signing_in = {"username": ALICE.address, "password": password, "ca_file": str(server.ca_file)}
+    return {"host": "127.0.0.1", "port": server.ports[place], "security": security, **signing_in}
+
+
+def test_stored_connectors(stage: Stage, mail_server: MailServer) -> None:
+    shared = {"group/mailroom.core.mailroom": {"registry": str(stage.folder / "registry.db")}}
+    addresses = {"from_address": ALICE.address, "test_address": USERS["bob"].address}
+    good = {"smtp": block(mail_server, "submission", "starttls"), "imap": block(mail_server, "imaps", "tls")}
+    bad = {"imap": block(mail_server, "imap", "starttls", "a-wrong-password")}
+    declared = [{"name": "good", **good, **addresses}, {"name": "bad", **bad}]
+    tasks = [
+        {"mailroom.core.connectors": {"connectors": declared}},
+        {"mailroom.core.connector_test": {"depth": "envelope", "fail": False}, "register": "tested"},
+        {
+            "ansible.builtin.assert": {
+                "that": [
+                    "tested is not changed",
+                    "tested.summary == {'ok': 1, 'warn': 0, 'fail': 1}",
+                    "tested.results | items2dict(key_name='connector', value_name='verdict') == verdicts",
+                    "tested.results | map(attribute='endpoints') | map('length') | sort == [1, 2]",
+                ]
+            },
+            "vars": {"verdicts": {"good": "ok", "bad": "auth_rejected"}},
+        },
+        {"mailroom.core.connector_test": {"connectors": ["good"]}, "check_mode": True},
+        {"mailroom.core.connector_test": {}},
+    ]
+    played = stage.play([{"module_defaults": shared, "tasks": tasks}])
+    assert played.returncode == 2, played.stdout
+    assert "ok=4 " in played.stdout, played.stdout
+    assert "changed=1 " in played.stdout
+    assert "bad: auth_rejected" in played.stdout
+    assert "1 of 2" in played.stdout
+    assert "a-wrong-password" not in played.stdout
+
+
+def test_a_declaration(stage: Stage, mail_server: MailServer) -> None:
+    good = {"imap": block(mail_server, "imaps", "tls"), "smtp": block(mail_server, "submission", "starttls")}
+    bad = {"smtp": block(mail_server, "smtps_wrong_name", "tls")}
+    tasks = [{"mailroom.core.connector_test": {"declaration": each}} for each in (good, bad)]
+    played = stage.play([{"tasks": tasks}])
+    assert played.returncode == 2, played.stdout
+    assert "ok=1 " in played.stdout, played.stdout
+    assert "changed=0 " in played.stdout
+    for words in ("declaration: tls_name_mismatch", "wrong.example.com", "1 of 1"):
+        assert words in played.stdout
+    assert ALICE.password not in played.stdout
