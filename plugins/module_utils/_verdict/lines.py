@@ -26,8 +26,8 @@ _NOT_CONNECTED = (
 )
 _TOO_MUCH = "too many|maximum number of|simultaneous connections|rate.?limit|concurrent|bandwidth limits|limit exceeded"
 _NO_RELAY = (
-    "relay(ing)? (access )?(is )?(denied|not (allowed|permitted)|prohibited|refused)|unable to relay|not permitted to relay"
-    "|cannot relay|not relay|rcpthosts|relaying denied"
+    "relay(ing)? (access )?(is )?(denied|not (allowed|permitted)|prohibited|refused)|unable to relay"
+    "|not permitted to relay|cannot relay|not relay|rcpthosts|relaying denied"
 )
 
 # Replies are matched as "CODE ENHANCED", such as "535 5.7.8" or "535 "; IMAP's response codes as "NO [CODE]".

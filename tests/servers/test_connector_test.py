@@ -13,15 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from integration.playing import Stage
 from peers import net, oracles
 from peers.ca import CertificateZoo
-from peers.fixtures import mail_server, zoo
 from peers.mail import MailServer
 from peers.proxies import SOCKS_REPLIES, HttpProxy, Proxy, Socks5Proxy
 from peers.users import USERS
-
-__all__ = ["mail_server", "zoo"]
 
 MODULES = "ansible_collections.mailroom.core.plugins.modules"
 FAULTY = ("expired", "not_yet_valid", "wrong_name", "no_address", "no_names", "other_ca", "self_signed")
@@ -414,22 +410,6 @@ def test_check_mode_tests_too_and_changes_nothing(scene: Scene, tmp_path: Path) 
     answer = run("connector_test", {"registry": str(registry), "declaration": declaration}, check=True)
     assert (answer["changed"], answer["summary"]) == (False, {"ok": 1, "warn": 0, "fail": 0})
     assert not registry.exists()
-
-
-def test_in_a_playbook(scene: Scene, stage: Stage) -> None:
-    good = {"imap": scene.block("imaps"), "smtp": scene.block("submission", same_credentials=None)}
-    bad = {"smtp": scene.block("smtps_wrong_name")}
-    tasks = [
-        {"mailroom.core.connector_test": {"declaration": good, "depth": "login"}},
-        {"mailroom.core.connector_test": {"declaration": bad, "depth": "login"}},
-    ]
-    played = stage.play([{"tasks": tasks}])
-    assert played.returncode == 2
-    assert "ok=1" in played.stdout
-    assert "changed=0" in played.stdout
-    for words in ("declaration: tls_name_mismatch", "wrong.example.com", "1 of 1"):
-        assert words in played.stdout
-    assert USERS["alice"].password not in played.stdout
 
 
 ORACLES = {

@@ -11,21 +11,18 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from integration import verdicts_probing as probing
-from integration import verdicts_table as table
-from integration.verdicts_probing import ALICE, BOB, FAULTS, Outcome, connector, failing_phase, probe, said
 from peers import actions, net
 from peers.ca import CertificateZoo
-from peers.fixtures import zoo
 from peers.imap import ImapScript
 from peers.scripted import Talk
 from peers.smtp import SmtpScript
+from servers import verdicts_probing as probing
+from servers import verdicts_table as table
+from servers.verdicts_probing import ALICE, BOB, FAULTS, Outcome, connector, failing_phase, probe, said
 
 from ansible_collections.mailroom.core.plugins.module_utils._probe.probe import Bounds
 from ansible_collections.mailroom.core.plugins.module_utils._probe.smtp import SmtpProbe
 from ansible_collections.mailroom.core.plugins.module_utils._verdict.table import VERDICTS
-
-__all__ = ["zoo"]
 
 Found = dict[tuple[str, str], Outcome]
 WRONG = "wrong-Secret-0"
