@@ -174,8 +174,8 @@ def verdicts_page() -> str:
         title,
         "=" * len(title),
         "",
-        "What a test says of a connector. In a result, ``certainty`` tells how sure that is, ``remedy`` what to do next",
-        "for this very connector; here {host}, {text} and the like stand for what is known of it.",
+        "What a test says of a connector. In a result, ``certainty`` tells how sure that is, ``remedy`` what to do",
+        "next for this very connector; here {host}, {text} and the like stand for what is known of it.",
     ]
     group = ""
     for name, verdict in verdicts.items():

@@ -15,6 +15,9 @@ description:
   - Names and addresses are looked up, connections made, the encryption and the certificate checked, the user
     signed in, and the mailbox opened for reading or sender and recipient named, as deep as O(depth) says. No
     mail is sent.
+  - Servers for SMTP and IMAP, and mailboxes in Microsoft Graph, are tested. Where C(auth) is V(oauth2), and for
+    Graph, a token is fetched first, as O(declaration.oauth2) says; it is kept in memory only, and never stored,
+    logged or returned.
   - Each credential is tried once. There is no second attempt with another mechanism after a refusal, and
     connectors that sign in as the same user do so one after another, since accounts get locked.
   - A password only crosses an unencrypted connection where C(security) V(none) is written, and then with a
@@ -23,8 +26,9 @@ author:
   - mailroom.core contributors (!UNKNOWN)
 requirements:
   - imapclient, where a connector with an C(imap) block signs in
-  - cryptography, where secrets from the registry are needed; with it, certificates that are refused are
-    described in full
+  - msal, where C(oauth2) signs in at Microsoft; 1.35 or newer where it does so with a certificate
+  - cryptography, where secrets from the registry are needed, and where C(oauth2) signs in with a certificate or a
+    C(service_account); with it, certificates that are refused are described in full
 options:
   connectors:
     description:
@@ -33,9 +37,13 @@ options:
     elements: str
   depth:
     description:
-      - V(connect) ends when the server has said, encrypted where it is to be, what it can do.
-      - V(login) signs in and opens the mailbox for reading only.
-      - V(envelope) names sender and recipient to the sending server and takes them back.
+      - V(connect) ends when the server has said, encrypted where it is to be, what it can do. For Graph, it ends
+        when the encrypted connection is there.
+      - V(login) signs in and opens the mailbox for reading only. For Graph, it fetches a token and looks at the
+        mailbox; where the application is not permitted to look, that phase is skipped, which is no failure.
+      - V(envelope) names sender and recipient to the sending server and takes them back. For Graph, it sends
+        nothing and goes no further than V(login), and a warning says that only sending proves that the
+        application may send.
     type: str
     choices:
       - connect
@@ -79,6 +87,10 @@ extends_documentation_fragment:
   - mailroom.core._fields.inline
   - mailroom.core._registry
 seealso:
+  - ref: ansible_collections.mailroom.core.docsite.signing_in
+    description: Every way to sign in, what to register at the provider, and what goes wrong most often.
+  - ref: ansible_collections.mailroom.core.docsite.verdicts
+    description: What each verdict means, and what to do.
   - module: mailroom.core.connector
   - module: mailroom.core.connector_info
 """
@@ -107,6 +119,16 @@ EXAMPLES = r"""
         host: smtp.example.com
         username: alerts@example.com
         password: "{{ alerts_password }}"
+
+- name: Try an application's secret and its access to a mailbox in Microsoft Graph
+  mailroom.core.connector_test:
+    declaration:
+      graph:
+        mailbox: alerts@example.com
+      oauth2:
+        tenant_id: 8f3c2a10-5d7e-4b69-9c41-2e0d6a7b1f35
+        client_id: 1d4e6b2f-90ac-4f7b-8a53-c6d1e7f20b94
+        client_secret: "{{ alerts_client_secret }}"
 """
 
 RETURN = r"""

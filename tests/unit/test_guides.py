@@ -16,6 +16,7 @@ import pytest
 import yaml
 from ansible.module_utils.common.arg_spec import ModuleArgumentSpecValidator
 
+from ansible_collections.mailroom.core.plugins.module_utils._connector.declaration import WAYS
 from ansible_collections.mailroom.core.plugins.module_utils._connector.fields import BLOCKS, SECRETS
 from ansible_collections.mailroom.core.plugins.module_utils._connector.plan import Plan, Request, make_plan
 from ansible_collections.mailroom.core.plugins.module_utils._connector.state import Stamp, State
@@ -34,7 +35,7 @@ COLLECTION = "mailroom.core."
 MODULES = tuple(path.stem for path in (ROOT / "plugins" / "modules").glob("*.py"))
 EXPRESSION = re.compile(r"\{\{ *(\w+) *\}\}")
 # What stands for the value of a variable in which more than a word is expected.
-PEM = "-----BEGIN PRIVATE KEY-----\nAA==\n-----END PRIVATE KEY-----\n-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n"
+PEM = "".join(f"-----BEGIN {what}-----\nAA==\n-----END {what}-----\n" for what in ("PRIVATE KEY", "CERTIFICATE"))
 KEY = json.dumps({"type": "service_account", "client_email": "mailroom@project.example", "private_key": PEM})
 SAMPLES = {"_certificate": PEM, "_service_account": KEY}
 
@@ -49,10 +50,12 @@ class Task(NamedTuple):
 
 
 def _blocks(page: str) -> Iterator[Any]:
-    """What stands in a page's blocks of YAML."""
-    pattern = r"^( *)\.\. code-block:: (?:yaml|YAML)\n(?:\1 +:.*\n)*\n((?:\1 +\S.*\n|\s*\n)+)"
-    for match in re.finditer(pattern, page, re.MULTILINE):
-        yield yaml.safe_load(textwrap.dedent(match[2]))
+    """What stands in a page's blocks of YAML, in reStructuredText or Markdown."""
+    in_rst = r"^( *)\.\. code-block:: yaml\n(?:\1 +:.*\n)*\n(?P<block>(?:\1 +\S.*\n|\s*\n)+)"
+    in_markdown = r"^```yaml\n(?P<block>(?:.*\n)+?)```$"
+    for pattern in (in_rst, in_markdown):
+        for match in re.finditer(pattern, page, re.MULTILINE):
+            yield yaml.safe_load(textwrap.dedent(match["block"]))
 
 
 def _tasks(blocks: Any) -> Iterator[dict[str, Any]]:
@@ -73,6 +76,7 @@ def _tasks_of(page: Path) -> Iterator[Task]:
 
 
 TASKS = [task for page in sorted(RST.glob("*.rst")) for task in _tasks_of(page)]
+OF_README = list(_tasks_of(ROOT / "README.md"))
 
 
 def _filled(value: Any) -> Any:
@@ -89,14 +93,15 @@ def _sample(variable: str) -> str:
 
 
 def _plan(module: str, options: Mapping[str, Any]) -> Plan | None:
-    """What a task would do to an empty registry; nothing for those that only ask for what is there."""
+    """What a task would do to an empty registry; nothing for those that ask for what is there, or change it."""
     written = _filled(dict(options))
     spec = importlib.import_module(f"{connector.__package__}.{module}").argument_spec().to_kwargs()
     result = ModuleArgumentSpecValidator(**spec).validate(written)
     assert not result.error_messages
     params = result.validated_parameters
-    if module == "connector" and params["state"] == "present":
-        return _made(connector.read_request(params, written))
+    if module == "connector":
+        request = connector.read_request(params, written)
+        return _made(request) if any(block in written for block in ("smtp", "imap", "graph")) else None
     if module == "connectors":
         return _made(connectors.read_request(params, written))
     if module == "connector_test" and params["declaration"]:
@@ -125,11 +130,12 @@ def _declared(task: Task) -> Iterator[Mapping[str, Any]]:
         yield from (each for each in task.options.get("connectors", ()) if isinstance(each, dict))
 
 
-def test_the_guide_to_signing_in_declares_something() -> None:
+def test_there_is_something_to_read() -> None:
     assert len([task for task in TASKS if task.page == SIGNING_IN.name]) >= 14
+    assert {task.module for task in OF_README} >= {"connector", "connectors", "connector_info", "connector_test"}
 
 
-@pytest.mark.parametrize("task", TASKS, ids=_ids)
+@pytest.mark.parametrize("task", [*TASKS, *OF_README], ids=_ids)
 def test_a_task_is_accepted_without_a_warning(task: Task) -> None:
     assert task.module in MODULES
     plan = _plan(task.module, task.options)
@@ -151,12 +157,9 @@ def test_the_way_that_is_being_retired_is_warned_about() -> None:
     assert [["oauth2.password" in remark for remark in plan.warnings] for plan in plans if plan] == [[True]]
 
 
-@pytest.mark.parametrize("way", ["client_id", *sorted(path for path in SECRETS if path.startswith("oauth2."))])
+@pytest.mark.parametrize("way", [*WAYS, "token_url", "password"])
 def test_every_way_has_an_example(way: str) -> None:
-    if way == "oauth2.proxy_password":
-        return
-    name = way.removeprefix("oauth2.")
-    assert any(name in task.options.get("oauth2", {}) for task in TASKS), name
+    assert any(way in task.options.get("oauth2", {}) for task in TASKS)
 
 
 class Row(NamedTuple):

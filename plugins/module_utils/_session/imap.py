@@ -15,7 +15,7 @@ from .._signin.tokens import Token
 from .._verdict.signal import Signal, Stopped, stop
 from .._wire.words import LONGEST, printable
 from .conversation import Conversation
-from .imap_client import Asked, Connection, client_on, judged, replied, response_code
+from .imap_client import Asked, Heard, client_on, judged, replied, response_code
 
 LAST_WORDS = 1.0
 
@@ -24,7 +24,7 @@ class ImapSession(Conversation):
     """IMAP up to the point where a mailbox is open for reading."""
 
     _client: Any = None
-    _connection: Connection
+    _heard: Heard
 
     def sign_in(self, token: Token | None = None) -> None:
         with self.record.phase("auth"):
@@ -158,9 +158,9 @@ class ImapSession(Conversation):
 
     def _make_client(self) -> Any:
         self.stream.unread(self._welcome)
-        self._connection = Connection(self.stream)
+        self._heard = Heard(self.stream)
         with self._judged():
-            return client_on(self._connection, self.endpoint.host, self.endpoint.port)
+            return client_on(self._heard, self.endpoint.host, self.endpoint.port)
 
     def _signed_in(self) -> Any:
         if self._client is None:
@@ -168,7 +168,7 @@ class ImapSession(Conversation):
         return self._client
 
     def _judged(self) -> AbstractContextManager[None]:
-        return judged(self._connection, self.redact)
+        return judged(self._heard, self.redact)
 
 
 def _quoted(text: str) -> str:

@@ -20,37 +20,52 @@ from .._wire.stream import Stream
 from .._wire.words import LONGEST, printable
 from .redaction import Redaction
 
-_REFUSAL = re.compile(r"\S+ (NO|BAD)\b ?(.*)", re.IGNORECASE | re.DOTALL)
+_REFUSAL = re.compile(r"[^\s*+]\S* (NO|BAD)\b ?(.*)", re.IGNORECASE | re.DOTALL)
+_FAREWELL = re.compile(r"\* BYE\b ?(.*)", re.IGNORECASE | re.DOTALL)
 _SUCCESS = re.compile(r"\S+ OK\b", re.IGNORECASE)
 _CODE = re.compile(r"\[([A-Z-]+)(?: [^\]]*)?\]", re.IGNORECASE)
 
 
-class Connection(imaplib.IMAP4):
-    """imaplib on a stream. It remembers the last line, since that is where a refusal stands."""
+class Heard:
+    """What the server has said last, since that is where a refusal stands."""
 
     def __init__(self, stream: Stream) -> None:
-        self._stream = stream
+        self.stream = stream
         self.last_line = ""
-        super().__init__("", 0)
-
-    def _create_socket(self, _timeout: float | None = None) -> Any:
-        return self._stream
-
-    def read(self, size: int) -> bytes:
-        return self._stream.read(size)
+        self.farewell = ""
 
     def readline(self) -> bytes:
         self.last_line = ""
-        line = self._stream.readline()
+        line = self.stream.readline()
         self.last_line = printable(line[: 8 * LONGEST])
+        farewell = _FAREWELL.match(self.last_line)
+        if farewell:
+            self.farewell = farewell.group(1) or "BYE"
         return line
 
+
+class _Connection(imaplib.IMAP4):
+    """imaplib on a stream that is connected already."""
+
+    def __init__(self, heard: Heard) -> None:
+        self._heard = heard
+        super().__init__("", 0)
+
+    def _create_socket(self, _timeout: float | None = None) -> Any:
+        return self._heard.stream
+
+    def read(self, size: int) -> bytes:
+        return self._heard.stream.read(size)
+
+    def readline(self) -> bytes:
+        return self._heard.readline()
+
     def shutdown(self) -> None:
-        self._stream.close()
+        self._heard.stream.close()
 
 
-def client_on(connection: Connection, host: str, port: int) -> Any:
-    """IMAPClient, talking through a connection."""
+def client_on(heard: Heard, host: str, port: int) -> Any:
+    """IMAPClient, talking through a connection whose greeting is still to be read."""
     try:
         from imapclient import IMAPClient
     except ImportError as missing:
@@ -60,7 +75,7 @@ def client_on(connection: Connection, host: str, port: int) -> Any:
         """IMAPClient, which makes no connection of its own."""
 
         def _create_IMAP4(self) -> Any:  # noqa: N802  IMAPClient names it so
-            return connection
+            return _Connection(heard)
 
         def _set_read_timeout(self) -> None:
             return
@@ -82,36 +97,28 @@ class Asked:
 
 
 @contextmanager
-def judged(connection: Connection, redact: Redaction) -> Iterator[None]:
-    """Whatever imaplib and IMAPClient raise is judged by the server's last line."""
+def judged(heard: Heard, redact: Redaction) -> Iterator[None]:
+    """Whatever imaplib and IMAPClient raise is judged by what the server has said last."""
     try:
         yield
     except (OSError, MissingLibrary):
         raise
     except Stopped as stopped:
-        farewell = _farewell(connection)
-        if farewell and stopped.signal.kind in ("closed", "reset"):
-            raise replied("BYE", redact(farewell)) from None
+        if heard.farewell and stopped.signal.kind in ("closed", "reset"):
+            raise replied("BYE", redact(heard.farewell)) from None
         raise
     except Exception as error:  # noqa: BLE001  the libraries raise anything over replies that are malformed
-        raise _meant(connection, error, redact) from None
+        raise _meant(heard, error, redact) from None
 
 
-def _farewell(connection: Connection) -> str:
-    """What the server said when it ended the conversation by itself."""
-    said: Any = connection.untagged_responses.get("BYE")
-    return printable(said[-1]) if said and isinstance(said[-1], bytes) else ""
-
-
-def _meant(connection: Connection, error: Exception, redact: Redaction) -> Stopped:
-    farewell = _farewell(connection)
-    if farewell:
-        return replied("BYE", redact(farewell))
-    refusal = _REFUSAL.match(connection.last_line)
+def _meant(heard: Heard, error: Exception, redact: Redaction) -> Stopped:
+    if heard.farewell:
+        return replied("BYE", redact(heard.farewell))
+    refusal = _REFUSAL.match(heard.last_line)
     if refusal and isinstance(error, imaplib.IMAP4.error):
         return replied(refusal.group(1).upper(), redact(refusal.group(2)))
-    is_theirs = connection.last_line and not _SUCCESS.match(connection.last_line)
-    return stop("protocol", redact(connection.last_line if is_theirs else str(error))[:LONGEST] or "a malformed reply")
+    is_theirs = heard.last_line and not _SUCCESS.match(heard.last_line)
+    return stop("protocol", redact(heard.last_line if is_theirs else str(error))[:LONGEST] or "a malformed reply")
 
 
 def response_code(text: str) -> str:

@@ -219,7 +219,7 @@ LINES: tuple[Line, ...] = (
         LIKELY,
         "reply",
         phases="auth",
-        reply="NO",
+        reply=r"NO(?! \[(UNAVAILABLE|INUSE|SERVERBUG)\])",
         text="temporar|server unavailable|service unavailable|try again",
     ),
     Line(
@@ -402,7 +402,7 @@ LINES: tuple[Line, ...] = (
     Line("sender_rejected", LIKELY, "reply", phases="sender|recipient", reply=r"[45].. [45]\.1\.[78](?!\d)"),
     Line("recipient_rejected", CERTAIN, "reply", phases="recipient", reply=r"5.. 5\.1\.[0-6](?!\d)"),
     Line("relay_denied", CERTAIN, "reply", phases="recipient", text=_NO_RELAY),
-    Line("recipient_rejected", LIKELY, "reply", phases="recipient", text="recipient address rejected|spf|user unknown"),
+    Line("recipient_rejected", LIKELY, "reply", phases="recipient", reply="5..", text="spf|user unknown|no such user"),
     Line("relay_denied", LIKELY, "reply", phases="recipient", reply=r"454 4\.7\.1(?!\d)|55. 5\.7\.1(?!\d)"),
     Line(
         "throttled",

@@ -99,7 +99,7 @@ class _Race:
         self._waiting = list(addresses)
         self._selector = selectors.DefaultSelector()
         self._next_start = 0.0
-        self._errors: list[OSError] = []
+        self._errors = [OSError("no address")]
 
     def end(self) -> None:
         """Give up on the attempts that are still under way."""

@@ -31,6 +31,8 @@ _SOCKS_REPLIES = {
     8: "the proxy knows no such address type",
 }
 _ABOUT_THE_TARGET = (3, 4, 5, 6)
+_NO_PROXY = ("timeout", "closed", "reset", "protocol")
+_LONGEST_CREDENTIAL = 255
 _GATEWAY_TROUBLE = ("502", "503", "504")
 
 
@@ -74,9 +76,9 @@ def through(stream: Stream, proxy: Proxy, host: str, port: int) -> None:
     try:
         _WAYS[proxy.scheme](stream, proxy, name, port)
     except Stopped as stopped:
-        if stopped.signal.kind.startswith("proxy"):
-            raise
-        raise stop("proxy", f"it does not answer as a proxy ({stopped})") from stopped
+        if stopped.signal.kind in _NO_PROXY:
+            raise stop("proxy", f"it does not answer as a proxy ({stopped})") from stopped
+        raise
     stream.start_step()
 
 
@@ -101,7 +103,9 @@ def _socks5(stream: Stream, proxy: Proxy, host: str, port: int) -> None:
 
 
 def _socks5_sign_in(stream: Stream, proxy: Proxy) -> None:
-    username, password = proxy.username.encode()[:255], proxy.revealed().encode()[:255]
+    username, password = proxy.username.encode(), proxy.revealed().encode()
+    if max(len(username), len(password)) > _LONGEST_CREDENTIAL:
+        raise stop("config", "proxy_username and proxy_password must have at most 255 octets each for SOCKS5")
     stream.sendall(b"\x01" + bytes([len(username)]) + username + bytes([len(password)]) + password)
     if stream.read(2)[1]:
         raise stop("proxy", "it refuses proxy_username and proxy_password")

@@ -20,7 +20,7 @@ from peers.ca import CertificateZoo
 from peers.entra import ASSERTION_TYPE, App, Entra, ManagedIdentity
 from peers.entra_errors import ERRORS, FAMILIES
 from peers.users import USERS
-from unit.peers.web import Answer, Web
+from servers.peers.web import Answer, Web
 
 GRAPH = "https://graph.microsoft.com/.default"
 EXCHANGE = "https://outlook.office365.com/.default"

@@ -18,7 +18,7 @@ from peers import jose, tokens
 from peers.ca import CertificateZoo
 from peers.google import GRANT, MAIL_SCOPE, Google, ServiceAccount
 from peers.token_url import Client, TokenUrl
-from unit.peers.web import Answer, Web
+from servers.peers.web import Answer, Web
 
 ALICE = "alice@example.com"
 

@@ -19,7 +19,7 @@ from peers.ca import CertificateZoo
 from peers.cloud import Cloud
 from peers.graph import Graph
 from peers.mail import MailServer
-from unit.peers.web import Answer, Web
+from servers.peers.web import Answer, Web
 
 ALICE, BOB = "alice@example.com", "bob@example.com"
 EVERYTHING = ("Mail.Send", "Mail.ReadWrite")

@@ -16,7 +16,7 @@ import pytest
 from peers.ca import CertificateZoo
 from peers.https import CHANGES, FAULTS, HttpsServer, Request, Response, Route, as_json
 from peers.net import PeerFailed
-from unit.peers.web import Web
+from servers.peers.web import Web
 
 
 class Echo(HttpsServer):

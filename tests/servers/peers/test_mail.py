@@ -19,7 +19,7 @@ import pytest
 from peers import mail, net, postfix, warden
 from peers.ca import CertificateZoo
 from peers.mail import MailServer
-from unit.peers.clients import ALICE, MECHANISMS, imap, imap_login, smtp, smtp_login
+from servers.peers.clients import ALICE, MECHANISMS, imap, imap_login, smtp, smtp_login
 
 TESTS = Path(mail.__file__).resolve().parents[1]
 _PROGRAM = """

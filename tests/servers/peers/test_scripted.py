@@ -20,7 +20,7 @@ from peers.faults import Fault
 from peers.imap import LOGIN_COMMAND, ImapScript
 from peers.scripted import ScriptedServer, Talk
 from peers.smtp import SmtpScript
-from unit.peers.clients import ALICE, MECHANISMS, Scram, answering, imap, imap_login, smtp, smtp_login
+from servers.peers.clients import ALICE, MECHANISMS, Scram, answering, imap, imap_login, smtp, smtp_login
 
 
 @pytest.mark.parametrize("security", ["none", "starttls", "tls"])

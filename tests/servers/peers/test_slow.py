@@ -10,7 +10,7 @@ import time
 import pytest
 from peers.ca import CertificateZoo
 from peers.slow import SlowServer
-from unit.peers.clients import ALICE, imap, imap_login, smtp, smtp_login
+from servers.peers.clients import ALICE, imap, imap_login, smtp, smtp_login
 
 
 @pytest.mark.parametrize("security", ["none", "starttls", "tls"])

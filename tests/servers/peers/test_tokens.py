@@ -17,8 +17,8 @@ from peers.cloud import Cloud
 from peers.dovecot import TOKEN_MECHANISMS
 from peers.mail import MailServer
 from peers.tokens import MAIL, Permission, Tokens
-from unit.peers.clients import ALICE, MECHANISMS, imap, imap_login, smtp, smtp_login
-from unit.peers.web import Web
+from servers.peers.clients import ALICE, MECHANISMS, imap, imap_login, smtp, smtp_login
+from servers.peers.web import Web
 
 BOB = "bob@example.com"
 EXCHANGE = "https://outlook.office365.com/.default"

@@ -24,7 +24,13 @@ def stored(play: Play) -> Play:
 
 def test_nothing_stored_is_nothing_to_test(play: Play) -> None:
     result = play("connector_test")
+    assert result.pop("warnings") == ["Nothing was tested: the registry does not exist yet."]
     assert result == {"changed": False, "results": [], "summary": {"ok": 0, "warn": 0, "fail": 0}}
+
+
+def test_nothing_enabled_is_nothing_to_test(play: Play) -> None:
+    play("connector", name="off", smtp=HOST, enabled=False)
+    assert play("connector_test")["warnings"] == ["Nothing was tested: the registry holds no enabled connector."]
 
 
 def test_an_empty_list_asks_for_no_connector(stored: Play) -> None:

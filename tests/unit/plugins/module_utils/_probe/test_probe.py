@@ -42,7 +42,9 @@ GROUPS: dict[str, tuple[list[Job], list[list[int]]]] = {
     "all different": ([_job(_user("a")), _job(_user("b"))], [[0], [1]]),
     "the same": ([_job(_user("a")), _job(_user("b")), _job(_user("a"))], [[0, 2], [1]]),
     "the host's case does not matter": ([_job(_user("a")), _job(_user("a", "MAIL.example.com"))], [[0, 1]]),
-    "the same user at another host": ([_job(_user("a")), _job(_user("a", "other.example.com"))], [[0], [1]]),
+    "the same user at another host of the site": ([_job(_user("a")), _job(_user("a", "other.example.com"))], [[0, 1]]),
+    "the same user at another site": ([_job(_user("a")), _job(_user("a", "mail.example.org"))], [[0], [1]]),
+    "the same user at other addresses": ([_job(_user("a", "192.0.2.1")), _job(_user("a", "192.0.2.2"))], [[0], [1]]),
     "the same user, another password": ([_job(_user("a")), _job(_user("a"), password="other")], [[0, 1]]),
     "the user's case does not matter": ([_job(_user("a")), _job(_user("A"))], [[0, 1]]),
     "across protocols": ([_job(_user("a")), _job(imap=_user("a"))], [[0, 1]]),
@@ -97,7 +99,7 @@ def test_only_credentials_that_were_refused_are_not_tried_again(signal: Signal, 
 def test_other_credentials_are_tried() -> None:
     refusals = Refusals()
     refusals.note(_job(_user("a")).endpoints()[0], SIGNALS["refused"][0])
-    for other in (_job(_user("b")), _job(_user("a"), password="other"), _job(_user("a", "other.example.com"))):
+    for other in (_job(_user("b")), _job(_user("a"), password="other"), _job(_user("a", "mail.example.org"))):
         assert refusals.earlier(other.endpoints()[0]) is None
 
 

@@ -9,7 +9,7 @@ import pytest
 from fuzz import entries
 
 from ansible_collections.mailroom.core.plugins.module_utils._probe.result import EndpointResult
-from ansible_collections.mailroom.core.plugins.module_utils._session.imap import _reply_code, _response_code
+from ansible_collections.mailroom.core.plugins.module_utils._session.imap_client import replied, response_code
 
 CODES = {
     "[AUTHENTICATIONFAILED] Authentication failed.": "[AUTHENTICATIONFAILED]",
@@ -28,12 +28,12 @@ CODES = {
 
 @pytest.mark.parametrize(("text", "code"), CODES.items())
 def test_response_codes(text: str, code: str) -> None:
-    assert _response_code(text) == code
+    assert response_code(text) == code
 
 
 def test_a_status_goes_before_its_code() -> None:
-    assert _reply_code("NO", "[LIMIT] Too many") == "NO [LIMIT]"
-    assert _reply_code("BAD", "What") == "BAD"
+    assert replied("NO", "[LIMIT] Too many").signal.enhanced == "NO [LIMIT]"
+    assert replied("BAD", "What").signal.enhanced == "BAD"
 
 
 def _result(*parts: bytes, security: str = "none", mechanisms: tuple[str, ...] = ()) -> EndpointResult:
@@ -79,9 +79,12 @@ def test_a_challenge_that_is_not_base64_is_a_protocol_error() -> None:
 
 
 CAPABLE = {
-    "odd case": (b"* capability imap4rev1 logindisabled\r\n{tag} ok done\r\n", "login_disabled"),
-    "disabled": (b"* CAPABILITY IMAP4rev1 LOGINDISABLED\r\n{tag} OK done\r\n", "login_disabled"),
-    "only others": (b"* CAPABILITY IMAP4rev1 LOGINDISABLED AUTH=XOAUTH2\r\n{tag} OK done\r\n", "login_disabled"),
+    "odd case": (b"* capability imap4rev1 logindisabled\r\n{tag} ok done\r\n", "login_disabled_unencrypted"),
+    "disabled": (b"* CAPABILITY IMAP4rev1 LOGINDISABLED\r\n{tag} OK done\r\n", "login_disabled_unencrypted"),
+    "only others": (
+        b"* CAPABILITY IMAP4rev1 LOGINDISABLED AUTH=XOAUTH2\r\n{tag} OK done\r\n",
+        "login_disabled_unencrypted",
+    ),
 }
 
 

@@ -12,7 +12,7 @@ import pytest
 from fuzz import entries
 
 from ansible_collections.mailroom.core.plugins.module_utils._connector.secret import HIDDEN, Secret
-from ansible_collections.mailroom.core.plugins.module_utils._session.redaction import SHORTEST, Redaction
+from ansible_collections.mailroom.core.plugins.module_utils._session.redaction import Redaction
 from ansible_collections.mailroom.core.plugins.module_utils._signin.saslprep import saslprep
 
 PASSWORD = entries.PASSWORD
@@ -40,6 +40,35 @@ def test_an_echo_is_hidden(echo: str) -> None:
     assert shown.endswith(" refused")
 
 
+LONG = "correct horse&battery/staple Tr0ub4dor"
+PIECES = {
+    "its beginning": LONG[:20],
+    "its end": LONG[-9:],
+    "in capitals": LONG.upper(),
+    "over two lines": LONG.replace(" ", "\n"),
+    "as in an address": "correct%20horse%26battery%2Fstaple%20Tr0ub4dor",
+    "as in a form": "correct+horse%26battery%2Fstaple+Tr0ub4dor",
+    "as in a page": "correct horse&amp;battery/staple Tr0ub4dor",
+    "base64, cut": _base64(LONG)[:-6],
+    "PLAIN, cut": _base64(f"\0{USERNAME}\0{LONG}")[:-10],
+    "base64 from the middle": _base64(LONG)[9:],
+}
+
+
+@pytest.mark.parametrize("piece", PIECES.values(), ids=PIECES)
+def test_pieces_are_hidden_too(piece: str) -> None:
+    shown = Redaction(USERNAME, Secret(LONG))(f"535 not <{piece}>!")
+    assert shown.startswith("535 not <")
+    assert shown.endswith(">!")
+    left = shown[len("535 not <") : -2].replace(HIDDEN, "\0")
+    assert all(len(part) < 6 for part in left.split("\0")), left
+
+
+@pytest.mark.parametrize("password", ["ab", "a1b", "pin42"])
+def test_a_short_secret_is_hidden_where_it_stands_alone(password: str) -> None:
+    assert Redaction(USERNAME, Secret(password))(f"no {password}, nor x{password}x") == f"no {HIDDEN}, nor x{password}x"
+
+
 @pytest.mark.parametrize("password", ["pa\u0308ssword", "I\u00adXyz-long"])
 def test_an_echo_of_the_prepared_password_is_hidden(password: str) -> None:
     """What crosses the network is the prepared password, so that is what a server sends back."""
@@ -55,7 +84,7 @@ def test_an_echo_of_an_imap_quoted_password_is_hidden(password: str) -> None:
     assert quoted not in Redaction(USERNAME, Secret(password))(f'BAD LOGIN "{USERNAME}" "{quoted}"')
 
 
-@pytest.mark.parametrize("secret", [None, Secret(""), Secret("a" * (SHORTEST - 1))])
+@pytest.mark.parametrize("secret", [None, Secret(""), Secret("a"), Secret("unsaid")])
 def test_without_a_secret_worth_hiding_nothing_is_changed(secret: Secret | None) -> None:
     assert Redaction(USERNAME, secret)("250 aaa said by ann") == "250 aaa said by ann"
 

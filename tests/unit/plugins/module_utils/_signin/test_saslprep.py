@@ -12,6 +12,7 @@ from ansible_collections.mailroom.core.plugins.module_utils._verdict.signal impo
 
 # RFC 4013 section 3, and what else is mapped or normalised.
 PREPARED = {
+    "not assigned in Unicode 3.2": ("\u0221 \U0001f511", "\u0221 \U0001f511"),
     "soft hyphen mapped to nothing": ("I\u00adX", "IX"),
     "no transformation": ("user", "user"),
     "case preserved": ("USER", "USER"),
@@ -44,7 +45,6 @@ PROHIBITED = {
     "left-to-right mark": "a\u200e",
     "deprecated": "a\u206a",
     "tag": "\U000e0041",
-    "unassigned in Unicode 3.2": "\u0221",
     "mixed directions": "a\u05d0",
     "right to left, ends otherwise": "\u05d0a\u05d1",
 }

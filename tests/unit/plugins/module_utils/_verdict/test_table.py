@@ -45,7 +45,7 @@ CERTIFICATE_CODES = (9, 10, 18, 20, 62, 63, 64, 66, 67, 79, 85, 92)
 CODES = (421, 432, 450, 451, 452, 454, 500, 501, 504, 523, 530, 534, 535, 538, 550, 551, 552, 553, 554)
 ENHANCED = (
     "",
-    *"5.1.1 4.1.8 4.2.2 4.3.2 5.2.2 5.2.3 5.3.4 4.7.1 5.7.1 5.7.3 5.7.8 5.7.30 5.7.57 5.7.139 5.2.252".split(),
+    *"5.1.1 5.7.9 4.1.8 4.2.2 4.3.2 5.2.2 5.2.3 5.3.4 4.7.1 5.7.1 5.7.3 5.7.8 5.7.30 5.7.57 5.7.139 5.2.252".split(),
 )
 RESPONSES = (
     *("NO", "BAD", "BYE", "BYE [UNAVAILABLE]"),
@@ -70,14 +70,18 @@ TEXTS = (
     "Mailbox is locked",
     "Must issue a STARTTLS command first",
     "Sender address rejected: not owned by user",
+    "Client host blocked using zen.spamhaus.org",
+    "Helo command rejected: need fully-qualified hostname",
+    "Temporary authentication failure",
+    "The user credentials were incorrect",
+    "Recipient address rejected: User unknown",
+    "Message size exceeds fixed limit",
 )
 
 
 def _signals() -> list[Signal]:
     plain = [Signal(kind, phase) for kind, phase in product(KINDS, PHASES)]
     certificates = [Signal("certificate", "tls", code=code) for code in CERTIFICATE_CODES]
-    certificates.append(Signal("certificate", "tls", code=10, text="certificate has expired: one that issued it"))
-    certificates.append(Signal("login_disabled", "auth", text="without encryption"))
     tls = [Signal("tls", "tls", text=text) for text in TEXTS]
     smtp = [
         Signal("reply", phase, "smtp", code, enhanced, text)

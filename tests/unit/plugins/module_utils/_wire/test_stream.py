@@ -172,7 +172,7 @@ def test_plain_text_before_the_encryption_is_refused() -> None:
     with _fed(b"220 Go ahead\r\n250-injected\r\n") as stream:
         stream.readline()
         assert stream.has_unread
-        assert _stopped(lambda: stream.start_tls(ssl.create_default_context(), "localhost"))[0] == "injection"
+        assert _stopped(lambda: stream.start_tls(ssl.create_default_context(), "localhost"))[0] == "speaks_plain"
 
 
 def test_a_handshake_ends_at_the_timeout() -> None:
