@@ -294,6 +294,19 @@ def test_a_test_mail_names_the_connector_in_its_subject() -> None:
     assert Shown(part(message, "html")).text.count("Test mail from Alerts") == 2
 
 
+@pytest.mark.parametrize("name", ["B\u00fccher \u4f8b\u5b50", "=?utf-8?q?x?=", "x" * 64])
+def test_a_subject_shows_the_name_to_the_letter_and_travels_in_ascii(name: str) -> None:
+    letter = compose(FULL, request(facts=Facts("alerts", name), wording=TEST_MAIL))
+    assert read(letter)["Subject"] == f"Test mail from {name}"
+    assert letter.message.isascii()
+
+
+@pytest.mark.parametrize(("field", "in_a_header"), [("reply_to", True), ("errors_to", False)])
+def test_one_address_beyond_ascii_needs_a_server_that_takes_it(field: str, in_a_header: bool) -> None:
+    letter = compose({**FULL, field: "p\u00e4r@example.com"}, request())
+    assert (letter.needs_smtputf8, letter.needs_8bit) == (True, in_a_header)
+
+
 def test_markup_in_what_users_wrote_is_shown_and_not_obeyed() -> None:
     facts = Facts("alerts", "<script>alert(1)</script>", "smtp", user='"><img src=x>', tenant="a & b {0} {name}")
     effective = {**FULL, "signature": "</p><iframe>&amp;"}
@@ -324,7 +337,7 @@ def test_a_service_that_reads_the_headers_is_told_the_hidden_ones() -> None:
 
 
 def test_a_custom_header_may_say_otherwise_how_the_message_came_about() -> None:
-    message = read(compose({**FULL, "headers": {"auto-submitted": "no"}}, request()))
+    message = read(compose({**FULL, "headers": {"AUTO-Submitted": "no"}}, request()))
     assert message.get_all("Auto-Submitted") == ["no"]
 
 

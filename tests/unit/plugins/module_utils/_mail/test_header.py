@@ -47,6 +47,13 @@ def test_a_long_word_travels_unchanged() -> None:
     assert _unfolded(header.line("List-Unsubscribe", header.written(LONG_URL))) == f"List-Unsubscribe: {LONG_URL}"
 
 
+@pytest.mark.parametrize("length", [900, 998, 2048])
+def test_a_word_longer_than_a_line_may_be_is_cut_into_encoded_ones(length: int) -> None:
+    lines = header.line("X" * 76, header.written("a" * length))
+    assert max(map(len, lines.split(b"\r\n"))) <= 998
+    assert str(make_header(decode_header(_unfolded(lines).partition(": ")[2]))) == "a" * length
+
+
 def test_references_are_folded_between_identifiers() -> None:
     identifiers = [f"<{number}.{'a' * 50}@example.com>" for number in range(20)]
     lines = header.line("References", header.written(" ".join(identifiers))).split(b"\r\n")
