@@ -4,7 +4,7 @@
 PYTHON ?= python3
 RUN := @$(PYTHON) -B tests/tools
 
-.PHONY: help demo test lint sanity unit integration servers bench fuzz matrix lock clean
+.PHONY: help demo test lint sanity unit integration servers bench fuzz matrix lock clean live
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\): ## \(.*\)/\1\t\2/p' Makefile | expand -t 14
@@ -35,6 +35,9 @@ bench: ## benchmarks, each beside what one would do instead
 
 fuzz: ## what servers may say, made up by atheris: a minute for each target
 	$(RUN) fuzz
+
+live: ## test a real tenant, as environment variables describe it
+	$(RUN) live
 
 matrix: ## unit and integration tests on every supported ansible-core
 	$(RUN) matrix

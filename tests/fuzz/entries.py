@@ -11,7 +11,8 @@ import typing as t
 from ansible_collections.mailroom.core.plugins.module_utils._connector.secret import Secret
 from ansible_collections.mailroom.core.plugins.module_utils._probe.imap import ImapProbe
 from ansible_collections.mailroom.core.plugins.module_utils._probe.job import Job
-from ansible_collections.mailroom.core.plugins.module_utils._probe.probe import Bounds, Probe, Refusals
+from ansible_collections.mailroom.core.plugins.module_utils._probe.probe import Bounds, Probe
+from ansible_collections.mailroom.core.plugins.module_utils._probe.refusals import Refusals
 from ansible_collections.mailroom.core.plugins.module_utils._probe.result import Result
 from ansible_collections.mailroom.core.plugins.module_utils._probe.smtp import SmtpProbe
 from ansible_collections.mailroom.core.plugins.module_utils._probe.tokens import Tokens
@@ -103,11 +104,12 @@ def _probed(probe_type: type[Probe], server: dict[str, t.Any], data: bytes) -> R
     addresses = {"from_address": "ann@example.com", "test_address": "bob@example.com"}
     effective = {**addresses, protocol: {**defaults, **server}}
     job = Job("fuzzed", effective, {f"{protocol}.password": Secret(PASSWORD)})
-    probe = probe_type(job, job.endpoints()[0], Bounds(depth="envelope"), Refusals())
+    refusals = Refusals()
+    probe = probe_type(job, job.endpoints()[0], Bounds(depth="envelope"), refusals)
     probe.session_type = _scripted(probe.session_type, data)
     result = Result("fuzzed", "envelope")
     clock = Clock(5, 5)
-    result.endpoints.append(probe.run(clock, Tokens(job, clock)))
+    result.endpoints.append(probe.run(clock, Tokens(job, clock, refusals)))
     return result
 
 

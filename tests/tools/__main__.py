@@ -19,7 +19,7 @@ from runner import FAILED, NOT_RUN, Step, run_all
 
 SHOWN = 120
 # What does not talk to servers, so that nobody needs to install them for it.
-WITHOUT_SERVERS = ("demo", "fuzz", "lint", "sanity")
+WITHOUT_SERVERS = ("demo", "fuzz", "lint", "live", "sanity")
 
 
 def main() -> int:

@@ -185,6 +185,8 @@ def _pytest(folder: str, venv: str, target: str = "", installed: bool = False) -
     more = {"MAILROOM_COLLECTIONS": str(places.INSTALLED)} if installed else {}
     if target:
         more["MAILROOM_TARGET_PYTHON"] = str(venvs.folder_of(target) / "bin" / "python")
+    if folder == "live":
+        more |= {name: value for name, value in os.environ.items() if name.startswith("MAILROOM_LIVE_")}
 
     def run(step: Step, log: t.IO[str]) -> None:
         junit = places.OUTPUT / "junit" / f"{step.slug}.xml"
@@ -221,6 +223,7 @@ _PLANS: dict[str, t.Callable[[], list[Step]]] = {
     "unit": lambda: [_pytest("unit", "tools")],
     "integration": lambda: [_pytest("integration", "tools")],
     "servers": lambda: [_pytest("servers", "tools")],
+    "live": lambda: [_pytest("live", "tools")],
     "matrix": lambda: [*map(_sanity, CORES), *_on(CORES), _pytest("integration", "core-2.21", "target-3.9")],
     "test": lambda: [
         _sanity("tools"),

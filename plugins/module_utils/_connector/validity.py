@@ -174,7 +174,10 @@ def _oauth2_application(block: Mapping[str, Any], ways: list[str]) -> Iterator[F
         for other in ("authority", "cloud", "tenant_id"):
             if other in block:
                 yield f"oauth2.{other}", "cannot stand beside token_url, which is for other providers than Microsoft"
-        required = ["client_id"]
+        for way in ways:
+            if way not in ("client_secret", "service_account"):
+                yield f"oauth2.{way}", "cannot stand beside token_url, where only client_secret serves"
+        required = ["client_id"] if "service_account" not in ways else []
     elif set(ways) & {"managed_identity", "service_account"}:
         required = []
     else:

@@ -23,6 +23,7 @@ from .._probe.result import DEPTHS, reaches
 from .._probe.run import run as run_tests
 from .._registry.interface import Reader
 from .._verdict.signal import Signal
+from .abandoned import end_when_abandoned
 from .registry import open_registry, registry_options
 from .task import Task, run
 
@@ -58,6 +59,7 @@ def _malformed(params: Mapping[str, Any], _written: Mapping[str, Any]) -> Sequen
 def _connector_test(module: Task) -> dict[str, Any]:
     params = module.params
     bounds = _bounds(params)
+    end_when_abandoned()
     declared = params["declaration"]
     jobs = _registered_jobs(module, bounds) if declared is None else [_inline_job(declared)]
     tested = {result.connector: result.shown() for result in run_tests(jobs, bounds, params["concurrency"])}

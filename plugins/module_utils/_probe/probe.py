@@ -10,16 +10,17 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
+from .._connector.secret import Secret
 from .._errors import MissingLibrary
 from .._session.endpoint import Endpoint
 from .._session.session import Session
-from .._signin.identity import identity
+from .._signin.identity import identity as identity_of
 from .._signin.tokens import Token
-from .._verdict.judge import judge
 from .._verdict.signal import Signal, Stopped
 from .._wire.clock import Clock
 from .._wire.record import Record
 from .job import Job
+from .refusals import Refusals
 from .remarks import remarks
 from .result import EndpointResult, Remark, reaches
 from .tokens import Tokens
@@ -34,25 +35,6 @@ class Bounds:
     timeout: float = 10
     deadline: float = 60
     min_days_valid: int = 14
-
-
-class Refusals:
-    """Credentials that were refused in this run. They are not tried again, since lockouts are real."""
-
-    def __init__(self) -> None:
-        self._signals: dict[tuple[str, str], Signal] = {}
-
-    def earlier(self, endpoint: Endpoint) -> Signal | None:
-        identity = _identity_of(endpoint)
-        signal = self._signals.get((identity, "")) or self._signals.get((identity, endpoint.protocol))
-        return signal and signal.seen(text=f"{signal.text} (refused a moment ago, so not tried again)")
-
-    def note(self, endpoint: Endpoint, signal: Signal) -> None:
-        """Wrong credentials are wrong for every protocol; what is switched off may be so for one only."""
-        verdict = judge(signal).verdict
-        if verdict in ("auth_rejected", "auth_disabled"):
-            protocol = "" if verdict == "auth_rejected" else endpoint.protocol
-            self._signals[_identity_of(endpoint), protocol] = signal
 
 
 class Probe(ABC):
@@ -103,7 +85,8 @@ class Probe(ABC):
         if self.endpoint.auth == "oauth2":
             with session.record.phase("token"):
                 self.token = tokens.obtain(self.endpoint.protocol)
-        earlier = self._refusals.earlier(self.endpoint)
+        identity = self._identity(tokens)
+        earlier = self._refusals.earlier(identity, self.endpoint.protocol)
         if earlier:
             with session.record.phase("auth"):
                 raise Stopped(earlier)
@@ -111,8 +94,13 @@ class Probe(ABC):
             session.sign_in(self.token)
         except Stopped as stopped:
             if session.has_sent_credentials:
-                self._refusals.note(self.endpoint, stopped.signal)
+                self._refusals.note(identity, self.endpoint.protocol, stopped.signal)
             raise
+
+    def _identity(self, tokens: Tokens) -> str:
+        endpoint = self.endpoint
+        secret = Secret(tokens.identity) if self.token else endpoint.password
+        return identity_of(endpoint.host, endpoint.username, secret)
 
 
 class MailProbe(Probe):
@@ -129,10 +117,6 @@ class MailProbe(Probe):
         if not self.signs_in:
             return phases
         return [*phases, *(["token"] if self.endpoint.auth == "oauth2" else []), "auth"]
-
-
-def _identity_of(endpoint: Endpoint) -> str:
-    return identity(endpoint.host, endpoint.username, endpoint.password)
 
 
 def _signal(stopped: Stopped | MissingLibrary, record: Record) -> Signal:

@@ -17,7 +17,8 @@ from .._connector.presets import PRESETS
 from .._verdict.signal import Signal
 from .._wire.clock import Clock
 from .job import Job
-from .probe import Bounds, Probe, Refusals
+from .probe import Bounds, Probe
+from .refusals import Refusals
 from .result import Result
 from .tokens import Tokens
 
@@ -115,7 +116,7 @@ class _Batch:
             for host in sorted({endpoint.host.lower() for endpoint in endpoints} & _PROVIDERS):
                 gates.enter_context(self._gates[host])
             clock = Clock(self._bounds.deadline, self._bounds.timeout)
-            tokens = Tokens(job, clock)
+            tokens = Tokens(job, clock, self._refusals)
             for endpoint in endpoints:
                 probe = _PROBES[endpoint.protocol]()(job, endpoint, self._bounds, self._refusals)
                 result.endpoints.append(probe.run(clock, tokens))

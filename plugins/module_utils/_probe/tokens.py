@@ -19,13 +19,16 @@ from .._wire.clock import Clock
 from .._wire.http import HttpClient
 from .._wire.tls import Trust
 from .job import Job
+from .refusals import Refusals
 
 
 class Tokens:
     """Fetches a connector's token, and remembers a refusal: nobody is asked twice."""
 
-    def __init__(self, job: Job, clock: Clock) -> None:
+    def __init__(self, job: Job, clock: Clock, refusals: Refusals) -> None:
+        self.identity = ""
         self._job = job
+        self._refusals = refusals
         self._clock = clock
         self._token: Token | None = None
         self._refused: Stopped | None = None
@@ -54,7 +57,13 @@ class Tokens:
         http = HttpClient(self._clock, Trust(ca_file=block.get("ca_file", "")), proxy)
         try:
             source = token_source(block, secrets, http)
-            self._provider, self._facts = source.provider, source.facts()
+            self._provider, self._facts, self.identity = source.provider, source.facts(), source.identity()
+            earlier = self._refusals.earlier(self.identity)
+            if earlier:
+                raise Stopped(earlier)
             return source.obtain(protocol)
+        except Stopped as stopped:
+            self._refusals.note(self.identity, protocol, stopped.signal)
+            raise
         finally:
             http.close()

@@ -11,7 +11,7 @@ from .line import CERTAIN, LIKELY, POSSIBLE, Line
 
 _SAYS = " It says: {text}"
 _PERMISSIONS = (
-    "In this order: does the application have Mail.Send (and Mail.ReadBasic or more to read) as an application"
+    "In this order: does the application have Mail.Send (and Mail.ReadBasic.All or more to read) as an application"
     " permission of Microsoft Graph, with admin consent granted; does an application access policy or the scope of"
     " RBAC for Applications leave {mailbox} out (Test-ServicePrincipalAuthorization shows it); is it the right"
     " tenant."

@@ -11,11 +11,12 @@ import pytest
 
 from ansible_collections.mailroom.core.plugins.module_utils._connector.secret import Secret
 from ansible_collections.mailroom.core.plugins.module_utils._probe.job import Job
-from ansible_collections.mailroom.core.plugins.module_utils._probe.probe import Refusals
+from ansible_collections.mailroom.core.plugins.module_utils._probe.refusals import Refusals
 from ansible_collections.mailroom.core.plugins.module_utils._probe.remarks import remarks
 from ansible_collections.mailroom.core.plugins.module_utils._probe.retirements import RETIREMENTS, retirement_of
 from ansible_collections.mailroom.core.plugins.module_utils._probe.run import _sharing
 from ansible_collections.mailroom.core.plugins.module_utils._session.smtp import SmtpSession
+from ansible_collections.mailroom.core.plugins.module_utils._signin.identity import identity
 from ansible_collections.mailroom.core.plugins.module_utils._verdict.signal import Signal
 from ansible_collections.mailroom.core.plugins.module_utils._wire.clock import Clock
 from ansible_collections.mailroom.core.plugins.module_utils._wire.record import Phase, Record
@@ -86,21 +87,42 @@ SIGNALS = {
 
 @pytest.mark.parametrize(("signal", "is_kept"), SIGNALS.values(), ids=SIGNALS)
 def test_only_credentials_that_were_refused_are_not_tried_again(signal: Signal, is_kept: bool) -> None:
-    refusals, endpoint = Refusals(), _job(_user("a")).endpoints()[0]
-    assert refusals.earlier(endpoint) is None
-    refusals.note(endpoint, signal)
-    earlier = refusals.earlier(endpoint)
+    refusals = Refusals()
+    assert refusals.earlier("ann", "imap") is None
+    refusals.note("ann", "smtp", signal)
+    earlier = refusals.earlier("ann", "imap")
     assert (earlier is not None) == is_kept
+    assert refusals.earlier("bob", "smtp") is None
     if earlier:
         assert earlier.text.startswith(signal.text)
         assert "not tried again" in earlier.text
 
 
-def test_other_credentials_are_tried() -> None:
+def test_what_is_switched_off_may_be_so_for_one_protocol_only() -> None:
     refusals = Refusals()
-    refusals.note(_job(_user("a")).endpoints()[0], SIGNALS["refused"][0])
-    for other in (_job(_user("b")), _job(_user("a"), password="other"), _job(_user("a", "mail.example.org"))):
-        assert refusals.earlier(other.endpoints()[0]) is None
+    refusals.note(
+        "ann", "smtp", Signal("reply", "auth", "smtp", 535, "5.7.139", "SmtpClientAuthentication is disabled")
+    )
+    assert refusals.earlier("ann", "smtp") is not None
+    assert refusals.earlier("ann", "imap") is None
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "are_the_same"),
+    [
+        (("smtp.example.com", "ann", "a"), ("imap.example.com", "ann", "a"), True),
+        (("smtp.example.com", "ann", "a"), ("SMTP.EXAMPLE.COM.", "ann", "a"), True),
+        (("smtp.example.com", "ann", "a"), ("smtp.example.com", "bob", "a"), False),
+        (("smtp.example.com", "ann", "a"), ("smtp.example.com", "ann", "b"), False),
+        (("smtp.example.com", "ann", "a"), ("smtp.example.org", "ann", "a"), False),
+        (("192.0.2.1", "ann", "a"), ("192.0.2.2", "ann", "a"), False),
+        (("localhost", "ann", "a"), ("localhost", "ann", "a"), True),
+    ],
+)
+def test_whose_credentials_are_the_same(one: tuple[str, ...], other: tuple[str, ...], *, are_the_same: bool) -> None:
+    found = [identity(host, user, Secret(password)) for host, user, password in (one, other)]
+    assert (found[0] == found[1]) == are_the_same
+    assert "ann" not in found[0]
 
 
 GOOD = {"version": "TLSv1.3", "days_left": 90, "not_after": "2030-01-01T00:00:00Z", "signature_hash": "sha256"}
