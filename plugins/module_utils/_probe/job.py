@@ -36,10 +36,12 @@ class Job:
 
     def accounts(self) -> frozenset[tuple[str, str]]:
         """Who signs in, and where: the same user never does so twice at once."""
-        owner = self.effective.get("oauth2", {}).get("username", "")
-        signs_in_itself = {("oauth2", owner.lower())} if owner and "oauth2.password" in self.secrets else set()
-        return signs_in_itself | frozenset(
+        found = {
             (site_of(endpoint.host), endpoint.username.lower())
             for endpoint in self.endpoints()
             if endpoint.auth != "none" and endpoint.username
-        )
+        }
+        owner = self.effective.get("oauth2", {}).get("username")
+        if owner and "oauth2.password" in self.secrets:
+            found.add(("oauth2", owner.lower()))
+        return frozenset(found)
