@@ -283,6 +283,11 @@ def test_the_text_reads_well() -> None:
     )
 
 
+def test_a_signature_keeps_its_indentation_and_loses_empty_lines_around_it() -> None:
+    text = part(read(compose({**FULL, "signature": "\r\n  Acme\r\n\tAlerts\n\n"}, request())), "plain")
+    assert text.endswith("\n-- \n  Acme\n\tAlerts\n")
+
+
 def test_the_space_of_the_signature_line_survives_servers_that_trim_lines() -> None:
     assert b"\r\n--=20\r\n" in compose(FULL, request()).message
 
