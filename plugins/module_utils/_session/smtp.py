@@ -190,7 +190,7 @@ class SmtpSession(Conversation):
         """What to call oneself: a full name, else the address, as RFC 5321 wants it; never a look-up."""
         name = self.endpoint.ehlo_name or socket.gethostname()
         if not self.endpoint.ehlo_name and "." not in name:
-            name = str(self.stream.socket.getsockname()[0]).partition("%")[0]
+            name = str(self.stream.connection.getsockname()[0]).partition("%")[0]
         try:
             address = ipaddress.ip_address(name)
         except ValueError:

@@ -183,7 +183,7 @@ class HttpClient:
         if not self._is_used or self._stream is None:
             return False
         readable = select.poll()
-        readable.register(self._stream.socket, select.POLLIN)
+        readable.register(self._stream.connection, select.POLLIN)
         return bool(readable.poll(0))
 
     def _open(self, origin: Origin, trust: Trust, record: Record | None) -> Stream:

@@ -33,7 +33,7 @@ class Stream:
         self._lines_left = MOST_LINES
 
     @property
-    def socket(self) -> socket.socket:
+    def connection(self) -> socket.socket:
         return self._socket
 
     @property

@@ -16,8 +16,8 @@ from peers import net
 
 
 def test_port_blocks_do_not_overlap() -> None:
-    blocks = [net.PortBlock() for _ in range(5)]
-    ports = [block.take() for block in blocks for _ in range(60)]
+    blocks = [net.PortBlock() for _turn in range(5)]
+    ports = [block.take() for block in blocks for _turn in range(60)]
     for block in blocks:
         block.release()
     assert len(set(ports)) == 300

@@ -109,13 +109,13 @@ def test_scram_faults(zoo: CertificateZoo, name: str, first: bytes) -> None:
 def test_challenges(zoo: CertificateZoo) -> None:
     with faults.SMTP["too_many_challenges"].make(zoo) as server:
         client = smtp(server.port, "starttls", zoo)
-        assert [client.docmd("AUTH", "PLAIN AGEAYg==")[0], *(client.docmd("")[0] for _ in range(3))] == [334] * 4
+        assert [client.docmd("AUTH", "PLAIN AGEAYg==")[0], *(client.docmd("")[0] for _turn in range(3))] == [334] * 4
         assert client.docmd("AGEAYg==")[0] == 535
         client.close()
     with faults.SMTP["endless_challenges"].make(zoo) as server:
         client = smtp(server.port, "starttls", zoo)
         client.docmd("AUTH", "PLAIN")
-        assert [client.docmd("AGEAYg==")[0] for _ in range(50)] == [334] * 50
+        assert [client.docmd("AGEAYg==")[0] for _turn in range(50)] == [334] * 50
         client.close()
     with faults.SMTP["scram_not_base64"].make(zoo) as server:
         client = smtp(server.port, "starttls", zoo)
@@ -243,7 +243,7 @@ def test_actions_that_count(zoo: CertificateZoo) -> None:
     ):
         with SmtpScript({"rcpt": action}).server() as server, smtp(server.port, "none", zoo) as client:
             client.mail("alice@example.com")
-            assert [client.rcpt("bob@example.com")[0] for _ in range(3)] == codes
+            assert [client.rcpt("bob@example.com")[0] for _turn in range(3)] == codes
 
 
 @pytest.mark.parametrize("name", texts.EXCHANGE)
@@ -282,7 +282,7 @@ def test_tls_where_it_is_not_expected(zoo: CertificateZoo) -> None:
 def test_simultaneous_logins_are_counted() -> None:
     script = SmtpScript({"auth": actions.slow(0.2)})
     with script.server() as server:
-        threads = [threading.Thread(target=_sign_in, args=(server.port,)) for _ in range(20)]
+        threads = [threading.Thread(target=_sign_in, args=(server.port,)) for _turn in range(20)]
         for thread in threads:
             thread.start()
         for thread in threads:

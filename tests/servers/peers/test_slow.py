@@ -30,7 +30,7 @@ def test_slow_logins(zoo: CertificateZoo, security: str, mechanism: str) -> None
 def test_two_hundred_at_once(zoo: CertificateZoo) -> None:
     with SlowServer("smtp", 1.5) as server:
         started = time.monotonic()
-        threads = [threading.Thread(target=_sign_in, args=(server.port, zoo)) for _ in range(200)]
+        threads = [threading.Thread(target=_sign_in, args=(server.port, zoo)) for _turn in range(200)]
         for thread in threads:
             thread.start()
         for thread in threads:
