@@ -159,6 +159,16 @@ FAULTY_GRAPH: dict[str, Expected] = {
     **dict.fromkeys(("endless", "endless_headers", "not_http"), Expected("protocol_error", LIKELY)),
     "wrong_content_type": OK,
 }
+GRAPH: dict[str, Expected] = {
+    **dict.fromkeys(("throttled", "throttled_date", "throttled_briefly"), Expected("throttled", CERTAIN)),
+    **dict.fromkeys(("unavailable", "html_500"), Expected("throttled", POSSIBLE)),
+    **dict.fromkeys(("html_200", "empty", "not_json", "not_an_object"), Expected("protocol_error", LIKELY, "graph.url")),
+    **dict.fromkeys(("redirect", "redirect_loop"), Expected("protocol_error", LIKELY, "graph.url")),
+    **dict.fromkeys(("silent", "slow"), Expected("response_timeout", LIKELY)),
+    **dict.fromkeys(("half", "reset", "closed"), Expected("connection_reset", LIKELY)),
+    **dict.fromkeys(("endless", "endless_headers", "not_http"), Expected("protocol_error", LIKELY)),
+    "wrong_content_type": OK,
+}
 if not set(FAULTY) == set(FAULTY_GRAPH) == {*FAULTS, *CHANGES}:
     raise LookupError("a fault has no line")
 GRAPH: dict[str, Expected] = {
@@ -194,6 +204,6 @@ CAUSES = (
     "New-ServicePrincipal",
     "Enterprise applications",
     "Add-MailboxPermission",
-    "is the mailbox itself",
+    "the mailbox itself",
     "aud the address of Outlook",
 )

@@ -532,7 +532,7 @@ def _faulty_entra(rig: Rig, stack: ExitStack, fault: str, what: str) -> Block:
     app = entra.add_app(roles=ROLES)
     entra.fail(fault, at={"user": "token"}.get(what, what))
     proof = rig.as_user(app) if what in ("user", "userrealm") else {}
-    return rig.microsoft(app, entra, **{**proof, "client_secret": app.secret, "authority": entra.url})
+    return {**proof, **rig.by_secret(app), **rig.microsoft(app, entra)}
 
 
 def _faulty(rig: Rig, stack: ExitStack, fault: str, operation: str) -> Block:
@@ -591,7 +591,7 @@ def test_each_fault_of_an_identity_service_has_its_verdict(rig: Rig, kind: str) 
     assert found == {
         fault: (each.verdict, "token" if each.verdict != "ok" else "") for fault, each in table.FAULTY.items()
     }
-    assert not any(probing.gaps(result) for result in results.values())
+    assert not {fault: result["remedy"] for fault, result in results.items() if probing.gaps(result)}
 
 
 # A token that the server refuses
@@ -721,7 +721,7 @@ def test_an_echo_of_what_was_sent_is_not_shown(rig: Rig) -> None:
         declared = {}
         for name, proof in MICROSOFT.items():
             app = entra.add_app()
-            declared[name] = rig.mail(rig.microsoft(app, entra, **{**proof(rig, app), "authority": entra.url}))
+            declared[name] = rig.mail({**proof(rig, app), **rig.microsoft(app, entra)})
         declared["google"] = rig.mail(rig.google(google.service_account()))
         declared["token_url"] = rig.mail(rig.token_url(other.add_client(), token_url=other.endpoint))
         results = probing.tested(declared)

@@ -11,12 +11,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from .._session.endpoint import proxy_of
-from .._signin.oauth import refused
 from .._signin.tokens import Token
-from .._signin.ways import token_source
 from .._verdict.signal import Signal, Stopped
 from .._wire.clock import Clock
-from .._wire.http import HttpClient
 from .._wire.tls import Trust
 from .job import Job
 from .refusals import Refusals
@@ -39,6 +36,8 @@ class Tokens:
         """A server's refusal, as that of a token that was issued."""
         if self._token is None:
             return signal
+        from .._signin.oauth import refused
+
         return refused(signal.seen(facts=self._facts), self._token, self._provider)
 
     def obtain(self, protocol: str) -> Token:
@@ -52,6 +51,9 @@ class Tokens:
         return self._token
 
     def _fetched(self, protocol: str) -> Token:
+        from .._signin.ways import token_source
+        from .._wire.http import HttpClient
+
         block, secrets = self._job.effective["oauth2"], self._job.secrets
         proxy = proxy_of(block, secrets.get("oauth2.proxy_password"))
         http = HttpClient(self._clock, Trust(ca_file=block.get("ca_file", "")), proxy)

@@ -17,7 +17,6 @@ from typing import Any
 
 from .._connector.secret import Secret
 from .._signin.mechanism import Mechanism
-from .._signin.oauth import choose_token_mechanism
 from .._signin.passwords import choose
 from .._signin.tokens import Token
 from .._verdict.signal import Signal, Stopped, stop
@@ -166,6 +165,8 @@ class Conversation(Session):
         if not self.is_encrypted and endpoint.security != "none":
             raise stop("unencrypted", "nobody signs in over a connection that is not encrypted")
         if token:
+            from .._signin.oauth import choose_token_mechanism
+
             with_token = choose_token_mechanism(offered, endpoint.mechanisms)
             mechanism = with_token(endpoint.username, token.secret, endpoint.host, endpoint.port)
             self.redact.hide(mechanism.spellings())

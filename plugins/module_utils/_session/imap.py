@@ -7,6 +7,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, suppress
 from typing import Any
 
@@ -15,15 +17,23 @@ from .._signin.tokens import Token
 from .._verdict.signal import Signal, Stopped, stop
 from .._wire.words import LONGEST, printable
 from .conversation import Conversation
-from .imap_client import Asked, Heard, client_on, judged, replied, response_code
+from .imap_client import Asked, Heard, client_on, judged, listen, may_change, replied, response_code
 
 LAST_WORDS = 1.0
+MOST_CANDIDATES = 20
+
+_HEADER = b"BODY[HEADER]"
+_FOLD = re.compile(r"\r?\n(?=[ \t])")
+_MESSAGE_ID = re.compile(r"^Message-ID[ \t]*:[ \t]*([^\r\n]*?)[ \t]*\r?$", re.IGNORECASE | re.MULTILINE)
 
 
 class ImapSession(Conversation):
-    """IMAP up to the point where a mailbox is open for reading."""
+    """IMAP: a mailbox is opened, and a message looked for in it."""
+
+    has_selected = False
 
     _client: Any = None
+    _hears_idle = True
     _heard: Heard
 
     def sign_in(self, token: Token | None = None) -> None:
@@ -42,7 +52,51 @@ class ImapSession(Conversation):
         """Open the mailbox for reading only; what the server says of it."""
         client = self._signed_in()
         with self.record.phase("select"), self._judged():
-            return dict(client.select_folder(self.endpoint.mailbox, readonly=True))
+            said = dict(client.select_folder(self.endpoint.mailbox, readonly=True))
+        self.has_selected = True
+        return said
+
+    def headers_of(self, message_id: str) -> dict[int, str]:
+        """The headers of the messages with exactly this Message-ID, by UID; a server's search is not that exact."""
+        client = self._signed_in()
+        with self._judged():
+            found = client.search(f"HEADER Message-ID {_quoted(message_id)}")
+            headers = {uid: self._header(uid) for uid in sorted(found)[-MOST_CANDIDATES:]}
+        return {uid: header for uid, header in headers.items() if message_ids(header) == [message_id]}
+
+    def await_mail(self, seconds: float, pause: float) -> bool:
+        """Let the server tell of new mail, so long at most, or wait; whether there is time to look again."""
+        client = self._signed_in()
+        with self._judged():
+            if self._hears_idle and client.has_capability("IDLE"):
+                self._hears_idle = listen(self._heard, self._next_tag(), self.clock, seconds)
+                return True
+            if not self.clock.pause(pause):
+                return False
+            client.noop()
+            return True
+
+    def open_for_removal(self) -> None:
+        """Open the mailbox so that messages in it can be removed."""
+        client = self._signed_in()
+        with self._judged(), may_change(self.endpoint.mailbox):
+            client.select_folder(self.endpoint.mailbox)
+
+    def remove(self, uids: Sequence[int]) -> None:
+        """Remove these messages and no others, not even those that somebody else has marked."""
+        client = self._signed_in()
+        with self._judged():
+            client.delete_messages(uids, silent=True)
+            if client.has_capability("UIDPLUS"):
+                client.uid_expunge(uids)
+                return
+            if not set(client.search("DELETED")) <= set(uids):
+                raise stop(
+                    "not_removed",
+                    "the message is only marked as deleted: others in the mailbox are marked too, and the server"
+                    " cannot remove one alone",
+                )
+            client.expunge()
 
     def quota(self) -> tuple[int, int] | None:
         """How much of the storage is used, and how much there is, where the server tells."""
@@ -113,8 +167,7 @@ class ImapSession(Conversation):
 
     def _say(self, command: str) -> list[str]:
         """Send a command and read until its tagged reply; the untagged lines."""
-        self._tag += 1
-        tag = f"M{self._tag}"
+        tag = self._next_tag()
         self.stream.sendall(f"{tag} {command}\r\n".encode("ascii"))
         lines: list[str] = []
         while True:
@@ -130,6 +183,15 @@ class ImapSession(Conversation):
         if status.upper() != "OK":
             raise replied(status.upper(), self.redact(text))
         return lines
+
+    def _next_tag(self) -> str:
+        self._tag += 1
+        return f"M{self._tag}"
+
+    def _header(self, uid: int) -> str:
+        """A message's header, which is not read by that; nothing where the message is gone."""
+        header = self._signed_in().fetch([uid], ["BODY.PEEK[HEADER]"]).get(uid, {}).get(_HEADER)
+        return header.decode("utf-8", "replace") if isinstance(header, bytes) else ""
 
     def _mechanism(self, token: Token | None) -> Mechanism | None:
         """The mechanism, or None for the LOGIN command, which needs no capability but can be disabled."""
@@ -169,6 +231,11 @@ class ImapSession(Conversation):
 
     def _judged(self) -> AbstractContextManager[None]:
         return judged(self._heard, self.redact)
+
+
+def message_ids(header: str) -> list[str]:
+    """What a message's header says that its Message-ID is."""
+    return _MESSAGE_ID.findall(_FOLD.sub("", header))
 
 
 def _quoted(text: str) -> str:

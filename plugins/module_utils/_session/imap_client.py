@@ -16,6 +16,7 @@ from typing import Any
 from .._errors import MissingLibrary
 from .._signin.mechanism import Mechanism
 from .._verdict.signal import Signal, Stopped, stop
+from .._wire.clock import Clock
 from .._wire.stream import Stream
 from .._wire.words import LONGEST, printable
 from .redaction import Redaction
@@ -23,6 +24,7 @@ from .redaction import Redaction
 _REFUSAL = re.compile(r"[^\s*+]\S* (NO|BAD)\b ?(.*)", re.IGNORECASE | re.DOTALL)
 _FAREWELL = re.compile(r"\* BYE\b ?(.*)", re.IGNORECASE | re.DOTALL)
 _SUCCESS = re.compile(r"\S+ OK\b", re.IGNORECASE)
+_NEW_MAIL = re.compile(r"\* \d+ EXISTS\b", re.IGNORECASE)
 _CODE = re.compile(r"\[([A-Z-]+)(?: [^\]]*)?\]", re.IGNORECASE)
 
 
@@ -94,6 +96,58 @@ class Asked:
         first = self._mechanism.first() if self._is_first else None
         self._is_first = False
         return first if first is not None else self._mechanism.answer(challenge)
+
+
+def listen(heard: Heard, tag: str, clock: Clock, seconds: float) -> bool:
+    """Let the server tell (IDLE) until there is new mail or time is up; whether it takes part in that.
+
+    IMAPClient would ask the socket whether something has come, which does not know what was read from it before.
+    """
+    heard.stream.sendall(f"{tag} IDLE\r\n".encode("ascii"))
+    is_there = False
+    while not _next(heard).startswith("+"):
+        if heard.last_line.startswith(f"{tag} "):
+            return False
+        is_there = is_there or _tells_of_mail(heard)
+    with clock.hurried(seconds):
+        heard.stream.start_step()
+        with _in_time():
+            while not is_there and not _next(heard).startswith(f"{tag} "):
+                is_there = _tells_of_mail(heard)
+    if heard.last_line.startswith(f"{tag} "):
+        return False
+    heard.stream.sendall(b"DONE\r\n")
+    while not _next(heard).startswith(f"{tag} "):
+        pass
+    return True
+
+
+def _next(heard: Heard) -> str:
+    heard.readline()
+    return heard.last_line
+
+
+def _tells_of_mail(heard: Heard) -> bool:
+    return _NEW_MAIL.match(heard.last_line) is not None
+
+
+@contextmanager
+def _in_time() -> Iterator[None]:
+    """What takes too long within is over."""
+    try:
+        yield
+    except Stopped as stopped:
+        if stopped.signal.kind != "timeout":
+            raise
+
+
+@contextmanager
+def may_change(mailbox: str) -> Iterator[None]:
+    """Opening a mailbox in which messages are to be removed."""
+    try:
+        yield
+    except imaplib.IMAP4.readonly:
+        raise stop("not_removed", f"the message stays where it is: {mailbox} can only be read") from None
 
 
 @contextmanager

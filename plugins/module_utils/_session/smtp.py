@@ -12,7 +12,7 @@ import binascii
 import ipaddress
 import re
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -33,6 +33,12 @@ _KNOWS_NO_EHLO = (500, 502)
 _MOST_CHALLENGES = 5
 _LONGEST_COMMAND = 500
 _MOST_SHOWN = 50
+_NUMBER = re.compile(r"[0-9]{1,18}")
+_PIECE = 32 * 1024
+_CLOSING = 421
+_LINE_END = re.compile(rb"\r\n|[\r\n]")
+_LEADING_DOT = re.compile(rb"^\.", re.MULTILINE)
+_PERHAPS = "the message was sent whole before that, and may have been accepted"
 
 
 class Reply(NamedTuple):
@@ -51,8 +57,18 @@ class Reply(NamedTuple):
         return found.group(1) if found else ""
 
 
+class Envelope(NamedTuple):
+    """Who sends to whom, and what the message asks of the server."""
+
+    sender: str
+    recipients: Sequence[str]
+    size: int = 0
+    is_8bit: bool = False
+    is_international: bool = False
+
+
 class SmtpSession(Conversation):
-    """SMTP up to the point where a message could be handed over."""
+    """SMTP, up to the envelope or with a message."""
 
     _features: Mapping[str, str] = MappingProxyType({})
 
@@ -75,13 +91,22 @@ class SmtpSession(Conversation):
 
     def envelope(self, sender: str, recipients: Sequence[str], size: int = 0) -> None:
         """Name sender and recipients, then take it all back: no mail is sent."""
-        with self.record.phase("sender") as phase:
-            sender, *recipients = (_ascii_domain(address) for address in (sender, *recipients))
-            self._expect_ok(phase, f"MAIL FROM:<{sender}>{self._mail_options((sender, *recipients), size)}")
-        with self.record.phase("recipient") as phase:
-            for recipient in recipients:
-                self._expect_ok(phase, f"RCPT TO:<{recipient}>")
+        self._address(Envelope(sender, recipients, size))
         self.reset()
+
+    def hand_over(self, envelope: Envelope, message: bytes) -> str:
+        """One attempt to send a message; what the server says when it has taken it."""
+        self._address(envelope)
+        with self.record.phase("message") as phase:
+            reply = self._note(phase, self._command("DATA"))
+            if reply.code != 354:
+                self.reset()
+                raise self._refusal(reply)
+            self._send(message)
+            reply = self._note(phase, self._verdict_on_message())
+            if not reply.is_ok:
+                raise self._refusal(reply)
+            return self._text(reply)
 
     def reset(self) -> None:
         """Take the envelope back; the server has judged it already, so trouble here changes nothing."""
@@ -143,13 +168,92 @@ class SmtpSession(Conversation):
         if reply.code != 235:
             raise self._stopped(reply)
 
-    def _mail_options(self, addresses: Sequence[str], size: int) -> str:
-        options = f" SIZE={size}" if size and "size" in self._features else ""
-        if all(address.isascii() for address in addresses):
-            return options
-        if "smtputf8" not in self._features:
-            raise stop("config", "an address that is not ASCII, and the server does not offer SMTPUTF8")
-        return f"{options} SMTPUTF8"
+    def _address(self, envelope: Envelope) -> None:
+        """Name sender and recipients; where one is refused, all are asked about, and the envelope is taken back."""
+        with self.record.phase("sender") as phase:
+            sender, *recipients = map(_ascii_domain, (envelope.sender, *envelope.recipients))
+            is_ascii = all(address.isascii() for address in (sender, *recipients))
+            envelope = envelope._replace(is_international=envelope.is_international or not is_ascii)
+            self._expect_ok(phase, f"MAIL FROM:<{sender}>{self._mail_options(envelope)}")
+        with self.record.phase("recipient") as phase:
+            refused = self._name_recipients(phase, recipients)
+            if refused:
+                self.reset()
+                raise self._refused_recipients(refused)
+
+    def _name_recipients(self, phase: Phase, recipients: Sequence[str]) -> dict[str, Reply]:
+        """Those that are refused, each with the reply."""
+        refused: dict[str, Reply] = {}
+        for recipient in recipients:
+            reply = self._note(phase, self._command(f"RCPT TO:<{recipient}>"))
+            if reply.code == _CLOSING:
+                raise self._stopped(reply)
+            if not reply.is_ok:
+                refused[recipient] = reply
+        return refused
+
+    def _refused_recipients(self, refused: Mapping[str, Reply]) -> Stopped:
+        """Judged by the first refusal for good; where there are several, the text names all before it quotes any."""
+        replies = list(refused.values())
+        stopped = self._stopped(next((each for each in replies if each.code >= 500), replies[0]))
+        if len(refused) == 1:
+            (address,) = refused
+            is_named = address.lower() in stopped.signal.text.lower()
+            text = stopped.signal.text if is_named else f"{address}: {stopped.signal.text}"
+        else:
+            said = dict.fromkeys(f"{each.code} {self._text(each)}" for each in replies)
+            text = f"{len(refused)} recipients are refused: {', '.join(refused)}\n" + "\n".join(said)
+        stopped.signal = stopped.signal.seen(text=text[:LONGEST], facts={"refused": tuple(refused)})
+        return stopped
+
+    def _mail_options(self, envelope: Envelope) -> str:
+        if 0 < self._size_limit < envelope.size:
+            raise Stopped(_too_large(envelope.size, self._size_limit))
+        options = f" SIZE={envelope.size}" if envelope.size and "size" in self._features else ""
+        if envelope.is_8bit:
+            if "8bitmime" not in self._features:
+                raise stop("config", "the message is not ASCII, and the server does not offer 8BITMIME")
+            options += " BODY=8BITMIME"
+        if envelope.is_international:
+            if "smtputf8" not in self._features:
+                raise stop("config", "an address that is not ASCII, and the server does not offer SMTPUTF8")
+            options += " SMTPUTF8"
+        return options
+
+    @property
+    def _size_limit(self) -> int:
+        """The largest message that the server takes, where it tells; 0 where there is no limit that is known."""
+        limit = self._features.get("size", "")
+        return int(limit) if _NUMBER.fullmatch(limit) else 0
+
+    def _send(self, message: bytes) -> None:
+        """Send the message and its end; what a server says that hangs up meanwhile is listened to."""
+        try:
+            for piece in _framed(message):
+                self.stream.sendall(piece)
+        except Stopped as stopped:
+            raise self._last_words() or stopped from None
+
+    def _last_words(self) -> Stopped | None:
+        with suppress(Stopped):
+            reply = self._reply()
+            return self._stopped(reply) if reply.code >= 400 else None
+        return None
+
+    def _verdict_on_message(self) -> Reply:
+        """The reply to the end of the data; where there is none, nobody knows what became of the message."""
+        try:
+            return self._reply()
+        except Stopped as stopped:
+            text = f"{stopped.signal.text}; {_PERHAPS}" if stopped.signal.text else _PERHAPS
+            stopped.signal = stopped.signal.seen(text=text)
+            raise
+
+    def _refusal(self, reply: Reply) -> Stopped:
+        """For a reply that is not the one hoped for."""
+        if reply.code < 400:
+            return stop("protocol", f"a reply that is out of place ({reply.code})")
+        return self._stopped(reply)
 
     def _expect_ok(self, phase: Phase, command: str) -> None:
         self._must_be_ok(self._note(phase, self._command(command)))
@@ -196,6 +300,21 @@ class SmtpSession(Conversation):
         except ValueError:
             return _ascii_name(name)
         return f"[IPv6:{address}]" if address.version == 6 else f"[{address}]"
+
+
+def _too_large(size: int, limit: int) -> Signal:
+    """What the server would reply, had it been asked."""
+    text = f"the message has {size} octets, and the server takes {limit} at most: it was not asked to take it"
+    return Signal("reply", code=552, enhanced="5.3.4", text=text)
+
+
+def _framed(message: bytes) -> Iterator[bytes]:
+    """The message as it goes over the wire, with its end, in pieces of which each has the time of a step."""
+    lines = _LINE_END.sub(b"\r\n", message)
+    ended = lines if not lines or lines.endswith(b"\r\n") else lines + b"\r\n"
+    whole = _LEADING_DOT.sub(b"..", ended) + b".\r\n"
+    for start in range(0, len(whole), _PIECE):
+        yield whole[start : start + _PIECE]
 
 
 def _ascii_name(name: str) -> str:
