@@ -42,6 +42,23 @@ attributes:
       - A secret that is stored already is recognised by a keyed fingerprint, without opening it.
 """
 
+    SENDS = r"""
+options: {}
+attributes:
+  check_mode:
+    support: full
+    details:
+      - Nothing is sent, and nothing is written.
+  diff_mode:
+    support: N/A
+    details:
+      - No field of a connector changes.
+  idempotent:
+    support: full
+    details:
+      - What was sent is recorded, and only sent again where it is due again, or where that is forced.
+"""
+
     READS = r"""
 options: {}
 attributes:

@@ -19,6 +19,8 @@ description:
   - A task either does all of its change or nothing.
 author:
   - mailroom.core contributors (!UNKNOWN)
+requirements:
+  - with O(verify), what M(mailroom.core.connector_test) needs
 options:
   name:
     description:
@@ -73,12 +75,31 @@ options:
       - always
       - on_create
     default: always
+  verify:
+    description:
+      - What is about to be committed is tested first, so deep; where a test fails, nothing is changed, and the task
+        fails with a table of what is wrong and what to do. V(none) tests nothing.
+      - V(connect), V(login) and V(send) are the depths of M(mailroom.core.connector_test). V(send) sends a test mail to
+        C(test_address).
+      - The connector is tested where it is enabled, and new or enabled anew, or where its settings for connecting change
+        (or C(from_address) or C(errors_to), with V(send)).
+      - The secrets are those that the task gives, and stored ones that stay. So a new password is proven before the
+        old one is replaced.
+      - In check mode, V(send) tests as V(login) does, and says so.
+    type: str
+    choices:
+      - none
+      - connect
+      - login
+      - send
+    default: none
 extends_documentation_fragment:
   - mailroom.core._attributes
   - mailroom.core._attributes.changes
   - mailroom.core._fields
   - mailroom.core._registry
 seealso:
+  - module: mailroom.core.connector_test
   - module: mailroom.core.connectors
   - module: mailroom.core.connector_info
   - module: mailroom.core.connector_purpose
@@ -122,6 +143,13 @@ EXAMPLES = r"""
   mailroom.core.connector:
     name: prod_alerts
     description: Alerts of the production systems
+
+- name: Replace a password only if the new one works
+  mailroom.core.connector:
+    name: prod_alerts
+    smtp:
+      password: "{{ new_alerts_password }}"
+    verify: login
 
 - name: Stop reading mail
   mailroom.core.connector:
@@ -197,6 +225,21 @@ diff:
     after:
       smtp:
         port: 465
+result:
+  description:
+    - What the test found out, as M(mailroom.core.connector_test) returns it. V(null) where there was nothing to test.
+  returned: with O(verify), unless it is V(none)
+  type: dict
+  sample:
+    connector: prod_alerts
+    status: ok
+    verdict: ok
+    certainty: certain
+    remedy: ""
+    warnings: []
+    depth: login
+    elapsed_ms: 212
+    endpoints: []
 problems:
   description: What is wrong, one entry each, where the task fails because of what was declared.
   returned: when what was declared is not allowed

@@ -13,8 +13,8 @@ description:
   - Tests any number of connectors at once, phase by phase, against the real servers, and says what is wrong and
     what to do.
   - Names and addresses are looked up, connections made, the encryption and the certificate checked, the user
-    signed in, and the mailbox opened for reading or sender and recipient named, as deep as O(depth) says. No
-    mail is sent.
+    signed in, and the mailbox opened for reading or sender and recipient named, as deep as O(depth) says. Mail is
+    sent with O(depth=send) and O(depth=deliver) only.
   - Servers for SMTP and IMAP, and mailboxes in Microsoft Graph, are tested. Where C(auth) is V(oauth2), and for
     Graph, a token is fetched first, as O(declaration.oauth2) says; it is kept in memory only, and never stored,
     logged or returned.
@@ -44,17 +44,33 @@ options:
       - V(envelope) names sender and recipient to the sending server and takes them back. For Graph, it sends
         nothing and goes no further than V(login), and a warning says that only sending proves that the
         application may send.
+      - V(send) sends a test mail, whose body names host, port, type, security and user. A connector that only
+        receives mail goes no further than V(login).
+      - V(deliver) sends it as well, finds that very mail in the connector's own mailbox or in that of O(deliver_via),
+        and removes it from there, and nothing else. The mailbox is opened first; where that fails, nothing is sent.
+      - In check mode the depth is V(envelope) at most. Results say so with the warning C(check_mode).
     type: str
     choices:
       - connect
       - login
       - envelope
+      - send
+      - deliver
     default: login
   to:
     description:
-      - The recipient to name at depth V(envelope). Left out, each connector's C(test_address).
+      - The recipient at the depths V(envelope), V(send) and V(deliver). Left out, each connector's C(test_address),
+        which is the user who signs in where that is an address, and C(from_address) else.
+      - With O(depth=deliver), mail for it has to arrive in the mailbox that is read.
       - The sender is C(errors_to), else C(from_address), else the user who signs in. Where C(relay) is set, a
         sender in a foreign domain is tried as well, to C(test_address) only.
+    type: str
+  deliver_via:
+    description:
+      - The connector in whose mailbox mail is looked for with O(depth=deliver), by name. Left out, each connector's
+        own.
+      - It needs C(imap) or C(graph), and its secrets are opened as well. Its server is the last in C(endpoints), with
+        its name as C(connector).
     type: str
   timeout:
     description:
@@ -120,6 +136,23 @@ EXAMPLES = r"""
         username: alerts@example.com
         password: "{{ alerts_password }}"
 
+- name: Send a test mail to an address
+  mailroom.core.connector_test:
+    connectors:
+      - alerts
+    depth: send
+    to: postmaster@example.com
+
+- name: Send mail, and find it in the mailbox of another connector
+  mailroom.core.connector_test:
+    connectors:
+      - alerts
+      - campaigns
+    depth: deliver
+    deliver_via: support
+    to: support@example.com
+    deadline: 180
+
 - name: Try an application's secret and its access to a mailbox in Microsoft Graph
   mailroom.core.connector_test:
     declaration:
@@ -137,6 +170,10 @@ results:
     - What was found out of each connector, in the order asked.
     - C(status) is V(ok), V(warn) or V(fail); C(verdict) says why, C(certainty) how sure that is, and C(remedy)
       what to do.
+    - C(message), of the server that sends, is V(null) where no mail was sent. It has C(message_id), C(queue_id)
+      (V(null) where the server does not tell), and, where the mail was found, C(delivered_ms) (how long that took from
+      when the server had accepted it), C(authentication) (the results of C(spf), C(dkim) and C(dmarc), where the
+      receiving server tells them) and C(hops) (how many servers it has passed).
   returned: always
   type: list
   elements: dict
@@ -175,6 +212,43 @@ results:
               - mail.example.com
             days_left: 61
           capabilities: {}
+          message: null
+    - connector: support
+      status: ok
+      verdict: ok
+      certainty: certain
+      remedy: ""
+      warnings: []
+      depth: deliver
+      elapsed_ms: 1874
+      endpoints:
+        - protocol: smtp
+          host: smtp.example.org
+          port: 587
+          address: 192.0.2.9
+          phases:
+            - phase: message
+              status: ok
+              ms: 41.3
+              code: 250
+              enhanced: 2.0.0
+              text: "2.0.0 Ok: queued as 4dL7Gk2Xz9z4w"
+            - phase: delivery
+              status: ok
+              ms: 1312.0
+          tls:
+            version: TLSv1.3
+            days_left: 80
+          capabilities: {}
+          message:
+            message_id: "<test.9a1f3c5e7b8d20446688aaccee0123456789abcd@example.org>"
+            queue_id: 4dL7Gk2Xz9z4w
+            delivered_ms: 1312
+            authentication:
+              spf: pass
+              dkim: pass
+              dmarc: pass
+            hops: 2
 summary:
   description: How many connectors have which status.
   returned: always

@@ -22,6 +22,8 @@ description:
     changed then.
 author:
   - mailroom.core contributors (!UNKNOWN)
+requirements:
+  - with O(verify), what M(mailroom.core.connector_test) needs
 options:
   default:
     description:
@@ -52,12 +54,31 @@ options:
       - always
       - on_create
     default: always
+  verify:
+    description:
+      - What is about to be committed is tested first, so deep; where a test fails, nothing is changed, and the task
+        fails with a table of what is wrong and what to do. V(none) tests nothing.
+      - V(connect), V(login) and V(send) are the depths of M(mailroom.core.connector_test). V(send) sends a test mail to
+        C(test_address).
+      - Only connectors that are enabled are tested, which are new or enabled anew, or whose settings for connecting
+        change (or C(from_address) or C(errors_to), with V(send)), many at once.
+      - The secrets are those that the task gives, and stored ones that stay. So a new password is proven before the
+        old one is replaced.
+      - In check mode, V(send) tests as V(login) does, and says so.
+    type: str
+    choices:
+      - none
+      - connect
+      - login
+      - send
+    default: none
 extends_documentation_fragment:
   - mailroom.core._attributes
   - mailroom.core._attributes.changes
   - mailroom.core._fields.list
   - mailroom.core._registry
 seealso:
+  - module: mailroom.core.connector_test
   - module: mailroom.core.connector
   - module: mailroom.core.connector_info
 """
@@ -85,6 +106,18 @@ EXAMPLES = r"""
       approvals: support
       approvals@acme: alerts
     purge: true
+
+- name: Store new passwords only if all of them work
+  mailroom.core.connectors:
+    merge: true
+    connectors:
+      - name: alerts
+        smtp:
+          password: "{{ new_alerts_password }}"
+      - name: support
+        imap:
+          password: "{{ new_support_app_password }}"
+    verify: login
 
 - name: Turn two connectors off and leave the rest of them alone
   mailroom.core.connectors:
@@ -142,6 +175,23 @@ diff:
         support:
           imap:
             mailbox: Requests
+results:
+  description:
+    - What the tests found out, one entry for each connector that was tested, as M(mailroom.core.connector_test) returns
+      it.
+  returned: with O(verify), unless it is V(none)
+  type: list
+  elements: dict
+  sample:
+    - connector: support
+      status: ok
+      verdict: ok
+      certainty: certain
+      remedy: ""
+      warnings: []
+      depth: login
+      elapsed_ms: 212
+      endpoints: []
 problems:
   description: What is wrong, one entry each, where the task fails because of what was declared.
   returned: when what was declared is not allowed

@@ -7,6 +7,8 @@ from __future__ import annotations
 from typing import Any
 
 from integration.playing import Stage
+from peers.cloud import Cloud
+from peers.entra import App
 from peers.mail import MailServer
 from peers.users import USERS
 
@@ -62,3 +64,64 @@ def test_a_declaration(stage: Stage, mail_server: MailServer) -> None:
     for words in ("declaration: tls_name_mismatch", "wrong.example.com", "1 of 1"):
         assert words in played.stdout
     assert ALICE.password not in played.stdout
+
+
+def with_token(server: MailServer, cloud: Cloud, app: App) -> dict[str, Any]:
+    """How an application signs in for alice."""
+    common = {"auth": "oauth2", "username": ALICE.address, "ca_file": str(server.ca_file), "host": "localhost"}
+    oauth2 = {
+        "authority": cloud.entra.url,
+        "tenant_id": cloud.entra.tenant_id,
+        "client_id": app.client_id,
+        "client_secret": app.secret,
+        "ca_file": str(cloud.ca_file),
+    }
+    return {
+        "smtp": {**common, "port": server.ports["submission"], "security": "starttls"},
+        "imap": {**common, "port": server.ports["imaps"], "security": "tls"},
+        "oauth2": oauth2,
+    }
+
+
+def test_connectors_with_tokens(stage: Stage, mail_server: MailServer) -> None:
+    shared = {"group/mailroom.core.mailroom": {"registry": str(stage.folder / "registry.db")}}
+    roles = ("IMAP.AccessAsApp", "SMTP.SendAsApp", "Mail.Send")
+    addresses = {"from_address": ALICE.address, "test_address": USERS["bob"].address}
+    with Cloud(mail_server) as cloud:
+        good, expired = cloud.entra.add_app(roles=roles), cloud.entra.add_app(secret_expired=True)
+        graph = {"url": cloud.graph.url, "mailbox": ALICE.address, "ca_file": str(cloud.ca_file)}
+        by_graph = {"graph": graph, "oauth2": with_token(mail_server, cloud, good)["oauth2"]}
+        declared = [
+            {"name": "good", **with_token(mail_server, cloud, good), **addresses},
+            {"name": "expired", **with_token(mail_server, cloud, expired), **addresses},
+            {"name": "by_graph", **by_graph},
+        ]
+        tasks = [
+            {"mailroom.core.connectors": {"connectors": declared}},
+            {"mailroom.core.connector_test": {"depth": "envelope", "fail": False}, "register": "tested"},
+            {
+                "ansible.builtin.assert": {
+                    "that": [
+                        "tested is not changed",
+                        "tested.summary == {'ok': 1, 'warn': 1, 'fail': 1}",
+                        "tested.results | items2dict(key_name='connector', value_name='verdict') == verdicts",
+                        "tested.results | map(attribute='warnings') | flatten | map(attribute='code') == [unproven]",
+                    ]
+                },
+                "vars": {
+                    "verdicts": {"good": "ok", "expired": "token_expired_secret", "by_graph": "ok"},
+                    "unproven": "send_unproven",
+                },
+            },
+            {"mailroom.core.connector_test": {"declaration": by_graph}, "check_mode": True},
+            {"mailroom.core.connector_test": {}},
+        ]
+        played = stage.play([{"module_defaults": shared, "tasks": tasks}], "-v")
+        assert not cloud.graph.accepted
+    assert played.returncode == 2, played.stdout
+    assert "ok=4 " in played.stdout, played.stdout
+    assert "changed=1 " in played.stdout
+    assert "expired: token_expired_secret at smtp localhost" in played.stdout
+    assert "AADSTS7000222" in played.stdout
+    for app in (good, expired):
+        assert app.secret not in played.stdout

@@ -11,7 +11,7 @@ import secrets
 import shlex
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +19,18 @@ import pytest
 from integration.playing import TARGET_PYTHON, Stage
 from peers.actions import Action
 from peers.ca import CertificateZoo
+from peers.cloud import Cloud
+from peers.entra import App, Entra
+from peers.google import Google
+from peers.https import HttpsServer
 from peers.imap import ImapScript
 from peers.mail import MailServer
 from peers.proxies import HttpProxy
 from peers.scripted import ScriptedServer, Talk
 from peers.smtp import SmtpScript
+from peers.token_url import TokenUrl
 from peers.users import USERS
+from servers import oauth_echoes as echoes
 
 RECORDERS = Path(__file__).parent / "recorders"
 # Where a secret's random part stands: among characters that JSON, Python, shells and addresses escape or cut at.
@@ -54,10 +60,14 @@ class Secrets:
         self.variables[name] = shape.format(self._random[name])
         return "{{ " + name + " }}"
 
-    def given(self, name: str, secret: str) -> str:
-        """Takes a secret that others have made."""
-        self._random[name] = self.variables[name] = secret
+    def given(self, name: str, secret: Any, random: str = "") -> str:
+        """Takes a secret that others have made, and the part of it that nothing else has."""
+        self.variables[name], self._random[name] = secret, random or secret
         return "{{ " + name + " }}"
+
+    def seen(self, name: str, secret: str) -> None:
+        """Takes a secret that no playbook calls by name."""
+        self._random[name] = secret
 
     def key(self, name: str) -> str:
         """A Fernet key."""
@@ -115,7 +125,9 @@ class Scenario:
         return {"name": "Write the results to a file", "ansible.builtin.copy": copied}
 
 
-def play(stage: Stage, scenario: Scenario, known: Secrets, mark: str, pipelining: bool = False) -> dict[str, bytes]:
+def play(
+    stage: Stage, scenario: Scenario, known: Secrets, mark: str, pipelining: bool = False, **environment: str
+) -> dict[str, bytes]:
     """Plays the tasks as loudly as users do, and returns all that can be seen of it, by where it was seen."""
     results, callback, process = (stage.folder / name for name in ("results.json", "callback.jsonl", "process.log"))
     interpreter = stage.folder / "python"
@@ -140,6 +152,7 @@ def play(stage: Stage, scenario: Scenario, known: Secrets, mark: str, pipelining
             ANSIBLE_LOG_PATH=str(stage.folder / "ansible.log"),
             ANSIBLE_PIPELINING=str(pipelining),
             RECORDER_CALLBACK=str(callback),
+            **environment,
         )
     assert played.returncode == 0, played.stdout
     variables.unlink()
@@ -416,6 +429,160 @@ def test_a_secret_that_signs_in_never_shows(stage: Stage, mail_server: MailServe
     for place in SHOWN:
         for words in (b"auth_rejected", b"proxy_failed", b"You said"):
             assert words in seen[place], place
+    assert written(seen) == {str(stage.folder / "registry.db")}
+    assert not leaks(known, seen)
+
+
+ROLES = ("IMAP.AccessAsApp", "SMTP.SendAsApp", "Mail.Send", "Mail.ReadBasic")
+
+
+def inside(pem: str) -> str:
+    """A line from the middle of a key."""
+    return pem.split("-----")[2].split()[10]
+
+
+class Applications:
+    """The oauth2 blocks of all ways to sign in, whose secrets are known."""
+
+    def __init__(self, known: Secrets, cloud: Cloud, folder: Path) -> None:
+        self.known = known
+        self.cloud = cloud
+        self.folder = folder
+
+    def at_entra(self, entra: Entra, name: str, what: str = "client_secret") -> Options:
+        """An application that proves itself in some way."""
+        app = entra.add_app(roles=ROLES)
+        where = {"authority": entra.url, "tenant_id": entra.tenant_id, "client_id": app.client_id}
+        return {**where, "ca_file": str(self.cloud.ca_file), **getattr(self, f"_{what}")(name, app)}
+
+    def at_google(self, google: Google, name: str) -> Options:
+        """A service account."""
+        account = google.service_account(f"{name.replace('_', '-')}@example.iam.gserviceaccount.com")
+        key = self.known.given(f"key_{name}", account.key, inside(account.key["private_key"]))
+        return {"service_account": key, "username": ALICE.address, "ca_file": str(self.cloud.ca_file)}
+
+    def elsewhere(self, service: TokenUrl, name: str) -> Options:
+        """A client of another provider."""
+        client = service.add_client()
+        secret = self.known.given(f"secret_{name}", client.secret, client.secret[-24:])
+        proof = {"client_id": client.client_id, "client_secret": secret}
+        return {"token_url": service.endpoint, **proof, "ca_file": str(self.cloud.ca_file)}
+
+    def _client_secret(self, name: str, app: App) -> Options:
+        return {"client_secret": self.known.given(f"secret_{name}", app.secret)}
+
+    def _wrong(self, name: str, app: App) -> Options:
+        return {"client_secret": self.known.new(f"wrong_{name}", SPOKEN)}
+
+    def _certificate(self, name: str, app: App) -> Options:
+        return {"certificate": self.known.given(f"pem_{name}", app.certificate, inside(app.certificate))}
+
+    def _certificate_file(self, name: str, app: App) -> Options:
+        passphrase = secrets.token_hex(24)
+        path = app.pfx_file(self.folder / f"{name}.pfx", passphrase)
+        self.known.seen(f"pem_{name}", inside(app.certificate))
+        return {
+            "certificate_file": str(path),
+            "certificate_passphrase": self.known.given(f"passphrase_{name}", passphrase),
+        }
+
+    def _assertion_file(self, name: str, app: App) -> Options:
+        path = app.assertion_file(self.folder / name)
+        self.known.seen(f"assertion_{name}", path.read_text(encoding="ascii").rpartition(".")[2])
+        return {"assertion_file": str(path)}
+
+    def _user(self, name: str, app: App) -> Options:
+        user = {"username": ALICE.address, "password": self.known.given(f"user_{name}", ALICE.password)}
+        return {**self._client_secret(name, app), **user}
+
+
+def with_tokens(server: MailServer, oauth2: Options, name: str) -> Options:
+    """A connector that signs in to the mail server with a token."""
+    common = {"auth": "oauth2", "username": ALICE.address, "ca_file": str(server.ca_file), "host": "localhost"}
+    blocks = {
+        block: {**common, "port": server.ports[place], "security": "tls"}
+        for block, place in (("smtp", "smtps"), ("imap", "imaps"))
+    }
+    return {"name": name, "from_address": ALICE.address, **blocks, "oauth2": oauth2}
+
+
+def by_tokens(applications: Applications, server: MailServer) -> list[Options]:
+    """Connectors for each way to get a token, with right and with wrong secrets."""
+    cloud = applications.cloud
+    proofs = ("client_secret", "certificate", "certificate_file", "assertion_file", "user")
+    sources = {f"right_{proof}": applications.at_entra(cloud.entra, proof, proof) for proof in proofs}
+    sources["right_google"] = applications.at_google(cloud.google, "google")
+    sources["right_elsewhere"] = applications.elsewhere(cloud.token_url, "elsewhere")
+    sources["right_machine"] = {"managed_identity": cloud.managed_identity.add_app(roles=ROLES).client_id}
+    sources["wrong_secret"] = applications.at_entra(cloud.entra, "wrong_secret", "wrong")
+    sources["wrong_audience"] = applications.at_entra(cloud.entra, "wrong_audience")
+    cloud.entra.fail("wrong_audience", at="token", who=sources["wrong_audience"]["client_id"])
+    connectors = [with_tokens(server, oauth2, name) for name, oauth2 in sources.items()]
+    graph = {"url": cloud.graph.url, "mailbox": ALICE.address, "ca_file": str(cloud.ca_file)}
+    return [*connectors, {"name": "right_graph", "graph": graph, "oauth2": applications.at_entra(cloud.entra, "graph")}]
+
+
+@contextmanager
+def by_echoes(applications: Applications, server: MailServer) -> Iterator[list[Options]]:
+    """Connectors whose services repeat what they are told, with those services."""
+    cloud, zoo = applications.cloud, server.zoo
+    with ExitStack() as stack:
+        entra = stack.enter_context(echoes.Entra(zoo, cloud.tokens))
+        google = stack.enter_context(echoes.Google(zoo, cloud.tokens))
+        other = stack.enter_context(echoes.TokenUrl(zoo, cloud.tokens))
+        graph = stack.enter_context(echoes.Graph(zoo, cloud.tokens))
+        sources = {
+            "echoed_secret": applications.at_entra(entra, "echoed_secret"),
+            "echoed_assertion": applications.at_entra(entra, "echoed_assertion", "assertion_file"),
+            "echoed_user": applications.at_entra(entra, "echoed_user", "user"),
+            "echoed_google": applications.at_google(google, "echoed_google"),
+            "echoed_elsewhere": applications.elsewhere(other, "echoed_elsewhere"),
+        }
+        connectors = [with_tokens(server, oauth2, name) for name, oauth2 in sources.items()]
+        for mechanism in ("XOAUTH2", "OAUTHBEARER"):
+            name = f"echoed_{mechanism.lower()}"
+            connector = with_tokens(server, applications.at_entra(cloud.entra, name), name)
+            for block, script in (("smtp", echoes.smtp(mechanism)), ("imap", echoes.imap(mechanism))):
+                port = stack.enter_context(script.server()).port
+                connector[block] |= {"host": "127.0.0.1", "port": port, "security": "none"}
+            connectors.append(connector)
+        block = {"url": graph.url, "mailbox": ALICE.address, "ca_file": str(zoo.ca_file)}
+        oauth2 = applications.at_entra(cloud.entra, "echoed_graph")
+        connectors.append({"name": "echoed_graph", "graph": block, "oauth2": oauth2})
+        yield connectors
+        for service in (entra, google, other):
+            note_sent(applications.known, service)
+
+
+def note_sent(known: Secrets, service: HttpsServer) -> None:
+    """What else was shown to a service is a secret, too: assertions, and what is in headers."""
+    for number, request in enumerate(service.requests):
+        name = f"{type(service).__name__}_{id(service)}_{number}"
+        for field in ("client_assertion", "assertion"):
+            if field in request.form:
+                known.seen(f"{field}_{name}", request.form[field].rpartition(".")[2])
+        if "authorization" in request.headers:
+            known.seen(f"authorization_{name}", request.headers["authorization"].rpartition(" ")[2][-60:])
+
+
+def test_a_token_never_shows(stage: Stage, mail_server: MailServer, tmp_path: Path) -> None:
+    known = Secrets()
+    with Cloud(mail_server) as cloud:
+        applications = Applications(known, cloud, tmp_path)
+        with by_echoes(applications, mail_server) as repeated:
+            scenario = trials(known, stage, [*by_tokens(applications, mail_server), *repeated])
+            environment = cloud.managed_identity.environment("imds")
+            seen = play(stage, scenario, known, "mark", **environment)
+        for service in cloud.services:
+            note_sent(known, service)
+        issued = list(cloud.tokens._issued)
+    for number, token in enumerate(issued):
+        known.seen(f"token_{number}", token.rpartition(".")[2])
+    assert len(issued) > 20
+    assert endings(seen["results.json"]) == scenario.endings
+    for place in SHOWN:
+        for words in (b"auth_rejected", b"token_secret", b"token_endpoint", b"mailbox_missing", b"You sent", b"exp 20"):
+            assert words in seen[place], (place, words)
     assert written(seen) == {str(stage.folder / "registry.db")}
     assert not leaks(known, seen)
 

@@ -6,10 +6,12 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Callable, Mapping
+import socket
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
+import pytest
 from peers.cloud import Cloud
 from peers.entra import App, Entra
 from peers.google import ServiceAccount
@@ -17,7 +19,8 @@ from peers.https import HttpsServer
 from peers.mail import MailServer
 from peers.token_url import Client
 from peers.users import USERS
-from servers.verdicts_probing import Result, probe, said
+from servers.oauth_table import Expected
+from servers.verdicts_probing import Result, failing_phase, probe, said
 
 from ansible_collections.mailroom.core.plugins.module_utils._module import connector_test
 from ansible_collections.mailroom.core.plugins.module_utils._probe.job import Job
@@ -148,7 +151,7 @@ def job(name: str, declaration: Block) -> Job:
     return connector_test._inline_job({**declaration, "name": name})
 
 
-def tested(declarations: Mapping[str, Block], depth: str = "login", **limits: float) -> Results:
+def results_of(declarations: Mapping[str, Block], depth: str = "login", **limits: float) -> Results:
     """The results of testing all of them in one run."""
     bounds = Bounds(depth, **{"timeout": 15, "deadline": 60, **limits})
     results = probe(*(job(*each) for each in declarations.items()), bounds=bounds, concurrency=24)
@@ -157,7 +160,7 @@ def tested(declarations: Mapping[str, Block], depth: str = "login", **limits: fl
 
 def the_result(declaration: Block, depth: str = "login", **limits: float) -> Result:
     """The result of testing one."""
-    return tested({"one": declaration}, depth, **limits)["one"]
+    return results_of({"one": declaration}, depth, **limits)["one"]
 
 
 def phase(result: Result, name: str) -> dict[str, Any]:
@@ -184,3 +187,51 @@ def gaps(result: Result) -> list[str]:
     """What shows that a remedy was not filled in; what others say does not count."""
     remedy = result["remedy"].replace(said(result), "…")
     return [each for each in ("not known", "{", "}", ": nothing", "None", "()") if each in remedy]
+
+
+def secrets_of(rig: Rig, *more: HttpsServer) -> set[str]:
+    """All that was shown to services or issued by them, and the parts of it that are not the same for everybody."""
+    secrets = set(rig.cloud.tokens._issued)
+    for service in (*rig.cloud.services, *more):
+        for request in service.requests:
+            fields = ("client_secret", "client_assertion", "assertion", "password")
+            secrets |= {request.form[name] for name in fields if request.form.get(name)}
+            headers = ("authorization", "x-identity-header")
+            secrets |= {request.headers[name].rpartition(" ")[2] for name in headers if name in request.headers}
+    signed = {part for secret in secrets if secret.count(".") == 2 for part in secret.split(".")[1:]}
+    return {secret for secret in secrets | signed if len(secret) > 8}
+
+
+def shown_secrets(rig: Rig, results: Collection[Result], *more: HttpsServer) -> list[str]:
+    """The beginnings of what should not be in results and is."""
+    text = "\n".join(whole(result) for result in results)
+    return [secret[:12] for secret in secrets_of(rig, *more) if secret in text or secret[-30:] in text]
+
+
+def check(result: Result, expected: Expected, at: str = "token") -> None:
+    """That a result is as expected, and of one piece."""
+    found = result["verdict"], result["certainty"], failing_phase(result)
+    fails = expected.verdict != "ok"
+    assert found == (expected.verdict, expected.certainty, at if fails else ""), result["remedy"]
+    assert expected.words.lower() in result["remedy"].lower(), result["remedy"]
+    assert bool(result["remedy"]) == fails
+    assert not gaps(result), result["remedy"]
+    for endpoint in result["endpoints"]:
+        statuses = [each["status"] for each in endpoint["phases"]]
+        assert statuses == sorted(statuses, key=["ok", "fail", "skipped"].index)
+        assert statuses.count("fail") == fails
+
+
+def look_up_badly(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Names below .invalid do not exist, and those below .test cannot be looked up just now."""
+    good = socket.getaddrinfo
+
+    def look_up(host: Any, *arguments: Any, **options: Any) -> Any:
+        name = host.decode() if isinstance(host, bytes) else str(host)
+        if name.endswith(".invalid"):
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+        if name.endswith(".test"):
+            raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+        return good(host, *arguments, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)

@@ -152,7 +152,9 @@ FAULTY: dict[str, Expected] = {
 FAULTY_GRAPH: dict[str, Expected] = {
     **dict.fromkeys(("throttled", "throttled_date", "throttled_briefly"), Expected("throttled", CERTAIN)),
     **dict.fromkeys(("unavailable", "html_500"), Expected("throttled", POSSIBLE)),
-    **dict.fromkeys(("html_200", "empty", "not_json", "not_an_object"), Expected("protocol_error", LIKELY, "graph.url")),
+    **dict.fromkeys(
+        ("html_200", "empty", "not_json", "not_an_object"), Expected("protocol_error", LIKELY, "graph.url")
+    ),
     **dict.fromkeys(("redirect", "redirect_loop"), Expected("protocol_error", LIKELY, "graph.url")),
     **dict.fromkeys(("silent", "slow"), Expected("response_timeout", LIKELY)),
     **dict.fromkeys(("half", "reset", "closed"), Expected("connection_reset", LIKELY)),
@@ -162,7 +164,9 @@ FAULTY_GRAPH: dict[str, Expected] = {
 GRAPH: dict[str, Expected] = {
     **dict.fromkeys(("throttled", "throttled_date", "throttled_briefly"), Expected("throttled", CERTAIN)),
     **dict.fromkeys(("unavailable", "html_500"), Expected("throttled", POSSIBLE)),
-    **dict.fromkeys(("html_200", "empty", "not_json", "not_an_object"), Expected("protocol_error", LIKELY, "graph.url")),
+    **dict.fromkeys(
+        ("html_200", "empty", "not_json", "not_an_object"), Expected("protocol_error", LIKELY, "graph.url")
+    ),
     **dict.fromkeys(("redirect", "redirect_loop"), Expected("protocol_error", LIKELY, "graph.url")),
     **dict.fromkeys(("silent", "slow"), Expected("response_timeout", LIKELY)),
     **dict.fromkeys(("half", "reset", "closed"), Expected("connection_reset", LIKELY)),

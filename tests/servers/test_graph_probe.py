@@ -12,13 +12,24 @@ import pytest
 from peers import net
 from peers.cloud import Cloud
 from peers.graph import AT_ONCE, Graph
-from peers.https import Request, Response, as_json
 from peers.mail import MailServer
 from peers.proxies import HttpProxy, Proxy, Socks5Proxy
+from servers import oauth_echoes as echoes
 from servers import oauth_probing as probing
 from servers import oauth_table as table
-from servers.oauth_probing import ALICE, ROLES, Block, Results, Rig, asked, phase, steps, tested, the_result
-from servers.test_oauth import check, secrets_of, shown_secrets
+from servers.oauth_probing import (
+    ALICE,
+    ROLES,
+    Block,
+    Results,
+    Rig,
+    asked,
+    check,
+    phase,
+    shown_secrets,
+    steps,
+    the_result,
+)
 from servers.verdicts_probing import failing_phase, said
 
 from ansible_collections.mailroom.core.plugins.module_utils._wire.clock import Clock
@@ -106,7 +117,7 @@ def test_each_way_to_get_a_token_serves_graph(rig: Rig) -> None:
     declared = {name: rig.graph(probing.WAYS[name](rig)) for name in ways}
     declared["of_the_user"] = rig.graph(probing.WAYS["user_public"](rig))
     del declared["of_the_user"]["graph"]["mailbox"]  # it is oauth2.username
-    results = tested(declared)
+    results = probing.results_of(declared)
     assert {name: steps(result)[-1] for name, result in results.items()} == dict.fromkeys(declared, ("mailbox", "ok"))
     assert {each.arguments[0] for each in rig.cloud.graph.requests} == {ALICE.address}
     scopes = {each.form["scope"] for each in rig.cloud.entra.requests if each.operation == "token"}
@@ -130,7 +141,7 @@ def test_each_refusal_of_graph_has_its_verdict(rig: Rig) -> None:
         mailbox = f"{name.lower().replace('_', '-')}@example.com"
         rig.cloud.graph.fail(name, who=mailbox)
         declared[name] = rig.graph(rig.by_secret(rig.app()), mailbox)
-    results = tested(declared, deadline=3)
+    results = probing.results_of(declared, deadline=3)
     for name, expected in table.GRAPH.items():
         result, failure = results[name], Graph.SCENARIOS[name]
         looked = phase(result, "mailbox")
@@ -164,7 +175,7 @@ def test_each_mistake_is_found_by_graph(rig: Rig) -> None:
         app = rig.app()
         rig.cloud.entra.fail(name, at="token", who=app.client_id)
         declared[name] = rig.graph(rig.by_secret(app))
-    results = tested(declared)
+    results = probing.results_of(declared)
     verdicts = {name: verdict for name, (*_rest, verdict) in REAL.items()}
     verdicts |= dict.fromkeys(("wrong_audience", "forged_token", "expired_token"), "auth_rejected")
     assert {name: result["verdict"] for name, result in results.items()} == verdicts
@@ -226,7 +237,7 @@ def test_throttling_ends_with_the_deadline(rig: Rig) -> None:
 
 def test_a_mailbox_is_not_asked_by_too_many_at_once(rig: Rig) -> None:
     declared = {f"number_{number}": rig.graph(rig.by_secret(rig.app())) for number in range(8)}
-    results = tested(declared)
+    results = probing.results_of(declared)
     assert {steps(result)[-1] for result in results.values()} == {("mailbox", "ok")}
     assert rig.cloud.graph.most_at_once <= AT_ONCE
 
@@ -237,7 +248,7 @@ def test_each_fault_of_graph_has_its_verdict(rig: Rig) -> None:
         mailbox = ALICE.address if fault == "wrong_content_type" else f"user-{number}@example.com"
         rig.cloud.graph.fail(fault, who=mailbox)
         declared[fault] = rig.graph(rig.by_secret(rig.app()), mailbox)
-    results = tested(declared, timeout=600, deadline=6)
+    results = probing.results_of(declared, timeout=600, deadline=6)
     found = {name: (result["verdict"], result["certainty"], failing_phase(result)) for name, result in results.items()}
     assert found == {
         name: (each.verdict, each.certainty, "" if each.verdict == "ok" else "mailbox")
@@ -260,7 +271,7 @@ def _answers(rig: Rig, stack: ExitStack) -> dict[str, dict[str, Any]]:
         **{name: {"url": url} for name, url in bad.items()},
         "refused": {"url": f"https://localhost:{refused.port}"},
         "silent": {"url": f"https://127.0.0.1:{hole.port}"},
-        "name": {"url": f"https://{'a' * 70}.example.com"},
+        "name": {"url": "https://graph.nowhere.invalid"},
         "proxy_refuses": {"proxy": f"http://127.0.0.1:{refusing.port}"},
         "proxy_refused": {"proxy": f"socks5://127.0.0.1:{refused.port}"},
         "ca_file": {"ca_file": str(rig.path())},
@@ -281,12 +292,13 @@ NETWORK = {
 }
 
 
-def test_trouble_with_the_network_comes_before_the_token(rig: Rig) -> None:
+def test_trouble_with_the_network_comes_before_the_token(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    probing.look_up_badly(monkeypatch)
     apps = {name: rig.app() for name in NETWORK}
     with ExitStack() as stack:
         changes = _answers(rig, stack)
         declared = {name: rig.graph(rig.by_secret(app), **changes[name]) for name, app in apps.items()}
-        results = tested(declared, timeout=2)
+        results = probing.results_of(declared, timeout=2)
     assert {name: (each["verdict"], failing_phase(each)) for name, each in results.items()} == NETWORK
     assert not any(asked(rig.cloud.entra, app.client_id) for app in apps.values())
     for name, result in results.items():
@@ -323,28 +335,18 @@ def test_graph_and_tokens_have_proxies_of_their_own(rig: Rig, kind: type[Proxy])
     assert "Secret-" not in probing.whole(result) + probing.whole(wrong)
 
 
-class EchoingGraph(Graph):
-    """Repeats what it is sent wherever there is room for it."""
-
-    def _folder(self, request: Request, user: str, folder: str) -> Response:
-        headers = {"request-id": request.bearer}
-        inner = {"request-id": request.bearer, "client-request-id": request.bearer}
-        error = {"code": request.bearer, "message": f"You sent {dict(request.headers)}", "innerError": inner}
-        return as_json({"error": error}, 404, headers)
-
-
 @pytest.mark.parametrize("opaque", [False, True])
-def test_an_echo_of_the_token_is_not_shown(rig: Rig, opaque: bool) -> None:  # noqa: FBT001
-    with EchoingGraph(rig.cloud.zoo, rig.cloud.tokens) as graph:
+def test_an_echo_of_the_token_is_not_shown(rig: Rig, opaque: bool) -> None:
+    with echoes.Graph(rig.cloud.zoo, rig.cloud.tokens) as graph:
         result = the_result(rig.graph(rig.by_secret(rig.app(opaque=opaque)), url=graph.url))
-        assert graph.requests[0].bearer in secrets_of(rig)
+        assert graph.requests[0].bearer in probing.secrets_of(rig)
     assert "You sent" in said(result)
     assert not shown_secrets(rig, [result], graph)
 
 
 def test_results_are_many_connectors_own(rig: Rig) -> None:
     good, bad = rig.app(), rig.app(secret_expired=True)
-    results: Results = tested(
+    results: Results = probing.results_of(
         {
             "good": rig.graph(rig.by_secret(good)),
             "bad": rig.graph(rig.by_secret(bad), "bob@example.com"),

@@ -5,10 +5,9 @@
 from __future__ import annotations
 
 import re
-import socket
 import sys
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -18,16 +17,19 @@ from peers import net
 from peers.cloud import Cloud
 from peers.entra import App, Entra
 from peers.google import Google
-from peers.https import HttpsServer, Request, Response, as_json
+from peers.https import HttpsServer
+from peers.imap import ImapScript
 from peers.mail import MailServer
 from peers.proxies import HttpProxy, Proxy, Socks5Proxy
+from peers.smtp import SmtpScript
 from peers.token_url import TokenUrl
+from servers import oauth_echoes as echoes
 from servers import oauth_probing as probing
 from servers import oauth_table as table
 from servers.oauth_probing import ALICE, MICROSOFT, ROLES, WAYS, Block, Results, Rig, asked, the_result
 from servers.oauth_table import Expected
 from servers.test_connector_test import Scene, run
-from servers.verdicts_probing import Result, failing_phase, said
+from servers.verdicts_probing import failing_phase, said
 
 IDENTITIES = ("imds", "app_service")
 MECHANISMS = ("OAUTHBEARER", "XOAUTH2")
@@ -46,43 +48,7 @@ def identified(rig: Rig, kind: str, declared: Mapping[str, Block], depth: str = 
     with pytest.MonkeyPatch.context() as patch:
         for name, value in rig.cloud.managed_identity.environment(kind).items():
             patch.setenv(name, value)
-        return probing.tested(declared, depth, **limits)
-
-
-def secrets_of(rig: Rig, *more: HttpsServer) -> set[str]:
-    """All that was shown to services or issued by them, and the parts of it that are not the same for everybody."""
-    secrets = set(rig.cloud.tokens._issued)
-    for service in (*rig.cloud.services, *more):
-        for request in service.requests:
-            fields = ("client_secret", "client_assertion", "assertion", "password")
-            secrets |= {request.form[name] for name in fields if request.form.get(name)}
-            headers = ("authorization", "x-identity-header")
-            secrets |= {request.headers[name].rpartition(" ")[2] for name in headers if name in request.headers}
-    signed = {part for secret in secrets if secret.count(".") == 2 for part in secret.split(".")[1:]}
-    return {secret for secret in secrets | signed if len(secret) > 8}
-
-
-def shown_secrets(rig: Rig, results: Collection[Result], *more: HttpsServer) -> list[str]:
-    """The beginnings of what should not be in results and is."""
-    text = "\n".join(probing.whole(result) for result in results)
-    return [secret[:12] for secret in secrets_of(rig, *more) if secret in text or secret[-30:] in text]
-
-
-def check(result: Result, expected: Expected, phase: str = "token") -> None:
-    """That a result is as expected, and of one piece."""
-    found = result["verdict"], result["certainty"], failing_phase(result)
-    fails = expected.verdict != "ok"
-    assert found == (expected.verdict, expected.certainty, phase if fails else ""), result["remedy"]
-    assert expected.words.lower() in result["remedy"].lower(), result["remedy"]
-    assert bool(result["remedy"]) == fails
-    assert not probing.gaps(result), result["remedy"]
-    for endpoint in result["endpoints"]:
-        statuses = [each["status"] for each in endpoint["phases"]]
-        assert statuses == sorted(statuses, key=["ok", "fail", "skipped"].index)
-        assert statuses.count("fail") == fails
-
-
-# Signing in for real
+        return probing.results_of(declared, depth, **limits)
 
 
 def _ways_to_use(rig: Rig, name: str, oauth2: Block) -> dict[str, Block]:
@@ -157,8 +123,7 @@ def test_each_way_signs_in_for_real(signed_in: SignedIn, way: str, use: str) -> 
     if f"{way}{use}" not in signed_in.declared:
         return
     result = signed_in.results[f"{way}{use}"]
-    assert (result["status"], result["verdict"]) == ("ok", "ok"), result["remedy"]
-    assert result["warnings"] == []
+    assert result["verdict"] == "ok", result["remedy"]
     ends = {"smtp": ["token", "auth", "sender", "recipient"], "imap": ["token", "auth", "select"]}
     for endpoint in result["endpoints"]:
         expected = ends[endpoint["protocol"]]
@@ -196,7 +161,9 @@ def test_the_certificate_is_named_by_its_sha_256_thumbprint(signed_in: SignedIn,
     from peers import jose
 
     clients = {signed_in.declared[name]["oauth2"]["client_id"] for name in ("certificate", "pem_file", "pfx_file")}
-    proofs = [each.form["client_assertion"] for each in rig.cloud.entra.requests if rig.cloud.entra.who(each) in clients]
+    proofs = [
+        each.form["client_assertion"] for each in rig.cloud.entra.requests if rig.cloud.entra.who(each) in clients
+    ]
     headers = [jose.read(proof).header for proof in proofs]
     assert headers
     assert all("x5t#S256" in header and "x5t" not in header for header in headers)
@@ -204,8 +171,8 @@ def test_the_certificate_is_named_by_its_sha_256_thumbprint(signed_in: SignedIn,
 
 def test_what_is_good_shows_no_secret(signed_in: SignedIn, rig: Rig) -> None:
     results = [*signed_in.results.values(), *signed_in.in_app_service.values()]
-    assert len(secrets_of(rig)) > len(WAYS)
-    assert not shown_secrets(rig, results)
+    assert len(probing.secrets_of(rig)) > len(WAYS)
+    assert not probing.shown_secrets(rig, results)
 
 
 def test_a_client_is_known_from_the_header_or_from_the_form(rig: Rig) -> None:
@@ -219,6 +186,55 @@ def test_a_client_is_known_from_the_header_or_from_the_form(rig: Rig) -> None:
             service.accepts = accepted
             result = the_result(rig.mail(rig.token_url(client, token_url=service.endpoint)))
             assert (result["verdict"], asked(service, client.client_id)) == (verdict, times)
+
+
+def test_a_long_token_signs_in_too(rig: Rig) -> None:
+    clients = {
+        f"of_{count}": rig.cloud.token_url.add_client(scopes=[f"mail-{number}" for number in range(count)])
+        for count in (100, 400)
+    }
+    results = probing.results_of({name: rig.mail(rig.token_url(client)) for name, client in clients.items()})
+    assert max(map(len, rig.cloud.tokens._issued)) > 4096
+    assert {name: each["verdict"] for name, each in results.items()} == dict.fromkeys(clients, "ok"), results
+
+
+def test_a_server_that_takes_no_tokens(rig: Rig) -> None:
+    tls = rig.cloud.zoo.good.server_context()
+    with SmtpScript(tls=tls).server() as smtp, ImapScript(tls=tls).server() as imap:
+        declared = rig.mail(rig.by_secret(rig.app()), smtp="submission", imap="imap")
+        declared["smtp"]["port"], declared["imap"]["port"] = smtp.port, imap.port
+        result = the_result(declared)
+        assert not smtp.mechanisms + imap.mechanisms
+    probing.check(result, Expected("auth_unsupported", result["certainty"]), "auth")
+    assert [each["phases"][-1]["phase"] for each in result["endpoints"]] == ["auth", "select"]
+
+
+@pytest.mark.parametrize("protocol", ["smtp", "imap"])
+def test_a_token_that_crosses_the_network_in_the_clear_is_warned_about(rig: Rig, protocol: str) -> None:
+    script = {"smtp": echoes.smtp, "imap": echoes.imap}[protocol]("XOAUTH2")
+    with script.server() as server:
+        declared = rig.mail(rig.by_secret(rig.app()), **{"smtp": "", "imap": "", protocol: f"{protocol}s"})
+        declared[protocol] |= {"host": "127.0.0.1", "port": server.port, "security": "none"}
+        result = the_result(declared)
+        declared[protocol]["security"] = "starttls_optional"
+        optional = the_result(declared)
+        assert len(server.mechanisms) == 1
+    assert [warning["code"] for warning in result["warnings"]] == ["cleartext_login"]
+    assert (optional["verdict"], failing_phase(optional)) == ("starttls_missing", "auth")
+
+
+def test_signing_in_with_a_users_password_is_always_warned_about(scene: Scene, rig: Rig) -> None:
+    declared = rig.mail(rig.as_user(rig.app(public=True)))
+    answers = [
+        run("connector", {**scene.options, "name": "as_user", **declared}),
+        scene.test(connectors=["as_user"]),
+        scene.test(declaration=declared),
+    ]
+    assert ["multi-factor" in str([*each.get("warnings", []), *_warnings(each)]) for each in answers] == [True] * 3
+
+
+def _warnings(answer: Mapping[str, Any]) -> list[str]:
+    return [warning["text"] for result in answer.get("results", []) for warning in result["warnings"]]
 
 
 @pytest.mark.parametrize("what", ["certificate_file", "assertion_file"])
@@ -246,11 +262,8 @@ def test_a_locked_key_needs_its_passphrase(rig: Rig, way: str, passphrase: str |
     oauth2 = {**WAYS[proof](rig), "certificate_passphrase": passphrase}
     declared = rig.mail({name: value for name, value in oauth2.items() if value is not None}, smtp="")
     result = the_result(declared)
-    check(result, Expected("config_invalid", "certain", "passphrase"))
+    probing.check(result, Expected("config_invalid", "certain", "passphrase"))
     assert asked(rig.cloud.entra, oauth2["client_id"]) == 0
-
-
-# Refusals of a token
 
 
 def failing(rig: Rig, number: str, way: str) -> Block:
@@ -273,13 +286,13 @@ def refused(rig: Rig) -> Results:
         client = rig.cloud.token_url.add_client(client_id=f"client-{name}")
         rig.cloud.token_url.fail(name, who=client.client_id)
         declared[f"token_url_{name}"] = rig.mail(rig.token_url(client, scope="mail"))
-    return probing.tested(declared)
+    return probing.results_of(declared)
 
 
 @pytest.mark.parametrize("number", table.ENTRA)
 def test_each_number_of_entra_has_its_verdict(refused: Results, number: str) -> None:
     result = refused[f"entra_{number}"]
-    check(result, table.ENTRA[number][1])
+    probing.check(result, table.ENTRA[number][1])
     assert f"AADSTS{number}: " in result["remedy"]
     for text in (said(result), result["remedy"]):
         assert re.search(rf"trace_id {UUID}, correlation_id {UUID}", text), text
@@ -288,17 +301,17 @@ def test_each_number_of_entra_has_its_verdict(refused: Results, number: str) -> 
 
 @pytest.mark.parametrize("name", table.ENTRA_ANSWERS)
 def test_each_odd_answer_of_entra_has_its_verdict(refused: Results, name: str) -> None:
-    check(refused[f"entra_{name}"], table.ENTRA_ANSWERS[name])
+    probing.check(refused[f"entra_{name}"], table.ENTRA_ANSWERS[name])
 
 
 @pytest.mark.parametrize("name", table.GOOGLE)
 def test_each_answer_of_google_has_its_verdict(refused: Results, name: str) -> None:
-    check(refused[f"google_{name}"], table.GOOGLE[name])
+    probing.check(refused[f"google_{name}"], table.GOOGLE[name])
 
 
 @pytest.mark.parametrize("name", table.TOKEN_URL)
 def test_each_answer_of_another_provider_has_its_verdict(refused: Results, name: str) -> None:
-    check(refused[f"token_url_{name}"], table.TOKEN_URL[name])
+    probing.check(refused[f"token_url_{name}"], table.TOKEN_URL[name])
 
 
 def test_all_scenarios_of_all_services_are_tried() -> None:
@@ -327,7 +340,7 @@ def test_both_blocks_of_a_connector_tell_of_the_refusal(refused: Results) -> Non
 
 
 def test_what_is_refused_shows_no_secret(refused: Results, rig: Rig) -> None:
-    assert not shown_secrets(rig, refused.values())
+    assert not probing.shown_secrets(rig, refused.values())
 
 
 def _with_assertion(rig: Rig, **claims: object) -> Block:
@@ -380,14 +393,14 @@ MISTAKES: dict[str, Callable[[Rig], Block]] = {
 def mistaken(rig: Rig) -> tuple[dict[str, Block], Results]:
     """What comes of mistakes in the declaration, which Entra finds by itself."""
     declared = {name: rig.mail(mistake(rig)) for name, mistake in MISTAKES.items()}
-    return declared, probing.tested(declared)
+    return declared, probing.results_of(declared)
 
 
 @pytest.mark.parametrize("name", table.ENTRA_FOUND)
 def test_each_mistake_is_found_by_entra(mistaken: tuple[dict[str, Block], Results], rig: Rig, name: str) -> None:
     declared, results = mistaken
     number, expected = table.ENTRA_FOUND[name]
-    check(results[name], expected)
+    probing.check(results[name], expected)
     assert f"AADSTS{number}: " in said(results[name])
     assert asked(rig.cloud.entra, declared[name]["oauth2"]["client_id"]) == int(name != "tenant")
 
@@ -414,11 +427,11 @@ GOOGLE_MISTAKES: dict[str, Callable[[Rig], Block]] = {
 
 def test_each_mistake_is_found_by_google(rig: Rig) -> None:
     declared = {name: rig.mail(mistake(rig)) for name, mistake in GOOGLE_MISTAKES.items()}
-    results = probing.tested(declared)
+    results = probing.results_of(declared)
     assert set(results) == set(table.GOOGLE_FOUND)
     for name, expected in table.GOOGLE_FOUND.items():
-        check(results[name], expected)
-    assert not shown_secrets(rig, results.values())
+        probing.check(results[name], expected)
+    assert not probing.shown_secrets(rig, results.values())
 
 
 @pytest.mark.parametrize("kind", IDENTITIES)
@@ -436,7 +449,7 @@ def test_each_refusal_of_an_identity_has_its_verdict(rig: Rig, kind: str) -> Non
     expected = {name: each[column].verdict for name, each in table.IDENTITY.items()}
     assert found == {**expected, "another": expected["identity_not_found"]}
     for name, each in table.IDENTITY.items():
-        check(results[name], each[column])
+        probing.check(results[name], each[column])
         assert identity.SCENARIOS[name].text in said(results[name])  # type: ignore[union-attr]
         assert asked(identity, declared[name]["oauth2"]["managed_identity"], kind) == 1
 
@@ -445,10 +458,8 @@ def test_no_identity_service_is_said_to_be_missing(rig: Rig, monkeypatch: pytest
     with net.Refused() as refused_port:
         monkeypatch.setenv("AZURE_POD_IDENTITY_AUTHORITY_HOST", f"http://127.0.0.1:{refused_port.port}")
         result = the_result(rig.mail({"managed_identity": "system"}))
-    check(result, Expected("token_endpoint", "likely", "Azure"))
+    probing.check(result, Expected("token_endpoint", "likely", "Azure"))
 
-
-# Trouble on the way to a token
 
 SOURCES = ("entra", "google", "token_url")
 
@@ -467,24 +478,9 @@ def _service(rig: Rig, source: str) -> HttpsServer:
     return {"entra": rig.cloud.entra, "google": rig.cloud.google, "token_url": rig.cloud.token_url}[source]
 
 
-def _look_up_badly(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Names below .invalid do not exist, and those below .test cannot be looked up just now."""
-    good = socket.getaddrinfo
-
-    def look_up(host: Any, *arguments: Any, **options: Any) -> Any:
-        name = host.decode() if isinstance(host, bytes) else str(host)
-        if name.endswith(".invalid"):
-            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
-        if name.endswith(".test"):
-            raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
-        return good(host, *arguments, **options)
-
-    monkeypatch.setattr(socket, "getaddrinfo", look_up)
-
-
 @pytest.mark.parametrize("source", SOURCES)
 def test_trouble_with_the_network_is_told_apart(rig: Rig, source: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    _look_up_badly(monkeypatch)
+    probing.look_up_badly(monkeypatch)
     kinds: dict[str, type[HttpsServer]] = {"entra": Entra, "google": Google, "token_url": TokenUrl}
     good = _service(rig, source).url
     with ExitStack() as stack:
@@ -513,15 +509,15 @@ def test_trouble_with_the_network_is_told_apart(rig: Rig, source: str, monkeypat
         for name, address in addresses.items():
             more = {"proxy": proxies[name]} if name in proxies else {}
             declared[name] = rig.mail({**_elsewhere(rig, source, address), **more})
-        results = probing.tested(declared, timeout=2, deadline=20)
+        results = probing.results_of(declared, timeout=2, deadline=20)
         reached = [len(server.requests) for server in bad.values()]
     assert set(results) == set(table.NETWORK)
     for name, expected in table.NETWORK.items():
-        check(results[name], expected)
+        probing.check(results[name], expected)
     assert len(_service(rig, source).requests) == before
     assert reached == [0, 0, 0], "nothing is sent to whom is not trusted"
     assert len(redirecting.requests) == 1, "no redirect is followed"
-    assert not shown_secrets(rig, results.values(), redirecting)
+    assert not probing.shown_secrets(rig, results.values(), redirecting)
 
 
 OPERATIONS = ("entra_discovery", "entra_token", "entra_userrealm", "entra_user", "google", "token_url")
@@ -564,17 +560,22 @@ def met(rig: Rig) -> Results:
             )
             for number, (fault, operation) in enumerate(keys)
         }
-        return probing.tested(declared, timeout=600, deadline=6)
+        return probing.results_of(declared, timeout=600, deadline=6)
 
 
 @pytest.mark.parametrize("fault", table.FAULTY)
 @pytest.mark.parametrize("operation", OPERATIONS)
 def test_each_fault_of_a_token_endpoint_has_its_verdict(met: Results, operation: str, fault: str) -> None:
-    check(met[f"{operation}_{fault}"], table.FAULTY[fault])
+    probing.check(met[f"{operation}_{fault}"], table.FAULTY[fault])
+
+
+@pytest.mark.parametrize("operation", ["entra_token", "google", "token_url"])
+def test_how_long_to_wait_is_said(met: Results, operation: str) -> None:
+    assert "retry_after 7" in met[f"{operation}_throttled"]["remedy"]
 
 
 def test_what_is_faulty_shows_no_secret(met: Results, rig: Rig) -> None:
-    assert not shown_secrets(rig, met.values())
+    assert not probing.shown_secrets(rig, met.values())
 
 
 @pytest.mark.parametrize("kind", IDENTITIES)
@@ -592,9 +593,6 @@ def test_each_fault_of_an_identity_service_has_its_verdict(rig: Rig, kind: str) 
         fault: (each.verdict, "token" if each.verdict != "ok" else "") for fault, each in table.FAULTY.items()
     }
     assert not {fault: result["remedy"] for fault, result in results.items() if probing.gaps(result)}
-
-
-# A token that the server refuses
 
 
 def _refused_token(rig: Rig, reason: str) -> Block:
@@ -619,7 +617,7 @@ def turned_away(rig: Rig) -> tuple[dict[str, Block], Results]:
                 oauth2 = _refused_token(rig, reason)
                 name = f"{reason}_{mechanism}_{protocol}"
                 declared[name] = rig.mail(oauth2, f"user-{number}@example.com", mechanisms=[mechanism], **places)
-    return declared, probing.tested(declared)
+    return declared, probing.results_of(declared)
 
 
 @pytest.mark.parametrize("protocol", ["smtp", "imap"])
@@ -631,7 +629,7 @@ def test_a_token_that_the_server_refuses(
     declared, results = turned_away
     name = f"{reason}_{mechanism}_{protocol}"
     result, oauth2 = results[name], declared[name]["oauth2"]
-    check(result, Expected("auth_rejected", "likely", "The token was issued"), "auth")
+    probing.check(result, Expected("auth_rejected", "likely", "The token was issued"), "auth")
     remedy = result["remedy"]
     places = [remedy.find(cause) for cause in table.CAUSES]
     assert places == sorted(places)
@@ -649,7 +647,7 @@ def test_a_token_that_the_server_refuses(
 
 
 def test_a_refused_token_does_not_show(turned_away: tuple[dict[str, Block], Results], rig: Rig) -> None:
-    assert not shown_secrets(rig, turned_away[1].values())
+    assert not probing.shown_secrets(rig, turned_away[1].values())
 
 
 @pytest.mark.parametrize("source", ["google", "token_url"])
@@ -659,14 +657,37 @@ def test_a_token_of_another_provider_that_the_server_refuses(rig: Rig, source: s
         "token_url": lambda: rig.token_url(rig.cloud.token_url.add_client(mailboxes=["bob@example.com"])),
     }[source]()
     result = the_result(rig.mail(oauth2, "stranger@example.com"))
-    check(result, Expected("auth_rejected", "likely", "stranger@example.com"), "auth")
+    probing.check(result, Expected("auth_rejected", "likely", "stranger@example.com"), "auth")
     assert "New-ServicePrincipal" not in result["remedy"]
     assert "status invalid_token" in said(result)
 
 
+def test_a_refused_token_is_explained_whoever_it_is_for(rig: Rig) -> None:
+    identity = rig.cloud.managed_identity
+    machine = identity.add_app(roles=("Mail.Send",))
+    good, identity.system = identity.system, machine
+    ways = {
+        "machine": {"managed_identity": machine.client_id},
+        "system": {"managed_identity": "system"},
+        "user": rig.as_user(rig.app(public=True)),
+        "opaque": rig.by_secret(rig.app(roles=("Mail.Send",), opaque=True)),
+        "assertion": WAYS["assertion"](rig),
+    }
+    declared = {name: rig.mail(way, f"{name}-refused@example.com", imap="") for name, way in ways.items()}
+    declared["assertion"]["smtp"]["username"] = "denied@example.com"
+    rig.cloud.entra.apps[ways["assertion"]["client_id"]].mailboxes = ("alice@example.com",)
+    results = identified(rig, "imds", declared)
+    identity.system = good
+    found = {name: (result["verdict"], failing_phase(result)) for name, result in results.items()}
+    assert found == dict.fromkeys(declared, ("auth_rejected", "auth"))
+    assert {name: probing.gaps(result) for name, result in results.items()} == {name: [] for name in declared}
+    for name in ("machine", "system"):
+        assert f"New-ServicePrincipal -AppId {machine.client_id}" in results[name]["remedy"]
+
+
 def test_a_refused_token_says_nothing_of_another_token_of_the_same_user(rig: Rig) -> None:
     apps = {"bad": rig.app(roles=("Mail.Send",)), "good": rig.app()}
-    results = probing.tested({name: rig.mail(rig.by_secret(app), "uma") for name, app in apps.items()})
+    results = probing.results_of({name: rig.mail(rig.by_secret(app), "uma") for name, app in apps.items()})
     assert {name: result["verdict"] for name, result in results.items()} == {"bad": "auth_rejected", "good": "ok"}
 
 
@@ -683,55 +704,41 @@ def test_a_server_that_cannot_ask_about_the_token_did_not_judge_it(rig: Rig, fau
     assert introspection
     with introspection.failing(fault, who="bob@example.com"):
         result = the_result(rig.mail(rig.by_secret(rig.app()), "bob", smtp=""))
-    check(result, Expected("auth_temporary", "certain"), "auth")
-
-
-# Servers that repeat what they are told
-
-
-def _echo(request: Request, status: int = 400) -> Response:
-    spoken = f"{request.body.decode(errors='replace')} {request.form} {dict(request.headers)}"
-    return as_json({"error": "invalid_request", "error_description": f"You sent {spoken}"}, status)
-
-
-class EchoingEntra(Entra):
-    """Repeats what it is sent instead of a token."""
-
-    def _token(self, request: Request, tenant: str) -> Response:
-        return _echo(request)
-
-
-class EchoingGoogle(Google):
-    """The same for Google."""
-
-    def _token(self, request: Request) -> Response:
-        return _echo(request)
-
-
-class EchoingTokenUrl(TokenUrl):
-    """The same for any provider."""
-
-    def _token(self, request: Request) -> Response:
-        return _echo(request, 401)
+    probing.check(result, Expected("auth_temporary", "certain"), "auth")
 
 
 def test_an_echo_of_what_was_sent_is_not_shown(rig: Rig) -> None:
     zoo = rig.cloud.zoo
-    with EchoingEntra(zoo) as entra, EchoingGoogle(zoo) as google, EchoingTokenUrl(zoo) as other:
+    with echoes.Entra(zoo) as entra, echoes.Google(zoo) as google, echoes.TokenUrl(zoo) as other:
         declared = {}
         for name, proof in MICROSOFT.items():
             app = entra.add_app()
             declared[name] = rig.mail({**proof(rig, app), **rig.microsoft(app, entra)})
         declared["google"] = rig.mail(rig.google(google.service_account()))
         declared["token_url"] = rig.mail(rig.token_url(other.add_client(), token_url=other.endpoint))
-        results = probing.tested(declared)
+        results = probing.results_of(declared)
         assert {result["verdict"] for result in results.values()} == {"token_endpoint"}
         assert all("You sent" in said(result) for result in results.values())
-        assert not shown_secrets(rig, results.values(), entra, google, other)
+        assert not probing.shown_secrets(rig, results.values(), entra, google, other)
         assert ALICE.password not in "".join(map(probing.whole, results.values()))
 
 
-# Libraries
+@pytest.mark.parametrize("opaque", [False, True])
+@pytest.mark.parametrize("mechanism", MECHANISMS)
+def test_an_echo_of_the_token_is_not_shown(rig: Rig, mechanism: str, *, opaque: bool) -> None:
+    with echoes.smtp(mechanism).server() as smtp, echoes.imap(mechanism).server() as imap:
+        plain = {"host": "127.0.0.1", "security": "none", "mechanisms": [mechanism]}
+        declared = {
+            name: rig.mail(rig.by_secret(rig.app(opaque=opaque)), **{"smtp": "", "imap": "", name: place})
+            for name, place in (("smtp", "smtps"), ("imap", "imaps"))
+        }
+        declared["smtp"]["smtp"] |= {**plain, "port": smtp.port}
+        declared["imap"]["imap"] |= {**plain, "port": imap.port}
+        results = probing.results_of(declared)
+    for result in results.values():
+        assert (result["verdict"], failing_phase(result)) == ("auth_rejected", "auth"), result["remedy"]
+        assert said(result).count("You sent") >= 2
+    assert not probing.shown_secrets(rig, results.values())
 
 
 @pytest.fixture
@@ -768,10 +775,12 @@ def test_a_missing_library_is_one_sentence_and_nobody_elses_trouble(
     declared = {name: rig.mail(WAYS[name](rig)) for name in (*missing, *there)}
     declared["password"] = _by_password(rig)
     without(library)
-    results = probing.tested(declared)
-    assert {name: results[name]["verdict"] for name in (*there, "password")} == dict.fromkeys((*there, "password"), "ok")
+    results = probing.results_of(declared)
+    assert {name: results[name]["verdict"] for name in (*there, "password")} == dict.fromkeys(
+        (*there, "password"), "ok"
+    )
     for name in missing:
-        check(results[name], Expected("config_invalid", "certain", f"The Python library {library} is needed"))
+        probing.check(results[name], Expected("config_invalid", "certain", f"The Python library {library} is needed"))
         assert results[name]["remedy"].count("The Python library") == 1
         assert len(results[name]["remedy"]) < 400
 
@@ -799,9 +808,6 @@ def test_msal_is_not_imported_for_passwords(rig: Rig, tmp_path: Path) -> None:
     assert not any(other.exists() for other in others)
 
 
-# The registry
-
-
 @pytest.fixture
 def scene(tmp_path: Path, mail_server: MailServer) -> Scene:
     """A registry of its own."""
@@ -821,7 +827,7 @@ def test_stored_and_inline_connectors_sign_in_as_processes(scene: Scene, rig: Ri
     for name in ("certificate_locked", "google"):
         inline = scene.results(declaration=declared[name], depth="envelope")
         assert inline["declaration"]["verdict"] == "ok"
-    assert not shown_secrets(rig, results.values())
+    assert not probing.shown_secrets(rig, results.values())
 
 
 def test_stored_secrets_are_opened_only_where_someone_signs_in(scene: Scene, rig: Rig) -> None:
@@ -857,9 +863,6 @@ def test_an_inline_declaration_borrows_no_stored_secret(scene: Scene, rig: Rig) 
     assert asked(rig.cloud.entra, oauth2["client_id"]) == 0
 
 
-# Proxies, certificates and the environment
-
-
 @pytest.mark.parametrize("way", ["client_secret", "user_public", "google", "token_url"])
 @pytest.mark.parametrize("kind", [HttpProxy, Socks5Proxy])
 def test_tokens_are_fetched_through_the_proxy_of_oauth2(rig: Rig, kind: type[Proxy], way: str) -> None:
@@ -874,7 +877,7 @@ def test_tokens_are_fetched_through_the_proxy_of_oauth2(rig: Rig, kind: type[Pro
     source = {"google": "google", "token_url": "token_url"}.get(way, "entra")
     assert result["verdict"] == "ok", result["remedy"]
     assert wanted == {("localhost", _service(rig, source).port)}
-    check(refused_there, Expected("token_endpoint", "certain", "oauth2.proxy"))
+    probing.check(refused_there, Expected("token_endpoint", "certain", "oauth2.proxy"))
     assert "Secret-3" not in probing.whole(refused_there)
 
 
@@ -896,14 +899,14 @@ def test_the_environment_has_no_influence(rig: Rig, way: str) -> None:
     with proxy.server() as server, net.Refused() as nobody:
         where = f"http://127.0.0.1:{server.port}"
         names = ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy")
-        environment = {name: where for name in names} | {
+        environment = dict.fromkeys(names, where) | {
             "REQUESTS_CA_BUNDLE": "/nowhere/ca.crt",
             "CURL_CA_BUNDLE": "/nowhere/ca.crt",
             "REGION_NAME": "westeurope",
             "MSAL_FORCE_REGION": f"localhost:{nobody.port}",
         }
         answer = run("connector_test", {"declaration": declared}, NO_PROXY="", no_proxy="", **environment)
-    assert answer["summary"] == {"ok": 1, "warn": 0, "fail": 0}, answer.get("msg")
+    assert answer["summary"]["fail"] == 0, answer.get("msg")
     assert not proxy.requests
 
 
@@ -913,4 +916,4 @@ def test_certificates_of_the_environment_are_not_trusted_where_a_ca_file_is_name
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(rig.cloud.ca_file))
     oauth2 = rig.by_secret(rig.app())
     del oauth2["ca_file"]
-    check(the_result(rig.mail(oauth2)), table.NETWORK["other_ca"])
+    probing.check(the_result(rig.mail(oauth2)), table.NETWORK["other_ca"])

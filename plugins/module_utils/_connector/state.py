@@ -70,6 +70,11 @@ class Connector:
     def enabled(self) -> bool:
         return bool(self.settings.get("enabled", True))
 
+    @property
+    def is_proven(self) -> bool:
+        """Whether mail was sent with the settings that it sends with now."""
+        return self.proof is not None and self.proof.revision >= self.sending_revision
+
     def effective(self) -> dict[str, Any]:
         return with_test_address(effective(self.settings, self.preset, self.secrets, self.name))
 

@@ -46,12 +46,15 @@ def views(names: Iterable[str], state: State) -> list[dict[str, Any]]:
 
 def _init_mail(connector: Connector) -> dict[str, Any]:
     proof = connector.proof
-    proven = proof is not None and proof.revision >= connector.sending_revision
     return {
         "sent_at": proof.at if proof else None,
         "sent_to": proof.to if proof else None,
-        "due": connector.enabled and can_send(connector.settings) and not proven,
+        "due": connector.enabled and can_send(connector.settings) and not connector.is_proven,
     }
+
+
+def can_read(settings: Mapping[str, Any]) -> bool:
+    return "imap" in settings or "graph" in settings
 
 
 def can_send(settings: Mapping[str, Any]) -> bool:

@@ -40,7 +40,7 @@ class ImapMail(Incoming):
         session.remove(list(found))
         left = session.headers_of(message_id).keys() & found.keys()
         if left:
-            raise stop("not_removed", "the server has removed nothing, though it refused nothing")
+            raise stop("not_removed", "the server has not removed the message, though it did not refuse to")
         return len(found)
 
     def _awaited(self, message_id: str) -> str:

@@ -16,7 +16,8 @@ import threading
 def end_when_abandoned() -> None:
     """When a task times out, Ansible goes away and leaves its module running; a test would go on asking servers.
 
-    Only for modules that change nothing: they end wherever they are.
+    They end wherever they are: a transaction leaves no trace then, and mail that was sent but not recorded is
+    recognised by its Message-ID when it is sent again.
     """
     try:
         answer = sys.stdout.fileno()

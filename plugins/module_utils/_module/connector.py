@@ -16,10 +16,11 @@ from .._connector.declaration import Declaration, emptied_blocks, read_declarati
 from .._connector.fields import FIELDS
 from .._connector.plan import Request
 from .._connector.view import view
-from .._errors import DeclarationError, Problem
+from .._errors import ConnectorsFailed, DeclarationError, Problem
 from .diff import plan_diff
 from .registry import registry_options
 from .task import Task, change, run
+from .verify import VERIFY, verification
 
 _FIELD_NAMES = tuple(field.name for field in FIELDS)
 _GOES_WITH = {
@@ -46,6 +47,7 @@ def argument_spec() -> ArgumentSpec:
             "new_default": {"type": "str"},
             "clear": {"type": "list", "elements": "str"},
             **UPDATE_PASSWORD,
+            **VERIFY,
         }
     )
     return options.merge(connector_fields(), registry_options())
@@ -57,14 +59,25 @@ def run_module() -> None:
 
 def _connector(module: Task) -> dict[str, Any]:
     request = read_request(module.params, module.written)
-    plan, changed = change(module, request)
+    tests = verification(module.params["verify"], module.check_mode)
+    try:
+        plan, changed = change(module, request, tests)
+    except ConnectorsFailed as failed:
+        raise ConnectorsFailed(str(failed), _of_one(failed.result)) from None
     name = request.new_name or _subject(request)
     connector = plan.after.connectors.get(name)
     return {
+        **(_of_one({"results": tests.results(plan)}) if tests else {}),
         "changed": changed,
         "connector": view(connector, plan.after) if connector else None,
         "diff": plan_diff(plan, only=name),
     }
+
+
+def _of_one(outcome: Mapping[str, Any]) -> dict[str, Any]:
+    """The outcome with the only result there is, if there is one, in place of the list."""
+    others = {name: value for name, value in outcome.items() if name != "results"}
+    return {**others, "result": next(iter(outcome["results"]), None)}
 
 
 def _subject(request: Request) -> str:

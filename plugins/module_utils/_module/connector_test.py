@@ -7,23 +7,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from .._argspec import ArgumentSpec, connector_declaration
 from .._connector import checks
 from .._connector.declaration import read_declaration
 from .._connector.plan import Request, make_plan
-from .._connector.secret import Secret
-from .._connector.state import Connector, Stamp, State, Wanted
-from .._errors import ConnectorsFailed, DeclarationError, MailroomError, Problem
+from .._connector.state import Stamp, State, Wanted
+from .._connector.view import can_read
+from .._errors import ConnectorsFailed, DeclarationError, Problem
 from .._probe.job import Job
 from .._probe.probe import Bounds
 from .._probe.result import DEPTHS, reaches
 from .._probe.run import run as run_tests
 from .._registry.interface import Reader
-from .._verdict.signal import Signal
 from .abandoned import end_when_abandoned
+from .failures import failure_table
+from .jobs import job_of, load_named, stored_job
 from .registry import open_registry, registry_options
 from .task import Task, run
 
@@ -36,6 +38,7 @@ def argument_spec() -> ArgumentSpec:
             "connectors": {"type": "list", "elements": "str"},
             "depth": {"type": "str", "choices": list(DEPTHS), "default": "login"},
             "to": {"type": "str"},
+            "deliver_via": {"type": "str"},
             "timeout": {"type": "float", "default": 10},
             "deadline": {"type": "float", "default": 60},
             "concurrency": {"type": "int", "default": 32},
@@ -59,9 +62,10 @@ def _malformed(params: Mapping[str, Any], _written: Mapping[str, Any]) -> Sequen
 def _connector_test(module: Task) -> dict[str, Any]:
     params = module.params
     bounds = _bounds(params)
+    bounds = bounds.in_check_mode("envelope") if module.check_mode else bounds
     end_when_abandoned()
     declared = params["declaration"]
-    jobs = _registered_jobs(module, bounds) if declared is None else [_inline_job(declared)]
+    jobs = _registered_jobs(module, bounds) if declared is None else [_declared_job(module, declared, bounds)]
     tested = {result.connector: result.shown() for result in run_tests(jobs, bounds, params["concurrency"])}
     results = [tested[name] for name in (tested if declared is not None else params["connectors"] or tested)]
     summary = {status: sum(result["status"] == status for result in results) for status in ("ok", "warn", "fail")}
@@ -106,69 +110,58 @@ def _read(declared: Mapping[str, Any]) -> Any:
     return read_declaration({**declared, "name": declared.get("name") or UNNAMED})
 
 
+def _declared_job(module: Task, declared: Mapping[str, Any], bounds: Bounds) -> Job:
+    job = _inline_job(declared)
+    if not module.params["deliver_via"]:
+        return job
+    with open_registry(module).reading() as reader:
+        return _read_by(job, _reading_job(module, reader, bounds))
+
+
 def _inline_job(declared: Mapping[str, Any]) -> Job:
     """A connector that is not stored; it borrows nothing from one that is."""
     declaration, problems = _read(declared)
     if problems:
         raise DeclarationError(problems)
     plan = make_plan(Request((declaration,)), State(), lambda _token, _secret: False, Stamp("", ""))
-    connector = plan.after.connectors[declaration.name]
-    return _job(connector, dict(declaration.secrets))
+    return job_of(plan.after.connectors[declaration.name], declaration.secrets)
 
 
 def _registered_jobs(module: Task, bounds: Bounds) -> list[Job]:
     names = module.params["connectors"]
     registry = open_registry(module)
     with registry.reading() as reader:
-        state = reader.load(Wanted(None if names is None else frozenset(names)))
-        unknown = [name for name in names or () if name not in state.connectors]
-        if unknown:
-            missing = "there is no such connector" + ("" if registry.exists() else ": there is no registry here yet")
-            raise DeclarationError([Problem(f"connector {name}", "", missing) for name in unknown])
+        reading = _reading_job(module, reader, bounds)
+        state = load_named(registry, reader, names)
         enabled = [name for name, each in state.connectors.items() if each.enabled]
         if names is None and not enabled:
             what = "holds no enabled connector" if registry.exists() else "does not exist yet"
             module.warn(f"Nothing was tested: the registry {what}.")
         chosen = enabled if names is None else dict.fromkeys(names)
-        return [_registered_job(reader, state.connectors[name], bounds) for name in chosen]
+        jobs = [stored_job(reader, state.connectors[name], bounds.depth) for name in chosen]
+    return [_read_by(job, reading) for job in jobs]
 
 
-def _registered_job(reader: Reader, connector: Connector, bounds: Bounds) -> Job:
-    if not connector.enabled:
-        return Job(connector.name, refused=Signal("config", text="the connector is disabled"))
-    try:
-        secrets = {path: reader.open_secret(str(connector.secrets[path])) for path in _needed(connector, bounds)}
-    except MailroomError as error:
-        return Job(connector.name, refused=Signal("config", text=str(error)))
-    return _job(connector, secrets)
+def _reading_job(module: Task, reader: Reader, bounds: Bounds) -> Job | None:
+    """The connector whose mailbox is read, where the task names one and goes that far."""
+    name = module.params["deliver_via"]
+    if not name or not reaches(bounds.depth, "deliver"):
+        return None
+    problems = checks.complaint(checks.connector_name, name, "", "deliver_via")
+    connector = None if problems else reader.load(Wanted(frozenset([name]))).connectors.get(name)
+    if not problems and not connector:
+        problems = [Problem("", "deliver_via", f"there is no connector {name}")]
+    elif connector and not connector.enabled:
+        problems = [Problem("", "deliver_via", f"connector {name} is disabled")]
+    elif connector and not can_read(connector.settings):
+        problems = [Problem("", "deliver_via", f"connector {name} reads no mail: it has neither imap nor graph")]
+    if problems or not connector:
+        raise DeclarationError(problems)
+    return stored_job(reader, connector, bounds.depth)
 
 
-def _needed(connector: Connector, bounds: Bounds) -> Iterator[str]:
-    """The secrets that a test of this depth uses."""
-    for path in connector.secrets:
-        if reaches(bounds.depth, "login") or (path.endswith("proxy_password") and not path.startswith("oauth2.")):
-            yield path
-
-
-def _job(connector: Connector, secrets: Mapping[str, Secret]) -> Job:
-    return Job(connector.name, connector.effective(), secrets)
-
-
-def failure_table(results: Sequence[Mapping[str, Any]]) -> str:
-    """Which connectors fail, why, and what to do."""
-    failed = [result for result in results if result["status"] == "fail"]
-    lines = [f"{len(failed)} of {len(results)} connectors failed the test:"]
-    lines += [
-        f"- {each['connector']}: {each['verdict']}{_place(each)} ({each['certainty']}). {each['remedy']}"
-        for each in failed
-    ]
-    return "\n".join(lines)
-
-
-def _place(result: Mapping[str, Any]) -> str:
-    """Where the first failure was."""
-    for endpoint in result["endpoints"]:
-        for phase in endpoint["phases"]:
-            if phase["status"] == "fail":
-                return f" at {endpoint['protocol']} {endpoint['host']} port {endpoint['port']}, phase {phase['phase']}"
-    return ""
+def _read_by(job: Job, reading: Job | None) -> Job:
+    """The job with the mailbox of another connector, where it is another."""
+    if reading is None or reading.connector == job.connector or job.refused:
+        return job
+    return replace(job, refused=reading.refused, reader=None if reading.refused else reading)

@@ -19,6 +19,7 @@ from .._errors import Problem
 from .diff import plan_diff
 from .registry import registry_options
 from .task import Task, change, run
+from .verify import VERIFY, verification
 
 
 def argument_spec() -> ArgumentSpec:
@@ -29,6 +30,7 @@ def argument_spec() -> ArgumentSpec:
             "purge": {"type": "bool", "default": False},
             "merge": {"type": "bool", "default": False},
             **UPDATE_PASSWORD,
+            **VERIFY,
         }
     )
     return connector_list().merge(options, registry_options())
@@ -39,8 +41,10 @@ def run_module() -> None:
 
 
 def _connectors(module: Task) -> dict[str, Any]:
-    plan, changed = change(module, read_request(module.params, module.written))
+    tests = verification(module.params["verify"], module.check_mode)
+    plan, changed = change(module, read_request(module.params, module.written), tests)
     return {
+        **({"results": tests.results(plan)} if tests else {}),
         "changed": changed,
         "created": plan.created,
         "updated": plan.updated,

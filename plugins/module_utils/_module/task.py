@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Callable, NoReturn
 
 from ansible.module_utils.basic import AnsibleModule
@@ -19,6 +20,7 @@ from .._connector.state import Stamp
 from .._errors import ConnectorsFailed, DeclarationError, MailroomError, Problem, RegistryError, RegistryKeyError
 from .._registry.interface import Reader, Registry
 from .registry import open_registry, stamp
+from .verify import Verification
 
 # What every service account key says of its type; Ansible takes it for a secret, as it does all in such a key.
 _NO_SECRETS = {"service_account"}
@@ -127,25 +129,43 @@ def run(module: Task, body: Callable[[Task], Mapping[str, Any]]) -> None:
         module.end(result)
 
 
-def change(module: Task, request: Request) -> tuple[Plan, bool]:
-    """Plan a request and carry it out, except in check mode; say the plan and whether anything changes."""
+class _Untested(MailroomError):
+    """The registry has changed since the tests, so that what would be committed now was not tested."""
+
+
+def change(module: Task, request: Request, tests: Verification | None = None) -> tuple[Plan, bool]:
+    """Plan a request, have it tested where that is asked for, and carry it out, except in check mode.
+
+    Say the plan and whether anything changes.
+    """
     try:
-        return _changed(module, request)
+        return _changed(module, request, tests)
     except (RegistryError, RegistryKeyError):
         if request.problems:
             raise DeclarationError(request.problems) from None
         raise
 
 
-def _changed(module: Task, request: Request) -> tuple[Plan, bool]:
+def _changed(module: Task, request: Request, tests: Verification | None) -> tuple[Plan, bool]:
     registry = open_registry(module)
     now = stamp(module)
-    if module.check_mode or not registry.exists():
-        with registry.reading() as reader:
-            plan, changed = _plan(request, reader, now)
-        if module.check_mode or not changed:
-            return _told(module, plan, changed)
-    return _told(module, *_carry_out(registry, request, now))
+    while True:
+        if module.check_mode or tests or not registry.exists():
+            plan, changed = _look_ahead(registry, request, now, tests)
+            if module.check_mode or not changed:
+                return _told(module, plan, changed)
+        with suppress(_Untested):
+            return _told(module, *_carry_out(registry, request, now, tests))
+
+
+def _look_ahead(registry: Registry, request: Request, now: Stamp, tests: Verification | None) -> tuple[Plan, bool]:
+    """The plan as things are. It is tested when the registry is let go of: others go on working meanwhile."""
+    with registry.reading() as reader:
+        plan, changed = _plan(request, reader, now)
+        trials = tests.trials(plan, reader) if tests else []
+    if tests:
+        tests.test(trials)
+    return plan, changed
 
 
 def _plan(request: Request, reader: Reader, now: Stamp) -> tuple[Plan, bool]:
@@ -155,9 +175,11 @@ def _plan(request: Request, reader: Reader, now: Stamp) -> tuple[Plan, bool]:
     return plan, plan.changed or reader.needs_resealing()
 
 
-def _carry_out(registry: Registry, request: Request, now: Stamp) -> tuple[Plan, bool]:
+def _carry_out(registry: Registry, request: Request, now: Stamp, tests: Verification | None) -> tuple[Plan, bool]:
     with registry.writing() as writer:
         plan, changed = _plan(request, writer, now)
+        if tests and tests.untested(plan):
+            raise _Untested
         writer.apply(plan)
         if writer.needs_resealing():
             writer.reseal()

@@ -12,9 +12,18 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .._connector.secret import Secret
+from .._mail.ways import can_find, can_hand_over
 from .._session.endpoint import Endpoint, endpoints_of
 from .._signin.identity import site_of
 from .._verdict.signal import Signal
+
+
+@dataclass(frozen=True)
+class InitMail:
+    """The mail that proves a connector."""
+
+    message_id: str
+    tenant: str = ""
 
 
 @dataclass(frozen=True)
@@ -25,9 +34,24 @@ class Job:
     effective: Mapping[str, Any] = field(default_factory=dict)
     secrets: Mapping[str, Secret] = field(default_factory=dict)
     refused: Signal | None = None
+    init_mail: InitMail | None = None
+    """What to send in place of a test mail. Only the server that sends is asked then."""
+    reader: Job | None = None
+    """The connector whose mailbox is read at depth deliver, where that is another one."""
 
     def endpoints(self) -> list[Endpoint]:
-        return endpoints_of(self.effective, self.secrets)
+        endpoints = endpoints_of(self.effective, self.secrets)
+        return [each for each in endpoints if can_hand_over(each.protocol)] if self.init_mail else endpoints
+
+    def reading_endpoint(self) -> Endpoint | None:
+        """The server on which the mail is looked for that the connector sends."""
+        reader = self.reader or self
+        return next((each for each in endpoints_of(reader.effective, reader.secrets) if can_find(each.protocol)), None)
+
+    def all_endpoints(self) -> list[Endpoint]:
+        """The servers that are asked, that of another connector's mailbox among them."""
+        reading = self.reading_endpoint() if self.reader else None
+        return [*self.endpoints(), *([reading] if reading else [])]
 
     def sender(self) -> str:
         sign_in = self.effective.get("smtp", {}).get("username", "")
@@ -38,10 +62,11 @@ class Job:
         """Who signs in, and where: the same user never does so twice at once."""
         found = {
             (site_of(endpoint.host), endpoint.username.lower())
-            for endpoint in self.endpoints()
+            for endpoint in self.all_endpoints()
             if endpoint.auth != "none" and endpoint.username
         }
-        owner = self.effective.get("oauth2", {}).get("username")
-        if owner and "oauth2.password" in self.secrets:
-            found.add(("oauth2", owner.lower()))
+        for job in (self, self.reader or self):
+            owner = job.effective.get("oauth2", {}).get("username")
+            if owner and "oauth2.password" in job.secrets:
+                found.add(("oauth2", owner.lower()))
         return frozenset(found)

@@ -8,18 +8,21 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 from .._connector.secret import Secret
 from .._errors import MissingLibrary
+from .._mail.ways import can_hand_over
 from .._session.endpoint import Endpoint
 from .._session.session import Session
 from .._signin.identity import identity as identity_of
 from .._signin.tokens import Token
-from .._verdict.signal import Signal, Stopped
+from .._verdict.signal import Signal, Stopped, stop
 from .._wire.clock import Clock
 from .._wire.record import Record
 from .job import Job
+from .mail import NO_MAILBOX, Mailbox, Sending, letter_of, open_mailbox
 from .refusals import Refusals
 from .remarks import remarks
 from .result import EndpointResult, Remark, reaches
@@ -35,6 +38,14 @@ class Bounds:
     timeout: float = 10
     deadline: float = 60
     min_days_valid: int = 14
+    remarks: tuple[Remark, ...] = ()
+
+    def in_check_mode(self, deepest: str) -> Bounds:
+        """The same, but no deeper than this, with a remark where that is not what was asked for."""
+        if reaches(deepest, self.depth):
+            return self
+        text = f"in check mode the test ends with {deepest}: nothing was sent, and {self.depth} is not tested"
+        return replace(self, depth=deepest, remarks=(*self.remarks, Remark("check_mode", text)))
 
 
 class Probe(ABC):
@@ -47,6 +58,12 @@ class Probe(ABC):
         self.endpoint = endpoint
         self.bounds = bounds
         self.token: Token | None = None
+        self.mailbox: Mailbox | None = None
+        """Where the mail is looked for that is sent, if it is open already."""
+        self.meanwhile: Callable[[Session], None] | None = None
+        """What is to be done while the session is open."""
+        self.sends = can_hand_over(endpoint.protocol) and reaches(bounds.depth, "send")
+        self._sending: Sending | None = None
         self._refusals = refusals
         self.signs_in = endpoint.auth != "none" and reaches(bounds.depth, "login")
 
@@ -55,10 +72,13 @@ class Probe(ABC):
         session = self.session_type(self.endpoint, clock, record)
         result = EndpointResult(self.endpoint, record, session)
         try:
+            self._compose(record)
             session.open()
             if self.signs_in:
                 self._sign_in(session, tokens)
             result.warnings += self.go_deeper(session)
+            if self.meanwhile:
+                self.meanwhile(session)
             session.quit()
         except (Stopped, MissingLibrary) as stopped:
             signal = _signal(stopped, record)
@@ -68,6 +88,7 @@ class Probe(ABC):
             result.signal = Signal("internal", phase=record.current, text=type(error).__name__)
         finally:
             session.close()
+        result.message = self._sending.message if self._sending else None
         if result.signal:
             result.skip(self.expected())
         result.warnings += remarks(self.job, self.endpoint, session, self.bounds.min_days_valid)
@@ -80,6 +101,37 @@ class Probe(ABC):
     @abstractmethod
     def expected(self) -> list[str]:
         """The phases of a test in which nothing fails, in order."""
+
+    def finds_itself(self) -> bool:
+        """Whether mail is sent and read in one and the same session."""
+        return False
+
+    def send(self, session: Session) -> list[Remark]:
+        """Hand the mail over, and find it again where that is asked for."""
+        if not self._sending:
+            return []
+        self._sending.hand_over(session)
+        mailbox = open_mailbox(session, self.job) if self.finds_itself() else self.mailbox
+        if not mailbox or not reaches(self.bounds.depth, "deliver"):
+            return []
+        return self._sending.find(mailbox, session.record)
+
+    def sending_phases(self) -> list[str]:
+        if not self.sends:
+            return []
+        return ["message", "delivery"] if reaches(self.bounds.depth, "deliver") else ["message"]
+
+    def _compose(self, record: Record) -> None:
+        """Write the mail before anybody is asked anything: what cannot be sent or found is not tried."""
+        if not self.sends:
+            return
+        try:
+            if reaches(self.bounds.depth, "deliver") and not self.mailbox and not self.finds_itself():
+                raise stop("config", NO_MAILBOX)
+            self._sending = Sending(self.job, letter_of(self.job, self.bounds.to))
+        except Stopped:
+            with record.phase("config"):
+                raise
 
     def _sign_in(self, session: Session, tokens: Tokens) -> None:
         if self.endpoint.auth == "oauth2":

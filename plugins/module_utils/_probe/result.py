@@ -17,7 +17,7 @@ from .._verdict.judge import Finding, judge
 from .._verdict.signal import Signal
 from .._wire.record import Phase, Record
 
-DEPTHS = ("connect", "login", "envelope")
+DEPTHS = ("connect", "login", "envelope", "send", "deliver")
 
 
 def reaches(depth: str, wanted: str) -> bool:
@@ -42,6 +42,10 @@ class EndpointResult:
     session: Session | None = None
     signal: Signal | None = None
     warnings: list[Remark] = field(default_factory=list)
+    message: dict[str, Any] | None = None
+    """The mail that the server has accepted, and what is known of its delivery."""
+    reads_for: str = ""
+    """The connector that the mailbox belongs to, where that is another than the tested one."""
 
     def skip(self, expected: Iterable[str]) -> None:
         """Note the phases that a failure kept from happening."""
@@ -57,6 +61,7 @@ class EndpointResult:
         if tls:
             tls.pop("signature_hash", None)
         return {
+            **({"connector": self.reads_for} if self.reads_for else {}),
             "protocol": self.endpoint.protocol,
             "host": self.endpoint.host,
             "port": self.endpoint.port,
@@ -64,6 +69,7 @@ class EndpointResult:
             "phases": [_shown_phase(phase) for phase in self.record.phases],
             "tls": tls,
             "capabilities": session.capabilities if session else {},
+            "message": self.message,
         }
 
 
@@ -82,6 +88,12 @@ class Result:
     elapsed_ms: int = 0
     endpoints: list[EndpointResult] = field(default_factory=list)
     signal: Signal | None = None
+    remarks: list[Remark] = field(default_factory=list)
+    """Warnings about the test as a whole."""
+
+    def accepted(self) -> dict[str, Any] | None:
+        """The mail that a server has taken, if one has."""
+        return next((each.message for each in self.endpoints if each.message), None)
 
     def finding(self) -> Finding:
         signals = [self.signal, *(endpoint.signal for endpoint in self.endpoints)]
@@ -90,7 +102,8 @@ class Result:
 
     def shown(self) -> dict[str, Any]:
         finding = self.finding()
-        warnings = [vars(warning) for endpoint in self.endpoints for warning in endpoint.warnings]
+        remarks = [*self.remarks, *(warning for endpoint in self.endpoints for warning in endpoint.warnings)]
+        warnings = [vars(remark) for remark in remarks]
         status = "fail" if finding.verdict != "ok" else "warn" if warnings else "ok"
         return {
             "connector": self.connector,

@@ -15,43 +15,24 @@ from contextlib import ExitStack, suppress
 
 from .._connector.presets import PRESETS
 from .._verdict.signal import Signal
-from .._wire.clock import Clock
+from .course import Course
 from .job import Job
-from .probe import Bounds, Probe
+from .probe import Bounds
 from .refusals import Refusals
 from .result import Result
-from .tokens import Tokens
 
 MOST_PER_PROVIDER = 10
+CONCURRENCY = 32
 
-
-# What only one protocol needs is imported only for it.
-def _graph() -> type[Probe]:
-    from .graph import GraphProbe
-
-    return GraphProbe
-
-
-def _imap() -> type[Probe]:
-    from .imap import ImapProbe
-
-    return ImapProbe
-
-
-def _smtp() -> type[Probe]:
-    from .smtp import SmtpProbe
-
-    return SmtpProbe
-
-
-_PROBES: dict[str, Callable[[], type[Probe]]] = {"smtp": _smtp, "imap": _imap, "graph": _graph}
 _PROVIDERS = frozenset(
     preset[block]["host"] for preset in PRESETS.values() for block in ("smtp", "imap") if block in preset
 )
 
+Told = Callable[[int, Result], None]
 
-def run(jobs: Sequence[Job], bounds: Bounds, concurrency: int) -> list[Result]:
-    """Test every connector; the results are in the order of the jobs.
+
+def run(jobs: Sequence[Job], bounds: Bounds, concurrency: int, told: Told | None = None) -> list[Result]:
+    """Test every connector; the results are in the order of the jobs. `told` hears of each as soon as it is there.
 
     Connectors that sign in as the same user are tested one after another. The threads are daemons, so that an
     interrupted task ends at once.
@@ -63,7 +44,7 @@ def run(jobs: Sequence[Job], bounds: Bounds, concurrency: int) -> list[Result]:
         groups.put(group)
     if not _start(min(concurrency, len(waiting)), lambda: batch.work(groups)):
         batch.work(groups)
-    return batch.results()
+    return batch.results(told)
 
 
 def _start(count: int, work: Callable[[], None]) -> int:
@@ -86,8 +67,12 @@ class _Batch:
         self._done: queue.SimpleQueue[tuple[int, Result]] = queue.SimpleQueue()
         self._gates = {host: threading.BoundedSemaphore(MOST_PER_PROVIDER) for host in _PROVIDERS}
 
-    def results(self) -> list[Result]:
-        found = dict(self._done.get() for _job in self._jobs)
+    def results(self, told: Told | None) -> list[Result]:
+        found: dict[int, Result] = {}
+        for _job in self._jobs:
+            position, found[position] = self._done.get()
+            if told:
+                told(position, found[position])
         return [found[position] for position in range(len(self._jobs))]
 
     def work(self, groups: queue.SimpleQueue[Sequence[int]]) -> None:
@@ -101,7 +86,7 @@ class _Batch:
 
     def _tested(self, job: Job) -> Result:
         started = time.monotonic()
-        result = Result(job.connector, self._bounds.depth, signal=job.refused)
+        result = Result(job.connector, self._bounds.depth, signal=job.refused, remarks=[*self._bounds.remarks])
         try:
             if not job.refused:
                 self._test(job, result)
@@ -111,15 +96,11 @@ class _Batch:
         return result
 
     def _test(self, job: Job, result: Result) -> None:
-        endpoints = job.endpoints()
+        endpoints = job.all_endpoints()
         with ExitStack() as gates:
             for host in sorted({endpoint.host.lower() for endpoint in endpoints} & _PROVIDERS):
                 gates.enter_context(self._gates[host])
-            clock = Clock(self._bounds.deadline, self._bounds.timeout)
-            tokens = Tokens(job, clock, self._refusals)
-            for endpoint in endpoints:
-                probe = _PROBES[endpoint.protocol]()(job, endpoint, self._bounds, self._refusals)
-                result.endpoints.append(probe.run(clock, tokens))
+            Course(job, self._bounds, self._refusals, result.endpoints).run()
 
 
 def _sharing(jobs: Sequence[Job]) -> list[list[int]]:

@@ -18,7 +18,7 @@ FOREIGN_SENDER = "relay-test@example.org"
 
 
 class SmtpProbe(MailProbe):
-    """SMTP: as deep as the envelope, without ever sending mail."""
+    """SMTP: as deep as the envelope, or with mail that is sent and found again."""
 
     session_type = SmtpSession
     hello = "ehlo"
@@ -26,6 +26,14 @@ class SmtpProbe(MailProbe):
     def go_deeper(self, session: Session) -> list[Remark]:
         if not isinstance(session, SmtpSession) or not reaches(self.bounds.depth, "envelope"):
             return []
+        if self.sends:
+            self._relay(session)
+            return self.send(session)
+        self._try_envelope(session)
+        self._relay(session)
+        return []
+
+    def _try_envelope(self, session: SmtpSession) -> None:
         own_address = self.job.effective.get("test_address", "")
         sender, recipient = self.job.sender(), self.bounds.to or own_address
         if not sender or not recipient:
@@ -33,11 +41,12 @@ class SmtpProbe(MailProbe):
                 missing = "from_address" if not sender else "test_address or the option to"
                 raise stop("config", f"{missing} is needed to test the envelope")
         session.envelope(sender, [recipient])
-        if self.job.effective["smtp"].get("relay") and own_address:
-            self._try_relay(session, own_address)
-        return []
 
-    def _try_relay(self, session: SmtpSession, recipient: str) -> None:
+    def _relay(self, session: SmtpSession) -> None:
+        """Where the server is to relay for foreign senders, see whether it does: to the connector's own address."""
+        recipient = self.job.effective.get("test_address", "")
+        if not self.job.effective["smtp"].get("relay") or not recipient or self.job.init_mail:
+            return
         try:
             session.envelope(FOREIGN_SENDER, [recipient])
         except Stopped as stopped:
@@ -47,4 +56,6 @@ class SmtpProbe(MailProbe):
 
     def expected(self) -> list[str]:
         phases = super().expected()
-        return [*phases, "sender", "recipient"] if reaches(self.bounds.depth, "envelope") else phases
+        if not reaches(self.bounds.depth, "envelope"):
+            return phases
+        return [*phases, "sender", "recipient", *self.sending_phases()]

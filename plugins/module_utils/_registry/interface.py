@@ -14,7 +14,7 @@ from typing import Any
 
 from .._connector.plan import Plan
 from .._connector.secret import Secret
-from .._connector.state import Connector, State, Wanted
+from .._connector.state import Connector, Proof, State, Wanted
 
 
 class Reader(ABC):
@@ -44,6 +44,10 @@ class Reader(ABC):
     def history(self, connectors: Sequence[Connector]) -> dict[str, list[dict[str, Any]]]:
         """Each connector's revisions by its name, the oldest first."""
 
+    @abstractmethod
+    def registry_id(self) -> str:
+        """What tells this registry from every other one."""
+
 
 class Writer(Reader):
     """A transaction: nobody else writes until it ends, and it ends whole or without a trace."""
@@ -51,6 +55,10 @@ class Writer(Reader):
     @abstractmethod
     def apply(self, plan: Plan) -> None:
         """Carry out a plan that was made from what this transaction loaded."""
+
+    @abstractmethod
+    def prove(self, connector: Connector, proof: Proof) -> None:
+        """Keep that mail was sent with a connector's settings, unless later ones are proven already."""
 
     @abstractmethod
     def reseal(self) -> None:

@@ -224,6 +224,9 @@ class _SqliteReader(Reader):
             )
         return revisions
 
+    def registry_id(self) -> str:
+        return str(_one(self._database, "SELECT id FROM registry"))
+
     def _connectors(self, names: Iterable[str] | None) -> dict[str, Connector]:
         where, parameters = _among("name", names)
         rows = self._database.execute(f"SELECT {_COLUMNS} FROM connector {where} ORDER BY name", parameters).fetchall()
@@ -298,6 +301,9 @@ class _SqliteWriter(_SqliteReader, Writer):
         for name in plan.deleted:
             self._database.execute("DELETE FROM connector WHERE name = ?", (name,))
 
+    def prove(self, connector: Connector, proof: Proof) -> None:
+        self._database.execute(_PROVE, {**proof._asdict(), "id": connector.id})
+
     def reseal(self) -> None:
         ring = self._needed_ring()
         rows = self._database.execute(
@@ -350,6 +356,10 @@ _UPDATE = """
     UPDATE connector SET name = :name, enabled = :enabled, settings = :settings, preset = :preset,
         revision = :revision, sending_revision = :sending_revision, updated_at = :updated_at, updated_by = :updated_by
     WHERE id = :id
+"""
+_PROVE = """
+    UPDATE connector SET proven_revision = :revision, proven_at = :at, proven_to = :to
+    WHERE id = :id AND coalesce(proven_revision, 0) <= :revision
 """
 
 

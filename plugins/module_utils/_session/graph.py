@@ -10,25 +10,35 @@ from __future__ import annotations
 import base64
 import json
 import re
-from collections.abc import Mapping
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from .._signin.tokens import Token
 from .._verdict.signal import Signal, Stopped, stop
 from .._wire.clock import Clock
 from .._wire.http import HttpClient, HttpResponse
 from .._wire.record import Record
+from .._wire.tls import context_for
 from .endpoint import Endpoint
 from .redaction import Redaction
 from .session import Session
 
 LONGEST_TEXT = 400
+LARGEST_REQUEST = 4 * 1024 * 1024
+LARGEST_RANGE = 10 * 320 * 1024  # of an upload; it has to be a multiple of 320 KiB
+MOST_AT_ONCE = 4  # requests about one mailbox
 
 _WORD = re.compile(r"[A-Za-z0-9_.-]{1,100}")
 _JSON = {"Content-Type": "application/json"}
 _ASKED_TO_WAIT = (429, 503)
 _MIME = {"Content-Type": "text/plain"}
+_ACCEPTED, _CREATED = 202, 201
+_TURN = 0.05
+_turns: dict[tuple[str, str], threading.BoundedSemaphore] = {}
+_turns_lock = threading.Lock()
 
 
 class GraphSession(Session):
@@ -36,6 +46,8 @@ class GraphSession(Session):
 
     def __init__(self, endpoint: Endpoint, clock: Clock, record: Record) -> None:
         super().__init__(endpoint, clock, record)
+        self.request_id = ""
+        """What Microsoft's support asks for, of the last answer."""
         self._http = HttpClient(clock, endpoint.trust, endpoint.proxy, record)
         self._token: Token | None = None
         self._redact = Redaction("", None)
@@ -45,7 +57,7 @@ class GraphSession(Session):
 
     def open(self) -> None:
         with self.record.phase("config"):
-            pass
+            context_for(self.endpoint.trust)
         try:
             self._http.connect(self._url(""))
         finally:
@@ -61,7 +73,10 @@ class GraphSession(Session):
 
     def folder(self, name: str = "inbox") -> dict[str, Any]:
         """A folder of the mailbox, where the application may read it."""
-        return self.ask("GET", f"mailFolders/{quote(name, safe='')}")
+        told = self.ask("GET", f"mailFolders/{quote(name, safe='')}")
+        if "id" not in told:
+            raise Stopped(Signal("graph", text="an answer that is not a folder"))
+        return told
 
     def ask(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """A request about the mailbox, in JSON; what was answered, which is empty where there is nothing to say."""
@@ -71,6 +86,25 @@ class GraphSession(Session):
     def post_mime(self, path: str, message: bytes) -> dict[str, Any]:
         """Hand over a whole message as it is."""
         return self._answered(self._request("POST", self._url(path), base64.b64encode(message), _MIME))
+
+    def submit(self, path: str, body: Mapping[str, Any] | bytes | None = None) -> None:
+        """Have a message sent: a whole one, a described one, or a draft. Only 202 says that it was accepted."""
+        if isinstance(body, bytes):
+            data, headers = base64.b64encode(body), _MIME
+        else:
+            data, headers = (b"", {}) if body is None else (json.dumps(body).encode(), _JSON)
+        self._answered(self._request("POST", self._url(path), data, headers), _ACCEPTED)
+
+    def upload(self, url: str, content: bytes) -> None:
+        """Put a file where Graph said, range by range. That address is a secret, and is not shown the token."""
+        parts = urlsplit(url)
+        self._redact.hide(each for each in (parts.query, parts.path.rpartition("/")[2]) if each)
+        for start in range(0, len(content), LARGEST_RANGE):
+            piece = content[start : start + LARGEST_RANGE]
+            end = start + len(piece)
+            place = {"Content-Range": f"bytes {start}-{end - 1}/{len(content)}"}
+            response = self._patiently("PUT", url, piece, {"Accept": "application/json", **place})
+            self._answered(response, _CREATED if end == len(content) else 0)
 
     def quit(self) -> None:
         self.close()
@@ -88,14 +122,35 @@ class GraphSession(Session):
             raise stop("internal", "nobody has signed in")
         self.has_sent_credentials = True
         bearer = {"Authorization": f"Bearer {self._token.secret.reveal()}", "Accept": "application/json"}
-        response = self._http.request(method, url, data, {**bearer, **headers})
-        while response.status_code in _ASKED_TO_WAIT and self.clock.pause(_seconds(response)):
-            response = self._http.request(method, url, data, {**bearer, **headers})
-        return response
+        return self._patiently(method, url, data, {**bearer, **headers})
 
-    def _answered(self, response: HttpResponse) -> dict[str, Any]:
+    def _patiently(self, method: str, url: str, data: bytes | None, headers: Mapping[str, str]) -> HttpResponse:
+        """A request, again after a refusal that asks to wait, and after nothing else: it may have been carried out."""
+        while True:
+            with self._turn():
+                response = self._http.request(method, url, data, headers)
+            if response.status_code not in _ASKED_TO_WAIT or not self.clock.pause(_seconds(response)):
+                return response
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """Graph refuses more requests at once about one mailbox than these, whoever makes them."""
+        key = (self.endpoint.host.lower(), self.endpoint.mailbox.lower())
+        with _turns_lock:
+            turns = _turns.setdefault(key, threading.BoundedSemaphore(MOST_AT_ONCE))
+        while not turns.acquire(timeout=_TURN):
+            if not self.clock.pause(_TURN / 10):
+                raise stop("timeout", "other requests about this mailbox did not end in time")
+        try:
+            yield
+        finally:
+            turns.release()
+
+    def _answered(self, response: HttpResponse, expected: int = 0) -> dict[str, Any]:
+        """What was answered, where it is a success: any, or the only one that is."""
         told = _object(response)
-        if not 200 <= response.status_code < 300:
+        self.request_id = self._word(response.headers.get("request-id"))
+        if response.status_code != (expected or response.status_code) or not 200 <= response.status_code < 300:
             raise Stopped(self._refusal(response, told))
         return told
 
@@ -106,17 +161,21 @@ class GraphSession(Session):
         inner = error.get("innerError")
         inner = inner if isinstance(inner, Mapping) else {}
         code = error.get("code")
-        request_id = inner.get("request-id") or response.headers.get("request-id")
+        request_id = self._word(inner.get("request-id")) or self.request_id
         wait = _seconds(response)
-        details = [f"request-id {request_id}"] if isinstance(request_id, str) and _WORD.fullmatch(request_id) else []
+        details = [f"request-id {request_id}"] if request_id else []
         details += [f"Retry-After {wait} s"] if wait else []
         text = _printable(self._redact(str(error.get("message") or f"HTTP status {response.status_code}")))
         return Signal(
             "graph",
             code=response.status_code,
-            enhanced=code if isinstance(code, str) and _WORD.fullmatch(code) else "",
+            enhanced=self._word(code),
             text=f"{text} ({', '.join(details)})" if details else text,
         )
+
+    def _word(self, text: object) -> str:
+        """What is said in one word; nothing where it is something else, or repeats a secret."""
+        return text if isinstance(text, str) and _WORD.fullmatch(text) and self._redact(text) == text else ""
 
 
 def _seconds(response: HttpResponse) -> int:

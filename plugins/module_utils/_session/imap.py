@@ -109,7 +109,7 @@ class ImapSession(Conversation):
             return None
         for each in quotas:
             is_told = isinstance(each.usage, int) and isinstance(each.limit, int)
-            if is_told and printable(each.resource).upper() == "STORAGE":
+            if is_told and str(each.resource).upper() == "STORAGE":
                 return each.usage, each.limit
         return None
 

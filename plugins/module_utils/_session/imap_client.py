@@ -24,7 +24,7 @@ from .redaction import Redaction
 _REFUSAL = re.compile(r"[^\s*+]\S* (NO|BAD)\b ?(.*)", re.IGNORECASE | re.DOTALL)
 _FAREWELL = re.compile(r"\* BYE\b ?(.*)", re.IGNORECASE | re.DOTALL)
 _SUCCESS = re.compile(r"\S+ OK\b", re.IGNORECASE)
-_NEW_MAIL = re.compile(r"\* \d+ EXISTS\b", re.IGNORECASE)
+_NEW_MAIL = re.compile(r"\* (\d+) EXISTS\b", re.IGNORECASE)
 _CODE = re.compile(r"\[([A-Z-]+)(?: [^\]]*)?\]", re.IGNORECASE)
 
 
@@ -35,6 +35,7 @@ class Heard:
         self.stream = stream
         self.last_line = ""
         self.farewell = ""
+        self.newest_count = ""
 
     def readline(self) -> bytes:
         self.last_line = ""
@@ -128,7 +129,12 @@ def _next(heard: Heard) -> str:
 
 
 def _tells_of_mail(heard: Heard) -> bool:
-    return _NEW_MAIL.match(heard.last_line) is not None
+    """Whether the number of messages is another one; some servers tell it whenever they are asked to tell."""
+    found = _NEW_MAIL.match(heard.last_line)
+    if not found or found.group(1) == heard.newest_count:
+        return False
+    heard.newest_count = found.group(1)
+    return True
 
 
 @contextmanager

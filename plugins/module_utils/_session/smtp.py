@@ -103,7 +103,8 @@ class SmtpSession(Conversation):
                 self.reset()
                 raise self._refusal(reply)
             self._send(message)
-            reply = self._note(phase, self._verdict_on_message())
+            with self.clock.patient():
+                reply = self._note(phase, self._verdict_on_message())
             if not reply.is_ok:
                 raise self._refusal(reply)
             return self._text(reply)
@@ -303,9 +304,8 @@ class SmtpSession(Conversation):
 
 
 def _too_large(size: int, limit: int) -> Signal:
-    """What the server would reply, had it been asked."""
     text = f"the message has {size} octets, and the server takes {limit} at most: it was not asked to take it"
-    return Signal("reply", code=552, enhanced="5.3.4", text=text)
+    return Signal("too_large", text=text)
 
 
 def _framed(message: bytes) -> Iterator[bytes]:

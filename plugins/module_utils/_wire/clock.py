@@ -35,6 +35,16 @@ class Clock:
         finally:
             self._timeout = patience
 
+    @contextmanager
+    def patient(self) -> Iterator[None]:
+        """Steps within may take all the time that is left."""
+        patience, self._timeout = self._timeout, max(self._timeout, self._end - time.monotonic())
+        self.start_step()
+        try:
+            yield
+        finally:
+            self._timeout = patience
+
     def pause(self, seconds: float) -> bool:
         """Wait, where that much time is asked for and left; whether it was."""
         if not 0 < seconds < self._end - time.monotonic():

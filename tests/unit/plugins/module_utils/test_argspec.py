@@ -21,7 +21,9 @@ from ansible_collections.mailroom.core.plugins.module_utils._module import (
     connector,
     connector_info,
     connector_purpose,
+    connector_test,
     connectors,
+    init_mail,
 )
 
 PROXY = "proxy proxy_username proxy_password"
@@ -72,18 +74,27 @@ SECRET_PATHS = """
     oauth2.client_secret oauth2.certificate oauth2.certificate_passphrase oauth2.password oauth2.service_account
 """.split()
 
+LIMITS = {"timeout", "deadline", "concurrency", "min_days_valid"}
 REGISTRY = {"registry", "registry_key", "registry_key_file", "actor"}
 MODULES: dict[str, tuple[ArgumentSpec, set[str]]] = {
     "connector": (
         connector.argument_spec(),
-        {"name", "state", "default", "new_name", "copy_from", "new_default", "clear", "update_password", *FIELDS},
+        {
+            *("name", "state", "default", "new_name", "copy_from", "new_default", "clear"),
+            *("update_password", "verify", *FIELDS),
+        },
     ),
     "connectors": (
         connectors.argument_spec(),
-        {"connectors", "default", "purposes", "purge", "merge", "update_password"},
+        {"connectors", "default", "purposes", "purge", "merge", "update_password", "verify"},
     ),
     "connector_info": (connector_info.argument_spec(), {"name", "purpose", "tenant", "history"}),
     "connector_purpose": (connector_purpose.argument_spec(), {"purpose", "connector", "tenant", "state"}),
+    "connector_test": (
+        connector_test.argument_spec(),
+        {"connectors", "declaration", "depth", "to", "deliver_via", *LIMITS, "fail"},
+    ),
+    "init_mail": (init_mail.argument_spec(), {"connectors", "to", "tenant", "force"}),
 }
 ENTRY = connector_list().options["connectors"]["options"]
 
@@ -189,19 +200,28 @@ def test_the_registry_may_come_from_the_environment(module: str, monkeypatch: py
 
 
 DEFAULTS: dict[str, dict[str, Any]] = {
-    "connector": {"state": "present", "update_password": "always"},
-    "connectors": {"purge": False, "merge": False, "update_password": "always"},
+    "connector": {"state": "present", "update_password": "always", "verify": "none"},
+    "connectors": {"purge": False, "merge": False, "update_password": "always", "verify": "none"},
     "connector_info": {"history": False},
     "connector_purpose": {"state": "present"},
+    "connector_test": {
+        **{"depth": "login", "timeout": 10, "deadline": 60, "concurrency": 32, "min_days_valid": 14},
+        "fail": True,
+    },
+    "init_mail": {"force": False},
 }
+VERIFY = ["none", "connect", "login", "send"]
 CHOICES: dict[str, dict[str, list[str]]] = {
     "connector": {
         "state": ["present", "absent", "default", "duplicated"],
         "update_password": ["always", "on_create"],
+        "verify": VERIFY,
     },
-    "connectors": {"update_password": ["always", "on_create"]},
+    "connectors": {"update_password": ["always", "on_create"], "verify": VERIFY},
     "connector_info": {},
     "connector_purpose": {"state": ["present", "absent"]},
+    "connector_test": {"depth": ["connect", "login", "envelope", "send", "deliver"]},
+    "init_mail": {},
 }
 
 

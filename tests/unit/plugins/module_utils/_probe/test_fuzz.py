@@ -106,6 +106,10 @@ FOUND: dict[str, tuple[Callable[[bytes], str], tuple[bytes, ...]]] = {
         entries.imap_conversation,
         (*entries.GOOD_IMAP[0][:6], b"{tag} OK done\r\n"),
     ),
+    "a quota of something without a name": (
+        entries.imap_conversation,
+        (*entries.GOOD_IMAP[0][:-2], b'* QUOTAROOT INBOX ""\r\n* QUOTA "" (5 10 512)\r\n{tag} OK done\r\n'),
+    ),
 }
 
 

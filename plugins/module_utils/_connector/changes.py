@@ -1,0 +1,30 @@
+# Copyright the mailroom.core contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This file is private to the collection mailroom.core and may change at any time.
+
+"""Which connectors a plan lets connect otherwise than before."""
+
+from __future__ import annotations
+
+from .plan import Plan
+from .state import Connector
+
+_CONNECTING = ("smtp", "imap", "graph", "oauth2")
+_SENDING = ("from_address", "errors_to")
+
+
+def newly_connecting(plan: Plan, *, sends: bool = False) -> list[Connector]:
+    """The enabled connectors that are new, or whose settings for connecting change; for sending as well if need be."""
+    return [
+        change.after
+        for change in plan.changes
+        if change.after and change.after.enabled and _is_new(change.before, change.after, sends)
+    ]
+
+
+def _is_new(before: Connector | None, after: Connector, sends: bool) -> bool:
+    if before is None or not before.enabled or dict(before.secrets) != dict(after.secrets):
+        return True
+    old, new = before.effective(), after.effective()
+    return any(old.get(name) != new.get(name) for name in (*_CONNECTING, *(_SENDING if sends else ())))

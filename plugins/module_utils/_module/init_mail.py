@@ -1,0 +1,210 @@
+# Copyright the mailroom.core contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This file is private to the collection mailroom.core and may change at any time.
+
+"""The body of the module init_mail: prove it once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from .._argspec import ArgumentSpec
+from .._connector import checks
+from .._connector.state import Connector, Proof
+from .._connector.view import can_send
+from .._errors import ConnectorsFailed, DeclarationError, MailroomError, Problem
+from .._mail.message_id import init_message_id
+from .._probe.job import InitMail, Job
+from .._probe.mail import letter_of
+from .._probe.probe import Bounds
+from .._probe.result import Result
+from .._probe.run import CONCURRENCY
+from .._probe.run import run as send_all
+from .._registry.interface import Reader, Registry
+from .._verdict.signal import Signal, Stopped
+from .abandoned import end_when_abandoned
+from .failures import failure_table
+from .jobs import load_named, stored_job
+from .registry import open_registry, registry_options, stamp
+from .task import Task, run
+
+_SENDING_FIELDS = ("smtp", "graph", "oauth2", "from_address", "from_name", "errors_to")
+
+
+def argument_spec() -> ArgumentSpec:
+    options = ArgumentSpec(
+        {
+            "connectors": {"type": "list", "elements": "str"},
+            "to": {"type": "str"},
+            "tenant": {"type": "str"},
+            "force": {"type": "bool", "default": False},
+        }
+    )
+    return options.merge(registry_options())
+
+
+def run_module() -> None:
+    run(Task(argument_spec()), _init_mail)
+
+
+@dataclass(frozen=True)
+class _Errand:
+    """A connector that is to prove itself."""
+
+    connector: Connector
+    job: Job
+    to: str
+
+    def sent(self, message: Mapping[str, Any]) -> dict[str, Any]:
+        told = {name: message.get(name) for name in ("message_id", "queue_id")}
+        return {"connector": self.connector.name, "to": self.to, **told}
+
+
+def _init_mail(module: Task) -> dict[str, Any]:
+    _check(module.params)
+    stamp(module)
+    registry = open_registry(module)
+    with registry.reading() as reader:
+        due, proven = _chosen(module, registry, reader)
+        errands = [_errand(module.params, reader, each) for each in due]
+    mailing = _Mailing(module, registry, errands)
+    results = mailing.planned() if module.check_mode else mailing.carried_out()
+    outcome = {"changed": bool(mailing.sent), "sent": mailing.sent, "already_proven": proven}
+    if any(result["status"] == "fail" for result in results):
+        raise ConnectorsFailed(failure_table(results, "could not send"), {**outcome, "results": results})
+    if mailing.unrecorded:
+        raise ConnectorsFailed("\n".join(mailing.unrecorded), outcome)
+    return outcome
+
+
+def _check(params: Mapping[str, Any]) -> None:
+    problems: list[Problem] = []
+    for option, check in (("to", checks.address), ("tenant", checks.tenant_name)):
+        if params[option]:
+            problems += checks.complaint(check, params[option], "", option)
+    if problems:
+        raise DeclarationError(problems)
+
+
+def _chosen(module: Task, registry: Registry, reader: Reader) -> tuple[list[Connector], list[str]]:
+    """The connectors that are to send, and the names of those that have proven themselves already."""
+    names, tenant = module.params["connectors"], module.params["tenant"] or ""
+    state = load_named(registry, reader, names)
+    if names is None:
+        sending = (each for each in state.connectors.values() if each.enabled and can_send(each.settings))
+        wanted = [each for each in sending if each.available_to(tenant)]
+        if not wanted:
+            module.warn("Nobody sends: there is no enabled connector that can.")
+    else:
+        wanted = [state.connectors[name] for name in dict.fromkeys(names)]
+        _refuse_others(wanted, tenant)
+    proven = [] if module.params["force"] else [each.name for each in wanted if _is_done(each)]
+    return [each for each in wanted if each.name not in proven], proven
+
+
+def _is_done(connector: Connector) -> bool:
+    return connector.is_proven and connector.enabled and can_send(connector.settings)
+
+
+def _refuse_others(connectors: Sequence[Connector], tenant: str) -> None:
+    """A tenant sends only with what it may use."""
+    problems = [
+        Problem(f"connector {each.name}", "tenant", f"it is available to these tenants only: {_tenants(each)}")
+        for each in connectors
+        if not each.available_to(tenant)
+    ]
+    if problems:
+        raise DeclarationError(problems)
+
+
+def _tenants(connector: Connector) -> str:
+    return ", ".join(connector.settings["available_to"])
+
+
+def _errand(params: Mapping[str, Any], reader: Reader, connector: Connector) -> _Errand:
+    to = params["to"] or connector.effective().get("test_address", "")
+    return _Errand(connector, _job(params["tenant"] or "", reader, connector), to)
+
+
+def _job(tenant: str, reader: Reader, connector: Connector) -> Job:
+    from .._mail.compose import sending_domain
+
+    if not can_send(connector.settings):
+        return Job(connector.name, refused=Signal("config", text="the connector only receives mail"))
+    job = stored_job(reader, connector, "send")
+    if job.refused:
+        return job
+    try:
+        domain = sending_domain(job.effective)
+    except Stopped as stopped:
+        return replace(job, refused=stopped.signal)
+    created = json.dumps([connector.id, connector.created.at])
+    message_id = init_message_id(reader.registry_id(), created, _fingerprint(connector), domain)
+    return replace(job, init_mail=InitMail(message_id, tenant))
+
+
+def _fingerprint(connector: Connector) -> str:
+    """What the mail proves: the settings that sending depends on, and how often they have changed."""
+    effective = connector.effective()
+    settings = {name: effective.get(name) for name in _SENDING_FIELDS}
+    return json.dumps([connector.sending_revision, settings], sort_keys=True)
+
+
+class _Mailing:
+    """The mail of one task. What a server has taken is recorded as soon as that is known."""
+
+    def __init__(self, module: Task, registry: Registry, errands: Sequence[_Errand]) -> None:
+        self.sent: list[dict[str, Any]] = []
+        self.unrecorded: list[str] = []
+        self._module = module
+        self._registry = registry
+        self._errands = errands
+        self._bounds = Bounds(depth="send", to=module.params["to"] or "")
+
+    def planned(self) -> list[dict[str, Any]]:
+        """Whom it would be sent to; what cannot even be written fails as it would."""
+        results = [self._composed(errand) for errand in self._errands]
+        self.sent = [
+            errand.sent({"message_id": errand.job.init_mail.message_id if errand.job.init_mail else None})
+            for errand, result in zip(self._errands, results)
+            if result["status"] != "fail"
+        ]
+        return results
+
+    def carried_out(self) -> list[dict[str, Any]]:
+        if not self._errands:
+            return []
+        end_when_abandoned()
+        with self._registry.writing():
+            pass  # where nothing can be recorded, nothing is sent
+        jobs = [errand.job for errand in self._errands]
+        results = send_all(jobs, self._bounds, CONCURRENCY, self._heard)
+        accepted = [(errand, result.accepted()) for errand, result in zip(self._errands, results)]
+        self.sent = [errand.sent(message) for errand, message in accepted if message]
+        return [result.shown() for result in results]
+
+    def _composed(self, errand: _Errand) -> dict[str, Any]:
+        result = Result(errand.connector.name, self._bounds.depth, signal=errand.job.refused)
+        try:
+            if not errand.job.refused:
+                letter_of(errand.job, self._bounds.to)
+        except Stopped as stopped:
+            result.signal = stopped.signal
+        return result.shown()
+
+    def _heard(self, position: int, result: Result) -> None:
+        """Record one mail in a transaction of its own: others are still on their way."""
+        if not result.accepted():
+            return
+        errand = self._errands[position]
+        proof = Proof(errand.connector.revision, stamp(self._module).at, errand.to)
+        try:
+            with self._registry.writing() as writer:
+                writer.prove(errand.connector, proof)
+        except MailroomError as error:
+            name = errand.connector.name
+            self.unrecorded.append(f"connector {name}: the Init Mail was sent, and that could not be recorded: {error}")

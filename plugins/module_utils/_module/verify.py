@@ -1,0 +1,85 @@
+# Copyright the mailroom.core contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This file is private to the collection mailroom.core and may change at any time.
+
+"""Tests what is about to be committed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from .._argspec import Options
+from .._connector.changes import newly_connecting
+from .._connector.plan import Plan
+from .._connector.state import Connector
+from .._errors import ConnectorsFailed
+from .._probe.job import Job
+from .._probe.probe import Bounds
+from .._probe.run import CONCURRENCY
+from .._probe.run import run as run_tests
+from .._registry.interface import Reader
+from .abandoned import end_when_abandoned
+from .failures import failure_table
+from .jobs import stored_job
+
+VERIFY: Options = {"verify": {"type": "str", "choices": ["none", "connect", "login", "send"], "default": "none"}}
+DEEPEST_IN_CHECK_MODE = "login"
+
+
+class Trial(NamedTuple):
+    """A connector as it is about to be, with what is tested of it."""
+
+    connector: Connector
+    job: Job
+
+
+class Verification:
+    """The tests of a task: each connector is tested once as it is about to be, and only what passed is committed."""
+
+    def __init__(self, depth: str, is_check: bool) -> None:
+        bounds = Bounds(depth=depth)
+        self._bounds = bounds.in_check_mode(DEEPEST_IN_CHECK_MODE) if is_check else bounds
+        self._sends = depth == "send"
+        self._tested: dict[str, Connector] = {}
+        self._results: dict[str, dict[str, Any]] = {}
+
+    def untested(self, plan: Plan) -> list[Connector]:
+        """What will connect otherwise than before, as far as it has not passed just so."""
+        wanted = newly_connecting(plan, sends=self._sends)
+        return [each for each in wanted if not _is_same(self._tested.get(each.name), each)]
+
+    def trials(self, plan: Plan, reader: Reader) -> list[Trial]:
+        return [Trial(each, stored_job(reader, each, self._bounds.depth)) for each in self.untested(plan)]
+
+    def test(self, trials: Sequence[Trial]) -> None:
+        """Test many at once; one that fails ends the task."""
+        if not trials:
+            return
+        if not self._results:
+            end_when_abandoned()
+        results = [each.shown() for each in run_tests([trial.job for trial in trials], self._bounds, CONCURRENCY)]
+        for trial, result in zip(trials, results):
+            self._tested[trial.connector.name] = trial.connector
+            self._results[trial.connector.name] = result
+        if any(result["status"] == "fail" for result in results):
+            table = failure_table(results, "failed the test, so nothing was changed")
+            raise ConnectorsFailed(table, {"changed": False, "results": results})
+
+    def results(self, plan: Plan) -> list[dict[str, Any]]:
+        """The results of what the plan changes."""
+        names = [each.name for each in newly_connecting(plan, sends=self._sends)]
+        return [self._results[name] for name in names if name in self._results]
+
+
+def verification(depth: str, is_check: bool) -> Verification | None:
+    return None if depth == "none" else Verification(depth, is_check)
+
+
+def _is_same(tested: Connector | None, wanted: Connector) -> bool:
+    """Whether it would connect in the same way, with the same secrets."""
+    if tested is None:
+        return False
+    some, others = ((each.settings, each.preset, dict(each.secrets)) for each in (tested, wanted))
+    return some == others

@@ -1,0 +1,101 @@
+# Copyright the mailroom.core contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This file is private to the collection mailroom.core and may change at any time.
+
+"""The test of one connector: its servers one after another, or the one that sends while a mailbox is open."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from .._mail.ways import can_hand_over
+from .._session.endpoint import Endpoint
+from .._session.session import Session
+from .._wire.clock import Clock
+from .._wire.record import Phase
+from .job import Job
+from .mail import open_mailbox
+from .probe import Bounds, Probe
+from .refusals import Refusals
+from .result import EndpointResult, reaches
+from .tokens import Tokens
+
+
+# What only one protocol needs is imported only for it.
+def _graph() -> type[Probe]:
+    from .graph import GraphProbe
+
+    return GraphProbe
+
+
+def _imap() -> type[Probe]:
+    from .imap import ImapProbe
+
+    return ImapProbe
+
+
+def _smtp() -> type[Probe]:
+    from .smtp import SmtpProbe
+
+    return SmtpProbe
+
+
+_PROBES: dict[str, Callable[[], type[Probe]]] = {"smtp": _smtp, "imap": _imap, "graph": _graph}
+
+
+class Course:
+    """The order in which the servers of a connector are tested; results are kept as they come."""
+
+    def __init__(self, job: Job, bounds: Bounds, refusals: Refusals, found: list[EndpointResult]) -> None:
+        self._job = job
+        self._bounds = bounds
+        self._refusals = refusals
+        self._found = found
+        self._clock = Clock(bounds.deadline, bounds.timeout)
+        self._tokens = Tokens(job, self._clock, refusals)
+
+    def run(self) -> None:
+        endpoints = self._job.endpoints()
+        sender = next((each for each in endpoints if can_hand_over(each.protocol)), None)
+        reading = self._job.reading_endpoint() if sender and reaches(self._bounds.depth, "deliver") else None
+        if not sender or not reading or reading == sender:
+            for endpoint in endpoints:
+                self._found.append(self._run(self._probe(endpoint, self._bounds)))
+            return
+        read = self._send_and_read(sender, reading)
+        for endpoint in endpoints:
+            if endpoint not in (sender, reading):
+                self._found.append(self._run(self._probe(endpoint, self._bounds)))
+        self._found.append(read)
+
+    def _send_and_read(self, sender: Endpoint, reading: Endpoint) -> EndpointResult:
+        """Send only when the mailbox is open: what nobody can find, nobody can remove."""
+        reader = self._job.reader or self._job
+        sending = self._probe(sender, self._bounds)
+        looking = self._probe(reading, replace(self._bounds, depth="login"), reader)
+
+        def send(session: Session) -> None:
+            sending.mailbox = open_mailbox(session, reader)
+            self._found.append(self._run(sending))
+
+        looking.meanwhile = send
+        is_own = reader is self._job
+        read = self._run(looking, self._tokens if is_own else Tokens(reader, self._clock, self._refusals))
+        if sending.mailbox is None:
+            self._found.append(self._unsent(sender))
+        read.reads_for = "" if is_own else reader.connector
+        return read
+
+    def _unsent(self, sender: Endpoint) -> EndpointResult:
+        """As far as it goes without sending."""
+        result = self._run(self._probe(sender, replace(self._bounds, depth="envelope")))
+        result.record.phases += [Phase(name, "skipped") for name in ("message", "delivery")]
+        return result
+
+    def _probe(self, endpoint: Endpoint, bounds: Bounds, job: Job | None = None) -> Probe:
+        return _PROBES[endpoint.protocol]()(job or self._job, endpoint, bounds, self._refusals)
+
+    def _run(self, probe: Probe, tokens: Tokens | None = None) -> EndpointResult:
+        return probe.run(self._clock, tokens or self._tokens)
