@@ -18,6 +18,8 @@ UPDATE_PASSWORD: Options = {
     "update_password": {"type": "str", "choices": ["always", "on_create"], "default": "always", "no_log": False}
 }
 
+VERIFY: Options = {"verify": {"type": "str", "choices": ["none", "connect", "login", "send"], "default": "none"}}
+
 
 class ArgumentSpec:
     """What a module accepts."""

@@ -81,8 +81,8 @@ options:
         fails with a table of what is wrong and what to do. V(none) tests nothing.
       - V(connect), V(login) and V(send) are the depths of M(mailroom.core.connector_test). V(send) sends a test mail to
         C(test_address).
-      - The connector is tested where it is enabled, and new or enabled anew, or where its settings for connecting change
-        (or C(from_address) or C(errors_to), with V(send)).
+      - The connector is tested where it is enabled, and new or enabled anew, or where its settings for connecting
+        change (or C(from_address) or C(errors_to), with V(send)).
       - The secrets are those that the task gives, and stored ones that stay. So a new password is proven before the
         old one is replaced.
       - In check mode, V(send) tests as V(login) does, and says so.

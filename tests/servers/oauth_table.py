@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from peers.entra import Entra
-from peers.https import CHANGES, FAULTS
 from servers.verdicts_table import CERTAIN, LIKELY, POSSIBLE
 
 
@@ -161,20 +160,6 @@ FAULTY_GRAPH: dict[str, Expected] = {
     **dict.fromkeys(("endless", "endless_headers", "not_http"), Expected("protocol_error", LIKELY)),
     "wrong_content_type": OK,
 }
-GRAPH: dict[str, Expected] = {
-    **dict.fromkeys(("throttled", "throttled_date", "throttled_briefly"), Expected("throttled", CERTAIN)),
-    **dict.fromkeys(("unavailable", "html_500"), Expected("throttled", POSSIBLE)),
-    **dict.fromkeys(
-        ("html_200", "empty", "not_json", "not_an_object"), Expected("protocol_error", LIKELY, "graph.url")
-    ),
-    **dict.fromkeys(("redirect", "redirect_loop"), Expected("protocol_error", LIKELY, "graph.url")),
-    **dict.fromkeys(("silent", "slow"), Expected("response_timeout", LIKELY)),
-    **dict.fromkeys(("half", "reset", "closed"), Expected("connection_reset", LIKELY)),
-    **dict.fromkeys(("endless", "endless_headers", "not_http"), Expected("protocol_error", LIKELY)),
-    "wrong_content_type": OK,
-}
-if not set(FAULTY) == set(FAULTY_GRAPH) == {*FAULTS, *CHANGES}:
-    raise LookupError("a fault has no line")
 GRAPH: dict[str, Expected] = {
     **dict.fromkeys(
         (

@@ -4,7 +4,12 @@
 
 from __future__ import annotations
 
+import json
+import os
+import signal
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,8 +17,7 @@ from typing import Any
 import pytest
 from peers.mail import MailServer
 from peers.users import USERS
-
-from servers.test_connector_test import Scene, connector, run
+from servers.test_connector_test import MODULES, Scene, connector, run
 
 ALICE, BOB = USERS["alice"].address, USERS["bob"].address
 
@@ -90,6 +94,35 @@ def test_a_repeat_after_a_crash_has_the_same_message_id(scene: Prover) -> None:
     repeated = scene.prove()["sent"][0]
     assert repeated["message_id"] == first["message_id"]
     assert repeated["queue_id"] != first["queue_id"]
+
+
+KILLED_BEFORE_RECORDING = f"""
+import os, runpy
+from {MODULES[:-8]}.module_utils._registry import sqlite
+sqlite._SqliteWriter.prove = lambda *_rest: os.kill(os.getpid(), 9)
+runpy.run_module("{MODULES}.init_mail", run_name="__main__")
+"""
+
+
+def test_a_task_that_is_killed_before_it_records_repeats_that_one_mail(scene: Prover, mail_server: MailServer) -> None:
+    scene.store([alerts(scene, "first"), alerts(scene, "second", test_address=ALICE)])
+    scene.prove(connectors=["first"])
+    killed = subprocess.run(
+        [sys.executable, "-c", KILLED_BEFORE_RECORDING],
+        input=json.dumps({"ANSIBLE_MODULE_ARGS": scene.options}),
+        env={**os.environ, "PYTHONPATH": os.environ["ANSIBLE_COLLECTIONS_PATH"]},
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert killed.returncode == -signal.SIGKILL
+    sent = mail_server.wait_for("alice", "Subject", "Init Mail")["Message-ID"]
+    assert scene.info("second")["due"]
+    again = scene.prove()
+    assert again["already_proven"] == ["first"]
+    (repeated,) = again["sent"]
+    assert (repeated["connector"], repeated["message_id"]) == ("second", sent)
+    assert scene.prove()["already_proven"] == ["first", "second"]
 
 
 def test_it_is_due_again_when_sending_changes_and_not_for_a_description(scene: Prover) -> None:

@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from peers.cloud import Cloud
 from peers.mail import MailServer
 from peers.users import USERS
+from servers.oauth_probing import Rig, steps, the_result
 from servers.test_connector_test import Result, Scene, connector, failing_phase, run
 
 ALICE, BOB = USERS["alice"].address, USERS["bob"].address
@@ -185,3 +187,53 @@ def test_many_are_delivered_in_one_task(scene: Scene, mail_server: MailServer) -
     results = scene.results(depth="deliver")
     assert {name: result["verdict"] for name, result in results.items()} == dict.fromkeys(names, "ok")
     assert mail_server.messages("alice") == []
+
+
+@pytest.fixture
+def rig(mail_server: MailServer, scene: Scene, tmp_path: Path) -> Iterator[Rig]:
+    """Services of a cloud for one test."""
+    with Cloud(mail_server) as made:
+        yield Rig(made, mail_server, tmp_path)
+
+
+MAY_REMOVE = ("Mail.Send", "Mail.ReadWrite")
+
+
+def test_graph_sends_and_finds(rig: Rig, mail_server: MailServer) -> None:
+    app = rig.app(roles=MAY_REMOVE)
+    result = the_result({**rig.graph(rig.by_secret(app)), "from_address": ALICE}, "deliver")
+    assert (result["verdict"], result["warnings"]) == ("ok", [])
+    assert [name for name, _status in steps(result)] == "config dns tcp tls token mailbox message delivery".split()
+    assert "delivered_ms" in message_of(result)
+    assert mail_server.messages("alice") == []
+
+
+def test_graph_sends_where_it_may_not_read(rig: Rig, mail_server: MailServer) -> None:
+    app = rig.app(roles=("Mail.Send",))
+    declared = {**rig.graph(rig.by_secret(app)), "from_address": ALICE, "test_address": BOB}
+    result = the_result(declared, "send")
+    assert (result["verdict"], result["warnings"]) == ("ok", [])
+    mail_server.wait_for("bob", "Message-ID", message_of(result)["message_id"])
+    unread = the_result(declared, "deliver")
+    assert (unread["verdict"], failing_phase(unread)) == ("mailbox_denied", "mailbox")
+    assert message_of_none(unread)
+    assert len(mail_server.messages("bob")) == 1
+
+
+def test_mail_that_may_not_be_removed_is_told(rig: Rig, mail_server: MailServer) -> None:
+    app = rig.app(roles=("Mail.Send", "Mail.Read"))
+    result = the_result({**rig.graph(rig.by_secret(app)), "from_address": ALICE}, "deliver")
+    assert (result["verdict"], [each["code"] for each in result["warnings"]]) == ("ok", ["not_removed"])
+    assert [each["Message-ID"] for each in mail_server.messages("alice")] == [message_of(result)["message_id"]]
+
+
+@pytest.mark.parametrize("way", ["smtp to graph", "graph to imap"])
+def test_mail_is_found_in_another_connectors_mailbox(scene: Scene, rig: Rig, mail_server: MailServer, way: str) -> None:
+    by_graph = {"name": "cloud", "from_address": ALICE, **rig.graph(rig.by_secret(rig.app(roles=MAY_REMOVE)))}
+    scene.store([sender(scene), by_graph, reader(scene)])
+    sending, reading, to = ("sender", "cloud", ALICE) if way == "smtp to graph" else ("cloud", "reader", BOB)
+    result = scene.results(connectors=[sending], depth="deliver", deliver_via=reading, to=to)[sending]
+    assert (result["verdict"], result["warnings"]) == ("ok", [])
+    assert [each["protocol"] for each in result["endpoints"]] == way.split(" to ")
+    assert "delivered_ms" in message_of(result)
+    assert mail_server.messages("alice") == mail_server.messages("bob") == []

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from .._argspec import UPDATE_PASSWORD, ArgumentSpec, connector_fields
+from .._argspec import UPDATE_PASSWORD, VERIFY, ArgumentSpec, connector_fields
 from .._connector import checks
 from .._connector.declaration import Declaration, emptied_blocks, read_declaration
 from .._connector.fields import FIELDS
@@ -19,8 +19,7 @@ from .._connector.view import view
 from .._errors import ConnectorsFailed, DeclarationError, Problem
 from .diff import plan_diff
 from .registry import registry_options
-from .task import Task, change, run
-from .verify import VERIFY, verification
+from .task import Task, change, run, verification
 
 _FIELD_NAMES = tuple(field.name for field in FIELDS)
 _GOES_WITH = {
@@ -59,7 +58,7 @@ def run_module() -> None:
 
 def _connector(module: Task) -> dict[str, Any]:
     request = read_request(module.params, module.written)
-    tests = verification(module.params["verify"], module.check_mode)
+    tests = verification(module)
     try:
         plan, changed = change(module, request, tests)
     except ConnectorsFailed as failed:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from .._argspec import UPDATE_PASSWORD, ArgumentSpec, connector_list
+from .._argspec import UPDATE_PASSWORD, VERIFY, ArgumentSpec, connector_list
 from .._connector import checks
 from .._connector.declaration import Declaration, emptied_blocks, read_declaration
 from .._connector.plan import Request
@@ -18,8 +18,7 @@ from .._connector.state import Purpose, read_purpose
 from .._errors import Problem
 from .diff import plan_diff
 from .registry import registry_options
-from .task import Task, change, run
-from .verify import VERIFY, verification
+from .task import Task, change, run, verification
 
 
 def argument_spec() -> ArgumentSpec:
@@ -41,7 +40,7 @@ def run_module() -> None:
 
 
 def _connectors(module: Task) -> dict[str, Any]:
-    tests = verification(module.params["verify"], module.check_mode)
+    tests = verification(module)
     plan, changed = change(module, read_request(module.params, module.written), tests)
     return {
         **({"results": tests.results(plan)} if tests else {}),

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from typing import Any, Callable, NoReturn
+from typing import TYPE_CHECKING, Any, Callable, NoReturn
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.common.warnings import get_warning_messages
@@ -20,7 +20,9 @@ from .._connector.state import Stamp
 from .._errors import ConnectorsFailed, DeclarationError, MailroomError, Problem, RegistryError, RegistryKeyError
 from .._registry.interface import Reader, Registry
 from .registry import open_registry, stamp
-from .verify import Verification
+
+if TYPE_CHECKING:
+    from .verify import Verification
 
 # What every service account key says of its type; Ansible takes it for a secret, as it does all in such a key.
 _NO_SECRETS = {"service_account"}
@@ -127,6 +129,15 @@ def run(module: Task, body: Callable[[Task], Mapping[str, Any]]) -> None:
         module.fail_with(error)
     else:
         module.end(result)
+
+
+def verification(module: Task) -> Verification | None:
+    """The tests that a task asks for with `verify`. What tests is imported only for it."""
+    if module.params["verify"] == "none":
+        return None
+    from .verify import Verification
+
+    return Verification(module.params["verify"], module.check_mode)
 
 
 class _Untested(MailroomError):

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from .._argspec import Options
 from .._connector.changes import newly_connecting
 from .._connector.plan import Plan
 from .._connector.state import Connector
@@ -24,7 +23,6 @@ from .abandoned import end_when_abandoned
 from .failures import failure_table
 from .jobs import stored_job
 
-VERIFY: Options = {"verify": {"type": "str", "choices": ["none", "connect", "login", "send"], "default": "none"}}
 DEEPEST_IN_CHECK_MODE = "login"
 
 
@@ -71,10 +69,6 @@ class Verification:
         """The results of what the plan changes."""
         names = [each.name for each in newly_connecting(plan, sends=self._sends)]
         return [self._results[name] for name in names if name in self._results]
-
-
-def verification(depth: str, is_check: bool) -> Verification | None:
-    return None if depth == "none" else Verification(depth, is_check)
 
 
 def _is_same(tested: Connector | None, wanted: Connector) -> bool:

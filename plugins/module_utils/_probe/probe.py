@@ -151,7 +151,7 @@ class Probe(ABC):
 
     def _identity(self, tokens: Tokens) -> str:
         endpoint = self.endpoint
-        secret = Secret(tokens.identity) if self.token else endpoint.password
+        secret = Secret(f"{endpoint.protocol}\0{tokens.identity}") if self.token else endpoint.password
         return identity_of(endpoint.host, endpoint.username, secret)
 
 

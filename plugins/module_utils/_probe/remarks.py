@@ -23,6 +23,8 @@ def remarks(job: Job, endpoint: Endpoint, session: Session, min_days_valid: int)
     """The warnings that one server of a connector gives cause for."""
     yield from _about_encryption(endpoint, session, min_days_valid)
     yield from _about_signing_in(endpoint, session)
+    if "oauth2.password" in job.secrets:
+        yield Remark("user_password", "oauth2.password works only without multi-factor sign-in and is being retired")
     if endpoint.protocol == "smtp":
         yield from _about_sender(job)
 
@@ -47,13 +49,15 @@ def _about_encryption(endpoint: Endpoint, session: Session, min_days_valid: int)
 
 
 def _about_signing_in(endpoint: Endpoint, session: Session) -> Iterator[Remark]:
-    if endpoint.auth != "password" or not session.has_sent_credentials:
+    if not session.has_sent_credentials:
         return
     where = f"{endpoint.protocol}: "
     if not session.is_encrypted:
         yield Remark(
             "cleartext_login", f"{where}the sign-in crosses the network without encryption, where anybody may listen"
         )
+    if endpoint.auth != "password":
+        return
     retirement = retirement_of(endpoint.host, endpoint.protocol)
     if retirement:
         yield Remark("basic_auth_retirement", f"{where}{retirement.text} (as announced on {retirement.announced})")

@@ -103,7 +103,7 @@ class Result:
     def shown(self) -> dict[str, Any]:
         finding = self.finding()
         remarks = [*self.remarks, *(warning for endpoint in self.endpoints for warning in endpoint.warnings)]
-        warnings = [vars(remark) for remark in remarks]
+        warnings = [vars(remark) for remark in dict.fromkeys(remarks)]
         status = "fail" if finding.verdict != "ok" else "warn" if warnings else "ok"
         return {
             "connector": self.connector,

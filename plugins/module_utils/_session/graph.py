@@ -83,10 +83,6 @@ class GraphSession(Session):
         data = None if body is None else json.dumps(body).encode()
         return self._answered(self._request(method, self._url(path), data, _JSON if data else {}))
 
-    def post_mime(self, path: str, message: bytes) -> dict[str, Any]:
-        """Hand over a whole message as it is."""
-        return self._answered(self._request("POST", self._url(path), base64.b64encode(message), _MIME))
-
     def submit(self, path: str, body: Mapping[str, Any] | bytes | None = None) -> None:
         """Have a message sent: a whole one, a described one, or a draft. Only 202 says that it was accepted."""
         if isinstance(body, bytes):

@@ -132,7 +132,10 @@ def refused(signal: Signal, token: Token, provider: str) -> Signal:
 
     Where the reply names another reason, such as a switch that is off, it stays the reply that it is.
     """
-    signal = signal.seen(facts={"claims": shown(token.claims)})
+    facts = {"claims": shown(token.claims) or "(it is opaque)"}
+    if "appid" in token.claims:
+        facts["client_id"] = str(token.claims["appid"])
+    signal = signal.seen(facts=facts)
     reply = f"{signal.code or ''} {signal.enhanced}".lstrip()
     if signal.kind != "reply" or not _REFUSAL.match(reply):
         return signal

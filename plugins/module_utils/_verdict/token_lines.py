@@ -423,7 +423,16 @@ _ANY_PROVIDER: tuple[Line, ...] = (
             f" have it granted.{_SAYS}"
         ),
     ),
-    Line("token_user", LIKELY, _ANY, reply=_error("invalid_grant", "login_required")),
+    Line(
+        "token_user",
+        LIKELY,
+        _ANY,
+        reply=_error("invalid_grant", "login_required"),
+        remedy=(
+            "The provider ({token_server}) refuses the user or the grant. Where oauth2 has a username, check it and"
+            f" its password; else look at the application at the provider, and at what it may ask for.{_SAYS}"
+        ),
+    ),
     Line(
         "token_endpoint",
         CERTAIN,

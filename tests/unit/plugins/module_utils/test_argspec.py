@@ -205,7 +205,11 @@ DEFAULTS: dict[str, dict[str, Any]] = {
     "connector_info": {"history": False},
     "connector_purpose": {"state": "present"},
     "connector_test": {
-        **{"depth": "login", "timeout": 10, "deadline": 60, "concurrency": 32, "min_days_valid": 14},
+        "depth": "login",
+        "timeout": 10,
+        "deadline": 60,
+        "concurrency": 32,
+        "min_days_valid": 14,
         "fail": True,
     },
     "init_mail": {"force": False},

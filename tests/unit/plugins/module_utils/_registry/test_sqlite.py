@@ -16,7 +16,13 @@ from typing import Any
 import pytest
 
 from ansible_collections.mailroom.core.plugins.module_utils._connector.plan import Request
-from ansible_collections.mailroom.core.plugins.module_utils._connector.state import Connector, Purpose, State, Wanted
+from ansible_collections.mailroom.core.plugins.module_utils._connector.state import (
+    Connector,
+    Proof,
+    Purpose,
+    State,
+    Wanted,
+)
 from ansible_collections.mailroom.core.plugins.module_utils._errors import DeclarationError, RegistryKeyError
 from ansible_collections.mailroom.core.plugins.module_utils._registry.sealing import KeyRing
 from ansible_collections.mailroom.core.plugins.module_utils._registry.sqlite import SqliteRegistry
@@ -417,3 +423,69 @@ class TestOneTransaction:
         with registry.writing() as writer:
             asked = writer._database.execute("PRAGMA synchronous"), writer._database.execute("PRAGMA journal_mode")
             assert [row.fetchone()[0] for row in asked] == [extra, "delete"]
+
+
+PROOF = Proof(1, "2024-03-01T12:00:00Z", "postmaster@example.com")
+
+
+def prove(registry: SqliteRegistry, connector: Connector, proof: Proof = PROOF) -> None:
+    with registry.writing() as writer:
+        writer.prove(connector, proof)
+
+
+def test_a_proof_is_kept_and_is_no_revision(registry: SqliteRegistry) -> None:
+    declare(registry, entry("one"), entry("two"))
+    assert not stored(registry, "one").is_proven
+    prove(registry, stored(registry, "one"))
+    assert stored(registry, "one").proof == PROOF
+    assert (stored(registry, "one").is_proven, stored(registry, "two").is_proven) == (True, False)
+    assert stored(registry, "one").revision == 1
+
+
+def test_a_proof_outlasts_a_description_and_not_another_sender(registry: SqliteRegistry) -> None:
+    declare(registry, entry("one"))
+    prove(registry, stored(registry, "one"))
+    declare(registry, entry("one", description="New words"), stamp=LATER)
+    assert stored(registry, "one").is_proven
+    declare(registry, entry("one", from_address="alerts@example.com"), stamp=LATER)
+    assert stored(registry, "one").proof == PROOF
+    assert not stored(registry, "one").is_proven
+
+
+def test_what_was_sent_before_a_change_proves_nothing_of_it(registry: SqliteRegistry) -> None:
+    declare(registry, entry("one"))
+    sent_with = stored(registry, "one")
+    declare(registry, entry("one", from_address="alerts@example.com"), stamp=LATER)
+    prove(registry, sent_with)
+    assert not stored(registry, "one").is_proven
+
+
+def test_a_later_proof_is_not_replaced_by_an_earlier_one(registry: SqliteRegistry) -> None:
+    declare(registry, entry("one"))
+    early = stored(registry, "one")
+    declare(registry, entry("one", from_address="alerts@example.com"), stamp=LATER)
+    newer = PROOF._replace(revision=2)
+    prove(registry, stored(registry, "one"), newer)
+    prove(registry, early)
+    assert stored(registry, "one").proof == newer
+
+
+def test_a_proof_of_a_connector_that_is_gone_is_dropped(registry: SqliteRegistry) -> None:
+    declare(registry, entry("one"))
+    gone = stored(registry, "one")
+    change(registry, Request(absent=("one",)))
+    declare(registry, entry("one"))
+    prove(registry, gone)
+    assert stored(registry, "one").proof is None
+
+
+def test_a_registry_has_an_id_of_its_own(registry: SqliteRegistry, tmp_path: Path) -> None:
+    def id_of(some: SqliteRegistry) -> str:
+        with some.reading() as reader:
+            return reader.registry_id()
+
+    other = open_registry(tmp_path / "other.db")
+    declare(registry, entry("one"))
+    declare(other, entry("one"))
+    assert id_of(registry) == id_of(registry) != id_of(other)
+    assert len(id_of(registry)) == 32

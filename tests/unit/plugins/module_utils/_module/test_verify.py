@@ -1,0 +1,109 @@
+# Copyright the mailroom.core contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What is committed is what was tested, whatever others do meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.mailroom.core.plugins.module_utils._module import verify
+from ansible_collections.mailroom.core.plugins.module_utils._probe.job import Job
+from ansible_collections.mailroom.core.plugins.module_utils._probe.probe import Bounds
+from ansible_collections.mailroom.core.plugins.module_utils._probe.result import Result
+from ansible_collections.mailroom.core.plugins.module_utils._verdict.signal import Signal
+
+from .conftest import Play
+
+ALERTS = {"name": "alerts", "smtp": {"host": "smtp.example.com"}}
+
+
+class StandIn:
+    """Stands in for the tests: notes what is tested, and lets others change the registry meanwhile."""
+
+    def __init__(self) -> None:
+        self.asked: list[dict[str, str]] = []
+        self.meanwhile: list[Callable[[], Any]] = []
+        self.refused: set[str] = set()
+
+    def run(self, jobs: Sequence[Job], bounds: Bounds, _concurrency: int) -> list[Result]:
+        self.asked.append({job.connector: job.effective["smtp"]["host"] for job in jobs})
+        for act in self.meanwhile[:1]:
+            self.meanwhile = self.meanwhile[1:]
+            act()
+        refused = Signal("config", text="not this one")
+        return [Result(job.connector, bounds.depth, signal=refused if self._fails(job) else None) for job in jobs]
+
+    def _fails(self, job: Job) -> bool:
+        return job.effective["smtp"]["host"] in self.refused
+
+
+@pytest.fixture
+def tests(monkeypatch: pytest.MonkeyPatch) -> StandIn:
+    made = StandIn()
+    monkeypatch.setattr(verify, "run_tests", made.run)
+    monkeypatch.setattr(verify, "end_when_abandoned", lambda: None)
+    return made
+
+
+def hosts(play: Play) -> dict[str, str]:
+    return {each["name"]: each["smtp"]["host"] for each in play("connector_info")["connectors"]}
+
+
+def test_what_did_not_change_meanwhile_is_tested_once(play: Play, tests: StandIn) -> None:
+    tests.meanwhile = [lambda: play("connector", name="other", smtp={"host": "other.example.com"})]
+    made = play("connector", **ALERTS, verify="connect")
+    assert made["result"]["status"] == "ok"
+    assert tests.asked == [{"alerts": "smtp.example.com"}]
+    assert hosts(play).keys() == {"alerts", "other"}
+
+
+def test_what_changed_meanwhile_is_planned_and_tested_again(play: Play, tests: StandIn) -> None:
+    play("connector", **ALERTS)
+    tests.meanwhile = [lambda: play("connector", name="alerts", smtp={"host": "new.example.com"})]
+    port = play("connector", name="alerts", smtp={"port": 2525}, verify="connect")
+    assert port["result"]["status"] == "ok"
+    assert tests.asked == [{"alerts": "smtp.example.com"}, {"alerts": "new.example.com"}]
+    assert hosts(play) == {"alerts": "new.example.com"}
+    assert port["connector"]["smtp"]["port"] == 2525
+
+
+def test_what_fails_the_second_test_is_not_committed(play: Play, tests: StandIn) -> None:
+    play("connector", **ALERTS)
+    tests.refused = {"new.example.com"}
+    tests.meanwhile = [lambda: play("connector", name="alerts", smtp={"host": "new.example.com"})]
+    failed = play("connector", name="alerts", smtp={"port": 2525}, verify="connect")
+    assert failed["failed"]
+    assert "alerts: config_invalid" in failed["msg"]
+    (now,) = play("connector_info")["connectors"]
+    assert (now["smtp"]["host"], now["smtp"]["port"]) == ("new.example.com", 587)
+
+
+def test_what_others_have_done_already_changes_nothing(play: Play, tests: StandIn) -> None:
+    tests.meanwhile = [lambda: play("connector", **ALERTS)]
+    made = play("connector", **ALERTS, verify="connect")
+    assert (made["changed"], made["result"]) == (False, None)
+    assert len(tests.asked) == 1
+
+
+def test_a_registry_is_not_made_for_what_fails(play: Play, tests: StandIn, registry_path: Path) -> None:
+    tests.refused = {"smtp.example.com"}
+    assert play("connectors", connectors=[ALERTS], verify="connect")["failed"]
+    assert not registry_path.exists()
+
+
+def test_only_those_that_changed_meanwhile_are_tested_again(play: Play, tests: StandIn) -> None:
+    both = [ALERTS, {"name": "other", "smtp": {"host": "other.example.com"}}]
+    play("connectors", connectors=both)
+    tests.meanwhile = [lambda: play("connector", name="other", smtp={"host": "third.example.com"})]
+    ports = [{"name": each["name"], "smtp": {"port": 2525}} for each in both]
+    done = play("connectors", connectors=ports, merge=True, verify="connect")
+    assert tests.asked == [
+        {"alerts": "smtp.example.com", "other": "other.example.com"},
+        {"other": "third.example.com"},
+    ]
+    assert [each["connector"] for each in done["results"]] == ["alerts", "other"]
