@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 from integration.playing import Stage
-from peers.fixtures import mail_server, zoo
+from peers.fixtures import mail_server, running_mail_server, zoo
 
-__all__ = ["mail_server", "zoo"]
+__all__ = ["mail_server", "running_mail_server", "zoo"]
 
 
 @pytest.fixture

@@ -402,11 +402,29 @@ def trials(known: Secrets, stage: Stage, connectors: list[Options]) -> Scenario:
     add("failed", "connector_test", {"registry_key": known.key("wrong_key")})
     for each in connectors:
         add("unchanged" if each["name"] in right else "failed", "connector_test", {**envelope, "declaration": each})
+    elsewhere = {"registry": str(stage.folder / "elsewhere.db")}
+    add("unchanged", "connector_test", {"connectors": right, "depth": "deliver", "to": ALICE.address})
+    add("changed", "init_mail", {"connectors": right, "to": USERS["bob"].address})
+    add("failed", "init_mail", {})
+    add("failed", "connectors", {"connectors": connectors, "verify": "login", **elsewhere})
+    for each in (connectors[0], connectors[-1]):
+        ending = "changed" if each["name"] in right else "failed"
+        add(ending, "connector", {**each, "verify": "send", **elsewhere}, check_mode=True)
     misspelt = {**connectors[0], "smtp": {**connectors[0]["smtp"], "hots": "smtp.example.com"}}
     add("failed", "connector_test", {"declaration": misspelt})
     add("failed", "connector_test", {"declaration": connectors[0], "timeout": "soon"})
     add("failed", "connector_test", {"declaration": connectors[0], "to": known.new("pasted") + " "})
     return scenario
+
+
+def sent_mail(server: MailServer, results: bytes) -> bytes:
+    """The Init Mail that tasks have sent, and all that the server keeps of mail."""
+    sent = [each["message_id"] for result in json.loads(results) for each in result.get("sent", ())]
+    assert sent
+    mail = [server.wait_for("bob", "Message-ID", each).as_bytes() for each in sent]
+    folders = (server.runtime / name for name in ("mail", "queue"))
+    kept = [path for folder in folders for path in folder.rglob("*") if path.is_file()]
+    return b"\n".join([*mail, *(path.read_bytes() for path in kept)])
 
 
 def test_a_secret_that_signs_in_never_shows(stage: Stage, mail_server: MailServer, zoo: CertificateZoo) -> None:
@@ -422,7 +440,9 @@ def test_a_secret_that_signs_in_never_shows(stage: Stage, mail_server: MailServe
         }
         connectors.append({"name": "proxied", "smtp": {**connectors[0]["smtp"], **proxied}})
         scenario = trials(known, stage, connectors)
+        mail_server.empty("bob")
         seen = play(stage, scenario, known, "mark")
+        seen["mail"] = sent_mail(mail_server, seen["results.json"])
         attempts = [(each.mechanism, each.accepted) for servers in (plain, login) for each in servers["smtp"].logins]
     assert endings(seen["results.json"]) == scenario.endings
     assert {mechanism for mechanism, _accepted in attempts} == {"PLAIN", "LOGIN"}
@@ -572,7 +592,9 @@ def test_a_token_never_shows(stage: Stage, mail_server: MailServer, tmp_path: Pa
         with by_echoes(applications, mail_server) as repeated:
             scenario = trials(known, stage, [*by_tokens(applications, mail_server), *repeated])
             environment = cloud.managed_identity.environment("imds")
+            mail_server.empty("bob")
             seen = play(stage, scenario, known, "mark", **environment)
+            seen["mail"] = sent_mail(mail_server, seen["results.json"])
         for service in cloud.services:
             note_sent(known, service)
         issued = list(cloud.tokens._issued)

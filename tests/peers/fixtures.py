@@ -14,7 +14,9 @@ from peers.ca import CertificateZoo
 from peers.cloud import Cloud
 from peers.mail import MailServer
 
-__all__ = ["cloud", "mail_server", "zoo"]
+EMPTIED = ("alice", "bob")
+
+__all__ = ["cloud", "mail_server", "running_mail_server", "zoo"]
 
 
 @pytest.fixture(scope="session")
@@ -24,10 +26,18 @@ def zoo(tmp_path_factory: pytest.TempPathFactory) -> CertificateZoo:
 
 
 @pytest.fixture(scope="session")
-def mail_server(tmp_path_factory: pytest.TempPathFactory, zoo: CertificateZoo) -> Iterator[MailServer]:
+def running_mail_server(tmp_path_factory: pytest.TempPathFactory, zoo: CertificateZoo) -> Iterator[MailServer]:
     """Postfix and Dovecot, with the certificates of `zoo`."""
     with MailServer(tmp_path_factory.mktemp("mail"), zoo) as server:
         yield server
+
+
+@pytest.fixture(scope="module")
+def mail_server(running_mail_server: MailServer) -> MailServer:
+    """The same server for all, with nothing left of what the tests of another file have sent."""
+    for name in EMPTIED:
+        running_mail_server.empty(name)
+    return running_mail_server
 
 
 @pytest.fixture

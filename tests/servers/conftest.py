@@ -4,6 +4,6 @@
 
 from __future__ import annotations
 
-from peers.fixtures import cloud, mail_server, zoo
+from peers.fixtures import cloud, mail_server, running_mail_server, zoo
 
-__all__ = ["cloud", "mail_server", "zoo"]
+__all__ = ["cloud", "mail_server", "running_mail_server", "zoo"]

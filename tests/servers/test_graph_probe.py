@@ -217,7 +217,7 @@ def test_a_short_wait_is_waited_for(rig: Rig, pauses: list[tuple[float, bool]], 
 
 
 @pytest.mark.parametrize(
-    ("fault", "wait"), [("throttled", 7), ("ApplicationThrottled", 7), ("ServiceUnavailable", 5), ("throttled_date", 0)]
+    ("fault", "wait"), [("throttled", 7), ("ApplicationThrottled", 7), ("ServiceUnavailable", 5), ("throttled_date", 7)]
 )
 def test_a_long_wait_is_reported_at_once(rig: Rig, pauses: list[tuple[float, bool]], fault: str, wait: int) -> None:
     with rig.cloud.graph.failing(fault):
@@ -225,7 +225,7 @@ def test_a_long_wait_is_reported_at_once(rig: Rig, pauses: list[tuple[float, boo
     assert (result["verdict"], failing_phase(result)) == ("throttled", "mailbox")
     assert pauses == [(wait, False)]
     assert len(rig.cloud.graph.requests) == 1
-    assert f"Retry-After {wait} s" in said(result) or not wait
+    assert f"Retry-After {wait} s" in said(result)
 
 
 def test_throttling_ends_with_the_deadline(rig: Rig) -> None:

@@ -125,7 +125,7 @@ def _test_address(result: Mapping[str, Any]) -> str | None:
     return result.get("from_address")
 
 
-_SENDING_USERS = (("smtp", "username"), ("oauth2", "username"), ("imap", "username"))
+_SENDING_USERS = (("smtp", "username"), ("oauth2", "username"), ("graph", "mailbox"), ("imap", "username"))
 
 
 def _is_address(value: str) -> bool:

@@ -21,7 +21,7 @@ from typing import Any
 from urllib.parse import quote
 
 from .._session.graph import LARGEST_REQUEST, GraphSession
-from .._verdict.signal import Signal, Stopped, stop
+from .._verdict.signal import PERHAPS_ACCEPTED, Signal, Stopped, stop
 from .letter import Letter
 from .trace import traced
 from .transport import Accepted, Delivered, Incoming, Outgoing
@@ -34,7 +34,9 @@ _TAKEN = 202
 _FOLD = re.compile(r"\r?\n(?=[ \t])")
 _HEAD_END = re.compile(rb"\r?\n\r?\n")
 _SAID_IN_JSON = frozenset("from to cc bcc reply-to subject date message-id mime-version".split())
-_UNKNOWN_OUTCOME = ("timeout", "reset", "closed")
+_UNKNOWN_OUTCOME = ("timeout", "reset", "closed", "protocol")
+_TROUBLE = (500, 502, 504)
+_FOR_A_MOMENT = (429, 500, 502, 503, 504)
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,7 @@ class GraphMail(Outgoing, Incoming):
     def __init__(self, session: GraphSession, block: Mapping[str, Any]) -> None:
         self._session = session
         self._saves = bool(block.get("save_to_sent", True))
+        self._trouble: Stopped | None = None
 
     def hand_over(self, letter: Letter) -> Accepted:
         with self._session.record.phase("message") as phase:
@@ -91,14 +94,26 @@ class GraphMail(Outgoing, Incoming):
     def find(self, message_id: str) -> Delivered:
         with self._session.record.phase("delivery"):
             wait = FIRST_PAUSE
-            arrived = self._arrived(message_id)
+            arrived = self._looked_up(message_id)
             while not arrived:
                 if not self._pause(wait):
-                    raise self._not_delivered()
+                    raise self._trouble or self._not_delivered()
                 wait = min(wait * 1.5, LONGEST_PAUSE)
                 with self._until_the_deadline():
-                    arrived = self._arrived(message_id)
+                    arrived = self._looked_up(message_id)
             return traced(_headers(arrived[0]))
+
+    def _looked_up(self, message_id: str) -> list[Mapping[str, Any]]:
+        """What has arrived; trouble that may pass is no reason to give up on a message that was accepted."""
+        try:
+            arrived = self._arrived(message_id)
+        except Stopped as stopped:
+            if stopped.signal.kind not in ("reset", "closed") and stopped.signal.code not in _FOR_A_MOMENT:
+                raise
+            self._trouble = stopped
+            return []
+        self._trouble = None
+        return arrived
 
     def remove(self, message_id: str) -> int:
         """What was sent from here stays in Sent Items, as save_to_sent says."""
@@ -129,9 +144,9 @@ class GraphMail(Outgoing, Incoming):
         try:
             self._session.submit(path, body)
         except Stopped as stopped:
-            if stopped.signal.kind in _UNKNOWN_OUTCOME:
-                text = f"{stopped.signal.text}; whether Graph has accepted the message is not known"
-                stopped.signal = stopped.signal.seen(text=text)
+            signal = stopped.signal
+            if signal.kind in _UNKNOWN_OUTCOME or signal.code in _TROUBLE:
+                stopped.signal = signal.seen(text=f"{signal.text}; {PERHAPS_ACCEPTED}")
             raise
 
     def _submit_draft(self, described: Described) -> None:

@@ -12,11 +12,14 @@ import select
 import sys
 import threading
 
+# For what is about to end by itself: after an interruption it tidies up, and mail that is accepted now is recorded.
+LAST_SECONDS = 1.0
+
 
 def end_when_abandoned() -> None:
     """When a task times out, Ansible goes away and leaves its module running; a test would go on asking servers.
 
-    They end wherever they are: a transaction leaves no trace then, and mail that was sent but not recorded is
+    The module ends wherever it is: a transaction leaves no trace then, and mail that was sent but not recorded is
     recognised by its Message-ID when it is sent again.
     """
     try:
@@ -30,4 +33,5 @@ def _watch(answer: int) -> None:
     closed = select.poll()
     closed.register(answer, 0)
     if any(event & (select.POLLERR | select.POLLHUP) for _number, event in closed.poll()):
+        threading.main_thread().join(LAST_SECONDS)
         os._exit(1)

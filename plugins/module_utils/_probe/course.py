@@ -60,7 +60,8 @@ class Course:
         endpoints = self._job.endpoints()
         sender = next((each for each in endpoints if can_hand_over(each.protocol)), None)
         reading = self._job.reading_endpoint() if sender and reaches(self._bounds.depth, "deliver") else None
-        if not sender or not reading or reading == sender:
+        reads_what_it_sends = reading == sender and not self._job.reader
+        if not sender or not reading or reads_what_it_sends:
             for endpoint in endpoints:
                 self._found.append(self._run(self._probe(endpoint, self._bounds)))
             return

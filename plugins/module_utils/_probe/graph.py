@@ -52,7 +52,8 @@ class GraphProbe(Probe):
 
     def _hint(self) -> str:
         claims = self.token.claims if self.token else {}
-        granted = [*claims.get("roles", ()), *str(claims.get("scp", "")).split()]
+        roles = claims.get("roles")
+        granted = [*(roles if isinstance(roles, list) else ()), *str(claims.get("scp", "")).split()]
         if not claims or SENDING in granted:
             return ""
         return f"; the token does not name {SENDING}, which only RBAC for Applications can make up for"

@@ -13,6 +13,9 @@ import re
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import datetime, timezone
+from email.utils import parsedate_to_datetime
+from math import ceil
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -175,9 +178,15 @@ class GraphSession(Session):
 
 
 def _seconds(response: HttpResponse) -> int:
-    """How long the server wants to be left alone; 0 where it does not say so in seconds."""
+    """How long the server wants to be left alone; 0 where it does not say."""
     wait = str(response.headers.get("Retry-After") or "")
-    return int(wait) if wait.isdecimal() and len(wait) < 7 else 0
+    if wait.isdecimal():
+        return int(wait) if len(wait) < 7 else 0
+    try:
+        until = parsedate_to_datetime(wait)
+        return max(0, ceil((until - datetime.now(timezone.utc)).total_seconds()))
+    except (TypeError, ValueError, IndexError, OverflowError):
+        return 0
 
 
 def _object(response: HttpResponse) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 from .._signin.mechanism import Mechanism
 from .._signin.tokens import Token
-from .._verdict.signal import Signal, Stopped, stop
+from .._verdict.signal import PERHAPS_ACCEPTED, Signal, Stopped, stop
 from .._wire.dial import ascii_host
 from .._wire.record import Phase
 from .._wire.words import LONGEST, printable
@@ -38,7 +38,6 @@ _PIECE = 32 * 1024
 _CLOSING = 421
 _LINE_END = re.compile(rb"\r\n|[\r\n]")
 _LEADING_DOT = re.compile(rb"^\.", re.MULTILINE)
-_PERHAPS = "the message was sent whole before that, and may have been accepted"
 
 
 class Reply(NamedTuple):
@@ -246,7 +245,7 @@ class SmtpSession(Conversation):
         try:
             return self._reply()
         except Stopped as stopped:
-            text = f"{stopped.signal.text}; {_PERHAPS}" if stopped.signal.text else _PERHAPS
+            text = f"{stopped.signal.text}; {PERHAPS_ACCEPTED}" if stopped.signal.text else PERHAPS_ACCEPTED
             stopped.signal = stopped.signal.seen(text=text)
             raise
 

@@ -7,7 +7,8 @@
 
 from __future__ import annotations
 
-from .line import CERTAIN, LIKELY, POSSIBLE, Line
+from .line import CERTAIN, LIKELY, LOOK_FIRST, POSSIBLE, Line
+from .signal import PERHAPS_ACCEPTED
 
 _SAYS = " It says: {text}"
 _PERMISSIONS = (
@@ -17,7 +18,19 @@ _PERMISSIONS = (
     " tenant."
 )
 
+_LATER = "Graph did not answer as it should ({text}): try again in some minutes."
+
 GRAPH_LINES: tuple[Line, ...] = (
+    Line("throttled", POSSIBLE, "graph", phases="message", text=PERHAPS_ACCEPTED, remedy=LOOK_FIRST),
+    Line("response_timeout", LIKELY, "timeout", phases="mailbox|delivery", remedy=_LATER),
+    Line("connection_reset", LIKELY, "reset|closed", phases="mailbox", remedy=_LATER),
+    Line(
+        "protocol_error",
+        LIKELY,
+        "protocol",
+        phases="mailbox",
+        remedy="What answers at {host} port {port} is most likely not Microsoft Graph: check graph.url. {text}",
+    ),
     Line("throttled", CERTAIN, "graph", reply="429 "),
     Line(
         "auth_rejected",

@@ -11,6 +11,11 @@ from typing import NamedTuple
 
 CERTAIN, LIKELY, POSSIBLE = "certain", "likely", "possible"
 
+LOOK_FIRST = (
+    "The whole message was handed over, and the server's answer is missing: look whether it has arrived before sending"
+    " it again."
+)
+
 
 class Line(NamedTuple):
     """What follows, and what must fit for it: patterns, of which an empty one fits everything."""

@@ -7,7 +7,8 @@
 
 from __future__ import annotations
 
-from .line import CERTAIN, LIKELY, POSSIBLE, Line
+from .line import CERTAIN, LIKELY, LOOK_FIRST, POSSIBLE, Line
+from .signal import PERHAPS_ACCEPTED
 
 _SWITCHED_OFF = (
     "SMTP sign-in by password is switched off for the organisation or the mailbox. In Exchange Online, in this"
@@ -16,11 +17,6 @@ _SWITCHED_OFF = (
     " with oauth2."
 )
 
-_PERHAPS_ACCEPTED = "may have been accepted"
-_LOOK_FIRST = (
-    "The whole message was handed over, and the server's answer is missing: look whether it has arrived before sending"
-    " it again."
-)
 _NAMELESS = (
     "The server does not accept the name by which this host introduces itself: set ehlo_name to a full name that has"
     " an address. It says: {text}"
@@ -75,8 +71,9 @@ LINES: tuple[Line, ...] = (
     Line("connect_timeout", LIKELY, "timeout", phases="tcp"),
     Line("greeting_timeout", LIKELY, "timeout", phases="greeting"),
     Line("tls_timeout", LIKELY, "timeout", phases="tls"),
-    Line("response_timeout", LIKELY, "timeout", phases="message", text=_PERHAPS_ACCEPTED, remedy=_LOOK_FIRST),
-    Line("connection_reset", LIKELY, "reset|closed", phases="message", text=_PERHAPS_ACCEPTED, remedy=_LOOK_FIRST),
+    Line("response_timeout", LIKELY, "timeout", phases="message", text=PERHAPS_ACCEPTED, remedy=LOOK_FIRST),
+    Line("connection_reset", LIKELY, "reset|closed", phases="message", text=PERHAPS_ACCEPTED, remedy=LOOK_FIRST),
+    Line("protocol_error", LIKELY, "protocol|graph", phases="message", text=PERHAPS_ACCEPTED, remedy=LOOK_FIRST),
     Line("message_too_large", CERTAIN, "too_large"),
     Line("response_timeout", LIKELY, "timeout"),
     Line("delivery_timeout", LIKELY, "not_delivered"),

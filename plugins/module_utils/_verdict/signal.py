@@ -13,6 +13,8 @@ from typing import Any
 
 from .._errors import MailroomError
 
+PERHAPS_ACCEPTED = "the message was handed over whole, and may have been accepted"
+
 
 @dataclass(frozen=True)
 class Signal:

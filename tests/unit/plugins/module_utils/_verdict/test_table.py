@@ -16,7 +16,7 @@ from ansible_collections.mailroom.core.plugins.module_utils._verdict.graph_lines
 from ansible_collections.mailroom.core.plugins.module_utils._verdict.judge import _fits, judge
 from ansible_collections.mailroom.core.plugins.module_utils._verdict.line import Line
 from ansible_collections.mailroom.core.plugins.module_utils._verdict.lines import LINES
-from ansible_collections.mailroom.core.plugins.module_utils._verdict.signal import Signal
+from ansible_collections.mailroom.core.plugins.module_utils._verdict.signal import PERHAPS_ACCEPTED, Signal
 from ansible_collections.mailroom.core.plugins.module_utils._verdict.table import VERDICTS
 
 # Section 5 of the contract.
@@ -82,7 +82,7 @@ TEXTS = (
 def _signals() -> list[Signal]:
     plain = [Signal(kind, phase) for kind, phase in product(KINDS, PHASES)]
     certificates = [Signal("certificate", "tls", code=code) for code in CERTIFICATE_CODES]
-    lost = [Signal(kind, "message", text="it may have been accepted") for kind in ("timeout", "closed")]
+    lost = [Signal(kind, "message", text=PERHAPS_ACCEPTED) for kind in ("timeout", "closed", "protocol")]
     tls = [Signal("tls", "tls", text=text) for text in TEXTS]
     smtp = [
         Signal("reply", phase, "smtp", code, enhanced, text)
@@ -122,10 +122,16 @@ GRAPH_CODES = (
 
 
 def _of_graph() -> list[Signal]:
+    lost = Signal("graph", "message", "graph", 502, "", PERHAPS_ACCEPTED)
+    trouble = [Signal(kind, "mailbox", "graph") for kind in ("timeout", "closed", "protocol")]
     statuses = (302, 400, 401, 403, 404, 413, 429, 500, 503)
     return [
-        Signal("graph", phase, "graph", status, code)
-        for phase, status, code in product(("mailbox", "message"), statuses, GRAPH_CODES)
+        lost,
+        *trouble,
+        *(
+            Signal("graph", phase, "graph", status, code)
+            for phase, status, code in product(("mailbox", "message"), statuses, GRAPH_CODES)
+        ),
     ]
 
 
