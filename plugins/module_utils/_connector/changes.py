@@ -19,12 +19,13 @@ def newly_connecting(plan: Plan, *, sends: bool = False) -> list[Connector]:
     return [
         change.after
         for change in plan.changes
-        if change.after and change.after.enabled and _is_new(change.before, change.after, sends)
+        if change.after and change.after.enabled and not connects_alike(change.before, change.after, sends=sends)
     ]
 
 
-def _is_new(before: Connector | None, after: Connector, sends: bool) -> bool:
-    if before is None or not before.enabled or dict(before.secrets) != dict(after.secrets):
-        return True
-    old, new = before.effective(), after.effective()
-    return any(old.get(name) != new.get(name) for name in (*_CONNECTING, *(_SENDING if sends else ())))
+def connects_alike(one: Connector | None, other: Connector, *, sends: bool = False) -> bool:
+    """Whether both connect, and send if need be, in the same way and with the same secrets."""
+    if one is None or not one.enabled or dict(one.secrets) != dict(other.secrets):
+        return False
+    old, new = one.effective(), other.effective()
+    return all(old.get(name) == new.get(name) for name in (*_CONNECTING, *(_SENDING if sends else ())))

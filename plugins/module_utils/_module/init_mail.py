@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -68,14 +69,16 @@ def _init_mail(module: Task) -> dict[str, Any]:
     _check(module.params)
     stamp(module)
     registry = open_registry(module)
-    with registry.reading() as reader:
-        due, proven = _chosen(module, registry, reader)
-        errands = [_errand(module.params, reader, each) for each in due]
-    mailing = _Mailing(module, registry, errands)
-    results = mailing.planned() if module.check_mode else mailing.carried_out()
+    with nullcontext() if module.check_mode or not registry.exists() else registry.alone("init_mail"):
+        with registry.reading() as reader:
+            due, proven = _chosen(module, registry, reader)
+            errands = [_errand(module.params, reader, each) for each in due]
+        mailing = _Mailing(module, registry, errands)
+        results = mailing.planned() if module.check_mode else mailing.carried_out()
     outcome = {"changed": bool(mailing.sent), "sent": mailing.sent, "already_proven": proven}
     if any(result["status"] == "fail" for result in results):
-        raise ConnectorsFailed(failure_table(results, "could not send"), {**outcome, "results": results})
+        message = "\n".join([failure_table(results, "could not send"), *mailing.unrecorded])
+        raise ConnectorsFailed(message, {**outcome, "results": results})
     if mailing.unrecorded:
         raise ConnectorsFailed("\n".join(mailing.unrecorded), outcome)
     return outcome

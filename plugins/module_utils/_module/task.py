@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 # What every service account key says of its type; Ansible takes it for a secret, as it does all in such a key.
 _NO_SECRETS = {"service_account"}
 
+MOST_ATTEMPTS = 5
+
 Malformed = Callable[[Mapping[str, Any], Mapping[str, Any]], Sequence[Problem]]
 
 
@@ -160,13 +162,14 @@ def change(module: Task, request: Request, tests: Verification | None = None) ->
 def _changed(module: Task, request: Request, tests: Verification | None) -> tuple[Plan, bool]:
     registry = open_registry(module)
     now = stamp(module)
-    while True:
+    for _attempt in range(MOST_ATTEMPTS):
         if module.check_mode or tests or not registry.exists():
             plan, changed = _look_ahead(registry, request, now, tests)
             if module.check_mode or not changed:
                 return _told(module, plan, changed)
         with suppress(_Untested):
             return _told(module, *_carry_out(registry, request, now, tests))
+    raise RegistryError("Others keep changing these connectors while they are tested: run the task again.")
 
 
 def _look_ahead(registry: Registry, request: Request, now: Stamp, tests: Verification | None) -> tuple[Plan, bool]:

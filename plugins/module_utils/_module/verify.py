@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from .._connector.changes import newly_connecting
+from .._connector.changes import connects_alike, newly_connecting
 from .._connector.plan import Plan
 from .._connector.state import Connector
 from .._errors import ConnectorsFailed
@@ -46,7 +46,7 @@ class Verification:
     def untested(self, plan: Plan) -> list[Connector]:
         """What will connect otherwise than before, as far as it has not passed just so."""
         wanted = newly_connecting(plan, sends=self._sends)
-        return [each for each in wanted if not _is_same(self._tested.get(each.name), each)]
+        return [each for each in wanted if not connects_alike(self._tested.get(each.name), each, sends=self._sends)]
 
     def trials(self, plan: Plan, reader: Reader) -> list[Trial]:
         return [Trial(each, stored_job(reader, each, self._bounds.depth)) for each in self.untested(plan)]
@@ -69,11 +69,3 @@ class Verification:
         """The results of what the plan changes."""
         names = [each.name for each in newly_connecting(plan, sends=self._sends)]
         return [self._results[name] for name in names if name in self._results]
-
-
-def _is_same(tested: Connector | None, wanted: Connector) -> bool:
-    """Whether it would connect in the same way, with the same secrets."""
-    if tested is None:
-        return False
-    some, others = ((each.settings, each.preset, dict(each.secrets)) for each in (tested, wanted))
-    return some == others

@@ -75,6 +75,7 @@ class Sending:
 
     def __init__(self, job: Job, letter: Letter) -> None:
         self.message: dict[str, Any] | None = None
+        self.is_left = False
         self._job = job
         self._letter = letter
         self._accepted_at = 0.0
@@ -88,7 +89,12 @@ class Sending:
         """Wait for the letter in a mailbox, and take it out again."""
         message_id = self._letter.message_id
         with mailbox.noting_in(record) as found_in:
-            delivered = found_in.find(message_id)
+            try:
+                delivered = found_in.find(message_id)
+            except Stopped as stopped:
+                self.is_left = True
+                stopped.signal = stopped.signal.seen(facts=mailbox.session.facts())
+                raise
             elapsed = round((time.monotonic() - self._accepted_at) * 1000)
             found = {"authentication": dict(delivered.authentication), "hops": delivered.hops}
             self.message = {**(self.message or {}), "delivered_ms": elapsed, **found}

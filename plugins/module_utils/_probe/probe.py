@@ -89,6 +89,8 @@ class Probe(ABC):
         finally:
             session.close()
         result.message = self._sending.message if self._sending else None
+        if self._sending and self._sending.is_left:
+            result.warnings.append(Remark("not_removed", "the test mail was accepted, not found, and so not removed"))
         if result.signal:
             result.skip(self.expected())
         result.warnings += remarks(self.job, self.endpoint, session, self.bounds.min_days_valid)

@@ -10,6 +10,8 @@ from __future__ import annotations
 from .._verdict.judge import judge
 from .._verdict.signal import Signal
 
+_PASSING = ("token_endpoint", "token_throttled")
+
 
 class Refusals:
     """What was refused in this run."""
@@ -24,7 +26,7 @@ class Refusals:
     def note(self, identity: str, protocol: str, signal: Signal) -> None:
         """Wrong credentials are wrong for every protocol; what is switched off may be so for one only."""
         verdict = judge(signal).verdict
-        if verdict in ("auth_rejected", "token_user"):
+        if verdict == "auth_rejected" or (verdict.startswith("token_") and verdict not in _PASSING):
             self._signals[identity, ""] = signal
         elif verdict == "auth_disabled":
             self._signals[identity, protocol] = signal

@@ -12,6 +12,7 @@ meet a writer, and the registry stays one file that can be copied, also on a net
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import sqlite3
@@ -93,6 +94,21 @@ class SqliteRegistry(Registry):
                     if database.in_transaction:
                         database.execute("ROLLBACK")
                     raise
+
+    @contextmanager
+    def alone(self, purpose: str) -> Iterator[None]:
+        """A file beside the registry is locked; closing the registry's own would give away its locks."""
+        path = f"{self._path}.{purpose}"
+        try:
+            self._make_file()
+            file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise RegistryError(f"{path} cannot be locked: {error.strerror}.") from None
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(file)
 
     def _connect(self, mode: str) -> sqlite3.Connection:
         quoted = "".join(chr(octet) if octet in _PLAIN else f"%{octet:02x}" for octet in os.fsencode(self._path))
