@@ -22,7 +22,7 @@ from ansible_collections.mailroom.core.plugins.module_utils._signin.passwords im
     ONLY_WHERE_NAMED,
 )
 from ansible_collections.mailroom.core.plugins.module_utils._verdict.judge import judge
-from ansible_collections.mailroom.core.plugins.module_utils._verdict.signal import Stopped
+from ansible_collections.mailroom.core.plugins.module_utils._verdict.observed import Stopped
 from ansible_collections.mailroom.core.plugins.module_utils._wire.clock import Clock
 from ansible_collections.mailroom.core.plugins.module_utils._wire.proxy import Proxy, through
 from ansible_collections.mailroom.core.plugins.module_utils._wire.stream import Stream

@@ -27,7 +27,7 @@ from ansible_collections.mailroom.core.plugins.module_utils._session.endpoint im
 from ansible_collections.mailroom.core.plugins.module_utils._session.graph import MOST_AT_ONCE, GraphSession
 from ansible_collections.mailroom.core.plugins.module_utils._signin.tokens import Token
 from ansible_collections.mailroom.core.plugins.module_utils._verdict.judge import judge
-from ansible_collections.mailroom.core.plugins.module_utils._verdict.signal import Signal, Stopped
+from ansible_collections.mailroom.core.plugins.module_utils._verdict.observed import Signal, Stopped
 from ansible_collections.mailroom.core.plugins.module_utils._wire.clock import Clock
 from ansible_collections.mailroom.core.plugins.module_utils._wire.record import Record
 

@@ -11,11 +11,14 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
+from peers import actions
 from peers.mail import MailServer
+from peers.smtp import SmtpScript
 from peers.users import USERS
 from servers.test_connector_test import MODULES, Scene, connector, run
 
@@ -218,3 +221,42 @@ def test_mail_that_could_not_be_recorded_is_told(scene: Prover, mail_server: Mai
     assert "connector alerts: the Init Mail was sent, and that could not be recorded" in answer["msg"]
     assert [each["connector"] for each in answer["sent"]] == ["alerts"]
     mail_server.wait_for("bob", "Message-ID", answer["sent"][0]["message_id"])
+
+
+def test_two_tasks_at_once_send_one_mail(scene: Prover) -> None:
+    script = SmtpScript({"rcpt": actions.slow(0.5)})
+    with script.server() as server, ThreadPoolExecutor(3) as together:
+        block = {"host": "127.0.0.1", "port": server.port, "security": "none"}
+        scene.store([connector("alerts", "smtp", block, test_address=BOB)])
+        answers = list(together.map(lambda _number: scene.prove(), range(3)))
+        mails = b"".join(server.received).count(b"Subject: Init Mail")
+    assert sorted(len(answer["sent"]) for answer in answers) == [0, 0, 1]
+    assert sorted(answer["already_proven"] for answer in answers) == [[], ["alerts"], ["alerts"]]
+    assert mails == 1
+
+
+NEVER_RECORDED = f"""
+import runpy
+from {MODULES[:-8]}.module_utils._errors import RegistryError
+from {MODULES[:-8]}.module_utils._registry import sqlite
+def prove(*_rest):
+    raise RegistryError("The disk is full.")
+sqlite._SqliteWriter.prove = prove
+runpy.run_module("{MODULES}.init_mail", run_name="__main__")
+"""
+
+
+def test_what_was_sent_and_not_recorded_is_told_also_where_another_fails(scene: Prover) -> None:
+    scene.store([alerts(scene, "good"), alerts(scene, "bad", test_address="unknown@example.com")])
+    done = subprocess.run(
+        [sys.executable, "-c", NEVER_RECORDED],
+        input=json.dumps({"ANSIBLE_MODULE_ARGS": scene.options}),
+        env={**os.environ, "PYTHONPATH": os.environ["ANSIBLE_COLLECTIONS_PATH"]},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    message = json.loads(done.stdout)["msg"]
+    assert "- bad: recipient_rejected" in message
+    assert "connector good: the Init Mail was sent, and that could not be recorded: The disk is full." in message

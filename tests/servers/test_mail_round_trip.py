@@ -41,7 +41,7 @@ from ansible_collections.mailroom.core.plugins.module_utils._session.imap import
 from ansible_collections.mailroom.core.plugins.module_utils._session.session import Session
 from ansible_collections.mailroom.core.plugins.module_utils._session.smtp import SmtpSession
 from ansible_collections.mailroom.core.plugins.module_utils._verdict.judge import judge
-from ansible_collections.mailroom.core.plugins.module_utils._verdict.signal import Signal, Stopped
+from ansible_collections.mailroom.core.plugins.module_utils._verdict.observed import Signal, Stopped
 from ansible_collections.mailroom.core.plugins.module_utils._wire.clock import Clock
 from ansible_collections.mailroom.core.plugins.module_utils._wire.record import Record
 from ansible_collections.mailroom.core.plugins.module_utils._wire.tls import Trust

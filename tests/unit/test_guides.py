@@ -25,7 +25,7 @@ from ansible_collections.mailroom.core.plugins.module_utils._module import conne
 from ansible_collections.mailroom.core.plugins.module_utils._probe.retirements import RETIREMENTS
 from ansible_collections.mailroom.core.plugins.module_utils._signin.clouds import CLOUDS
 from ansible_collections.mailroom.core.plugins.module_utils._verdict.judge import judge
-from ansible_collections.mailroom.core.plugins.module_utils._verdict.signal import Signal
+from ansible_collections.mailroom.core.plugins.module_utils._verdict.observed import Signal
 from ansible_collections.mailroom.core.plugins.module_utils._verdict.table import VERDICTS
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -11,7 +11,7 @@ import re
 import unicodedata
 
 from .._connector import checks
-from .._verdict.signal import stop
+from .._verdict.observed import stop
 
 _DOTS = re.compile("[.\u3002\uff0e\uff61]")
 # The codec of Python knows IDNA 2003 only, which spells these as other letters: the mail would go to a foreign domain.

@@ -16,7 +16,7 @@ from typing import Any
 
 from .._connector import checks
 from .._connector.fields import BY_NAME
-from .._verdict.signal import stop
+from .._verdict.observed import stop
 from . import header
 from .address import ascii_domain, domain_of, is_address, on_the_wire
 from .body import Content, mime

@@ -21,7 +21,7 @@ from typing import Any
 from urllib.parse import quote
 
 from .._session.graph import LARGEST_REQUEST, GraphSession
-from .._verdict.signal import PERHAPS_ACCEPTED, Signal, Stopped, stop
+from .._verdict.observed import PERHAPS_ACCEPTED, Signal, Stopped, stop
 from .letter import Letter
 from .trace import traced
 from .transport import Accepted, Delivered, Incoming, Outgoing

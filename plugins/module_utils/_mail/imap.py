@@ -8,7 +8,7 @@
 from __future__ import annotations
 
 from .._session.imap import ImapSession
-from .._verdict.signal import Stopped, stop
+from .._verdict.observed import Stopped, stop
 from .._wire.clock import Clock
 from .trace import delivered_of
 from .transport import Delivered, Incoming

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from .._session.session import Session
-from .._verdict.signal import stop
+from .._verdict.observed import stop
 from .transport import Incoming, Outgoing
 
 Settings = Mapping[str, Any]

@@ -26,7 +26,7 @@ from .._probe.result import Result
 from .._probe.run import CONCURRENCY
 from .._probe.run import run as send_all
 from .._registry.interface import Reader, Registry
-from .._verdict.signal import Signal, Stopped
+from .._verdict.observed import Signal, Stopped
 from .abandoned import end_when_abandoned
 from .failures import failure_table
 from .jobs import load_named, stored_job

@@ -15,7 +15,7 @@ from .._errors import DeclarationError, MailroomError, Problem
 from .._probe.job import Job
 from .._probe.result import reaches
 from .._registry.interface import Reader, Registry
-from .._verdict.signal import Signal
+from .._verdict.observed import Signal
 
 
 def load_named(registry: Registry, reader: Reader, names: Sequence[str] | None) -> State:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from .._session.graph import GraphSession
 from .._session.session import Session
-from .._verdict.signal import Stopped
+from .._verdict.observed import Stopped
 from .probe import Probe
 from .result import Remark, reaches
 

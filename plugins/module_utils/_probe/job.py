@@ -15,7 +15,7 @@ from .._connector.secret import Secret
 from .._mail.ways import can_find, can_hand_over
 from .._session.endpoint import Endpoint, endpoints_of
 from .._signin.identity import site_of
-from .._verdict.signal import Signal
+from .._verdict.observed import Signal
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from .._mail.letter import Letter
 from .._mail.transport import Incoming
 from .._mail.ways import incoming, outgoing
 from .._session.session import Session
-from .._verdict.signal import Stopped
+from .._verdict.observed import Stopped
 from .._wire.record import Record
 from .job import Job
 from .result import Remark

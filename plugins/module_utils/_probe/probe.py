@@ -18,7 +18,7 @@ from .._session.endpoint import Endpoint
 from .._session.session import Session
 from .._signin.identity import identity as identity_of
 from .._signin.tokens import Token
-from .._verdict.signal import Signal, Stopped, stop
+from .._verdict.observed import Signal, Stopped, stop
 from .._wire.clock import Clock
 from .._wire.record import Record
 from .job import Job

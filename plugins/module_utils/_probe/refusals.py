@@ -8,7 +8,7 @@
 from __future__ import annotations
 
 from .._verdict.judge import judge
-from .._verdict.signal import Signal
+from .._verdict.observed import Signal
 
 _PASSING = ("token_endpoint", "token_throttled")
 

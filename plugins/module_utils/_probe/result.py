@@ -14,7 +14,7 @@ from typing import Any
 from .._session.endpoint import Endpoint
 from .._session.session import Session
 from .._verdict.judge import Finding, judge
-from .._verdict.signal import Signal
+from .._verdict.observed import Signal
 from .._wire.record import Phase, Record
 
 DEPTHS = ("connect", "login", "envelope", "send", "deliver")

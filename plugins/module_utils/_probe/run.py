@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 
 from .._connector.presets import PRESETS
-from .._verdict.signal import Signal
+from .._verdict.observed import Signal
 from .course import Course
 from .job import Job
 from .probe import Bounds

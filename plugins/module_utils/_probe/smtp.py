@@ -10,7 +10,7 @@ from __future__ import annotations
 from .._session.session import Session
 from .._session.smtp import SmtpSession
 from .._verdict.judge import judge
-from .._verdict.signal import Stopped, stop
+from .._verdict.observed import Stopped, stop
 from .probe import MailProbe
 from .result import Remark, reaches
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from .._session.endpoint import proxy_of
 from .._signin.tokens import Token
-from .._verdict.signal import Signal, Stopped
+from .._verdict.observed import Signal, Stopped
 from .._wire.clock import Clock
 from .._wire.tls import Trust
 from .job import Job
@@ -52,7 +52,7 @@ class Tokens:
 
     def _fetched(self, protocol: str) -> Token:
         from .._signin.ways import token_source
-        from .._wire.http import HttpClient
+        from .._wire.https import HttpClient
 
         block, secrets = self._job.effective["oauth2"], self._job.secrets
         proxy = proxy_of(block, secrets.get("oauth2.proxy_password"))

@@ -19,7 +19,7 @@ from .._connector.secret import Secret
 from .._signin.mechanism import Mechanism
 from .._signin.passwords import choose
 from .._signin.tokens import Token
-from .._verdict.signal import Signal, Stopped, stop
+from .._verdict.observed import Signal, Stopped, stop
 from .._wire.clock import Clock
 from .._wire.dial import ascii_host, connect, resolve
 from .._wire.proxy import reaching, through

@@ -20,9 +20,9 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 from .._signin.tokens import Token
-from .._verdict.signal import Signal, Stopped, stop
+from .._verdict.observed import Signal, Stopped, stop
 from .._wire.clock import Clock
-from .._wire.http import HttpClient, HttpResponse
+from .._wire.https import HttpClient, HttpResponse
 from .._wire.record import Record
 from .._wire.tls import context_for
 from .endpoint import Endpoint

@@ -14,7 +14,7 @@ from typing import Any
 
 from .._signin.mechanism import Mechanism
 from .._signin.tokens import Token
-from .._verdict.signal import Signal, Stopped, stop
+from .._verdict.observed import Signal, Stopped, stop
 from .._wire.words import LONGEST, printable
 from .conversation import Conversation
 from .imap_client import Asked, Heard, client_on, judged, listen, may_change, replied, response_code

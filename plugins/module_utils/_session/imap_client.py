@@ -15,7 +15,7 @@ from typing import Any
 
 from .._errors import MissingLibrary
 from .._signin.mechanism import Mechanism
-from .._verdict.signal import Signal, Stopped, stop
+from .._verdict.observed import Signal, Stopped, stop
 from .._wire.clock import Clock
 from .._wire.stream import Stream
 from .._wire.words import LONGEST, printable

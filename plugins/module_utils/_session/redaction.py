@@ -15,7 +15,7 @@ from urllib.parse import quote, quote_plus
 
 from .._connector.secret import HIDDEN, Secret
 from .._signin.saslprep import saslprep
-from .._verdict.signal import Stopped
+from .._verdict.observed import Stopped
 
 SHORTEST_PIECE = 6
 LONGEST_TEXT = 16 * 1024

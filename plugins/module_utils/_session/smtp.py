@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 from .._signin.mechanism import Mechanism
 from .._signin.tokens import Token
-from .._verdict.signal import PERHAPS_ACCEPTED, Signal, Stopped, stop
+from .._verdict.observed import PERHAPS_ACCEPTED, Signal, Stopped, stop
 from .._wire.dial import ascii_host
 from .._wire.record import Phase
 from .._wire.words import LONGEST, printable

@@ -11,7 +11,7 @@ import re
 from typing import Any, NamedTuple
 
 from .._errors import MissingLibrary
-from .._verdict.signal import stop
+from .._verdict.observed import stop
 
 LARGEST_FILE = 1024 * 1024
 

@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 from .._connector.secret import HIDDEN, Secret
-from .._verdict.signal import Signal, Stopped
+from .._verdict.observed import Signal, Stopped
 from .claims import claims_of
 from .tokens import Answer, Http, Token
 

@@ -13,7 +13,7 @@ import time
 from typing import Any
 
 from .._errors import MissingLibrary
-from .._verdict.signal import stop
+from .._verdict.observed import stop
 from .exchange import Exchange
 from .source import TokenSource
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 
 from .._connector.secret import Secret
-from .._verdict.signal import Signal
+from .._verdict.observed import Signal
 from .saslprep import saslprep
 
 

@@ -18,7 +18,7 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 from .._errors import MissingLibrary
-from .._verdict.signal import Stopped, stop
+from .._verdict.observed import Stopped, stop
 from .certificates import key_pair, read
 from .clouds import authority_of, scope_of
 from .exchange import Exchange

@@ -15,7 +15,7 @@ from collections.abc import Collection
 from typing import Any
 
 from .._connector.secret import HIDDEN, Secret
-from .._verdict.signal import Signal, stop
+from .._verdict.observed import Signal, stop
 from .claims import shown
 from .mechanism import Mechanism
 from .tokens import Token

@@ -15,7 +15,7 @@ import os
 from collections.abc import Collection
 
 from .._connector.secret import Secret
-from .._verdict.signal import stop
+from .._verdict.observed import stop
 from .mechanism import Mechanism
 from .saslprep import saslprep
 

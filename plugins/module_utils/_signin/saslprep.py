@@ -10,7 +10,7 @@ from __future__ import annotations
 import stringprep
 import unicodedata
 
-from .._verdict.signal import stop
+from .._verdict.observed import stop
 
 _PROHIBITED = (
     stringprep.in_table_c12,

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 from .._connector.secret import Secret
 from .._errors import MissingLibrary
-from .._verdict.signal import Stopped
+from .._verdict.observed import Stopped
 from .exchange import Exchange
 from .identity import identity
 from .tokens import Http, Token

@@ -11,7 +11,7 @@ import base64
 from typing import Any
 from urllib.parse import quote_plus
 
-from .._verdict.signal import stop
+from .._verdict.observed import stop
 from .exchange import Exchange
 from .source import TokenSource
 

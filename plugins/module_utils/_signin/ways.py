@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from .._connector.secret import Secret
-from .._verdict.signal import stop
+from .._verdict.observed import stop
 from .google import ServiceAccount
 from .microsoft import PROOFS, ManagedIdentity, ResourceOwner
 from .source import TokenSource

@@ -8,7 +8,7 @@
 from __future__ import annotations
 
 from .line import CERTAIN, LIKELY, LOOK_FIRST, POSSIBLE, Line
-from .signal import PERHAPS_ACCEPTED
+from .observed import PERHAPS_ACCEPTED
 
 _SAYS = " It says: {text}"
 _PERMISSIONS = (

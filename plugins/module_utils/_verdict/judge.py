@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from .graph_lines import GRAPH_LINES
 from .line import Line
 from .lines import LINES
-from .signal import Signal
+from .observed import Signal
 from .table import VERDICTS
 from .token_lines import TOKEN_LINES
 

@@ -8,7 +8,7 @@
 from __future__ import annotations
 
 from .line import CERTAIN, LIKELY, LOOK_FIRST, POSSIBLE, Line
-from .signal import PERHAPS_ACCEPTED
+from .observed import PERHAPS_ACCEPTED
 
 _SWITCHED_OFF = (
     "SMTP sign-in by password is switched off for the organisation or the mailbox. In Exchange Online, in this"

@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from .._verdict.signal import stop
+from .._verdict.observed import stop
 
 
 class Clock:

@@ -18,7 +18,7 @@ from collections.abc import Iterable
 from itertools import chain, zip_longest
 from typing import Any, NamedTuple
 
-from .._verdict.signal import stop
+from .._verdict.observed import stop
 from .clock import Clock
 
 NEXT_ADDRESS_AFTER = 0.25

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Callable
 
 from .._connector.secret import Secret
-from .._verdict.signal import Stopped, stop
+from .._verdict.observed import Stopped, stop
 from .dial import ascii_host
 from .stream import Stream
 

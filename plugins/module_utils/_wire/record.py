@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from .._errors import MissingLibrary
-from .._verdict.signal import Signal, Stopped
+from .._verdict.observed import Signal, Stopped
 from .trouble import signal_of
 
 LONGEST_TEXT = 500

@@ -13,7 +13,7 @@ from __future__ import annotations
 import socket
 import ssl
 
-from .._verdict.signal import Stopped, stop
+from .._verdict.observed import Stopped, stop
 from .clock import Clock
 from .trouble import signal_of
 

@@ -17,7 +17,7 @@ from datetime import datetime, timezone
 from functools import lru_cache
 from typing import Any
 
-from .._verdict.signal import stop
+from .._verdict.observed import stop
 
 MOST_NAMES = 100
 

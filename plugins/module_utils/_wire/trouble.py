@@ -11,7 +11,7 @@ import errno
 import socket
 import ssl
 
-from .._verdict.signal import Signal
+from .._verdict.observed import Signal
 
 _PLAIN_TEXT_MET = (
     "WRONG_VERSION_NUMBER",

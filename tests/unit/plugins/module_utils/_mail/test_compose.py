@@ -29,7 +29,7 @@ from ansible_collections.mailroom.core.plugins.module_utils._mail.compose import
 )
 from ansible_collections.mailroom.core.plugins.module_utils._mail.facts import Facts
 from ansible_collections.mailroom.core.plugins.module_utils._mail.letter import Letter
-from ansible_collections.mailroom.core.plugins.module_utils._verdict.signal import Stopped
+from ansible_collections.mailroom.core.plugins.module_utils._verdict.observed import Stopped
 
 WHEN = datetime(2024, 2, 29, 23, 59, 58, tzinfo=timezone(timedelta(hours=5, minutes=30)))
 FACTS = Facts("alerts", "Alerts", "smtp", "mx.example.com", 587, "starttls", "box@example.com", "Acme")

@@ -38,14 +38,14 @@ from ansible_collections.mailroom.core.plugins.module_utils._session.graph impor
 )
 from ansible_collections.mailroom.core.plugins.module_utils._signin.tokens import Token
 from ansible_collections.mailroom.core.plugins.module_utils._verdict.judge import judge
-from ansible_collections.mailroom.core.plugins.module_utils._verdict.signal import (
+from ansible_collections.mailroom.core.plugins.module_utils._verdict.observed import (
     PERHAPS_ACCEPTED,
     Signal,
     Stopped,
     stop,
 )
 from ansible_collections.mailroom.core.plugins.module_utils._wire.clock import Clock
-from ansible_collections.mailroom.core.plugins.module_utils._wire.http import HttpResponse
+from ansible_collections.mailroom.core.plugins.module_utils._wire.https import HttpResponse
 from ansible_collections.mailroom.core.plugins.module_utils._wire.record import Record
 
 TOKEN = "eyJhbGciOi.not-to-be-seen.4f2xQ71Zz9"

@@ -18,7 +18,7 @@ from ansible_collections.mailroom.core.plugins.module_utils._mail.imap import Im
 from ansible_collections.mailroom.core.plugins.module_utils._session.endpoint import Endpoint
 from ansible_collections.mailroom.core.plugins.module_utils._session.imap import ImapSession, message_ids
 from ansible_collections.mailroom.core.plugins.module_utils._verdict.judge import judge
-from ansible_collections.mailroom.core.plugins.module_utils._verdict.signal import Stopped
+from ansible_collections.mailroom.core.plugins.module_utils._verdict.observed import Stopped
 from ansible_collections.mailroom.core.plugins.module_utils._wire.clock import Clock
 from ansible_collections.mailroom.core.plugins.module_utils._wire.record import Record
 from ansible_collections.mailroom.core.plugins.module_utils._wire.stream import Stream

@@ -22,7 +22,7 @@ from ansible_collections.mailroom.core.plugins.module_utils._mail.transport impo
 from ansible_collections.mailroom.core.plugins.module_utils._session.endpoint import Endpoint
 from ansible_collections.mailroom.core.plugins.module_utils._session.smtp import SmtpSession, _framed
 from ansible_collections.mailroom.core.plugins.module_utils._verdict.judge import judge
-from ansible_collections.mailroom.core.plugins.module_utils._verdict.signal import Signal, Stopped
+from ansible_collections.mailroom.core.plugins.module_utils._verdict.observed import Signal, Stopped
 from ansible_collections.mailroom.core.plugins.module_utils._wire.clock import Clock
 from ansible_collections.mailroom.core.plugins.module_utils._wire.record import Record
 from ansible_collections.mailroom.core.plugins.module_utils._wire.stream import Stream

@@ -15,7 +15,7 @@ from ansible_collections.mailroom.core.plugins.module_utils._module import verif
 from ansible_collections.mailroom.core.plugins.module_utils._probe.job import Job
 from ansible_collections.mailroom.core.plugins.module_utils._probe.probe import Bounds
 from ansible_collections.mailroom.core.plugins.module_utils._probe.result import Result
-from ansible_collections.mailroom.core.plugins.module_utils._verdict.signal import Signal
+from ansible_collections.mailroom.core.plugins.module_utils._verdict.observed import Signal
 
 from .conftest import Play
 
@@ -70,6 +70,22 @@ def test_what_changed_meanwhile_is_planned_and_tested_again(play: Play, tests: S
     assert tests.asked == [{"alerts": "smtp.example.com"}, {"alerts": "new.example.com"}]
     assert hosts(play) == {"alerts": "new.example.com"}
     assert port["connector"]["smtp"]["port"] == 2525
+
+
+def test_what_does_not_connect_otherwise_is_not_tested_again(play: Play, tests: StandIn) -> None:
+    play("connector", **ALERTS)
+    tests.meanwhile = [lambda: play("connector", name="alerts", description="new words")]
+    assert play("connector", name="alerts", smtp={"port": 2525}, verify="connect")["changed"]
+    assert len(tests.asked) == 1
+
+
+def test_it_gives_up_where_others_never_rest(play: Play, tests: StandIn) -> None:
+    play("connector", **ALERTS)
+    numbers = iter(range(100))
+    tests.meanwhile = [lambda: play("connector", name="alerts", smtp={"host": f"h{next(numbers)}.example.com"})] * 20
+    failed = play("connector", name="alerts", smtp={"port": 2525}, verify="connect")
+    assert failed["msg"] == "Others keep changing these connectors while they are tested: run the task again."
+    assert len(tests.asked) == 5
 
 
 def test_what_fails_the_second_test_is_not_committed(play: Play, tests: StandIn) -> None:

@@ -17,7 +17,7 @@ from ansible_collections.mailroom.core.plugins.module_utils._probe.retirements i
 from ansible_collections.mailroom.core.plugins.module_utils._probe.run import _sharing
 from ansible_collections.mailroom.core.plugins.module_utils._session.smtp import SmtpSession
 from ansible_collections.mailroom.core.plugins.module_utils._signin.identity import identity
-from ansible_collections.mailroom.core.plugins.module_utils._verdict.signal import Signal
+from ansible_collections.mailroom.core.plugins.module_utils._verdict.observed import Signal
 from ansible_collections.mailroom.core.plugins.module_utils._wire.clock import Clock
 from ansible_collections.mailroom.core.plugins.module_utils._wire.record import Phase, Record
 

@@ -14,7 +14,7 @@ from typing import Any, Union
 from ansible_collections.mailroom.core.plugins.module_utils._connector.secret import Secret
 from ansible_collections.mailroom.core.plugins.module_utils._signin.tokens import Token
 from ansible_collections.mailroom.core.plugins.module_utils._signin.ways import token_source
-from ansible_collections.mailroom.core.plugins.module_utils._verdict.signal import Signal, Stopped
+from ansible_collections.mailroom.core.plugins.module_utils._verdict.observed import Signal, Stopped
 
 
 @dataclass

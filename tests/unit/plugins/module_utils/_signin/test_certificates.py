@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.mailroom.core.plugins.module_utils._signin.certificates import LARGEST_FILE, key_pair, read
-from ansible_collections.mailroom.core.plugins.module_utils._verdict.signal import Signal, Stopped
+from ansible_collections.mailroom.core.plugins.module_utils._verdict.observed import Signal, Stopped
 
 from .keys import certificate_pem, key, key_pem, pfx, pfx_of_certificate_only
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from ansible_collections.mailroom.core.plugins.module_utils._connector.secret import Secret
 from ansible_collections.mailroom.core.plugins.module_utils._signin.exchange import LONGEST_TEXT, Exchange
-from ansible_collections.mailroom.core.plugins.module_utils._verdict.signal import Signal, Stopped, stop
+from ansible_collections.mailroom.core.plugins.module_utils._verdict.observed import Signal, Stopped, stop
 
 from .answers import Answer, Http, as_json, granted, jwt, refusal
 

@@ -13,7 +13,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding
 
-from ansible_collections.mailroom.core.plugins.module_utils._verdict.signal import stop
+from ansible_collections.mailroom.core.plugins.module_utils._verdict.observed import stop
 
 from .answers import Answer, Http, as_json, granted, obtain, stopped
 from .keys import key, key_pem

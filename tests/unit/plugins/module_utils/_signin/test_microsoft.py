@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from ansible_collections.mailroom.core.plugins.module_utils._errors import MissingLibrary
 from ansible_collections.mailroom.core.plugins.module_utils._signin.microsoft import ResourceOwner
-from ansible_collections.mailroom.core.plugins.module_utils._verdict.signal import Stopped, stop
+from ansible_collections.mailroom.core.plugins.module_utils._verdict.observed import Stopped, stop
 
 from .answers import AUTHORITY, Answer, Asked, Http, as_json, entra, granted, jwt, obtain, refusal, stopped
 from .keys import certificate, certificate_pem, key_pem, pfx

@@ -20,7 +20,7 @@ from ansible_collections.mailroom.core.plugins.module_utils._signin.oauth import
     refused,
 )
 from ansible_collections.mailroom.core.plugins.module_utils._signin.tokens import Token
-from ansible_collections.mailroom.core.plugins.module_utils._verdict.signal import Signal, Stopped
+from ansible_collections.mailroom.core.plugins.module_utils._verdict.observed import Signal, Stopped
 
 TOKEN = "vF9dft4qmTc2Nvb3RlckBhbHRhdmlzdGEuY29tCg=="
 MECHANISMS = pytest.mark.parametrize("mechanism", [OAuthBearer, XOAuth2])

@@ -23,7 +23,7 @@ from ansible_collections.mailroom.core.plugins.module_utils._signin.passwords im
     ScramSha256,
     choose,
 )
-from ansible_collections.mailroom.core.plugins.module_utils._verdict.signal import Stopped
+from ansible_collections.mailroom.core.plugins.module_utils._verdict.observed import Stopped
 
 # RFC 7677 section 3 and RFC 5802 section 5; user "user", password "pencil".
 VECTORS: dict[str, tuple[type[Scram], str, str, str, str, str]] = {

@@ -30,7 +30,7 @@ from ansible_collections.mailroom.core.plugins.module_utils._signin.microsoft im
 from ansible_collections.mailroom.core.plugins.module_utils._signin.source import TokenSource
 from ansible_collections.mailroom.core.plugins.module_utils._signin.token_url import TokenUrl
 from ansible_collections.mailroom.core.plugins.module_utils._signin.ways import WAYS, token_source, way_of
-from ansible_collections.mailroom.core.plugins.module_utils._verdict.signal import Stopped
+from ansible_collections.mailroom.core.plugins.module_utils._verdict.observed import Stopped
 
 from .answers import Http
 
@@ -118,7 +118,7 @@ from ansible_collections.mailroom.core.plugins.module_utils._session import imap
 from ansible_collections.mailroom.core.plugins.module_utils._signin import ways
 from ansible_collections.mailroom.core.plugins.module_utils._signin.oauth import choose_token_mechanism
 from ansible_collections.mailroom.core.plugins.module_utils._signin.passwords import choose
-from ansible_collections.mailroom.core.plugins.module_utils._wire import http
+from ansible_collections.mailroom.core.plugins.module_utils._wire import https
 choose(["PLAIN"], [])("user", Secret("x")).first()
 choose_token_mechanism(["XOAUTH2"], [])("user", Secret("x")).first()
 settings = {"token_url": "https://localhost/", "client_id": "x"}

@@ -10,7 +10,7 @@ import re
 import pytest
 
 from ansible_collections.mailroom.core.plugins.module_utils._verdict.judge import judge
-from ansible_collections.mailroom.core.plugins.module_utils._verdict.signal import Signal
+from ansible_collections.mailroom.core.plugins.module_utils._verdict.observed import Signal
 
 EXCHANGE = "Authentication unsuccessful, {} [AM0PR00CA0000.EURPRD00.PROD.EXAMPLE.COM]"
 

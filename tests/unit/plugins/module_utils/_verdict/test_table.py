@@ -16,7 +16,7 @@ from ansible_collections.mailroom.core.plugins.module_utils._verdict.graph_lines
 from ansible_collections.mailroom.core.plugins.module_utils._verdict.judge import _fits, judge
 from ansible_collections.mailroom.core.plugins.module_utils._verdict.line import Line
 from ansible_collections.mailroom.core.plugins.module_utils._verdict.lines import LINES
-from ansible_collections.mailroom.core.plugins.module_utils._verdict.signal import PERHAPS_ACCEPTED, Signal
+from ansible_collections.mailroom.core.plugins.module_utils._verdict.observed import PERHAPS_ACCEPTED, Signal
 from ansible_collections.mailroom.core.plugins.module_utils._verdict.table import VERDICTS
 
 # Section 5 of the contract.

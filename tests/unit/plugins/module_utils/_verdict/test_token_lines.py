@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.mailroom.core.plugins.module_utils._verdict.judge import _fits, judge
-from ansible_collections.mailroom.core.plugins.module_utils._verdict.signal import Signal
+from ansible_collections.mailroom.core.plugins.module_utils._verdict.observed import Signal
 from ansible_collections.mailroom.core.plugins.module_utils._verdict.table import VERDICTS
 from ansible_collections.mailroom.core.plugins.module_utils._verdict.token_lines import TOKEN_LINES
 

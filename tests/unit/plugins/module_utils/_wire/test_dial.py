@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import pytest
 from peers import net
 
-from ansible_collections.mailroom.core.plugins.module_utils._verdict.signal import Stopped
+from ansible_collections.mailroom.core.plugins.module_utils._verdict.observed import Stopped
 from ansible_collections.mailroom.core.plugins.module_utils._wire import dial
 from ansible_collections.mailroom.core.plugins.module_utils._wire.clock import Clock
 from ansible_collections.mailroom.core.plugins.module_utils._wire.dial import Address, _interleaved, connect, resolve

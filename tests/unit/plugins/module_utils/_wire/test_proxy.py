@@ -12,7 +12,7 @@ from peers.proxies import Proxy as Peer
 from peers.scripted import ScriptedServer
 
 from ansible_collections.mailroom.core.plugins.module_utils._connector.secret import Secret
-from ansible_collections.mailroom.core.plugins.module_utils._verdict.signal import Stopped
+from ansible_collections.mailroom.core.plugins.module_utils._verdict.observed import Stopped
 from ansible_collections.mailroom.core.plugins.module_utils._wire.clock import Clock
 from ansible_collections.mailroom.core.plugins.module_utils._wire.proxy import Proxy, through
 from ansible_collections.mailroom.core.plugins.module_utils._wire.stream import Stream

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from ansible_collections.mailroom.core.plugins.module_utils._verdict.signal import Stopped
+from ansible_collections.mailroom.core.plugins.module_utils._verdict.observed import Stopped
 from ansible_collections.mailroom.core.plugins.module_utils._wire.clock import Clock
 from ansible_collections.mailroom.core.plugins.module_utils._wire.stream import (
     LARGEST_REPLY,

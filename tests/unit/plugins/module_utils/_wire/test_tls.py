@@ -14,7 +14,7 @@ import pytest
 from peers.ca import Certificate as Peer
 from peers.ca import CertificateZoo
 
-from ansible_collections.mailroom.core.plugins.module_utils._verdict.signal import Stopped
+from ansible_collections.mailroom.core.plugins.module_utils._verdict.observed import Stopped
 from ansible_collections.mailroom.core.plugins.module_utils._wire import tls
 from ansible_collections.mailroom.core.plugins.module_utils._wire.tls import Certificate, Trust, context_for, tls_facts
 

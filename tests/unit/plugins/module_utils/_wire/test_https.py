@@ -17,9 +17,9 @@ from peers.proxies import HttpProxy, Socks5Proxy
 from peers.scripted import ScriptedServer, Talk
 
 from ansible_collections.mailroom.core.plugins.module_utils._connector.secret import Secret
-from ansible_collections.mailroom.core.plugins.module_utils._verdict.signal import Signal, Stopped
+from ansible_collections.mailroom.core.plugins.module_utils._verdict.observed import Signal, Stopped
 from ansible_collections.mailroom.core.plugins.module_utils._wire.clock import Clock
-from ansible_collections.mailroom.core.plugins.module_utils._wire.http import LARGEST_BODY, HttpClient
+from ansible_collections.mailroom.core.plugins.module_utils._wire.https import LARGEST_BODY, HttpClient
 from ansible_collections.mailroom.core.plugins.module_utils._wire.proxy import Proxy
 from ansible_collections.mailroom.core.plugins.module_utils._wire.record import Record
 from ansible_collections.mailroom.core.plugins.module_utils._wire.tls import Trust

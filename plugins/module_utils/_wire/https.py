@@ -21,7 +21,7 @@ from email.message import Message
 from typing import Any, NamedTuple
 from urllib.parse import SplitResult, quote, urlencode, urlsplit
 
-from .._verdict.signal import Stopped, stop
+from .._verdict.observed import Stopped, stop
 from .clock import Clock
 from .dial import ascii_host, connect, resolve
 from .proxy import Proxy, reaching, through
