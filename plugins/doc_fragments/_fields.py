@@ -71,7 +71,7 @@ options:
   test_address:
     description:
       - 'Where test mail goes when the task names nobody. Default: the user who signs in, if that is an address,
-        else O(from_address).'
+        else O(from_address), else the mailbox of O(graph).'
     type: str
   available_to:
     description:
@@ -447,7 +447,7 @@ options:
       test_address:
         description:
           - 'Where test mail goes when the task names nobody. Default: the user who signs in, if that is an address,
-            else O(connectors[].from_address).'
+            else O(connectors[].from_address), else the mailbox of O(connectors[].graph).'
         type: str
       available_to:
         description:
@@ -823,7 +823,7 @@ options:
       test_address:
         description:
           - 'Where test mail goes when the task names nobody. Default: the user who signs in, if that is an address,
-            else O(declaration.from_address).'
+            else O(declaration.from_address), else the mailbox of O(declaration.graph).'
         type: str
       available_to:
         description:

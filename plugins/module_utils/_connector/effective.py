@@ -122,10 +122,11 @@ def _test_address(result: Mapping[str, Any]) -> str | None:
     for candidate in candidates:
         if candidate and _is_address(candidate):
             return str(candidate)
-    return result.get("from_address")
+    otherwise = result.get("from_address") or result.get("graph", {}).get("mailbox")
+    return str(otherwise) if otherwise else None
 
 
-_SENDING_USERS = (("smtp", "username"), ("oauth2", "username"), ("graph", "mailbox"), ("imap", "username"))
+_SENDING_USERS = (("smtp", "username"), ("oauth2", "username"), ("imap", "username"))
 
 
 def _is_address(value: str) -> bool:

@@ -288,7 +288,7 @@ FIELDS: tuple[Field, ...] = (
         "test_address",
         checks.address,
         "Where test mail goes when the task names nobody. Default: the user who signs in, if that is an address, else"
-        " O(from_address).",
+        " O(from_address), else the mailbox of O(graph).",
     ),
     _list("available_to", checks.tenant_name, 1000, "The tenants that may use the connector. Empty: all."),
     _SMTP,

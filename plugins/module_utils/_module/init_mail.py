@@ -69,7 +69,7 @@ def _init_mail(module: Task) -> dict[str, Any]:
     _check(module.params)
     stamp(module)
     registry = open_registry(module)
-    with nullcontext() if module.check_mode or not registry.exists() else registry.alone("init_mail"):
+    with nullcontext() if module.check_mode or not registry.exists() else registry.alone():
         with registry.reading() as reader:
             due, proven = _chosen(module, registry, reader)
             errands = [_errand(module.params, reader, each) for each in due]

@@ -77,8 +77,8 @@ class Registry(ABC):
         """Change in one transaction, which is committed when the block ends without an exception."""
 
     @abstractmethod
-    def alone(self, purpose: str) -> AbstractContextManager[None]:
-        """Hold off other tasks that do the same for this registry; reading and writing go on."""
+    def alone(self) -> AbstractContextManager[None]:
+        """Hold off other tasks that want to be alone with this registry; reading and writing go on."""
 
     @abstractmethod
     def exists(self) -> bool:

@@ -96,19 +96,18 @@ class SqliteRegistry(Registry):
                     raise
 
     @contextmanager
-    def alone(self, purpose: str) -> Iterator[None]:
-        """A file beside the registry is locked; closing the registry's own would give away its locks."""
-        path = f"{self._path}.{purpose}"
+    def alone(self) -> Iterator[None]:
+        """Its folder is locked: to open and close the registry's own file would give away the locks on it."""
+        folder = os.path.dirname(self._path)
         try:
-            self._make_file()
-            file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except OSError as error:
-            raise RegistryError(f"{path} cannot be locked: {error.strerror}.") from None
+            raise RegistryError(f"The folder {folder} cannot be locked: {error.strerror}.") from None
         try:
-            fcntl.flock(file, fcntl.LOCK_EX)
+            fcntl.flock(held, fcntl.LOCK_EX)
             yield
         finally:
-            os.close(file)
+            os.close(held)
 
     def _connect(self, mode: str) -> sqlite3.Connection:
         quoted = "".join(chr(octet) if octet in _PLAIN else f"%{octet:02x}" for octet in os.fsencode(self._path))

@@ -173,7 +173,8 @@ def test_same_credentials_signs_in_as_the_imap_block_does(flat: dict[str, Any], 
 
 FROM = {"from_address": "alerts@example.com"}
 TEST_ADDRESSES: dict[str, tuple[dict[str, Any], str | None]] = {
-    "the mailbox of graph": ({"graph.mailbox": "shared@example.com", **FROM}, "shared@example.com"),
+    "a mailbox of graph that sends as another": ({"graph.mailbox": "box@example.com", **FROM}, "alerts@example.com"),
+    "the mailbox of graph": ({"graph.mailbox": "box@example.com"}, "box@example.com"),
     "written": ({"smtp.username": "robot@example.com", "test_address": "t@example.com", **FROM}, "t@example.com"),
     "the user who signs in to send": (
         {"smtp.username": "robot@example.com", "smtp.password": "p", **FROM},
