@@ -195,7 +195,7 @@ def test_kianda_main_connector_sends_for_whoever_has_none(page: Page) -> None:
 
 def campaigns(page: Page, **more: Any) -> dict[str, Any]:
     """Keepnet's setting with every field that its page has."""
-    nobody = {"username": None, "password": None}
+    nobody: dict[str, Any] = {"username": None, "password": None}
     return {
         "name": "campaigns",
         "display_name": "Campaign relay",
