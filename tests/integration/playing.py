@@ -8,6 +8,7 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,16 @@ class Stage:
             "ANSIBLE_ROLES_PATH": str(TARGETS),
             **more,
         }
+
+    def processes(self) -> list[Path]:
+        """The folders in /proc of what was started from here, and still runs; each has this stage's HOME."""
+        mark = f"\0HOME={self.folder / 'home'}\0".encode()
+        found = []
+        for folder in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError):
+                if mark in b"\0" + (folder / "environ").read_bytes() + b"\0":
+                    found.append(folder)
+        return found
 
     def run(self, command: str, *arguments: object, **more: str) -> subprocess.CompletedProcess[str]:
         """Runs a command of ansible-core, that of the Python which runs the tests."""

@@ -11,7 +11,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -57,21 +56,10 @@ def playing(stage: Stage, tasks: list[dict[str, Any]], pipelining: bool) -> Iter
     try:
         yield process
     finally:
-        for pid in left(stage):
+        for folder in stage.processes():
             with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+                os.kill(int(folder.name), signal.SIGKILL)
         process.communicate()
-
-
-def left(stage: Stage) -> list[int]:
-    """The processes that have been started from this stage; each has its HOME."""
-    mark = f"\0HOME={stage.folder / 'home'}\0".encode()
-    found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        with suppress(OSError):
-            if mark in b"\0" + (folder / "environ").read_bytes() + b"\0":
-                found.append(int(folder.name))
-    return found
 
 
 def wait(until: Callable[[], object], what: str) -> None:
@@ -86,10 +74,10 @@ def wait(until: Callable[[], object], what: str) -> None:
 def test_control_c_ends_it(stage: Stage, silent: ScriptedServer, pipelining: bool) -> None:
     with playing(stage, [task(silent)], pipelining) as process:
         wait(lambda: silent.connections, "the module has not connected")
-        assert len(left(stage)) > 1
+        assert len(stage.processes()) > 1
         os.killpg(process.pid, signal.SIGINT)
         output, _nothing = process.communicate(timeout=SECONDS)
-        wait(lambda: not left(stage), "a process is left")
+        wait(lambda: not stage.processes(), "a process is left")
     assert process.returncode == 99
     assert "User interrupted execution" in output
     assert not [path for path in (stage.folder / "tmp").iterdir() if path.name.startswith("ansible_")]
@@ -104,6 +92,6 @@ def test_a_tasks_timeout_ends_it(stage: Stage, silent: ScriptedServer, pipelinin
     ]
     with playing(stage, tasks, pipelining) as process:
         output, _nothing = process.communicate(timeout=SECONDS)
-        wait(lambda: not left(stage), "a process is left")
+        wait(lambda: not stage.processes(), "a process is left")
     assert process.returncode == 0, output
     assert silent.connections == 1, output

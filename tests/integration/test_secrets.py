@@ -142,7 +142,7 @@ def play(
     show = {"name": "Show a process", "ansible.builtin.command": shown}
     tasks = [*scenario.tasks, show, scenario.write_results(results)]
     variables = stage.write("secrets.json", known.variables)
-    with _processes() as seen:
+    with _processes(stage) as seen:
         played = stage.play(
             [{"tasks": tasks, "vars_files": [str(variables)]}],
             "-vvv",
@@ -165,16 +165,16 @@ def play(
 
 
 @contextmanager
-def _processes() -> Iterator[set[bytes]]:
-    """The command lines of all processes that run meanwhile."""
+def _processes(stage: Stage) -> Iterator[set[bytes]]:
+    """The command lines of all processes that the stage starts meanwhile."""
     seen: set[bytes] = set()
     over = threading.Event()
 
     def look() -> None:
         while not over.wait(0.1):
-            for line in Path("/proc").glob("[0-9]*/cmdline"):
+            for process in stage.processes():
                 with suppress(OSError):
-                    seen.add(line.read_bytes())
+                    seen.add((process / "cmdline").read_bytes())
 
     looking = threading.Thread(target=look)
     looking.start()
