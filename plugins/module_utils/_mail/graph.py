@@ -226,7 +226,7 @@ class GraphMail(Outgoing, Incoming):
             yield
         except Stopped as stopped:
             if stopped.signal.kind == "timeout" and not self._session.clock.pause(SHORTEST_PAUSE):
-                raise self._not_delivered() from None
+                raise (self._trouble or self._not_delivered()) from None
             raise
 
     def _not_delivered(self) -> Stopped:
