@@ -12,14 +12,16 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
+from importlib import import_module
 
 from .._connector.presets import PRESETS
-from .._verdict.observed import Signal
+from .._session.endpoint import Endpoint
+from .._verdict.observed import Signal, Stopped
 from .course import Course
 from .job import Job
 from .probe import Bounds
 from .refusals import Refusals
-from .result import Result
+from .result import Result, reaches
 
 MOST_PER_PROVIDER = 10
 CONCURRENCY = 32
@@ -37,6 +39,7 @@ def run(jobs: Sequence[Job], bounds: Bounds, concurrency: int, told: Told | None
     Connectors that sign in as the same user are tested one after another. The threads are daemons, so that an
     interrupted task ends at once.
     """
+    _import_early(jobs, bounds)
     batch = _Batch(jobs, bounds)
     groups: queue.SimpleQueue[Sequence[int]] = queue.SimpleQueue()
     waiting = _sharing(jobs)
@@ -45,6 +48,31 @@ def run(jobs: Sequence[Job], bounds: Bounds, concurrency: int, told: Told | None
     if not _start(min(concurrency, len(waiting)), lambda: batch.work(groups)):
         batch.work(groups)
     return batch.results(told)
+
+
+def _import_early(jobs: Sequence[Job], bounds: Bounds) -> None:
+    """What the threads import is imported before they start: at once they would get in each other's way."""
+    names = {f"{__package__}.{endpoint.protocol}" for job in jobs for endpoint in _endpoints(job)}
+    if any("oauth2" in job.effective for job in jobs):
+        names |= {_near("_signin.ways"), _near("_signin.oauth"), _near("_wire.https")}
+    if any(name.endswith(".imap") for name in names):
+        names |= {_near("_session.imap_client"), "imapclient"}
+    if reaches(bounds.depth, "send"):
+        names |= {_near(f"_mail.{name}") for name in ("compose", "facts", "message_id", "queue_ids")}
+        names |= {_near(f"_mail.{name.rpartition('.')[2]}") for name in names if name.startswith(f"{__package__}.")}
+    for name in sorted(names):
+        with suppress(Exception):
+            import_module(name)
+
+
+def _endpoints(job: Job) -> list[Endpoint]:
+    with suppress(Stopped):
+        return [*job.endpoints(), *(job.reader.endpoints() if job.reader else ())]
+    return []
+
+
+def _near(name: str) -> str:
+    return f"{str(__package__).rpartition('.')[0]}.{name}"
 
 
 def _start(count: int, work: Callable[[], None]) -> int:
