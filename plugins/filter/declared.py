@@ -1,0 +1,82 @@
+# Copyright the mailroom.core contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: declared
+short_description: Merge layers of variables into a list of connectors
+version_added: 0.1.0
+description:
+  - Merges dictionaries of connectors by their names, deeply and in the order given, and returns the list that
+    M(mailroom.core.connectors) takes.
+  - What a later layer says wins. V(null) in it leaves out a connector, a block or a field that an earlier one has.
+  - Empty strings are dropped wherever they stand, as blank answers to a survey come.
+  - A list is replaced as a whole, and so is O(ignore:oauth2.service_account).
+author:
+  - mailroom.core contributors (!UNKNOWN)
+positional: _input
+options:
+  _input:
+    description: The layers, each under the name that an error calls it by.
+    type: dict
+    required: true
+  partial:
+    description:
+      - Whether the layers only hold changes to connectors that are declared elsewhere. Otherwise it is an error when
+        nothing but secrets is given for a connector.
+    type: bool
+    default: false
+seealso:
+  - module: mailroom.core.connectors
+"""
+
+EXAMPLES = r"""
+- name: Declare what two layers say together
+  mailroom.core.connectors:
+    connectors: "{{ layers | mailroom.core.declared }}"
+  vars:
+    layers:
+      shape:
+        alerts:
+          provider: mailgun
+          from_address: alerts@example.com
+          smtp:
+            username: alerts@example.com
+      secrets:
+        alerts:
+          smtp:
+            password: "{{ vault_alerts_password }}"
+"""
+
+RETURN = r"""
+_value:
+  description: The connectors, each with its name, in the order in which they were first named.
+  type: list
+  elements: dict
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ansible.errors import AnsibleFilterError
+
+from ansible_collections.mailroom.core.plugins.module_utils._connector.layers import merged
+from ansible_collections.mailroom.core.plugins.module_utils._errors import DeclarationError
+
+
+def declared(layers: Any, partial: bool = False) -> list[dict[str, Any]]:
+    if not isinstance(layers, Mapping):
+        raise AnsibleFilterError("mailroom.core.declared: the input must be a dictionary of layers by their names")
+    try:
+        return merged(layers, partial=partial)
+    except DeclarationError as error:
+        raise AnsibleFilterError(str(error)) from None
+
+
+class FilterModule:
+    """The filter declared."""
+
+    def filters(self) -> dict[str, Callable[..., Any]]:
+        return {"declared": declared}

@@ -1,0 +1,62 @@
+# Copyright the mailroom.core contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: verdict_table
+short_description: Show the results of tests as a table
+version_added: 0.1.0
+description:
+  - Takes the RV(mailroom.core.connector_test#module:results) of M(mailroom.core.connector_test), and returns the
+    lines of a table with a row for each connector, the worst first, and below it what to do about each that is not
+    well.
+author:
+  - mailroom.core contributors (!UNKNOWN)
+positional: _input
+options:
+  _input:
+    description: The results.
+    type: list
+    elements: dict
+    required: true
+"""
+
+EXAMPLES = r"""
+- name: Show what was found out
+  ansible.builtin.debug:
+    msg: "{{ tested.results | mailroom.core.verdict_table }}"
+"""
+
+RETURN = r"""
+_value:
+  description: The lines.
+  type: list
+  elements: str
+  sample:
+    - "connector  status  verdict      where                       ms"
+    - "alerts     ok      ok           smtp smtp.example.com 587  212"
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ansible.errors import AnsibleFilterError
+
+from ansible_collections.mailroom.core.plugins.plugin_utils._verdicts import table
+
+
+def verdict_table(results: Any) -> list[str]:
+    if not isinstance(results, list) or not all(isinstance(result, Mapping) for result in results):
+        raise AnsibleFilterError(
+            "mailroom.core.verdict_table: the input must be the results of mailroom.core.connector_test"
+        )
+    return table(results)
+
+
+class FilterModule:
+    """The filter verdict_table."""
+
+    def filters(self) -> dict[str, Callable[..., Any]]:
+        return {"verdict_table": verdict_table}

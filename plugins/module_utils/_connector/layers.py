@@ -1,0 +1,97 @@
+# Copyright the mailroom.core contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This file is private to the collection mailroom.core and may change at any time.
+
+"""Layers of declarations, merged by the connectors' names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from .._errors import DeclarationError, Problem
+from .fields import BY_PATH, SECRETS
+
+Connector = dict[str, Any]
+
+
+def merged(layers: Mapping[str, Any], *, partial: bool = False) -> list[Connector]:
+    """The connectors that named layers declare together, the later over the earlier, each with its name.
+
+    `partial` says that they are changes to connectors that are declared elsewhere.
+    """
+    connectors: dict[str, Connector] = {}
+    left_out: set[str] = set()
+    problems: list[Problem] = []
+    for layer, entries in layers.items():
+        for name, entry in _entries(layer, entries, problems):
+            if entry is None:
+                connectors.pop(name, None)
+                left_out.add(name)
+            elif name in connectors or name not in left_out or not _holds_only_secrets(entry):
+                connectors[name] = _laid_over(connectors.get(name, {}), entry)
+    for name, connector in connectors.items():
+        if connector.get("name", name) != name:
+            problems.append(Problem(f"connector {name}", "name", "must be as the key above it, or left out"))
+        if not partial and _holds_only_secrets(connector):
+            message = "only secrets are given for it: is it declared under another name?"
+            problems.append(Problem(f"connector {name}", "", message))
+    if problems:
+        raise DeclarationError(problems)
+    return [{**connector, "name": name} for name, connector in connectors.items()]
+
+
+def _entries(layer: str, entries: Any, problems: list[Problem]) -> Iterator[tuple[str, Any]]:
+    if entries is None or _is_blank(entries):
+        return
+    if not isinstance(entries, Mapping):
+        problems.append(Problem("", layer, "must be a dictionary of connectors by their names"))
+        return
+    for name, entry in entries.items():
+        if entry is None or isinstance(entry, Mapping):
+            yield str(name), entry
+        elif not _is_blank(entry):
+            message = "must be a dictionary, or null to leave the connector out"
+            problems.append(Problem(layer, str(name)[:200], message))
+
+
+def _laid_over(lower: Mapping[str, Any], upper: Mapping[str, Any], block: str = "") -> dict[str, Any]:
+    """The upper layer wins; its nulls remove, and what is blank in it says nothing."""
+    result = dict(lower)
+    for key, value in upper.items():
+        path = f"{block}.{key}" if block else str(key)
+        if value is None:
+            result.pop(key, None)
+        elif _is_dictionary(path, value):
+            below = result.get(key)
+            inner = _laid_over(below if isinstance(below, Mapping) else {}, value, path)
+            # A dictionary in which all was blank says nothing either: as {} it would clear a block.
+            if inner or not value:
+                result[key] = inner
+        elif not _is_blank(value):
+            result[key] = value
+    return result
+
+
+def _is_dictionary(path: str, value: Any) -> bool:
+    """Whether a value is merged, not replaced: a key of a service account is one thing, though it is a dictionary."""
+    field = BY_PATH.get(path)
+    return isinstance(value, Mapping) and field is not None and field.type == "dict"
+
+
+def _is_blank(value: Any) -> bool:
+    return not isinstance(value, (Mapping, list)) and bool(value == "")
+
+
+def _holds_only_secrets(connector: Mapping[str, Any]) -> bool:
+    paths = set(_paths(connector)) - {"name"}
+    return bool(paths) and paths <= SECRETS
+
+
+def _paths(connector: Mapping[str, Any]) -> Iterator[str]:
+    for name, value in connector.items():
+        if _is_dictionary(name, value):
+            yield from (f"{name}.{inner}" for inner in value)
+        else:
+            yield name

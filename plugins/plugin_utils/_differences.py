@@ -1,0 +1,60 @@
+# Copyright the mailroom.core contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This file is private to the collection mailroom.core and may change at any time.
+
+"""A diff of connectors in lines for people."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+LONGEST = 100
+
+
+def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+    """One line for each connector that comes or goes, and for each field that differs."""
+    return [
+        *_connectors(before.get("connectors", {}), after.get("connectors", {})),
+        *_fields("", _only("default", before), _only("default", after)),
+        *_fields("purpose ", before.get("purposes", {}), after.get("purposes", {})),
+    ]
+
+
+def _connectors(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str]:
+    for name in dict.fromkeys([*before, *after]):
+        if name not in before:
+            yield f"connector {name}: is new"
+        elif name not in after:
+            yield f"connector {name}: is deleted"
+        else:
+            yield from _fields(f"connector {name}: ", _flat(before[name]), _flat(after[name]))
+
+
+def _fields(what: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str]:
+    for name in dict.fromkeys([*before, *after]):
+        if before.get(name) != after.get(name):
+            yield f"{what}{name}: {_shown(before.get(name))} -> {_shown(after.get(name))}"
+
+
+def _only(name: str, side: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {name: side[name]} if name in side else {}
+
+
+def _flat(connector: Mapping[str, Any]) -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in connector.items():
+        if isinstance(value, Mapping):
+            flat.update({f"{name}.{inner}": content for inner, content in value.items()})
+        else:
+            flat[name] = value
+    return flat
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return "(none)"
+    text = value if isinstance(value, str) and value.isprintable() else json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}..."
