@@ -48,6 +48,16 @@ COPYRIGHT = "# Copyright the mailroom.core contributors"
 
 FILES = sorted(MODULE_UTILS.rglob("*.py"))
 MODULES = sorted((PLUGINS / "modules").glob("*.py"))
+FILTERS = sorted((PLUGINS / "filter").glob("*.py"))
+FOR_FILTERS = sorted((PLUGINS / "plugin_utils").glob("*.py"))
+# What the controller may know: what a connector is, and what it shows of that.
+KNOWN_TO_FILTERS = (
+    "__future__.",
+    "ansible.errors.",
+    ".plugin_utils.",
+    ".module_utils._connector.",
+    ".module_utils._errors.",
+)
 
 
 class Import(NamedTuple):
@@ -182,21 +192,28 @@ def tree_of(path: Path) -> ast.Module:
     return ast.parse(path.read_text())
 
 
-@pytest.mark.parametrize("path", [*FILES, *MODULES], ids=named)
+@pytest.mark.parametrize("path", [*FILTERS, *FOR_FILTERS], ids=named)
+def test_a_filter_knows_no_servers_and_no_registry(path: Path) -> None:
+    others = [each.name for each in imports_in(path) if not each.name.startswith(KNOWN_TO_FILTERS)]
+    assert {name.partition(".")[0] for name in others} - sys.stdlib_module_names == set()
+    assert touches_the_outside(path) == set()
+
+
+@pytest.mark.parametrize("path", [*FILES, *MODULES, *FILTERS, *FOR_FILTERS], ids=named)
 def test_no_plugin_asserts(path: Path) -> None:
     assert [node.lineno for node in ast.walk(tree_of(path)) if isinstance(node, ast.Assert)] == []
 
 
-@pytest.mark.parametrize("path", FILES, ids=named)
+@pytest.mark.parametrize("path", [*FILES, *FOR_FILTERS], ids=named)
 def test_a_private_file_begins_with_whose_it_is_and_that_it_is_private(path: Path) -> None:
     lines = path.read_text().splitlines()
     assert lines[:5] == [COPYRIGHT, SPDX, "", PRIVATE, ""]
     assert ast.get_docstring(tree_of(path))
 
 
-@pytest.mark.parametrize("path", FILES, ids=named)
-def test_a_file_or_folder_of_module_utils_is_private_by_its_name(path: Path) -> None:
-    assert path.relative_to(MODULE_UTILS).parts[0].startswith("_")
+@pytest.mark.parametrize("path", [*FILES, *FOR_FILTERS], ids=named)
+def test_what_is_private_is_so_by_its_name(path: Path) -> None:
+    assert path.relative_to(PLUGINS).parts[1].startswith("_")
 
 
 @pytest.mark.parametrize("path", MODULES, ids=named)
@@ -207,7 +224,7 @@ def test_a_module_says_whose_it_is_and_under_which_licence(path: Path) -> None:
     assert SPDX in head
 
 
-@pytest.mark.parametrize("path", [*FILES, *MODULES], ids=named)
+@pytest.mark.parametrize("path", [*FILES, *MODULES, *FILTERS, *FOR_FILTERS], ids=named)
 def test_every_annotation_is_read_late(path: Path) -> None:
     names = {each.name for each in imports_in(path)}
     assert "__future__.annotations" in names

@@ -1,0 +1,119 @@
+# Copyright the mailroom.core contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the roles and playbooks do with servers that fail, blank answers, shared registries and wrong variables."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+from xml.etree import ElementTree as ET
+
+import pytest
+from integration.playing import Stage
+from integration.tree import BOB, WRONG, Tree
+from peers.mail import MailServer
+
+
+@pytest.fixture
+def tree(stage: Stage, mail_server: MailServer) -> Tree:
+    return Tree(stage, mail_server)
+
+
+def test_a_server_that_does_not_work_leaves_the_registry_as_it_was(tree: Tree) -> None:
+    assert tree.play("apply").code == 0
+    before = (tree.registries / "prod1.db").read_bytes()
+    broken = {"support": {"imap": {"password": WRONG}, "description": "New"}}
+    failed = tree.play(
+        "apply",
+        "--limit",
+        "prod1",
+        mailroom_verify="login",
+        mailroom_connectors_environment=broken,
+        mailroom_connectors_secrets={"support": {"imap": {"password": WRONG}}},
+    )
+    assert failed.code == 2, failed.said
+    assert "1 of 1 connectors failed the test, so nothing was changed" in failed.said
+    assert re.search(r"support +fail +auth_rejected +imap 127\.0\.0\.1 \d+, auth", failed.said)
+    assert (tree.registries / "prod1.db").read_bytes() == before
+
+
+def test_what_does_not_work_any_more_is_found_by_verify(tree: Tree) -> None:
+    assert tree.play("apply").code == 0
+    junit = tree.stage.folder / "junit"
+    well = tree.play("verify", mailroom_batch=1, mailroom_junit=str(junit))
+    assert well.code == 0, well.said
+    assert '"1 of 2 connectors are tested"' in well.said
+    assert well.changed == {"prod1": 0, "test1": 0}
+    tree.change("prod1", name="support", imap={"password": WRONG})
+    ill = tree.play("verify", mailroom_junit=str(junit))
+    assert ill.code == 2, ill.said
+    assert "1 of 2 connectors failed the test: support." in ill.said
+    assert "support: auth_rejected" in ill.said
+    cases = {case.get("name"): case.find("failure") for case in ET.parse(junit / "prod1.xml").iter("testcase")}
+    assert cases["alerts"] is None
+    assert cases["support"] is not None
+    assert cases["support"].get("type") == "auth_rejected"
+    only = tree.play("verify", "--limit", "prod1", mailroom_only="alerts, ")
+    assert only.code == 0, only.said
+
+
+def test_init_mail_is_sent_once(tree: Tree, mail_server: MailServer) -> None:
+    mail_server.empty("bob")
+    sent = tree.play("apply", "--limit", "test1", mailroom_init_mail="true")
+    assert sent.code == 0, sent.said
+    assert f"alerts -> {BOB.address}" in sent.said
+    assert mail_server.wait_for("bob", "Subject", "Init Mail")
+    again = tree.play("apply", "--limit", "test1", mailroom_init_mail="true")
+    assert again.changed == {"test1": 0}
+    assert len(mail_server.messages("bob")) == 1
+
+
+def test_blank_answers_of_a_survey_say_nothing(tree: Tree) -> None:
+    blank = dict.fromkeys(
+        [
+            *("mailroom_default", "mailroom_purge", "mailroom_verify", "mailroom_init_mail", "mailroom_actor"),
+            *("mailroom_registry_key", "mailroom_update_password", "mailroom_hosts", "mailroom_secure_logging"),
+            *("mailroom_only", "mailroom_deliver_via", "mailroom_junit", "mailroom_delegate_to"),
+        ],
+        "",
+    )
+    played = tree.play("apply", **blank, awx_user_name="operator")
+    assert played.code == 0, played.said
+    alerts = tree.connectors("prod1")["alerts"]
+    assert alerts["created_by"] == "operator"
+    assert not alerts["is_default"]
+    assert tree.play("verify", **blank).code == 0
+    assert tree.play("drift", **blank).code == 0
+
+
+def test_hosts_that_share_a_registry_test_it_once(tree: Tree) -> None:
+    tree.hosts(test=["test1"], production=["prod1", "prod2"])
+    shared = {"mailroom_delegate_to": "test1", "mailroom_registry": str(tree.registries / "shared.db")}
+    played = tree.play("apply", "--limit", "production", **shared, mailroom_verify="login", mailroom_init_mail="true")
+    assert played.code == 0, played.said
+    assert sum(played.changed.values()) == len(["declared", "sent"])
+    verified = tree.play("verify", "--limit", "production", **shared)
+    assert verified.said.count("2 tested: 2 ok, 0 warn, 0 fail") == 1
+
+
+def test_one_host_after_the_other(tree: Tree) -> None:
+    played = tree.play("apply", mailroom_serial=1, mailroom_verify="connect")
+    assert played.code == 0, played.said
+    assert played.said.count("PLAY [") == len(["test1", "prod1"])
+
+
+def test_what_is_wrong_with_the_layers_is_told(tree: Tree) -> None:
+    for wrong, told in {
+        "alerts": "mailroom_connectors_environment",
+        "list": "must be a dictionary, or null to leave the connector out",
+        "stray": "connector alrts: only secrets are given for it",
+    }.items():
+        layers: dict[str, Any] = {
+            "alerts": {"mailroom_connectors_environment": "alerts"},
+            "list": {"mailroom_connectors_environment": {"alerts": ["smtp"]}},
+            "stray": {"mailroom_connectors_secrets": {"alrts": {"smtp": {"password": WRONG}}}},
+        }[wrong]
+        played = tree.play("apply", "--limit", "test1", **layers)
+        assert played.code == 2, played.said
+        assert told in played.said
+    assert not tree.registries.exists()

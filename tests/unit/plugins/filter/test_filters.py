@@ -1,0 +1,54 @@
+# Copyright the mailroom.core contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The filters say what their input must be."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+import pytest
+from ansible.errors import AnsibleFilterError
+
+
+def of(name: str) -> Any:
+    module = importlib.import_module(f"ansible_collections.mailroom.core.plugins.filter.{name}")
+    return module.FilterModule().filters()[name]
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "more"),
+    [
+        ("declared", ["alerts"], []),
+        ("differences", {"before": {}}, []),
+        ("differences", "diff", []),
+        ("verdict_table", {"results": []}, []),
+        ("verdict_table", ["ok"], []),
+        ("junit", "ok", ["host"]),
+        ("junit", [["ok"]], ["host"]),
+    ],
+)
+def test_another_input_is_refused(name: str, given: Any, more: list[str]) -> None:
+    with pytest.raises(AnsibleFilterError, match=rf"^mailroom\.core\.{name}: the input must be "):
+        of(name)(given, *more)
+
+
+def test_declared_tells_what_is_wrong_with_a_layer() -> None:
+    with pytest.raises(AnsibleFilterError, match=r"^secrets: must be a dictionary of connectors by their names$"):
+        of("declared")({"secrets": ["alerts"]})
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "more", "result"),
+    [
+        ("declared", {"a": {"x": {"smtp": {"host": "h"}}}}, [], [{"name": "x", "smtp": {"host": "h"}}]),
+        ("differences", {"before": {}, "after": {"default": "a"}}, [], ["default: (none) -> a"]),
+        ("verdict_table", [], [], ["connector  status  verdict  where  ms", "0 tested: 0 ok, 0 warn, 0 fail"]),
+    ],
+)
+def test_what_they_return(name: str, given: Any, more: list[str], result: Any) -> None:
+    assert of(name)(given, *more) == result
+
+
+def test_junit_returns_xml() -> None:
+    assert of("junit")([], "host").startswith("<testsuites>")

@@ -1,0 +1,52 @@
+# Copyright the mailroom.core contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A diff of connectors in lines for people."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ansible_collections.mailroom.core.plugins.plugin_utils._differences import LONGEST, differences
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "lines"),
+    [
+        ({}, {}, []),
+        ({}, {"connectors": {"a": {"name": "a"}}}, ["connector a: is new"]),
+        ({"connectors": {"a": {"name": "a"}}}, {}, ["connector a: is deleted"]),
+        (
+            {"connectors": {"a": {"imap": {"mailbox": "INBOX"}, "enabled": False}}},
+            {"connectors": {"a": {"imap": {"mailbox": "Requests", "port": 993}}}},
+            [
+                "connector a: imap.mailbox: INBOX -> Requests",
+                "connector a: enabled: false -> (none)",
+                "connector a: imap.port: (none) -> 993",
+            ],
+        ),
+        (
+            {"connectors": {"a": {"smtp": {"password": "(stored)"}}}},
+            {"connectors": {"a": {"smtp": {"password": "(changed)"}}}},
+            ["connector a: smtp.password: (stored) -> (changed)"],
+        ),
+        ({"default": None}, {"default": "a"}, ["default: (none) -> a"]),
+        (
+            {"purposes": {"alerts": "a", "old": "b"}},
+            {"purposes": {"alerts": "b", "new@acme": "a"}},
+            ["purpose alerts: a -> b", "purpose old: b -> (none)", "purpose new@acme: (none) -> a"],
+        ),
+    ],
+)
+def test_lines(before: dict[str, Any], after: dict[str, Any], lines: list[str]) -> None:
+    assert sorted(differences(before, after)) == sorted(lines)
+
+
+def test_a_line_stays_one_short_line() -> None:
+    (line,) = differences(
+        {"connectors": {"a": {"signature": "one\ntwo\x1b[31m"}}}, {"connectors": {"a": {"signature": "x" * 1000}}}
+    )
+    old, _arrow, new = line.removeprefix("connector a: signature: ").partition(" -> ")
+    assert old == r'"one\ntwo\u001b[31m"'
+    assert new == "x" * (LONGEST - 3) + "..."
