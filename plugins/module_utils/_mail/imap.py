@@ -25,9 +25,12 @@ class ImapMail(Incoming):
 
     def find(self, message_id: str) -> Delivered:
         session = self._session
-        if not session.has_selected:
+        is_open = session.has_selected
+        if not is_open:
             session.select()
         with session.record.phase("delivery"):
+            if is_open:
+                session.catch_up()
             return delivered_of(self._awaited(message_id))
 
     def remove(self, message_id: str) -> int:

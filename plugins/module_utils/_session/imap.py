@@ -76,6 +76,12 @@ class ImapSession(Conversation):
             client.noop()
             return True
 
+    def catch_up(self) -> None:
+        """Let the server take in what has come since the mailbox was opened: some search only what they had told of."""
+        client = self._signed_in()
+        with self._judged():
+            client.noop()
+
     def open_for_removal(self) -> None:
         """Open the mailbox so that messages in it can be removed."""
         client = self._signed_in()
