@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from xml.etree import ElementTree as ET
 
-WIDTH = 110
+WIDTH = 76
 HEADINGS = ("connector", "status", "verdict", "where", "ms")
 # The worst comes first: that is what one looks for.
 _ORDER = ("fail", "warn", "ok")
