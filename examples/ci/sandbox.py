@@ -48,6 +48,10 @@ HOST = "127.0.0.1"
 OTHER_NAME = "mail.example.net"
 DAYS = dt.timedelta(days=1)
 LARGEST = 30_000_000
+_OTHER_USES = ("digital_signature", "content_commitment", "key_encipherment", "data_encipherment", "key_agreement")
+SIGNS_CERTIFICATES = x509.KeyUsage(
+    key_cert_sign=True, crl_sign=True, encipher_only=False, decipher_only=False, **dict.fromkeys(_OTHER_USES, False)
+)
 
 
 class Authority:
@@ -58,6 +62,7 @@ class Authority:
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Mail sandbox")])
         certificate = self._begin(self._name, self._key).add_extension(x509.BasicConstraints(True, 0), True)
+        certificate = certificate.add_extension(SIGNS_CERTIFICATES, True)
         self.file = folder / "ca.pem"
         self.file.write_bytes(_pem(certificate.sign(self._key, hashes.SHA256())))
 
