@@ -18,6 +18,7 @@ from ansible.module_utils.common.arg_spec import ModuleArgumentSpecValidator
 
 from ansible_collections.mailroom.core.plugins.module_utils._connector.declaration import WAYS
 from ansible_collections.mailroom.core.plugins.module_utils._connector.fields import BLOCKS, SECRETS
+from ansible_collections.mailroom.core.plugins.module_utils._connector.layers import merged
 from ansible_collections.mailroom.core.plugins.module_utils._connector.plan import Plan, Request, make_plan
 from ansible_collections.mailroom.core.plugins.module_utils._connector.state import Stamp, State
 from ansible_collections.mailroom.core.plugins.module_utils._errors import DeclarationError
@@ -229,3 +230,14 @@ def test_the_pages_are_registered() -> None:
     listed = yaml.safe_load((RST.parent / "extra-docs.yml").read_text(encoding="utf-8"))
     pages = [page for section in listed["sections"] for page in section["toctree"]]
     assert sorted(pages) == sorted(path.stem for path in RST.glob("*.rst"))
+
+
+@pytest.mark.parametrize("page", [RST / "environments.rst", ROOT / "README.md"], ids=lambda page: page.name)
+def test_the_layers_of_an_environment_are_accepted(page: Path) -> None:
+    blocks = [block for block in _blocks(page.read_text(encoding="utf-8")) if isinstance(block, dict)]
+    names = ("mailroom_connectors", "mailroom_connectors_environment", "mailroom_connectors_secrets")
+    layers = {name: block[name] for name in names for block in blocks if name in block}
+    assert list(layers) == list(names)
+    plan = _plan("connectors", {"connectors": merged(layers)})
+    assert plan
+    assert plan.created == ["alerts"]
