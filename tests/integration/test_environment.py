@@ -21,13 +21,13 @@ def test_two_environments_from_one_tree(tree: Tree) -> None:
     assert looked.changed == {"prod1": 1, "test1": 1}
     assert not tree.registries.exists()
 
-    first = tree.play("apply", mailroom_verify="login")
+    first = tree.play("apply", "--diff", "-vvv", mailroom_verify="login")
     assert first.code == 0, first.said
     assert first.changed == {"prod1": 1, "test1": 1}
     assert first.said.count('"2 tested: 2 ok, 0 warn, 0 fail"') == 1
     assert first.said.count('"1 tested: 1 ok, 0 warn, 0 fail"') == 1
 
-    again = tree.play("apply", mailroom_verify="login")
+    again = tree.play("apply", "--diff", "-vvv", mailroom_verify="login", mailroom_secure_logging=False)
     assert again.code == 0, again.said
     assert again.changed == {"prod1": 0, "test1": 0}
 

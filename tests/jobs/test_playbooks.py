@@ -102,18 +102,41 @@ def test_one_host_after_the_other(tree: Tree) -> None:
     assert played.said.count("PLAY [") == len(["test1", "prod1"])
 
 
-def test_what_is_wrong_with_the_layers_is_told(tree: Tree) -> None:
-    for wrong, told in {
-        "alerts": "mailroom_connectors_environment",
-        "list": "must be a dictionary, or null to leave the connector out",
-        "stray": "connector alrts: only secrets are given for it",
-    }.items():
-        layers: dict[str, Any] = {
-            "alerts": {"mailroom_connectors_environment": "alerts"},
-            "list": {"mailroom_connectors_environment": {"alerts": ["smtp"]}},
-            "stray": {"mailroom_connectors_secrets": {"alrts": {"smtp": {"password": WRONG}}}},
-        }[wrong]
-        played = tree.play("apply", "--limit", "test1", **layers)
-        assert played.code == 2, played.said
-        assert told in played.said
+WRONG_VARIABLES: dict[str, tuple[str, dict[str, Any], str]] = {
+    "layer": ("apply", {"mailroom_connectors_environment": "alerts"}, "argument 'mailroom_connectors_environment'"),
+    "entry": (
+        "apply",
+        {"mailroom_connectors_environment": {"alerts": ["smtp"]}},
+        "mailroom_connectors_environment: alerts: must be a dictionary, or null to leave the connector out",
+    ),
+    "stray": (
+        "apply",
+        {"mailroom_connectors_secrets": {"alrts": {"smtp": {"password": WRONG}}}},
+        "connector alrts: only secrets are given for it: is it declared under another name?",
+    ),
+    "field": (
+        "apply",
+        {"mailroom_connectors_environment": {"alerts": {"smpt": {"port": 25}}}},
+        "connector alerts: smpt: there is no such field; did you mean smtp?",
+    ),
+    "depth": ("apply", {"mailroom_verify": "deeply"}, "value of mailroom_verify must be one of: none, connect, login"),
+    "purge": ("apply", {"mailroom_purge": "perhaps"}, "value of mailroom_purge must be one of: true, false"),
+    "default": ("apply", {"mailroom_default": "nobody"}, "connector nobody: cannot be the default"),
+    "only": ("verify", {"mailroom_only": "nobody"}, "connector nobody: there is no such connector"),
+    "batch": ("verify", {"mailroom_batch": 0}, "mailroom_batch must be a whole number above 0."),
+    "rotate": (
+        "rotate",
+        {"mailroom_connectors_secrets": {}},
+        "mailroom_connectors_secrets must hold the new secrets, by the connectors' names; nothing was changed.",
+    ),
+}
+
+
+@pytest.mark.parametrize(("playbook", "variables", "told"), WRONG_VARIABLES.values(), ids=list(WRONG_VARIABLES))
+def test_what_is_wrong_with_the_variables_is_told(
+    tree: Tree, playbook: str, variables: dict[str, Any], told: str
+) -> None:
+    played = tree.play(playbook, "--limit", "test1", **variables)
+    assert played.code == 2, played.said
+    assert told in played.said
     assert not tree.registries.exists()
