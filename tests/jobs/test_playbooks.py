@@ -86,14 +86,33 @@ def test_blank_answers_of_a_survey_say_nothing(tree: Tree) -> None:
     assert tree.play("drift", **blank).code == 0
 
 
+# Nobody answers there, so that what is not delegated fails.
+OUT_OF_REACH = {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": 1}
+
+
 def test_hosts_that_share_a_registry_test_it_once(tree: Tree) -> None:
     tree.hosts(test=["test1"], production=["prod1", "prod2"])
+    tree.variables("production", **OUT_OF_REACH)
     shared = {"mailroom_delegate_to": "test1", "mailroom_registry": str(tree.registries / "shared.db")}
     played = tree.play("apply", "--limit", "production", **shared, mailroom_verify="login", mailroom_init_mail="true")
     assert played.code == 0, played.said
     assert sum(played.changed.values()) == len(["declared", "sent"])
     verified = tree.play("verify", "--limit", "production", **shared)
     assert verified.said.count("2 tested: 2 ok, 0 warn, 0 fail") == 1
+    for playbook in ("drift", "rotate"):
+        played = tree.play(playbook, "--limit", "production", **shared)
+        assert played.code == 0, played.said
+        assert set(played.changed.values()) == {0}
+
+
+def test_a_play_may_delegate_the_role_itself(tree: Tree) -> None:
+    tree.variables("production", **OUT_OF_REACH)
+    role = {"role": "mailroom.core.environment", "delegate_to": "test1"}
+    play = {"hosts": "production", "roles": [role], "vars": {"mailroom_verify": "login", "mailroom_init_mail": True}}
+    played = tree.stage.play([play], "--inventory", tree.folder)
+    assert played.returncode == 0, played.stdout
+    assert "2 tested: 2 ok, 0 warn, 0 fail" in played.stdout
+    assert list(tree.connectors("prod1")) == ["alerts", "support"]
 
 
 def test_one_host_after_the_other(tree: Tree) -> None:
