@@ -35,7 +35,7 @@ try:
     from cryptography.hazmat.primitives import hashes, serialization
     from cryptography.hazmat.primitives.asymmetric import ec
     from cryptography.x509.oid import NameOID
-    from proxyprotocol.sock import SocketInfo
+    from proxyprotocol.sock import SocketInfoLocal
     from pymap.backend.dict import Config, Identity, Login
     from pymap.imap import IMAPServer
     from pymap.parsing.message import AppendMessage
@@ -117,7 +117,7 @@ class Mailboxes:
 
         async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             with contextlib.suppress(OSError):
-                await server(reader, writer, SocketInfo.get(writer, None))
+                await server(reader, writer, _FromAfar(writer))
 
         return answer
 
@@ -137,11 +137,21 @@ class Mailboxes:
     async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802
         """Keep a message; the first user gets what is for nobody here."""
         first = next(iter(self.passwords))
-        for user in {to if to in self.passwords else first for to in envelope.rcpt_tos}:
+        # Nobody tells addresses apart by their case.
+        names = {user.lower(): user for user in self.passwords}
+        for user in {names.get(to.lower(), first) for to in envelope.rcpt_tos}:
             async with Identity(user, self._login, None, frozenset()).new_session() as session:
                 inbox = await session.mailbox_set.get_mailbox("INBOX")
                 await inbox.append(AppendMessage(t.cast("bytes", envelope.content)), recent=True)
         return f"250 2.0.0 Ok: queued as {secrets.token_hex(5).upper()}"
+
+
+class _FromAfar(SocketInfoLocal):
+    """A connection whose client has to encrypt it before signing in; pymap excuses those from loopback."""
+
+    @property
+    def from_localhost(self) -> bool:
+        return False
 
 
 def _imap_config(context: ssl.SSLContext | None) -> Config:
@@ -188,7 +198,7 @@ class Sandbox:
 async def run(options: argparse.Namespace, folder: Path) -> int:
     """Hold the sandbox open for a command, or until a signal comes; say the exit status."""
     stopped = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
     sandbox = Sandbox(folder, options.user)
     await sandbox.start()
@@ -250,6 +260,8 @@ def parse() -> argparse.Namespace:
     options.user = list(dict.fromkeys(options.user or ["user@example.test"]))
     if not options.variables.parent.is_dir():
         parser.error(f"argument --variables: there is no folder {options.variables.parent}")
+    if os.path.lexists(options.variables):
+        parser.error(f"argument --variables: {options.variables} is there already; name a file that is not")
     return options
 
 

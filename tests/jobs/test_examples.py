@@ -82,10 +82,10 @@ def test_the_demo(stage: Stage) -> None:
 
 
 @contextmanager
-def sandbox(project: Path, *options: str) -> Iterator[dict[str, Any]]:
+def sandbox(project: Path, number: signal.Signals = signal.SIGTERM) -> Iterator[dict[str, Any]]:
     """The sandbox's variables, while it runs."""
     users = [word for user in USERS for word in ("--user", user)]
-    command = [sys.executable, "sandbox.py", *users, *options]
+    command = [sys.executable, "sandbox.py", *users]
     with subprocess.Popen(command, cwd=project, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout
@@ -93,7 +93,7 @@ def sandbox(project: Path, *options: str) -> Iterator[dict[str, Any]]:
             file = project / "sandbox.json"
             assert stat.S_IMODE(file.stat().st_mode) == 0o600
             yield json.loads(file.read_text())["sandbox"]
-            process.send_signal(signal.SIGTERM)
+            process.send_signal(number)
             assert process.wait() == 0
             assert not file.exists()
         finally:
@@ -114,11 +114,13 @@ def test_mail_lands_in_the_mailbox_and_nowhere_else(project: Path) -> None:
             with pytest.raises(smtplib.SMTPAuthenticationError):
                 smtp.login(USERS[1], "another-password")
             smtp.login(USERS[1], passwords[USERS[1]])
-            assert not smtp.sendmail(USERS[1], [USERS[1]], "Subject: to alerts\r\n\r\nText\r\n")
+            assert not smtp.sendmail(USERS[1], [USERS[1].title()], "Subject: to alerts\r\n\r\nText\r\n")
             assert not smtp.sendmail(USERS[1], ["x@example.com", "y@example.com"], "Subject: to others\r\n\r\nText\r\n")
         subjects = {}
         for user in USERS:
             with imaplib.IMAP4(host, ports["imap"]) as imap:
+                with pytest.raises(imaplib.IMAP4.error):
+                    imap.login(user, passwords[user])
                 imap.starttls(trusting(variables))
                 imap.login(user, passwords[user])
                 imap.select("INBOX", readonly=True)
@@ -127,6 +129,14 @@ def test_mail_lands_in_the_mailbox_and_nowhere_else(project: Path) -> None:
         assert subjects == {USERS[0]: [b"Subject: to others"], USERS[1]: [b"Subject: to alerts"]}
         folder = Path(variables["ca_file"]).parent
         assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert not folder.exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGINT])
+def test_a_signal_ends_it_and_leaves_nothing(project: Path, number: signal.Signals) -> None:
+    with sandbox(project, number=number) as variables:
+        folder = Path(variables["ca_file"]).parent
+        assert folder.is_dir()
     assert not folder.exists()
 
 
@@ -141,6 +151,8 @@ def test_one_port_has_a_certificate_for_another_name(project: Path) -> None:
         ("--user alerts", 2, "argument --user: must be an address such as alerts@example.test"),
         ("--user a@b\n", 2, "argument --user: must be an address"),
         ("--variables nowhere/sandbox.json", 2, "there is no folder nowhere"),
+        ("--variables README.md", 2, "argument --variables: README.md is there already; name a file that is not"),
+        ("--variables inventory", 2, "argument --variables: inventory is there already; name a file that is not"),
         ("-- not-a-command-at-all", 127, "The command not-a-command-at-all cannot be run: No such file or directory."),
         ("-- sh -c 'exit 7'", 7, ""),
         ("-- sh -c 'kill -9 $$'", 137, ""),
