@@ -40,8 +40,8 @@ options:
       - The application.
       - With V(msmtp), O(path) is a file of msmtp's that holds nothing but this connector, as an account of that name
         which is the default.
-      - With V(postfix), O(path) is C(main.cf). All mail is then relayed through the connector's server, and where
-        C(from_address) is set, it replaces every sender.
+      - With V(postfix), O(path) is C(main.cf). All mail is then relayed through the connector's server. Its senders are
+        those of the mail, so that a connector with C(from_address) needs that in O(options.leave_out).
       - With V(alertmanager), O(path) is its configuration. The C(smtp_) settings under C(global) are replaced.
       - The settings of Postfix and of Alertmanager are a block between two comments. What they override is kept as
         comments and comes back with O(state=absent). All else in the file stays as it is.
@@ -88,6 +88,7 @@ options:
         type: list
         elements: str
         choices:
+          - from_address
           - from_name
           - reply_to
           - errors_to
@@ -135,6 +136,7 @@ EXAMPLES = r"""
     path: /etc/postfix/main.cf
     options:
       leave_out:
+        - from_address
         - reply_to
   notify: Reload Postfix
 

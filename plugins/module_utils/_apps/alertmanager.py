@@ -26,7 +26,7 @@ class Alertmanager(SettingsBesideOthers):
 
     name = "alertmanager"
     securities = ("none", "starttls", "tls")
-    expresses = frozenset(("from_name", "smtp.mechanisms", "smtp.client_cert"))
+    expresses = frozenset(("from_address", "from_name", "smtp.mechanisms", "smtp.client_cert"))
 
     def own_refusals(self, sender: Sender) -> Iterator[Finding]:
         server = sender.server
@@ -51,7 +51,7 @@ class Alertmanager(SettingsBesideOthers):
         place = _find(text)
         lines = [*place.opening, *(f"{place.indent}{line}" for line in _yaml_of(settings))]
         written = block.inserted(text, place.position, lines, place.aside, named)
-        if _read(written) != expected:
+        if not _says(written, expected):
             _refuse("must have its global settings in block style, each on a line of its own")
         return written
 
@@ -132,6 +132,14 @@ def _expected(text: str, settings: Mapping[str, Any]) -> dict[str, Any]:
         _refuse("is no configuration of alertmanager")
     others = {key: value for key, value in (data.get("global") or {}).items() if not str(key).startswith(_OURS)}
     return {**data, "global": {**others, **settings}}
+
+
+def _says(text: str, expected: Mapping[str, Any]) -> bool:
+    yaml = _yaml()
+    try:
+        return bool(yaml.safe_load(text) == expected)
+    except yaml.YAMLError:
+        return False
 
 
 def _read(text: str) -> Any:

@@ -27,7 +27,7 @@ class Msmtp(Application):
 
     name = "msmtp"
     securities = ("none", "starttls", "tls")
-    expresses = frozenset(("smtp.mechanisms", "smtp.client_cert", "smtp.proxy"))
+    expresses = frozenset(("from_address", "smtp.mechanisms", "smtp.client_cert", "smtp.proxy"))
 
     def own_refusals(self, sender: Sender) -> Iterator[Finding]:
         server = sender.server

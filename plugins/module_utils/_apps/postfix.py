@@ -15,6 +15,7 @@ from . import block
 from .beside import SettingsBesideOthers
 from .sender import Finding, Sender
 
+_BLANKS = " \t\v\f\r"
 _SPLITS_A_LIST = re.compile(r"[\s,{}]")
 
 
@@ -29,9 +30,8 @@ class Postfix(SettingsBesideOthers):
         server = sender.server
         if server.security == "starttls_optional" and server.trust.validate:
             yield "smtp.validate_certs", "must be false with starttls_optional: postfix checks no certificate then"
-        for field, value in (("from_address", sender.from_address), ("options.password_file", sender.password_file)):
-            if _SPLITS_A_LIST.search(value):
-                yield field, "cannot hold white space, commas or braces in postfix"
+        if _SPLITS_A_LIST.search(sender.password_file):
+            yield "options.password_file", "cannot hold white space, commas or braces in postfix"
         for field, path in _paths(server):
             if path != path.strip():
                 yield field, "cannot begin or end with white space in postfix"
@@ -60,9 +60,9 @@ def _paths(server: Endpoint) -> Iterator[tuple[str, str]]:
 
 
 def _credentials(username: str, password: str) -> Iterator[Finding]:
-    if ":" in username or username != username.lstrip():
+    if ":" in username or username[0] in _BLANKS:
         yield "smtp.username", "cannot hold a colon or begin with white space in postfix"
-    if password != password.rstrip():
+    if password[-1] in _BLANKS:
         yield "smtp.password", "cannot end with white space in postfix"
 
 
@@ -85,8 +85,6 @@ def _parameters(sender: Sender) -> Iterator[tuple[str, str]]:
             yield "smtp_sasl_mechanism_filter", ", ".join(server.mechanisms).lower()
     if server.ehlo_name:
         yield "smtp_helo_name", server.ehlo_name
-    if sender.from_address:
-        yield "sender_canonical_maps", f"static:{sender.from_address}"
 
 
 def _encryption(server: Endpoint) -> Iterator[tuple[str, str]]:

@@ -18,7 +18,7 @@ from .._session.endpoint import Endpoint, endpoints_of
 
 Finding = tuple[str, str]
 
-MAY_BE_LEFT_OUT = ("from_name", "reply_to", "errors_to", "cc", "bcc", "headers")
+MAY_BE_LEFT_OUT = ("from_address", "from_name", "reply_to", "errors_to", "cc", "bcc", "headers")
 _NOT_EVERYWHERE = (*MAY_BE_LEFT_OUT, "smtp.mechanisms", "smtp.client_cert", "smtp.proxy")
 
 
