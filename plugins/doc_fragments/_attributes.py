@@ -42,6 +42,24 @@ attributes:
       - A secret that is stored already is recognised by a keyed fingerprint, without opening it.
 """
 
+    CONFIGURES = r"""
+options: {}
+attributes:
+  check_mode:
+    support: full
+    details:
+      - Nothing is written.
+  diff_mode:
+    support: full
+    details:
+      - Only what the module has written is shown, and what it writes. A password shows as C((stored)) or C((changed)),
+        never as its value.
+  idempotent:
+    support: full
+    details:
+      - The password is opened to compare it with what is written.
+"""
+
     SENDS = r"""
 options: {}
 attributes:

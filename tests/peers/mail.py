@@ -169,11 +169,11 @@ class MailServer:
         self._block = net.PortBlock()
         self.ports = {name: self._block.take() for name in _port_names()}
         # Everybody may pass through: the daemons' users need to.
-        privileges = _privileges()
+        allowed = privileges()
         self.runtime = Path(tempfile.mkdtemp(prefix="mr"))
         self.runtime.chmod(0o755)
         self._write_configuration(self.runtime)
-        self._warden = _start_warden(privileges, self._plan(self.runtime), self.base / "output.log")
+        self._warden = start_warden(allowed, self._plan(self.runtime), self.base / "output.log")
         self.introspection = Introspection(self.tokens, port=self.ports["introspection"]).start()
         self._forwarder = Forwarder(self._routes())
         self._forwarder.start()
@@ -281,7 +281,7 @@ def _exists(path: Path) -> bool:
         return True
 
 
-def _start_warden(privileges: list[str], plan: dict[str, object], output: Path) -> subprocess.Popen[bytes]:
+def start_warden(privileges: list[str], plan: dict[str, object], output: Path) -> subprocess.Popen[bytes]:
     with output.open("ab") as stream:
         process = subprocess.Popen(
             [*privileges, sys.executable, "-I", "-B", str(WARDEN)],
@@ -306,7 +306,7 @@ def _mop_up(base: Path, runtime: Path) -> None:
     shutil.rmtree(runtime, ignore_errors=True)
 
 
-def _privileges() -> list[str]:
+def privileges() -> list[str]:
     if os.geteuid() == 0:
         return []
     sudo = shutil.which("sudo")

@@ -99,7 +99,7 @@ def main_cf(folder: Path, runtime: Path, ports: Mapping[str, int], zoo: Certific
 
 def master_cf(ports: Mapping[str, int], zoo: CertificateZoo) -> str:
     """The services; the ports come last, so that when the last one answers all do."""
-    return _SERVICES + "".join(_service(port, ports[port.name], zoo) for port in PORTS)
+    return SERVICES + "".join(_service(port, ports[port.name], zoo) for port in PORTS)
 
 
 def _service(port: Port, number: int, zoo: CertificateZoo) -> str:
@@ -154,7 +154,7 @@ virtual_mailbox_maps = inline:{ %(mailboxes)s }
 virtual_transport = lmtp:inet:127.0.0.1:%(lmtp)d
 """
 
-_SERVICES = """\
+SERVICES = """\
 postlog unix-dgram n - n - 1 postlogd
 tlsmgr unix - - n 1000? 1 tlsmgr
 pickup unix n - n 60 1 pickup

@@ -33,7 +33,7 @@ def stored_job(reader: Reader, connector: Connector, depth: str) -> Job:
     if not connector.enabled:
         return Job(connector.name, refused=Signal("config", text="the connector is disabled"))
     try:
-        return job_of(connector, _opened(reader, connector, depth))
+        return job_of(connector, open_secrets(reader, connector, _needed(connector.secrets, depth)))
     except MailroomError as error:
         return Job(connector.name, refused=Signal("config", text=str(error)))
 
@@ -42,9 +42,10 @@ def job_of(connector: Connector, secrets: Mapping[str, Secret]) -> Job:
     return Job(connector.name, connector.effective(), dict(secrets))
 
 
-def _opened(reader: Reader, connector: Connector, depth: str) -> dict[str, Secret]:
+def open_secrets(reader: Reader, connector: Connector, paths: Iterable[str]) -> dict[str, Secret]:
+    """The secrets at these paths, and no others."""
     found: dict[str, Secret] = {}
-    for path in _needed(connector.secrets, depth):
+    for path in paths:
         secret = connector.secrets[path]
         found[path] = secret if isinstance(secret, Secret) else reader.open_secret(secret)
     return found
