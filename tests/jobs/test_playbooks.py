@@ -10,7 +10,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 from integration.playing import Stage
-from integration.tree import BOB, WRONG, Tree
+from integration.tree import ALICE, BOB, WRONG, Tree
 from peers.mail import MailServer
 
 
@@ -115,6 +115,30 @@ def test_a_play_may_delegate_the_role_itself(tree: Tree) -> None:
     assert list(tree.connectors("prod1")) == ["alerts", "support"]
 
 
+def test_applications_are_written_and_compared(tree: Tree) -> None:
+    rc = tree.stage.folder / "msmtprc"
+    apps = [{"app": "msmtp", "path": str(rc), "connector": "alerts", "service": "no_such_service"}]
+    only = {"mailroom_hosts": "test1", "mailroom_apps": apps}
+    looked = tree.play("apply", "--check", **only)
+    assert looked.code == 0, looked.said
+    reloading = tree.play("apply", **only)
+    assert reloading.code == 2, reloading.said
+    assert "Could not find the requested service no_such_service" in reloading.said
+    assert f'user "{ALICE.address}"' in rc.read_text()
+    again = tree.play("apply", **only)
+    assert again.code == 0, again.said
+    assert again.changed == {"test1": 0}
+    assert tree.play("drift", **only).code == 0
+
+    written = rc.read_text()
+    rc.write_text(written.replace("127.0.0.1", "127.0.0.2"))
+    drift = tree.play("drift", **only)
+    assert drift.code == 2, drift.said
+    assert f"- msmtp {rc}: has other settings" in drift.said.replace("\\n", "\n")
+    assert "no_such_service" not in drift.said
+    assert rc.read_text() != written
+
+
 def test_one_host_after_the_other(tree: Tree) -> None:
     played = tree.play("apply", mailroom_serial=1, mailroom_verify="connect")
     assert played.code == 0, played.said
@@ -141,6 +165,7 @@ WRONG_VARIABLES: dict[str, tuple[str, dict[str, Any], str]] = {
     "depth": ("apply", {"mailroom_verify": "deeply"}, "value of mailroom_verify must be one of: none, connect, login"),
     "purge": ("apply", {"mailroom_purge": "perhaps"}, "value of mailroom_purge must be one of: true, false"),
     "default": ("apply", {"mailroom_default": "nobody"}, "connector nobody: cannot be the default"),
+    "app": ("apply", {"mailroom_apps": [{"app": "pine", "path": "/x"}]}, "alertmanager, msmtp, postfix, got: pine"),
     "only": ("verify", {"mailroom_only": "nobody"}, "connector nobody: there is no such connector"),
     "batch": ("verify", {"mailroom_batch": 0}, "mailroom_batch must be a whole number above 0."),
     "rotate": (

@@ -1,0 +1,159 @@
+# Copyright the mailroom.core contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The jobs of examples/awx against Postfix and Dovecot; all that is kept of them is searched for secrets."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from integration.playing import TARGET_PYTHON, Stage
+from integration.test_mail_servers import block
+from integration.test_secrets import Secrets
+from jobs.awx_jobs import Controller, Job
+from jobs.awx_project import PROJECT
+from peers.mail import MailServer
+from peers.users import USERS
+
+ALICE, BOB = USERS["alice"], USERS["bob"]
+LOCAL = {"ansible_connection": "local", "ansible_python_interpreter": TARGET_PYTHON}
+WRONG = "not-the-password-of-anybody-1"
+
+
+class Scene:
+    """An AWX whose one host declares connectors of a real mail server, and the jobs that have run there."""
+
+    def __init__(self, stage: Stage, server: MailServer) -> None:
+        self.secrets = Secrets()
+        for name, secret in {"alice": ALICE.password, "bob": BOB.password, "wrong": WRONG}.items():
+            self.secrets.seen(name, secret)
+        self.secrets.key("key")
+        self.registry = str(stage.folder / "registry.db")
+        self.credentials: dict[str, dict[str, str]] = {
+            "Mail registry": {"registry_key": self.secrets.variables["key"], "registry": self.registry},
+            "Mail connectors": {"alerts_smtp_password": ALICE.password, "support_imap_password": ALICE.password},
+        }
+        variables = {**LOCAL, **_declared(server)}
+        self.jobs: list[Job] = []
+        self.controller = Controller(stage, {"all": {"hosts": {"app1": variables}}}, self.credentials)
+        self._stage = stage
+
+    def launch(self, template: str, *arguments: str, user: str = "operator", **answers: str) -> Job:
+        self.jobs.append(self.controller.launch(template, *arguments, user=user, **answers))
+        return self.jobs[-1]
+
+    def found(self) -> list[str]:
+        """Where secrets show in what is kept of the jobs."""
+        kept = ((name, content) for job in self.jobs for name, content in job.kept())
+        return [f"{secret} in {name}" for name, content in kept for secret in self.secrets.found_in(content)]
+
+    def connectors(self) -> dict[str, dict[str, Any]]:
+        """What the host's registry holds."""
+        answer = self._stage.folder / "connectors.json"
+        look = {"mailroom.core.connector_info": {"registry": self.registry}, "register": "found"}
+        self._play(
+            look, {"ansible.builtin.copy": {"content": "{{ found.connectors }}", "dest": str(answer), "mode": "0600"}}
+        )
+        return {each["name"]: each for each in json.loads(answer.read_text(encoding="utf-8"))}
+
+    def change(self, **fields: Any) -> None:
+        """Changes a connector by hand."""
+        self._play({"mailroom.core.connector": {"registry": self.registry, **fields}})
+
+    def _play(self, *tasks: dict[str, Any]) -> None:
+        played = self._stage.play([{"tasks": [*tasks]}])
+        assert played.returncode == 0, played.stdout
+
+
+def _declared(server: MailServer) -> dict[str, Any]:
+    """The connectors of the example, at other servers; their secrets come from the credential."""
+    blocks = {"smtp": block(server, "submission", "starttls"), "imap": block(server, "imaps", "tls")}
+    smtp, imap = ({**each, "password": "", "auth": "password"} for each in blocks.values())
+    return {
+        "mailroom_connectors": {
+            "alerts": {"smtp": smtp, "from_address": ALICE.address, "test_address": BOB.address},
+            "support": {"imap": imap},
+        },
+        "mailroom_default": "alerts",
+        "mailroom_purposes": {"requests": "support"},
+        "mailroom_purge": True,
+    }
+
+
+@pytest.fixture
+def scene(stage: Stage, mail_server: MailServer) -> Iterator[Scene]:
+    """A scene in which no job gives a secret away."""
+    staged = Scene(stage, mail_server)
+    yield staged
+    assert staged.jobs
+    assert all(job.events for job in staged.jobs)
+    assert staged.found() == []
+
+
+def test_apply_verify_and_drift(scene: Scene) -> None:
+    first = scene.launch("apply", mailroom_verify="send")
+    assert (first.code, first.changed) == (0, 1), first.said
+    assert scene.connectors()["alerts"]["created_by"] == "operator"
+    again = scene.launch("apply", user="somebody.else")
+    assert (again.code, again.changed) == (0, 0), again.said
+    assert scene.connectors()["alerts"]["updated_by"] == "operator"
+
+    verified = scene.launch("verify", mailroom_only="alerts, support")
+    assert verified.code == 0, verified.said
+    assert "2 tested: 2 ok" in verified.said
+
+    scene.change(name="support", imap={"mailbox": "Elsewhere"})
+    drift = scene.launch("drift")
+    assert drift.code == 2, drift.said
+    assert "connector support: imap.mailbox: Elsewhere -> (none)" in drift.said
+    assert scene.connectors()["support"]["imap"]["mailbox"] == "Elsewhere"
+
+
+def test_rotate(scene: Scene) -> None:
+    scene.credentials["Mail connectors"]["support_imap_password"] = WRONG
+    assert scene.launch("apply", mailroom_verify="none").code == 0
+    answers = {"rotated_connector": "support", "rotated_secret": "imap.password"}
+    # An answer is no template.
+    owned = f"{scene.registry}.owned"
+    template = f"{{{{ lookup('ansible.builtin.pipe', 'touch {owned}') }}}}"
+    scene.secrets.seen("template", template)
+    refused = scene.launch("rotate", **answers, new_secret=template)
+    assert refused.code == 2, refused.said
+    assert "auth_rejected" in refused.said
+    assert not Path(owned).exists()
+    rotated = scene.launch("rotate", "-vvvv", **answers, new_secret=ALICE.password, user="rotator")
+    assert (rotated.code, rotated.changed) == (0, 1), rotated.said
+    assert scene.connectors()["support"]["updated_by"] == "rotator"
+    # The credential still holds the old one, which neither comes back nor counts as drift.
+    applied = scene.launch("apply", "-vvvv")
+    assert (applied.code, applied.changed) == (0, 0), applied.said
+    same = scene.launch("drift")
+    assert (same.code, same.changed) == (0, 0), same.said
+
+
+def test_blank_answers_and_blank_inputs_say_nothing(scene: Scene) -> None:
+    scene.credentials["Mail connectors"]["support_imap_password"] = ""
+    refused = scene.launch("apply", mailroom_hosts="")
+    assert refused.code == 2, refused.said
+    assert "connector support: imap.password" in refused.said
+    assert not Path(scene.registry).exists()
+    scene.credentials["Mail connectors"]["support_imap_password"] = ALICE.password
+    applied = scene.launch("apply", mailroom_hosts="", mailroom_init_mail="true")
+    assert applied.code == 0, applied.said
+    assert f"alerts -> {BOB.address}" in applied.said
+    verified = scene.launch("verify", mailroom_hosts="app1", mailroom_only="")
+    assert verified.code == 0, verified.said
+    rotated = scene.launch("rotate", rotated_connector="", new_secret="")
+    assert (rotated.code, rotated.changed) == (2, 0), rotated.said
+    assert "nothing was changed" in rotated.said
+
+
+def test_the_inventory_of_the_example_is_accepted(scene: Scene) -> None:
+    scene.controller.inventory = {"all": {"hosts": {"app1": LOCAL}}}
+    variables = PROJECT / "inventory" / "group_vars" / "all.yml"
+    looked = scene.launch("apply", "--check", f"-e @{variables}", mailroom_verify="none")
+    assert (looked.code, looked.changed) == (0, 1), looked.said
+    assert "connector support: is new" in looked.said

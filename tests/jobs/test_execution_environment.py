@@ -1,0 +1,74 @@
+# Copyright the mailroom.core contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The execution environment of examples/awx: what ansible-builder makes of it, and whether its libraries install."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+import pytest
+import yaml
+from jobs import awx_project
+from tools import places
+
+LIBRARIES = ("cryptography", "imapclient", "msal")
+
+
+def run(*command: object, **more: str) -> str:
+    """Runs a command that has to succeed; what it says."""
+    done = subprocess.run(
+        [*map(str, command)],
+        env=places.environment(Path(sys.executable).parent, **more),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+    return done.stdout
+
+
+@pytest.fixture
+def collections(tmp_path: Path) -> Path:
+    """Where an environment has its collections, with the one that is built from this checkout."""
+    target = tmp_path / "installed"
+    run("ansible-galaxy", "collection", "build", places.copy_collection(tmp_path), "--output-path", tmp_path)
+    (tarball,) = tmp_path.glob("*.tar.gz")
+    run("ansible-galaxy", "collection", "install", "--offline", tarball, ANSIBLE_COLLECTIONS_PATH=str(target))
+    return target
+
+
+def test_the_libraries_that_the_collection_asks_for_install(collections: Path, tmp_path: Path) -> None:
+    requirements = tmp_path / "requirements.txt"
+    said = yaml.safe_load(run("ansible-builder", "introspect", collections, f"--write-pip={requirements}"))
+    asked = [line.partition("#")[0].strip() for line in said["python"]]
+    assert sorted(asked) == sorted(LIBRARIES)
+    environment = tmp_path / "environment"
+    venv.create(environment, with_pip=True)
+    python = environment / "bin" / "python"
+    run(python, "-m", "pip", "install", "--quiet", "--requirement", requirements)
+    run(python, "-c", f"import {', '.join(LIBRARIES)}")
+
+
+def test_the_definition_makes_a_context(tmp_path: Path) -> None:
+    definition = awx_project.EXAMPLE / "execution-environment.yml"
+    run("ansible-builder", "create", f"--file={definition}", f"--context={tmp_path}", "--output-filename=Containerfile")
+    wanted = yaml.safe_load((awx_project.PROJECT / "collections" / "requirements.yml").read_text(encoding="utf-8"))
+    assert wanted == {"collections": [{"name": "mailroom.core"}]}
+    assert yaml.safe_load((tmp_path / "_build" / "requirements.yml").read_text(encoding="utf-8")) == wanted
+    containerfile = (tmp_path / "Containerfile").read_text(encoding="utf-8")
+    base = yaml.safe_load(definition.read_text(encoding="utf-8"))["images"]["base_image"]["name"]
+    for line in (f'ARG EE_BASE_IMAGE="{base}"', "ansible-galaxy collection install", "ansible-core>=2.18"):
+        assert line in containerfile
+    assert "openssh-clients" in (tmp_path / "_build" / "bindep.txt").read_text(encoding="utf-8")
+
+
+def test_what_the_modules_miss_is_what_an_environment_gets() -> None:
+    sources = "".join(path.read_text(encoding="utf-8") for path in (places.ROOT / "plugins").rglob("*.py"))
+    missed = {*re.findall(r'MissingLibrary\("(\w+)"', sources)} - {"sqlite3"}
+    assert missed == set(LIBRARIES)
