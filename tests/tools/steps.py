@@ -43,7 +43,7 @@ OLDEST_AND_NEWEST = ["core-2.18", "core-2.22"]
 # Conversations with servers do not depend on ansible-core, so they need the oldest and the newest Python only.
 OLDEST_AND_NEWEST_PYTHON = ["core-2.18", "tools"]
 # They wait more than they compute, each file with servers of its own.
-OPTIONS = dict.fromkeys(("servers", "jobs"), ["-n", "2", "--dist", "loadfile"])
+OPTIONS = {folder: ["-n", "2", "--dist", "loadfile"] for folder in ("servers", "jobs")}
 # The release candidate of 2.22 lints with a package that is not released yet.
 SANITY_SKIPS = {"core-2.22": ["pylint"]}
 
