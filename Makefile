@@ -4,7 +4,7 @@
 PYTHON ?= python3
 RUN := @$(PYTHON) -B tests/tools
 
-.PHONY: help demo test lint sanity unit integration servers jobs bench fuzz matrix lock clean live
+.PHONY: help demo test lint sanity unit integration servers jobs molecule bench fuzz matrix lock clean live
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\): ## \(.*\)/\1\t\2/p' Makefile | expand -t 14
@@ -32,6 +32,9 @@ servers: ## tests that talk to mail servers
 
 jobs: ## tests of the examples and of what AWX and pipelines run
 	$(RUN) jobs
+
+molecule: ## scenarios of the environment role
+	$(RUN) molecule
 
 bench: ## benchmarks, each beside what one would do instead
 	$(RUN) bench
