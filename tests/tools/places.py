@@ -20,7 +20,10 @@ _NOT_COPIED = shutil.ignore_patterns(
     *(".git", ".venv", "output", "__pycache__", ".ansible", ".*_cache", ".hypothesis", ".plugin-cache.yaml")
 )
 
-_NOT_HANDED_ON = ("ANSIBLE_", "LC_", "MAILROOM_", "MAKE", "MOLECULE_", "PYTEST_CURRENT", "PYTHON", "VIRTUAL_ENV", "XDG_")
+_NOT_HANDED_ON = (
+    *("ANSIBLE_", "LC_", "MAILROOM_", "MAKE", "MOLECULE_", "PYTEST_CURRENT"),
+    *("PYTHON", "VIRTUAL_ENV", "XDG_"),
+)
 
 
 def link_collection() -> None:

@@ -86,13 +86,14 @@ def _in_ci() -> bool:
 
 
 def _lint() -> list[Step]:
-    package = "ansible_collections.mailroom.core.plugins.module_utils"
+    plugins = "ansible_collections.mailroom.core.plugins"
+    packages = [f"--package={plugins}.{name}" for name in ("module_utils", "plugin_utils")]
     docs = ["antsibull-docs", "lint-collection-docs", "--plugin-docs", "--check-extra-docs-refs"]
     strict = ["--validate-collection-refs=all", "--disallow-unknown-collection-refs"]
     return [
         _lint_step("ansible-lint", "ansible-lint", "--strict", "--offline"),
         _lint_step("docs", *docs, *strict, ".", in_copy=True),
-        _lint_step("mypy", "mypy", "--config-file", str(places.ROOT / "pyproject.toml"), "--package", package),
+        _lint_step("mypy", "mypy", "--config-file", str(places.ROOT / "pyproject.toml"), *packages),
         _lint_step("ruff check", "ruff", "check"),
         _lint_step("ruff format", "ruff", "format", "--check"),
         _lint_step("yamllint", "yamllint", "--strict", "."),
