@@ -190,7 +190,10 @@ class TestAFileOfItsOwn:
                 "options.password_file: is not for msmtp, which keeps the password in the file at path",
             ),
             ({"connector": "main", "app": "sendmail"}, "value of app must be one of: alertmanager, msmtp, postfix"),
-            ({"connector": "main", "options": {"leave_out": ["smtp.security"]}}, "value of leave_out must be one or more of: from_address"),
+            (
+                {"connector": "main", "options": {"leave_out": ["smtp.security"]}},
+                "value of leave_out must be one or more of: from_address",
+            ),
         ],
     )
     def test_what_is_refused(self, config: Config, path: Path, options: dict[str, Any], told: str) -> None:
