@@ -609,6 +609,67 @@ def test_a_token_never_shows(stage: Stage, mail_server: MailServer, tmp_path: Pa
     assert not leaks(known, seen)
 
 
+ALERTMANAGER = """\
+global:
+  smtp_auth_password: {0}
+  slack_api_url: https://hooks.example.com/{1}
+route: {{receiver: nobody}}
+receivers: [{{name: nobody}}]
+"""
+
+
+def configuring(known: Secrets, stage: Stage, folder: Path) -> Scenario:
+    """connector_config in every way that it can end, for all applications."""
+    others = [secrets.token_hex(24) for _which in range(2)]
+    for number, secret in enumerate(others):
+        known.seen(f"of_others_{number}", secret)
+    paths = {"msmtp": folder / "msmtprc", "postfix": folder / "main.cf", "alertmanager": folder / "alertmanager.yml"}
+    paths["msmtp"].write_text(f"account old\npassword {others[0]}\n", encoding="utf-8")
+    paths["postfix"].write_text("relayhost =\n", encoding="utf-8")
+    paths["alertmanager"].write_text(ALERTMANAGER.format(*others), encoding="utf-8")
+    invalid = folder / "invalid.yml"
+    invalid.write_text(f"route:\n\tkey: {others[1]}\n", encoding="utf-8")
+
+    def telling(which: str, shape: str) -> Options:
+        server = {"host": "smtp.example.com", "username": "user", "password": known.new(which, shape)}
+        return {"name": "told", "from_address": "user@example.com", "smtp": server}
+
+    scenario = Scenario(registry=str(stage.folder / "registry.db"), registry_key=known.key("right_key"))
+    add, wrong_key = scenario.add, {"registry_key": known.key("wrong_key")}
+    tasks = [
+        {"connector": "told", "app": app, "path": str(path), "backup": True, "options": {"leave_out": ["from_address"]}}
+        for app, path in paths.items()
+    ]
+    tasks[-1]["options"] = {"password_file": str(folder / "of_alertmanager")}
+    for which in ("first", "second"):
+        add("changed", "connector", telling(f"told_{which}", SHAPES[which].replace("\n", "").strip()))
+        for task in tasks:
+            add("failed", "connector_config", {**task, **wrong_key})
+            add("changed", "connector_config", task, check_mode=True)
+            add("changed", "connector_config", task)
+            add("unchanged", "connector_config", task)
+    add("failed", "connector_config", {**tasks[-1], "path": str(invalid)})
+    add("failed", "connector_config", {**tasks[0], "mode": "nonsense"})
+    add("changed", "connector", telling("told_in_lines", "{0}\nline"))
+    for task in tasks:
+        add("failed", "connector_config", task)
+        add("changed", "connector_config", {**task, "state": "absent"})
+    add("failed", "connector_config", {**tasks[0], "connector": known.new("pasted") + " "})
+    return scenario
+
+
+def test_a_secret_that_an_application_is_told_shows_nowhere_else(stage: Stage, tmp_path: Path) -> None:
+    known = Secrets()
+    scenario = configuring(known, stage, tmp_path)
+    seen = play(stage, scenario, known, "mark", pipelining=True)
+    assert endings(seen["results.json"]) == scenario.endings
+    elsewhere = [path for path in written(seen) if not Path(path).is_relative_to(tmp_path)]
+    copies = stage.remote_tmp / "ansible-moduletmp-"
+    assert {path for path in elsewhere if not path.startswith(str(copies))} == {str(stage.folder / "registry.db")}
+    assert any(known.found_in(path.read_bytes()) for path in tmp_path.iterdir())
+    assert not leaks(known, seen)
+
+
 def test_a_declared_secret_never_shows(stage: Stage) -> None:
     known, mark = Secrets(), "mark-" + secrets.token_hex(24)
     scenario = declared(known, stage, mark)

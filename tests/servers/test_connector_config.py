@@ -130,6 +130,17 @@ class TestMsmtp:
         application.configure("msmtp", path, application.block(place))
         assert self.send(path, new_subject()).returncode != 0
 
+    @pytest.mark.parametrize(("mechanisms", "is_sent"), [(None, False), (["PLAIN"], True)])
+    def test_a_password_goes_in_the_clear_only_where_that_is_said(
+        self, application: Application, zoo: CertificateZoo, mechanisms: list[str] | None, is_sent: bool
+    ) -> None:
+        path = application.folder / "msmtprc"
+        with asking(zoo, "user", "secret", mechanisms=["PLAIN"]) as (port, logins):
+            server = {"host": "127.0.0.1", "port": port, "security": "none", "username": "user", "password": "secret"}
+            application.configure("msmtp", path, {**server, "mechanisms": mechanisms})
+            assert (self.send(path, new_subject()).returncode == 0) is is_sent
+        assert bool(logins) is is_sent
+
     def test_it_signs_in_with_any_password(self, application: Application, zoo: CertificateZoo) -> None:
         path = application.folder / "msmtprc"
         for user, password in (("user", AWKWARD), (AWKWARD.replace("\t", ""), ' "quoted" '), ("user", "#")):

@@ -18,7 +18,7 @@ apt-get -qq update
 apt-get -qq install --yes --no-install-recommends "$@"
 
 if [ -d /run/systemd/system ]; then
-    for unit in postfix dovecot prometheus-blackbox-exporter; do
+    for unit in postfix dovecot prometheus-alertmanager prometheus-blackbox-exporter; do
         case " $* " in
         *" $unit"*) systemctl disable --quiet "$unit" ;;
         esac

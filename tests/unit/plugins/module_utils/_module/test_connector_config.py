@@ -1,0 +1,307 @@
+# Copyright the mailroom.core contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What connector_config leaves on the disk, and what it says of it."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible.module_utils.basic import AnsibleModule
+
+from .conftest import Play
+
+PASSWORD = "Rumpelstilzchen-7f3a9c51e2"
+SIGNED_IN = {"host": "mail.example.com", "username": "mailer", "password": PASSWORD}
+MAIN = "relayhost = old.example.com\nother = value\n"
+HIDDEN = 0o600
+Config = Callable[..., dict[str, Any]]
+
+
+def mode_of(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "etc").mkdir()
+    return tmp_path / "etc"
+
+
+@pytest.fixture
+def filled(play: Play) -> Play:
+    """A registry with connectors, one of them bound to alerts, another for one tenant."""
+    entries = [
+        {"name": "main", "smtp": SIGNED_IN},
+        {"name": "open", "smtp": {"host": "relay.example.com"}},
+        {"name": "acme", "smtp": SIGNED_IN, "available_to": ["acme"]},
+        {"name": "rich", "smtp": SIGNED_IN, "reply_to": "a@example.com", "cc": ["b@example.com"]},
+        {"name": "off", "smtp": SIGNED_IN, "enabled": False},
+        {"name": "reading", "imap": SIGNED_IN},
+    ]
+    bound = {"alerts": "main", "alerts@acme": "acme"}
+    play("connectors", connectors=entries, purposes=bound, default="open")
+    return play
+
+
+class TestAFileOfItsOwn:
+    @pytest.fixture
+    def path(self, folder: Path) -> Path:
+        return folder / "msmtprc"
+
+    @pytest.fixture
+    def config(self, filled: Play, path: Path) -> Config:
+        return lambda **options: filled("connector_config", **{"app": "msmtp", "path": str(path), **options})
+
+    def test_check_mode_says_the_same_and_writes_nothing(self, config: Config, path: Path) -> None:
+        planned = config(connector="main", check=True)
+        assert not path.exists()
+        made = config(connector="main")
+        again = config(connector="main")
+        assert [(each["changed"], each["connector"], each["path"]) for each in (planned, made, again)] == [
+            (True, "main", str(path)),
+            (True, "main", str(path)),
+            (False, "main", str(path)),
+        ]
+        assert planned["diff"] == made["diff"]
+        assert again["diff"] == []
+        assert (mode_of(path), f'password "{PASSWORD}"\n' in path.read_text()) == (HIDDEN, True)
+        assert PASSWORD not in str([planned, made, again])
+
+    def test_another_password(self, config: Config, filled: Play, path: Path) -> None:
+        config(connector="main")
+        filled("connector", name="main", smtp={"password": "another"})
+        (diff,) = config(connector="main")["diff"]
+        assert ("password (stored)\n" in diff["before"], "password (changed)\n" in diff["after"]) == (True, True)
+        assert 'password "another"\n' in path.read_text()
+
+    @pytest.mark.parametrize(
+        ("options", "name"),
+        [
+            ({"purpose": "alerts"}, "main"),
+            ({"purpose": "alerts", "tenant": "acme"}, "acme"),
+            ({"purpose": "alerts", "tenant": "globex"}, "main"),
+            ({"purpose": "campaigns"}, "open"),
+        ],
+    )
+    def test_by_purpose(self, config: Config, path: Path, options: dict[str, Any], name: str) -> None:
+        assert config(**options)["connector"] == name
+        assert f"account {name}\n" in path.read_text()
+
+    def test_what_is_not_needed_any_more_goes(self, config: Config, path: Path, registry_path: Path) -> None:
+        config(connector="main")
+        registry_path.unlink()
+        planned = config(state="absent", check=True)
+        assert (planned["changed"], path.exists()) == (True, True)
+        gone, again = config(state="absent"), config(state="absent")
+        assert (gone["changed"], gone["diff"], gone["connector"]) == (True, planned["diff"], None)
+        assert (again["changed"], again["diff"], path.exists()) == (False, [], False)
+
+    def test_a_file_of_others(self, config: Config, path: Path) -> None:
+        path.write_text("account mine\npassword hunter2\n")
+        assert config(state="absent")["changed"] is False
+        assert "hunter2" not in str(config(connector="main"))
+        assert "mine" not in path.read_text()
+
+    def test_owner_group_and_mode(self, config: Config, path: Path) -> None:
+        result = config(connector="main", mode="0640", owner=str(os.getuid()), group=str(os.getgid()))
+        assert ("warnings" in result, mode_of(path)) == (False, 0o640)
+        planned = config(connector="main", check=True)
+        assert (planned["changed"], mode_of(path)) == (True, 0o640)
+        narrowed = config(connector="main")
+        assert (narrowed["changed"], narrowed["diff"], mode_of(path)) == (True, planned["diff"], HIDDEN)
+        assert narrowed["diff"][0]["before"] == {"mode": "0640"}
+
+    def test_everybody_reading_the_password_is_warned_about(self, config: Config, path: Path) -> None:
+        for _time in range(2):
+            (warning,) = config(connector="main", mode="0644")["warnings"]
+            assert warning.startswith(f"Everybody on this host can read the password in {path}")
+        assert "warnings" not in config(connector="open", mode="0644")
+
+    def test_nobody_else_can_read_it_at_any_moment(
+        self, config: Config, path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        path.write_text("mine")
+        path.chmod(0o644)
+        seen: list[int] = []
+        chmod, rename = os.chmod, os.rename
+
+        def recording(what: Any, *how: Any, **more: Any) -> None:
+            chmod(what, *how, **more)
+            seen.append(mode_of(Path(os.fsdecode(what))))
+
+        def renaming(before: Any, after: Any) -> None:
+            rename(before, after)
+            seen.append(mode_of(Path(os.fsdecode(after))))
+
+        monkeypatch.setattr(os, "chmod", recording)
+        monkeypatch.setattr(os, "rename", renaming)
+        for _time in ("in place of another", "anew"):
+            seen.clear()
+            before = os.umask(0)
+            try:
+                config(connector="main")
+            finally:
+                os.umask(before)
+            assert set(seen) == {HIDDEN}
+            path.unlink()
+
+    def test_a_copy_of_what_was_there(self, config: Config, path: Path) -> None:
+        assert "backup_file" not in config(connector="main", backup=True)
+        before = path.read_text()
+        assert "backup_file" not in config(connector="main", backup=True)
+        assert "backup_file" not in config(connector="open", backup=True, check=True)
+        copy = Path(config(connector="open", backup=True)["backup_file"])
+        assert (copy.read_text(), mode_of(copy)) == (before, HIDDEN)
+        assert "backup_file" in config(state="absent", backup=True)
+
+    def test_an_owner_who_does_not_exist_changes_nothing(self, config: Config, path: Path) -> None:
+        path.write_text("mine")
+        assert "nobody-knows" in config(connector="main", owner="nobody-knows", backup=True)["msg"]
+        assert path.read_text() == "mine"
+        assert "mode" in config(connector="main", mode="rw for me")["msg"]
+        assert path.read_text() == "mine"
+
+    def test_a_link_stays_a_link(self, config: Config, path: Path, folder: Path) -> None:
+        path.symlink_to("elsewhere")
+        assert config(connector="main")["path"] == str(folder / "elsewhere")
+        assert (path.is_symlink(), "account main" in path.read_text()) == (True, True)
+
+    @pytest.mark.parametrize(
+        ("options", "told"),
+        [
+            ({"connector": "nobody"}, "connector nobody: there is no such connector"),
+            ({"connector": "no name"}, "connector: must be 1 to 50 letters, digits or underscores"),
+            ({"connector": "off"}, "connector off: enabled: the connector is disabled"),
+            ({"connector": "reading"}, "connector reading: smtp: the connector only receives mail"),
+            ({"purpose": "a b"}, "purpose: must be 1 to 100 letters, digits or any of _ . -"),
+            ({}, "state is present but any of the following are missing: connector, purpose"),
+            ({"connector": "main", "purpose": "alerts"}, "parameters are mutually exclusive: connector|purpose"),
+            ({"connector": "main", "tenant": "acme"}, "missing parameter(s) required by 'tenant': purpose"),
+            ({"connector": "main", "path": "msmtprc"}, "path: must be an absolute path"),
+            ({"connector": "main", "path": "/nowhere/msmtprc"}, "path: is in a folder that does not exist"),
+            (
+                {"connector": "main", "options": {"password_file": "/etc/p"}},
+                "options.password_file: is not for msmtp, which keeps the password in the file at path",
+            ),
+            ({"connector": "main", "app": "sendmail"}, "value of app must be one of: alertmanager, msmtp, postfix"),
+            (
+                {"connector": "main", "options": {"leave_out": ["smtp.security"]}},
+                "value of leave_out must be one or more of: from_address",
+            ),
+        ],
+    )
+    def test_what_is_refused(self, config: Config, path: Path, options: dict[str, Any], told: str) -> None:
+        assert told in config(**options)["msg"]
+        assert not path.exists()
+
+    def test_all_that_it_cannot_express_is_told_at_once(self, config: Config, path: Path) -> None:
+        result = config(connector="rich")
+        assert [(each["where"], each["field"]) for each in result["problems"]] == [
+            ("connector rich", "reply_to"),
+            ("connector rich", "cc"),
+        ]
+        assert [each["field"] for each in config(connector="rich", options={"leave_out": ["cc"]})["problems"]] == [
+            "reply_to"
+        ]
+        assert config(connector="rich", options={"leave_out": ["cc", "reply_to"]})["changed"]
+
+    def test_what_cannot_be_read_or_written(self, config: Config, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        path.mkdir()
+        assert config(connector="main")["msg"] == f"{path} cannot be read: Is a directory"
+        path.rmdir()
+        monkeypatch.setattr(AnsibleModule, "tmpdir", "/nowhere")
+        assert config(connector="main")["msg"] == f"{path} cannot be written: No such file or directory"
+
+    def test_without_a_registry(self, play: Play, path: Path) -> None:
+        result = play("connector_config", connector="main", app="msmtp", path=str(path))
+        assert result["msg"] == "connector main: there is no such connector: there is no registry here yet"
+
+
+class TestABlockAndAFileForThePassword:
+    @pytest.fixture
+    def path(self, folder: Path) -> Path:
+        path = folder / "main.cf"
+        path.write_text(MAIN)
+        path.chmod(0o644)
+        return path
+
+    @pytest.fixture
+    def password(self, folder: Path) -> Path:
+        return folder / "mailroom_password"
+
+    @pytest.fixture
+    def config(self, filled: Play, path: Path) -> Config:
+        return lambda **options: filled("connector_config", **{"app": "postfix", "path": str(path), **options})
+
+    def test_there_and_back(self, config: Config, path: Path, password: Path) -> None:
+        planned = config(connector="main", check=True)
+        assert (path.read_text(), password.exists()) == (MAIN, False)
+        made, again = config(connector="main"), config(connector="main")
+        assert (made["changed"], made["diff"], again["changed"]) == (True, planned["diff"], False)
+        assert [each["after_header"] for each in made["diff"]] == [str(password), str(path)]
+        assert (mode_of(path), mode_of(password)) == (0o644, HIDDEN)
+        assert f"mailer:{PASSWORD}\n" in password.read_text()
+        gone = config(state="absent")
+        assert (gone["changed"], path.read_text(), password.exists()) == (True, MAIN, False)
+        assert config(state="absent")["changed"] is False
+        assert PASSWORD not in str([planned, made, again, gone])
+
+    def test_mode_and_owner_are_those_of_the_password(self, config: Config, path: Path, password: Path) -> None:
+        config(connector="main", mode="0640")
+        assert (mode_of(path), mode_of(password)) == (0o644, 0o640)
+        assert str(password) in config(connector="main", mode="0644")["warnings"][0]
+
+    def test_a_password_that_is_not_needed_any_more_goes(self, config: Config, password: Path, folder: Path) -> None:
+        config(connector="main")
+        other = folder / "other"
+        moved = config(connector="main", options={"password_file": str(other)})
+        assert [each["after_header"] for each in moved["diff"]][::2] == [str(other), str(password)]
+        assert (other.exists(), password.exists()) == (True, False)
+        left = config(connector="open")
+        assert (left["diff"][1]["before"], left["diff"][1]["after"]) == ("(stored)\n", "")
+        assert (other.exists(), password.exists()) == (False, False)
+
+    def test_a_password_alone_changes(self, config: Config, filled: Play, password: Path) -> None:
+        config(connector="main")
+        filled("connector", name="main", smtp={"password": "another"})
+        (diff,) = config(connector="main")["diff"]
+        assert (diff["before"], diff["after"]) == ("(stored)\n", "(changed)\n")
+        assert "another" in password.read_text()
+
+    def test_nothing_of_it_is_done_where_one_file_cannot_be(self, config: Config, path: Path, password: Path) -> None:
+        password.mkdir()
+        assert config(connector="main")["msg"] == f"{password} cannot be read: Is a directory"
+        assert path.read_text() == MAIN
+
+    def test_what_is_no_utf_8_stays(self, config: Config, path: Path) -> None:
+        odd = b"# gr\xfc\xdfe\r\nother = 1\n"
+        path.write_bytes(odd)
+        config(connector="main")
+        assert path.read_bytes().startswith(odd)
+        config(state="absent")
+        assert path.read_bytes() == odd
+
+    @pytest.mark.parametrize(
+        ("options", "told"),
+        [
+            ({"password_file": "relative"}, "options.password_file: must be an absolute path"),
+            ({"password_file": "/nowhere/password"}, "options.password_file: is in a folder that does not exist"),
+        ],
+    )
+    def test_where_the_password_cannot_be(self, config: Config, options: dict[str, Any], told: str) -> None:
+        assert told in config(connector="main", options=options)["msg"]
+
+    def test_the_password_is_in_another_file(self, config: Config, path: Path) -> None:
+        told = config(connector="main", options={"password_file": str(path)})["msg"]
+        assert told == "options.password_file: must be another file than path"
+
+    def test_an_application_that_is_not_there(self, config: Config, path: Path) -> None:
+        path.unlink()
+        assert config(connector="main")["msg"] == "path: does not exist: postfix is configured there first"
+        assert config(state="absent")["changed"] is False
