@@ -36,6 +36,8 @@ class Alertmanager(SettingsBesideOthers):
             yield "smtp.mechanisms", "must be PLAIN and LOGIN in alertmanager, which takes what the server offers"
         if not sender.from_address:
             yield "from_address", "is required by alertmanager"
+        if not sender.from_address.isascii():
+            yield "from_address", "must be ASCII in alertmanager"
         if "{{" in sender.from_address + sender.from_name:
             yield "from_name", "cannot hold {{ in alertmanager, where it begins a template"
         if sender.password and sender.password.reveal() != sender.password.reveal().strip():

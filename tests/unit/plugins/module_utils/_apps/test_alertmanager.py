@@ -134,6 +134,7 @@ def test_any_user_is_read(tmp_path: Path, username: str) -> None:
         ({"mechanisms": ["PLAIN"]}, {}, "smtp.mechanisms"),
         ({"password": " a"}, {}, "smtp.password"),
         ({}, {"from_address": None}, "from_address"),
+        ({}, {"from_address": "grüße@example.com"}, "from_address"),
         ({}, {"from_name": "{{ .x }}"}, "from_name"),
     ],
 )
