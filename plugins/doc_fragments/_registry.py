@@ -43,5 +43,5 @@ options:
     type: str
 notes:
   - The registry lies on the host where the module runs, and so do the files that its options name.
-  - C(cryptography) is only needed by a task that stores a new secret.
+  - C(cryptography) is only needed by a task that stores a new secret or uses a stored one.
 """
