@@ -150,8 +150,10 @@ def _settings_change(application: Application, path: str, sender: Sender | None)
     before = read_text(path)
     text = before or ""
     after = application.write(text, sender) if sender else application.clear(text)
-    private = not application.keeps_password_apart
-    gone = not after and (private or before is None)
+    is_own_file = not application.keeps_password_apart
+    gone = not after and (is_own_file or before is None)
+    # What was not written for a sender is somebody else's, and so are its owner and mode.
+    private = is_own_file and sender is not None
     return FileChange(path, before, None if gone else after, application.difference(text, after), private)
 
 

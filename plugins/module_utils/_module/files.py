@@ -79,17 +79,26 @@ def back_up(module: Task, changes: Sequence[FileChange], path: str) -> dict[str,
 
 def _carry_out(module: Task, differing: Sequence[FileChange]) -> None:
     """Everything that may fail for want of space or rights is tried on copies first."""
-    # What Ansible makes anew, nobody else may read, not even for a moment.
-    os.umask(0o077)
-    copies = [(change, _copy(module, change)) for change in differing if change.after is not None]
-    for change, copy in copies:
-        module.atomic_move(copy, change.path, keep_dest_attrs=not change.private)  # type: ignore[no-untyped-call]
-        if change.private:
-            _set_attributes(module, change.path)
+    with _for_nobody_else():
+        copies = [(change, _copy(module, change)) for change in differing if change.after is not None]
+        for change, copy in copies:
+            module.atomic_move(copy, change.path, keep_dest_attrs=not change.private)  # type: ignore[no-untyped-call]
+            if change.private:
+                _set_attributes(module, change.path)
     for change in differing:
         if change.after is None:
             with _telling(change.path):
                 os.remove(change.path)
+
+
+@contextmanager
+def _for_nobody_else() -> Iterator[None]:
+    """What Ansible makes anew meanwhile, nobody else may read, not even for a moment."""
+    before = os.umask(0o077)
+    try:
+        yield
+    finally:
+        os.umask(before)
 
 
 def _copy(module: Task, change: FileChange) -> str:
