@@ -179,8 +179,8 @@ def _home_for_ansible_test(venv: str) -> Path:
     return home
 
 
-def _pytest(folder: str, venv: str, target: str = "", installed: bool = False, only: str = "") -> Step:
-    """The tests of a folder, or `only` a file of it; `target` is what modules run on, where that is another Python."""
+def _pytest(folder: str, venv: str, target: str = "", installed: bool = False) -> Step:
+    """The tests of a folder; `target` is what modules run on, where that is another Python."""
     name = f"{folder} {venv}" + (f", {target}" if target else "") + (", installed" if installed else "")
     needs = [f"set up {needed}" for needed in (venv, target) if needed] + ["build and install"] * installed
     more = {"MAILROOM_COLLECTIONS": str(places.INSTALLED)} if installed else {}
@@ -193,10 +193,11 @@ def _pytest(folder: str, venv: str, target: str = "", installed: bool = False, o
         junit = places.OUTPUT / "junit" / f"{step.slug}.xml"
         junit.unlink(missing_ok=True)
         scratch = places.OUTPUT / "tmp" / step.slug
-        path = f"tests/{folder}/{only}"
         options = [f"--junitxml={junit}", f"--basetemp={scratch}", *OPTIONS.get(folder, [])]
         try:
-            execute(["pytest", *options, path], log, places.environment(venvs.folder_of(venv) / "bin", **more))
+            execute(
+                ["pytest", *options, f"tests/{folder}"], log, places.environment(venvs.folder_of(venv) / "bin", **more)
+            )
         finally:
             step.tests = _count(junit)
             shutil.rmtree(scratch, ignore_errors=True)
@@ -259,11 +260,11 @@ _PLANS: dict[str, t.Callable[[], list[Step]]] = {
         _install(),
         _pytest("servers", "tools"),
         _pytest("jobs", "tools"),
+        # The oldest of everything, and the newest as it is installed from the tarball.
+        _pytest("integration", "core-2.18", "target-3.9"),
+        _pytest("integration", "core-2.22", installed=True),
         _molecule(),
-        *_on(OLDEST_AND_NEWEST),
-        _pytest("integration", "tools", "target-3.9", only="test_targets.py"),
-        # What is installed is the same code: it only has to be whole.
-        _pytest("integration", "tools", installed=True, only="test_environment.py"),
+        *(_pytest("unit", core) for core in OLDEST_AND_NEWEST),
         *_lint(),
     ],
 }
