@@ -258,11 +258,11 @@ _PLANS: dict[str, t.Callable[[], list[Step]]] = {
     "test": lambda: [
         _sanity("tools"),
         _install(),
-        _pytest("servers", "tools"),
-        _pytest("jobs", "tools"),
         # The oldest of everything, and the newest as it is installed from the tarball.
         _pytest("integration", "core-2.18", "target-3.9"),
         _pytest("integration", "core-2.22", installed=True),
+        _pytest("servers", "tools"),
+        _pytest("jobs", "tools"),
         _molecule(),
         *(_pytest("unit", core) for core in OLDEST_AND_NEWEST),
         *_lint(),
