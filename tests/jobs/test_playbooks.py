@@ -8,6 +8,7 @@ from typing import Any
 from xml.etree import ElementTree as ET
 
 import pytest
+from cryptography.fernet import Fernet
 from integration.playing import Stage
 from integration.tree import ALICE, WRONG, Tree
 from peers.mail import MailServer
@@ -36,6 +37,17 @@ def test_what_does_not_work_any_more_is_found_by_verify(tree: Tree) -> None:
     assert cases["support"].get("type") == "auth_rejected"
     only = tree.play("verify", "--limit", "prod1", mailroom_only="alerts, ")
     assert only.code == 0, only.said
+
+
+def test_a_new_first_key_is_drift_until_it_is_applied(tree: Tree) -> None:
+    old, new = Fernet.generate_key().decode(), Fernet.generate_key().decode()
+    keys = {"mailroom_hosts": "test1", "mailroom_registry_key": f"{new},{old}"}
+    assert tree.play("apply", mailroom_hosts="test1", mailroom_registry_key=old).code == 0
+    drift = tree.play("drift", **keys)
+    assert drift.code == 2, drift.said
+    assert "the key that seals the secrets" in drift.said
+    assert tree.play("apply", **keys).changed == {"test1": 1}
+    assert tree.play("drift", **keys).code == 0
 
 
 def test_blank_answers_of_a_survey_say_nothing(tree: Tree) -> None:
