@@ -15,7 +15,7 @@ from typing import Any
 TARGETS = Path(__file__).parent / "targets"
 # The interpreter that modules run under: where discovery looks, there may be one that does not run.
 TARGET_PYTHON = os.environ.get("MAILROOM_TARGET_PYTHON") or sys.executable
-LONGEST = 300
+LONGEST = 1800
 
 
 class Stage:

@@ -179,7 +179,11 @@ def _encryption(base: Scripted, plain_text: str) -> list[Fault]:
         dialogue("tls_plain_text", dataclasses.replace(base, at={"tls": actions.reply(plain_text)}), "tls"),
         dialogue("plain_port_for_tls", base, "tls", "none"),
         Fault(
-            "tls_port_for_plain", "none", "greeting", lambda zoo: ScriptedServer(base, tls=zoo.good.server_context())
+            "tls_port_for_plain",
+            "none",
+            "greeting",
+            lambda zoo: ScriptedServer(base, tls=zoo.good.server_context()),
+            endless=True,
         ),
         *(dialogue(f"certificate_{name}", base, "tls", "tls", certificate=name) for name in CertificateZoo.SERVERS[1:]),
         *(
@@ -210,7 +214,7 @@ _SMTP_FAULTS = [
     *_replies(_SMTP, texts.SMTP),
     *_signing_in(_SMTP),
     *_encryption(_SMTP, "250 Still in the clear"),
-    *(bare(f"speaks_{name}", script) for name, script in OTHERS.items()),
+    *(bare(f"speaks_{name}", script, endless=name == "http") for name, script in OTHERS.items()),
     dialogue("slow", smtp.SmtpScript(dict.fromkeys(smtp.PHASES, _SLOW)), "quit"),
     bare("speaks_imap", imap.ImapScript()),
     dialogue(
@@ -253,7 +257,7 @@ _IMAP_FAULTS = [
     *_replies(_IMAP, texts.IMAP),
     *_signing_in(_IMAP),
     *_encryption(_IMAP, "* OK Still in the clear"),
-    *(bare(f"speaks_{name}", script) for name, script in OTHERS.items()),
+    *(bare(f"speaks_{name}", script, endless=name == "http") for name, script in OTHERS.items()),
     dialogue("slow", imap.ImapScript(dict.fromkeys(imap.PHASES, _SLOW)), "logout"),
     bare("speaks_smtp", smtp.SmtpScript()),
     dialogue("login_disabled", imap.ImapScript(login_disabled=True), "auth", "none"),

@@ -15,7 +15,7 @@ from peers import graph_mail
 from peers.mail import MailServer
 
 FOLDERS = {"inbox": "Inbox", "drafts": "Drafts", "sentitems": "Sent Items", "deleteditems": "Deleted Items"}
-SECONDS = 10.0
+SECONDS = 120.0
 
 
 @dataclasses.dataclass(frozen=True)

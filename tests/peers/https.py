@@ -287,7 +287,7 @@ class HttpsServer:
         finally:
             self._pause(False)
 
-    def await_waiting(self, count: int, seconds: float = 10.0) -> None:
+    def await_waiting(self, count: int, seconds: float = 120.0) -> None:
         """Returns when this many requests wait."""
         with self._changed:
             if not self._changed.wait_for(lambda: self._waiting >= count, seconds):

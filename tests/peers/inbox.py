@@ -20,7 +20,7 @@ def main() -> None:
     path, name = sys.argv[1:]
     server = json.loads(Path(path).read_text(encoding="utf-8"))["all"]["vars"]["mail_server"]
     user = server["users"][name]
-    with imaplib.IMAP4("127.0.0.1", server["ports"]["imap"], timeout=20) as imap:
+    with imaplib.IMAP4("127.0.0.1", server["ports"]["imap"], timeout=120) as imap:
         imap.login(user["address"], user["password"])
         imap.select("INBOX", readonly=True)
         for part in imap.uid("FETCH", "1:*", "(BODY.PEEK[HEADER.FIELDS (SUBJECT)])")[1]:

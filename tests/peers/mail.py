@@ -44,7 +44,7 @@ PROGRAMS = {
     "/usr/lib/dovecot/imap": "dovecot-imapd",
     "/usr/lib/dovecot/lmtp": "dovecot-lmtpd",
 }
-SECONDS = 20.0
+SECONDS = 120.0
 
 
 class MailServer:
@@ -125,7 +125,7 @@ class MailServer:
             numbers = imap.search(None, "ALL")[1][0].split()
             return [_message(imap, number) for number in numbers]
 
-    def wait_for(self, user: str, header: str, value: str, seconds: float = 10.0) -> EmailMessage:
+    def wait_for(self, user: str, header: str, value: str, seconds: float = SECONDS) -> EmailMessage:
         """The message of a user whose header has this value, as soon as it has arrived."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:

@@ -27,7 +27,7 @@ PACKAGES = {
     f"{PLUGINS}/check_imap": "monitoring-plugins-basic",
     "prometheus-blackbox-exporter": "prometheus-blackbox-exporter",
 }
-LONGEST = 30
+LONGEST = 120
 
 # What swaks exits with, by the phase that failed.
 SWAKS = {
@@ -135,7 +135,7 @@ def imap_module(zoo: CertificateZoo, security: str) -> dict[str, Any]:
 
 def _module(steps: list[dict[str, Any]], tls: dict[str, Any], security: str) -> dict[str, Any]:
     tcp = {"query_response": steps, "tls": security == "tls", "tls_config": tls}
-    return {"prober": "tcp", "timeout": "5s", "tcp": {**tcp, "preferred_ip_protocol": "ip4"}}
+    return {"prober": "tcp", "timeout": "10s", "tcp": {**tcp, "preferred_ip_protocol": "ip4"}}
 
 
 class Blackbox:

@@ -90,7 +90,7 @@ class Proxy:
 
     def _connect(self, request: Request) -> socket.socket:
         self.requests.append(request)
-        return socket.create_connection((self.routes.get(request.host, request.host), request.port), timeout=5)
+        return socket.create_connection((self.routes.get(request.host, request.host), request.port), timeout=60)
 
 
 class Socks5Proxy(Proxy):

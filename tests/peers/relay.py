@@ -16,7 +16,7 @@ from peers import net, postfix
 from peers.mail import privileges, start_warden
 from peers.net import PeerFailed
 
-SECONDS = 20.0
+SECONDS = 120.0
 
 
 class Relay:

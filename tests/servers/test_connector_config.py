@@ -30,7 +30,7 @@ ALICE, BOB = USERS["alice"].address, USERS["bob"].address
 ELSEWHERE = "cron@elsewhere.example.org"
 AWKWARD = "a\"b'c#d;e\\f$g`h%U%%i: j{{k}}&=<é>\t!  k"
 NO_SIGN_IN = {"username": None, "password": None}
-SECONDS = 30
+SECONDS = 300
 ALERTMANAGER = """\
 # Who is told.
 global:

@@ -18,7 +18,7 @@ from peers.scripted import Talk
 from peers.smtp import SmtpScript
 from servers import verdicts_probing as probing
 from servers import verdicts_table as table
-from servers.verdicts_probing import ALICE, BOB, FAULTS, Outcome, connector, failing_phase, probe, said
+from servers.verdicts_probing import ALICE, BOB, BOUNDS, ENDING, FAULTS, Outcome, connector, failing_phase, probe, said
 
 from ansible_collections.mailroom.core.plugins.module_utils._probe.probe import Bounds
 from ansible_collections.mailroom.core.plugins.module_utils._probe.smtp import SmtpProbe
@@ -135,7 +135,7 @@ def _fails(code: int) -> Callable[..., Any]:
 
 
 def _hangs(*_arguments: object, **_options: object) -> Any:
-    threading.Event().wait(2)
+    threading.Event().wait(10)
     raise socket.gaierror(socket.EAI_NONAME, "too late")
 
 
@@ -171,7 +171,8 @@ def test_what_is_not_the_servers_fault(
         if name in look_ups:
             monkeypatch.setattr(socket, "getaddrinfo", look_ups[name])
         port = dead_ports.get(name, server.port)
-        (result,) = probe(connector(zoo, protocol, port, **changes.get(name, {})))
+        bounds = ENDING if name in ("name_hangs", "black_hole") else BOUNDS
+        (result,) = probe(connector(zoo, protocol, port, **changes.get(name, {})), bounds=bounds)
     assert (failing_phase(result), result["verdict"], result["certainty"]) == ELSEWHERE[name]
     assert result["remedy"]
     assert not server.logins

@@ -53,7 +53,7 @@ def _numbers(path: Path) -> list[int]:
 def _probe(candidate: str) -> tuple[Version, Path] | None:
     try:
         answer = subprocess.run(
-            [candidate, "-c", _PROBE], capture_output=True, text=True, check=True, timeout=20, stdin=subprocess.DEVNULL
+            [candidate, "-c", _PROBE], capture_output=True, text=True, check=True, timeout=120, stdin=subprocess.DEVNULL
         )
     except (OSError, subprocess.SubprocessError):
         return None

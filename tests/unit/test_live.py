@@ -62,7 +62,7 @@ def run(folder: Path, environment: dict[str, str], *options: str) -> tuple[int, 
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=1800,
         check=False,
     )
     return done.returncode, done.stdout + done.stderr

@@ -16,7 +16,7 @@ from peers.users import USERS
 
 MECHANISMS = ("PLAIN", "LOGIN", "CRAM-MD5", "SCRAM-SHA-1", "SCRAM-SHA-256")
 ALICE = USERS["alice"]
-SECONDS = 5.0
+SECONDS = 60.0
 
 Answer = Callable[[bytes], bytes]
 

@@ -63,7 +63,7 @@ def test_unknown_names(zoo: CertificateZoo) -> None:
 
 def _shown(zoo: CertificateZoo, name: str, context: ssl.SSLContext, host: str) -> bytes:
     server = ScriptedServer(Talk.hang, tls=zoo[name].server_context())
-    with server, socket.create_connection(("127.0.0.1", server.port), timeout=5) as sock:
+    with server, socket.create_connection(("127.0.0.1", server.port), timeout=60) as sock:
         secured = context.wrap_socket(sock, server_hostname=host)
         with secured:
             return secured.getpeercert(binary_form=True) or b""

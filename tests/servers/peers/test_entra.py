@@ -38,7 +38,7 @@ class Client(requests.Session):
 
     def request(self, method: str, url: str, *rest: Any, **options: Any) -> requests.Response:  # type: ignore[override]
         url = url.replace("https://localhost/", f"{self.base}/")
-        return super().request(method, url, *rest, **options, timeout=5)
+        return super().request(method, url, *rest, **options, timeout=60)
 
 
 @pytest.fixture

@@ -49,7 +49,7 @@ def web(zoo: CertificateZoo) -> Web:
 
 
 def test_it_answers_and_remembers(echo: Echo, zoo: CertificateZoo) -> None:
-    connection = http.client.HTTPSConnection("localhost", echo.port, timeout=5, context=zoo.trusting())
+    connection = http.client.HTTPSConnection("localhost", echo.port, timeout=60, context=zoo.trusting())
     for name in ("J%C3%B6rg", "b"):  # on one connection
         connection.request("POST", f"/hello/{name}?a=1&b=", b"x=1&y=%20", {"Authorization": "Bearer abc", "X-Y": "z"})
         assert connection.getresponse().read()
@@ -68,7 +68,7 @@ def test_it_answers_and_remembers(echo: Echo, zoo: CertificateZoo) -> None:
 
 
 def test_a_body_in_chunks(echo: Echo, zoo: CertificateZoo) -> None:
-    connection = http.client.HTTPSConnection("localhost", echo.port, timeout=5, context=zoo.trusting())
+    connection = http.client.HTTPSConnection("localhost", echo.port, timeout=60, context=zoo.trusting())
     connection.request("POST", "/hello/a", iter([b"abc", b"def"]), encode_chunked=True)
     assert connection.getresponse().status == 200
     connection.close()
@@ -144,7 +144,7 @@ def test_a_redirect_to_another_host(echo: Echo, web: Web) -> None:
 
 @pytest.mark.parametrize("line", [b"GET //[ HTTP/1.1\r\n\r\n", b"POST / HTTP/1.1\r\nContent-Length: x\r\n\r\n"])
 def test_requests_that_are_none(echo: Echo, zoo: CertificateZoo, line: bytes) -> None:
-    with socket.create_connection(("127.0.0.1", echo.port), timeout=5) as sock:
+    with socket.create_connection(("127.0.0.1", echo.port), timeout=60) as sock:
         secured = zoo.trusting().wrap_socket(sock, server_hostname="localhost")
         secured.sendall(line)
         assert secured.recv(100).startswith(b"HTTP/1.1 400 ")
@@ -176,7 +176,7 @@ def test_faulty_connections(echo: Echo, web: Web, name: str, error: type[Excepti
 
 @pytest.mark.parametrize(("name", "amount"), [("endless", 10**7), ("slow", 3)])
 def test_bodies_without_an_end(echo: Echo, zoo: CertificateZoo, name: str, amount: int) -> None:
-    connection = http.client.HTTPSConnection("localhost", echo.port, timeout=5, context=zoo.trusting())
+    connection = http.client.HTTPSConnection("localhost", echo.port, timeout=60, context=zoo.trusting())
     with echo.failing(name):
         connection.request("GET", "/bye")
         assert len(connection.getresponse().read(amount)) == amount

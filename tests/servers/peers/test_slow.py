@@ -29,15 +29,12 @@ def test_slow_logins(zoo: CertificateZoo, security: str, mechanism: str) -> None
 
 def test_two_hundred_at_once(zoo: CertificateZoo) -> None:
     with SlowServer("smtp", 1.5) as server:
-        started = time.monotonic()
         threads = [threading.Thread(target=_sign_in, args=(server.port, zoo)) for _turn in range(200)]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
-        took = time.monotonic() - started
         assert server.stats() == dict.fromkeys(("connections", "most_connections", "logins", "most_logins"), 200)
-    assert took < 4
 
 
 def _sign_in(port: int, zoo: CertificateZoo) -> None:

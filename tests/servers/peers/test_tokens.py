@@ -126,11 +126,11 @@ def test_a_library_signs_in(mail_server: MailServer, cloud: Cloud) -> None:
     token = entra_token(cloud)
     context = mail_server.zoo.trusting()
     for way in ("oauth2_login", "oauthbearer_login"):
-        with IMAPClient("localhost", mail_server.ports["imaps"], ssl_context=context, timeout=5) as client:
+        with IMAPClient("localhost", mail_server.ports["imaps"], ssl_context=context, timeout=60) as client:
             getattr(client, way)(ALICE.address, token)
             assert client.select_folder("INBOX", readonly=True)[b"UIDVALIDITY"]
         with (
-            IMAPClient("localhost", mail_server.ports["imaps"], ssl_context=context, timeout=5) as client,
+            IMAPClient("localhost", mail_server.ports["imaps"], ssl_context=context, timeout=60) as client,
             pytest.raises(LoginError, match="AUTHENTICATIONFAILED"),
         ):
             getattr(client, way)(ALICE.address, "nonsense")
@@ -179,7 +179,7 @@ def test_where_the_mechanisms_are_offered(mail_server: MailServer) -> None:
 
 
 def test_mail_is_sent_with_a_token(mail_server: MailServer, cloud: Cloud) -> None:
-    client = smtplib.SMTP_SSL("localhost", mail_server.ports["smtps"], timeout=5, context=mail_server.zoo.trusting())
+    client = smtplib.SMTP_SSL("localhost", mail_server.ports["smtps"], timeout=60, context=mail_server.zoo.trusting())
     with client:
         client.ehlo()
         text = base64.b64encode(message("XOAUTH2", ALICE.address, entra_token(cloud))).decode()

@@ -13,7 +13,7 @@ from urllib.parse import quote, urlencode, urlsplit
 
 from peers.ca import CertificateZoo
 
-SECONDS = 5.0
+SECONDS = 60.0
 
 
 @dataclasses.dataclass(frozen=True)

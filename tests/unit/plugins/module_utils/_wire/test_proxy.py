@@ -23,7 +23,7 @@ both = pytest.mark.parametrize("scheme", PEERS)
 
 
 def _through(scheme: str, port: int, host: str, far_port: int, *who: str) -> Stream:
-    connection = socket.create_connection(("127.0.0.1", port), timeout=5)
+    connection = socket.create_connection(("127.0.0.1", port), timeout=60)
     stream = Stream(connection, Clock(1, 0.5))
     username, password = who or ("", "")
     secret = Secret(password) if password else None
