@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright the mailroom.core contributors
-"""Renews the lock files of tests/requirements."""
+"""Renews the lock files of tests/requirements, and that of the example pipelines."""
 
 from __future__ import annotations
 
@@ -26,4 +26,8 @@ def renew() -> int:
         command = ["uv", "pip", "compile", *options, "--custom-compile-command", "make lock"]
         subprocess.run([*command, f"{name}.in", "--output-file", f"{name}.txt"], cwd=venvs.LOCKS, env=env, check=True)
         print(f"{name}.txt renewed", file=sys.stderr)
+    options = ["--universal", "--upgrade", "--quiet", "--python-version", "3.12.2", "--generate-hashes"]
+    command = ["uv", "pip", "compile", *options, "--custom-compile-command", "make lock"]
+    example = places.ROOT / "examples" / "ci"
+    subprocess.run([*command, "requirements.in", "--output-file", "requirements.txt"], cwd=example, env=env, check=True)
     return 0
