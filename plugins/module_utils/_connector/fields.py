@@ -69,7 +69,6 @@ def _block(name: str, fields: tuple[Field, ...], *description: str) -> Field:
 
 
 _PASSWORD = checks.secret_text(1024)
-_USER = checks.text(320)
 _IN_PRACTICE = "A value in a variable that is not set must not erase it: an empty text is an error."
 
 
@@ -81,7 +80,7 @@ def _proxy_fields(block: str) -> tuple[Field, ...]:
             "The proxy to connect through, as V(socks5://host:port) or V(http://host:port).",
             f"User and password belong in O({block}.proxy_username) and O({block}.proxy_password).",
         ),
-        _text("proxy_username", _USER, "Who signs in at the proxy."),
+        _text("proxy_username", checks.text(320), "Who signs in at the proxy."),
         _secret("proxy_password", _PASSWORD, f"The password of O({block}.proxy_username)."),
     )
 
@@ -126,7 +125,7 @@ def _sign_in_fields() -> tuple[Field, ...]:
             elements="str",
             choices=MECHANISMS,
         ),
-        _text("username", _USER, "Who signs in. It may differ from O(from_address)."),
+        _text("username", checks.user_name, "Who signs in. It may differ from O(from_address)."),
         _secret(
             "password",
             _PASSWORD,
@@ -224,7 +223,7 @@ _OAUTH2 = _block(
         ),
         _text(
             "username",
-            _USER,
+            checks.user_name,
             "The user of the resource-owner flow, or whom a service account acts for, or the mailbox's address.",
         ),
         _secret(

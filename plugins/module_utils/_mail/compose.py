@@ -18,7 +18,7 @@ from .._connector import checks
 from .._connector.fields import BY_NAME
 from .._verdict.observed import stop
 from . import header
-from .address import ascii_domain, domain_of, is_address, on_the_wire
+from .address import domain_of, on_the_wire
 from .body import Content, mime
 from .facts import Facts
 from .letter import Letter
@@ -95,7 +95,7 @@ def author_of(effective: Mapping[str, Any]) -> str:
     if effective.get("from_address"):
         return str(effective["from_address"])
     signing_in = (effective.get("smtp", {}).get("username"), effective.get("graph", {}).get("mailbox"))
-    author = next((str(each) for each in signing_in if is_address(each)), "")
+    author = next((str(each) for each in signing_in if checks.is_address(each)), "")
     if not author:
         raise stop("config", "there is no address to send from: set from_address")
     return author
@@ -103,7 +103,7 @@ def author_of(effective: Mapping[str, Any]) -> str:
 
 def sending_domain(effective: Mapping[str, Any]) -> str:
     """The domain for the Message-ID."""
-    return ascii_domain(domain_of(author_of(effective)))
+    return domain_of(on_the_wire(author_of(effective)))
 
 
 def _further(custom: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

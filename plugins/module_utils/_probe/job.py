@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from .._connector.checks import is_address
 from .._connector.secret import Secret
 from .._mail.ways import can_find, can_hand_over
 from .._session.endpoint import Endpoint, endpoints_of
@@ -56,7 +57,7 @@ class Job:
     def sender(self) -> str:
         sign_in = self.effective.get("smtp", {}).get("username", "")
         candidates = (self.effective.get("errors_to"), self.effective.get("from_address"), sign_in)
-        return next((each for each in candidates if each and "@" in each), "")
+        return next((each for each in candidates if is_address(each)), "")
 
     def accounts(self) -> frozenset[tuple[str, str]]:
         """Who signs in, and where: the same user never does so twice at once."""

@@ -17,10 +17,10 @@ from contextlib import suppress
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+from .._connector.domain import DomainError, address_to_ascii, to_ascii
 from .._signin.mechanism import Mechanism
 from .._signin.tokens import Token
 from .._verdict.observed import PERHAPS_ACCEPTED, Signal, Stopped, stop
-from .._wire.dial import ascii_host
 from .._wire.record import Phase
 from .._wire.words import LONGEST, printable
 from .conversation import Conversation
@@ -171,7 +171,7 @@ class SmtpSession(Conversation):
     def _address(self, envelope: Envelope) -> None:
         """Name sender and recipients; where one is refused, all are asked about, and the envelope is taken back."""
         with self.record.phase("sender") as phase:
-            sender, *recipients = map(_ascii_domain, (envelope.sender, *envelope.recipients))
+            sender, *recipients = map(_ascii_address, (envelope.sender, *envelope.recipients))
             is_ascii = all(address.isascii() for address in (sender, *recipients))
             envelope = envelope._replace(is_international=envelope.is_international or not is_ascii)
             self._expect_ok(phase, f"MAIL FROM:<{sender}>{self._mail_options(envelope)}")
@@ -318,15 +318,16 @@ def _framed(message: bytes) -> Iterator[bytes]:
 
 def _ascii_name(name: str) -> str:
     try:
-        return ascii_host(name)
-    except UnicodeError:
-        raise stop("config", "ehlo_name is not a host's name") from None
+        return to_ascii(name)
+    except DomainError as refused:
+        raise stop("config", f"ehlo_name {refused}") from None
 
 
-def _ascii_domain(address: str) -> str:
-    """An address with its domain as it goes over the wire; the part before it stays."""
-    local, _at, domain = address.rpartition("@")
-    return f"{local}@{_ascii_name(domain)}" if local else address
+def _ascii_address(address: str) -> str:
+    try:
+        return address_to_ascii(address)
+    except DomainError as refused:
+        raise stop("config", f"the domain of a mail address {refused}") from None
 
 
 def _features(reply: Reply) -> dict[str, str]:

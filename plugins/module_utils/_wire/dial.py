@@ -18,13 +18,13 @@ from collections.abc import Iterable
 from itertools import chain, zip_longest
 from typing import Any, NamedTuple
 
+from .._connector.domain import DomainError, to_ascii
 from .._verdict.observed import stop
 from .clock import Clock
 
 NEXT_ADDRESS_AFTER = 0.25
 
 _TELLING = (errno.ECONNREFUSED, errno.ECONNRESET, errno.ETIMEDOUT, errno.EHOSTUNREACH, errno.ENETUNREACH)
-_CHANGED_BY_IDNA = frozenset("\u00df\u03c2\u200c\u200d")
 
 
 class Address(NamedTuple):
@@ -39,19 +39,21 @@ class Address(NamedTuple):
 
 
 def ascii_host(host: str) -> str:
-    """A host's name as it goes over the wire. Python's IDNA would make another name of some characters."""
-    if not _CHANGED_BY_IDNA.isdisjoint(host):
-        raise stop("config", "host has characters that must be written in their ASCII form (xn--…)")
-    return host if host.isascii() else host.encode("idna").decode("ascii")
+    """A host's name as it goes over the wire."""
+    try:
+        return to_ascii(host)
+    except DomainError:
+        raise stop("not_found", "this is not a host's name") from None
 
 
 def resolve(host: str, port: int, clock: Clock) -> list[Address]:
     """All addresses of a host. The resolver knows no timeout: it is left behind when it takes too long."""
     answers: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    name = ascii_host(host)
 
     def look_up() -> None:
         try:
-            answers.put(socket.getaddrinfo(ascii_host(host), port, type=socket.SOCK_STREAM))
+            answers.put(socket.getaddrinfo(name, port, type=socket.SOCK_STREAM))
         except (OSError, UnicodeError) as error:
             answers.put(error)
 

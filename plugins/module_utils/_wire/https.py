@@ -317,8 +317,4 @@ def _taken_apart(url: str) -> tuple[SplitResult, Origin]:
         host, port, parts = None, None, urlsplit("")
     if parts.scheme not in ("https", "http") or not host or parts.username is not None:
         raise stop("protocol", "an address that is not https")
-    try:
-        name = ascii_host(host)
-    except UnicodeError:
-        raise stop("not_found", "this is not a host's name") from None
-    return parts, Origin(parts.scheme, name, port or (443 if parts.scheme == "https" else 80))
+    return parts, Origin(parts.scheme, ascii_host(host), port or (443 if parts.scheme == "https" else 80))

@@ -15,6 +15,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Callable
 
+from .._connector.domain import LONGEST_NAME
 from .._connector.secret import Secret
 from .._verdict.observed import Stopped, stop
 from .dial import ascii_host
@@ -34,9 +35,6 @@ _ABOUT_THE_TARGET = (3, 4, 5, 6)
 _NO_PROXY = ("timeout", "closed", "reset", "protocol")
 _LONGEST_CREDENTIAL = 255
 _GATEWAY_TROUBLE = ("502", "503", "504")
-
-
-LONGEST_NAME = 253
 
 
 @dataclass(frozen=True)
@@ -67,10 +65,7 @@ def reaching(proxy: Proxy | None) -> Iterator[None]:
 
 def through(stream: Stream, proxy: Proxy, host: str, port: int) -> None:
     """Ask the proxy at the other end of the stream to connect to a host."""
-    try:
-        name = ascii_host(host)
-    except UnicodeError:
-        name = ""
+    name = ascii_host(host)
     if not 0 < len(name) <= LONGEST_NAME or "%" in name:
         raise stop("not_found", "this is not a host's name or address that a proxy could be asked for")
     try:
