@@ -37,7 +37,7 @@ class Alertmanager(SettingsBesideOthers):
         if not sender.from_address:
             yield "from_address", "is required by alertmanager"
         if not sender.from_address.isascii():
-            yield "from_address", "must be ASCII in alertmanager"
+            yield "from_address", "must be ASCII before the @ in alertmanager"
         if "{{" in sender.from_address + sender.from_name:
             yield "from_name", "cannot hold {{ in alertmanager, where it begins a template"
         if sender.password and sender.password.reveal() != sender.password.reveal().strip():

@@ -33,8 +33,6 @@ class Application(ABC):
             if path not in self.expresses:
                 hint = "; name it in options.leave_out if mail may go without it" if path in MAY_BE_LEFT_OUT else ""
                 yield path, f"cannot be expressed in {self.name}{hint}"
-        if not sender.server.host.isascii():
-            yield "smtp.host", f"must be written in its ASCII form (xn--…) for {self.name}"
         if sender.server.security not in self.securities:
             yield "smtp.security", f"must be one of {', '.join(self.securities)} for {self.name}"
         if sender.password and "\n" in sender.password.reveal():

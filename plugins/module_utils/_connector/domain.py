@@ -16,6 +16,8 @@ import stringprep
 import unicodedata
 from encodings.idna import nameprep
 
+from .._errors import MailroomError
+
 LONGEST_NAME = 253
 LONGEST_LABEL = 63
 USE_ASCII = (
@@ -31,16 +33,17 @@ _DEVIATIONS = re.compile("[\u00df\u1e9e\u03c2\u200c\u200d]")
 _DOTS = re.compile("[.\u3002\uff0e\uff61]")
 
 
-class DomainError(ValueError):
+class DomainError(MailroomError):
     """A name cannot be used as a domain; the text says why."""
 
 
 def check_characters(name: str) -> None:
     """Refuse what not every version of IDNA encodes alike; what can be no name in any version passes, as ASCII does."""
+    name = name[: LONGEST_NAME + 1]
     if name.isascii() or any(char.isspace() or unicodedata.category(char) == "Cc" for char in name):
         return
     try:
-        prepared = [nameprep(label) for label in name[:LONGEST_NAME].split(".")]
+        prepared = [nameprep(label) for label in name.split(".")]
     except UnicodeError:
         raise DomainError(USE_ASCII) from None
     if not all(_is_unambiguous(char) for text in (name, *prepared) for char in text if not char.isascii()):

@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from .declaration import WAYS, Declaration, ways_of
+from .domain import canonical
 from .fields import split_path
 from .places import has_use
 from .presets import PRESETS
@@ -77,7 +78,7 @@ def sends_for_another_domain(effective: Mapping[str, Any]) -> bool:
     user = smtp.get("username", "") if smtp.get("auth") != "none" else ""
     if smtp.get("relay") or "@" not in user or not sender:
         return False
-    return bool(user.rpartition("@")[2].lower() != sender.rpartition("@")[2].lower())
+    return canonical(user.rpartition("@")[2]) != canonical(sender.rpartition("@")[2])
 
 
 def _server(

@@ -57,7 +57,7 @@ class Job:
     def sender(self) -> str:
         sign_in = self.effective.get("smtp", {}).get("username", "")
         candidates = (self.effective.get("errors_to"), self.effective.get("from_address"), sign_in)
-        return next((each for each in candidates if is_address(each)), "")
+        return next((str(each) for each in candidates if is_address(each)), "")
 
     def accounts(self) -> frozenset[tuple[str, str]]:
         """Who signs in, and where: the same user never does so twice at once."""

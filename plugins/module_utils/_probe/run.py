@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from importlib import import_module
 
+from .._connector.domain import canonical
 from .._connector.presets import PRESETS
 from .._session.endpoint import Endpoint
 from .._verdict.observed import Signal, Stopped
@@ -126,7 +127,7 @@ class _Batch:
     def _test(self, job: Job, result: Result) -> None:
         endpoints = job.all_endpoints()
         with ExitStack() as gates:
-            for host in sorted({endpoint.host.lower() for endpoint in endpoints} & _PROVIDERS):
+            for host in sorted({canonical(endpoint.host) for endpoint in endpoints} & _PROVIDERS):
                 gates.enter_context(self._gates[host])
             Course(job, self._bounds, self._refusals, result.endpoints).run()
 

@@ -168,7 +168,7 @@ class Conversation(Session):
             from .._signin.oauth import choose_token_mechanism
 
             with_token = choose_token_mechanism(offered, endpoint.mechanisms)
-            mechanism = with_token(endpoint.username, token.secret, endpoint.host, endpoint.port)
+            mechanism = with_token(endpoint.username, token.secret, ascii_host(endpoint.host), endpoint.port)
             self.redact.hide(mechanism.spellings())
             return mechanism
         return choose(offered, endpoint.mechanisms)(endpoint.username, self.password())

@@ -19,6 +19,7 @@ from math import ceil
 from typing import Any
 from urllib.parse import quote, urlsplit
 
+from .._connector.domain import canonical
 from .._signin.tokens import Token
 from .._verdict.observed import Signal, Stopped, stop
 from .._wire.clock import Clock
@@ -134,7 +135,7 @@ class GraphSession(Session):
     @contextmanager
     def _turn(self) -> Iterator[None]:
         """Graph refuses more requests at once about one mailbox than these, whoever makes them."""
-        key = (self.endpoint.host.lower(), self.endpoint.mailbox.lower())
+        key = (canonical(self.endpoint.host), self.endpoint.mailbox.lower())
         with _turns_lock:
             turns = _turns.setdefault(key, threading.BoundedSemaphore(MOST_AT_ONCE))
         while not turns.acquire(timeout=_TURN):

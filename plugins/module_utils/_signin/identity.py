@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import hashlib
 
+from .._connector.domain import canonical
 from .._connector.secret import Secret
 
 
 def site_of(host: str) -> str:
     """Whose server it is: smtp.example.com and imap.example.com know the same users."""
-    labels = host.lower().rstrip(".").split(".")
+    name = canonical(host)
+    labels = name.rstrip(".").split(".")
     is_name = any(char.isalpha() for char in labels[-1])
-    return ".".join(labels[-2:]) if is_name else host.lower()
+    return ".".join(labels[-2:]) if is_name else name
 
 
 def identity(host: str, username: str, secret: Secret | None) -> str:
