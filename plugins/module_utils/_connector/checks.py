@@ -36,9 +36,11 @@ _VISIBLE = re.compile(r"[!-~]{1,200}\Z")
 
 _LONGEST_ADDRESS = 254
 
-MESSAGE_HEADERS = frozenset(
+_SET_BY_MESSAGE = frozenset(
     "from to cc bcc reply-to sender subject date message-id mime-version content-type content-transfer-encoding".split()
 )
+_SET_BY_SYSTEM = frozenset("received return-path delivered-to dkim-signature authentication-results".split())
+_SET_BY_SYSTEM_PREFIXES = ("content-", "resent-")
 
 
 class NotAllowed(ValueError):
@@ -208,7 +210,7 @@ def stored_address(value: Any) -> str:
     local, at, domain = value.rpartition("@")
     fits = at and len(value) <= _LONGEST_ADDRESS and len(local.encode()) <= 64 and not _CONTROL.search(value)
     if fits and _LOCAL_PART.match(local) and _is_domain(domain):
-        return value
+        return str(value)
     raise NotAllowed("must be a mail address such as alerts@example.com, without a display name")
 
 
@@ -219,10 +221,10 @@ def address(value: Any) -> str:
     _check_characters(domain)
     if "=?" in local:
         raise NotAllowed("must be a mail address without =?, which begins an encoded word")
-    value = stored_address(value)
+    stored_address(value)
     if len(local.encode()) + len("@") + len(to_ascii(domain)) > _LONGEST_ADDRESS:
         raise NotAllowed(f"must have at most {_LONGEST_ADDRESS} characters once its domain is in ASCII")
-    return value
+    return str(value)
 
 
 def is_address(value: object) -> bool:
@@ -306,19 +308,28 @@ def absolute_path(value: Any) -> str:
     return str(value)
 
 
-def headers(value: Any) -> dict[str, str]:
-    """Custom headers: none that the message itself sets."""
+def stored_headers(value: Any) -> dict[str, str]:
+    """Custom headers as any release has accepted them: stored ones may be used until they are changed."""
     if not isinstance(value, dict) or len(value) > 50:
         raise NotAllowed("must be a dictionary of at most 50 headers")
     kept: dict[str, str] = {}
     for name, content in value.items():
         if not isinstance(name, str) or not _HEADER_NAME.match(name):
             raise NotAllowed("a header's name must be 1 to 76 visible ASCII characters without a colon")
-        if name.lower() in MESSAGE_HEADERS:
+        if name.lower() in _SET_BY_MESSAGE:
             raise NotAllowed(f"{name} is set by the message itself")
         if name.lower() in (other.lower() for other in kept):
             raise NotAllowed(f"{name} is there twice")
         kept[name] = _header_content(name, content)
+    return kept
+
+
+def headers(value: Any) -> dict[str, str]:
+    """Custom headers: none that the message itself or the mail system sets."""
+    kept = stored_headers(value)
+    for name in kept:
+        if name.lower() in _SET_BY_SYSTEM or name.lower().startswith(_SET_BY_SYSTEM_PREFIXES):
+            raise NotAllowed(f"{name} is set by the mail system")
     return kept
 
 
@@ -360,4 +371,9 @@ def service_account(value: Any) -> str:
         raise NotAllowed(allowed)
     if not all(isinstance(value.get(key), str) and value[key] for key in ("client_email", "private_key")):
         raise NotAllowed(allowed)
+    if "token_uri" in value:
+        try:
+            https_url(value["token_uri"])
+        except NotAllowed as refused:
+            raise NotAllowed(f"its token_uri {refused}") from None
     return json.dumps(value, sort_keys=True, separators=(",", ":"))

@@ -19,6 +19,7 @@ from .presets import PRESETS
 
 SECURITY = ("none", "starttls", "starttls_optional", "tls")
 MECHANISMS = ("PLAIN", "LOGIN", "CRAM-MD5", "SCRAM-SHA-1", "SCRAM-SHA-256", "OAUTHBEARER", "XOAUTH2")
+MOST_COPIES = 100
 CLOUDS = ("global", "us_gov", "us_gov_dod", "china")
 
 
@@ -272,8 +273,8 @@ FIELDS: tuple[Field, ...] = (
     ),
     _text("reply_to", checks.address, "Where answers go."),
     _text("errors_to", checks.address, "The envelope sender: where bounces go."),
-    _list("cc", checks.address, 100, "Who gets a copy."),
-    _list("bcc", checks.address, 100, "Who gets a copy without being named in a header."),
+    _list("cc", checks.address, MOST_COPIES, "Who gets a copy."),
+    _list("bcc", checks.address, MOST_COPIES, "Who gets a copy without being named in a header."),
     Field(
         "headers",
         "dict",

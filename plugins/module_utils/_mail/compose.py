@@ -15,7 +15,7 @@ from email.utils import format_datetime
 from typing import Any
 
 from .._connector import checks
-from .._connector.fields import BY_NAME
+from .._connector.fields import BY_NAME, MOST_COPIES
 from .._verdict.observed import stop
 from . import header
 from .address import domain_of, on_the_wire
@@ -23,10 +23,15 @@ from .body import Content, mime
 from .facts import Facts
 from .letter import Letter
 
-_ADDRESS_FIELDS = ("from_address", "reply_to", "errors_to")
 _LIST_FIELDS = ("cc", "bcc")
-_CHECKED = (*_ADDRESS_FIELDS, "from_name", "signature", *_LIST_FIELDS, "headers")
 _MOST_RECIPIENTS = 1000
+_CHECKS: dict[str, checks.Check] = {
+    **dict.fromkeys(("from_address", "reply_to", "errors_to"), checks.stored_address),
+    **{name: BY_NAME[name].check for name in ("from_name", "signature")},
+    **dict.fromkeys(_LIST_FIELDS, checks.many(checks.stored_address, MOST_COPIES)),
+    "headers": checks.stored_headers,
+    "to": checks.many(checks.stored_address, _MOST_RECIPIENTS),
+}
 _MESSAGE_ID = re.compile(r"<[!#-;=?A-Z^-~]{1,120}@[A-Za-z0-9_.-]{1,253}>\Z")
 _AUTO_SUBMITTED = "Auto-Submitted"
 
@@ -124,11 +129,10 @@ def _unique(addresses: Iterable[str]) -> list[str]:
 
 
 def _check(effective: Mapping[str, Any], request: Request) -> None:
-    """Settings were checked when they were written; what reaches a header is checked again."""
-    for name in _CHECKED:
-        if effective.get(name):
-            _require(name, BY_NAME[name].check, effective[name])
-    _require("to", checks.many(checks.address, _MOST_RECIPIENTS), list(dict.fromkeys(request.to)))
+    """Settings were checked when they were written; what reaches a header is checked again for what breaks it."""
+    for name, value in {**effective, "to": list(dict.fromkeys(request.to))}.items():
+        if value and name in _CHECKS:
+            _require(name, _CHECKS[name], value)
     if not request.to:
         raise stop("config", "there is nobody to send to: set test_address or the option to")
     for each in fields(request.facts):
