@@ -18,6 +18,7 @@ from .._connector.domain import canonical
 from .._connector.presets import PRESETS
 from .._session.endpoint import Endpoint
 from .._verdict.observed import Signal, Stopped
+from .._wire.limits import tests_at_once
 from .course import Course
 from .job import Job
 from .probe import Bounds
@@ -38,7 +39,7 @@ def run(jobs: Sequence[Job], bounds: Bounds, concurrency: int, told: Told | None
     """Test every connector; the results are in the order of the jobs. `told` hears of each as soon as it is there.
 
     Connectors that sign in as the same user are tested one after another. The threads are daemons, so that an
-    interrupted task ends at once.
+    interrupted task ends at once. There are no more of them than there can be sockets for.
     """
     _import_early(jobs, bounds)
     batch = _Batch(jobs, bounds)
@@ -46,7 +47,7 @@ def run(jobs: Sequence[Job], bounds: Bounds, concurrency: int, told: Told | None
     waiting = _sharing(jobs)
     for group in waiting:
         groups.put(group)
-    if not _start(min(concurrency, len(waiting)), lambda: batch.work(groups)):
+    if not _start(tests_at_once(min(concurrency, len(waiting))), lambda: batch.work(groups)):
         batch.work(groups)
     return batch.results(told)
 
@@ -143,6 +144,7 @@ def _sharing(jobs: Sequence[Job]) -> list[list[int]]:
         for other in joined[1:]:
             groups[target] += groups.pop(other)
         groups.setdefault(target, []).append(position)
-        group_of.update({account: target for account, group in group_of.items() if group in joined})
+        if len(joined) > 1:
+            group_of.update({account: target for account, group in group_of.items() if group in joined})
         group_of.update(dict.fromkeys(accounts, target))
     return [sorted(group) for group in groups.values()]
