@@ -18,7 +18,7 @@ from .._session.endpoint import Endpoint
 from .._session.session import Session
 from .._signin.identity import identity as identity_of
 from .._signin.tokens import Token
-from .._verdict.observed import Signal, Stopped, stop
+from .._verdict.observed import Refused, Signal, Stopped, stop
 from .._wire.clock import Clock
 from .._wire.record import Record
 from .job import Job
@@ -139,22 +139,32 @@ class Probe(ABC):
         if self.endpoint.auth == "oauth2":
             with session.record.phase("token"):
                 self.token = tokens.obtain(self.endpoint.protocol)
-        identity = self._identity(tokens)
-        earlier = self._refusals.earlier(identity, self.endpoint.protocol)
-        if earlier:
-            with session.record.phase("auth"):
-                raise Stopped(earlier)
-        try:
-            session.sign_in(self.token)
-        except Stopped as stopped:
-            if session.has_sent_credentials:
-                self._refusals.note(identity, self.endpoint.protocol, stopped.signal)
-            raise
+        identities = self._identities(session, tokens)
+        protocol, where = self.endpoint.protocol, f"{self.endpoint.host} port {self.endpoint.port}"
+        with self._refusals.turn(identities[0], session):
+            earlier = self._refusals.earlier(identities, protocol)
+            if earlier:
+                with session.record.phase("auth"):
+                    raise Stopped(earlier)
+            try:
+                session.sign_in(self.token)
+            except Stopped as stopped:
+                self._refusals.note(identities, protocol, stopped.signal, where)
+                raise
+            except Exception as error:
+                # With a bug of ours the credential would go out once for each connector that has it.
+                refused: Refused = "everywhere" if session.has_sent_credentials else ""
+                bug = Signal("internal", "auth", text=type(error).__name__, refused=refused)
+                self._refusals.note(identities, protocol, bug, where)
+                raise
 
-    def _identity(self, tokens: Tokens) -> str:
+    def _identities(self, session: Session, tokens: Tokens) -> list[str]:
+        """The same credentials, however the server is spelled: at its address, at its site, and in this connector."""
         endpoint = self.endpoint
         secret = Secret(f"{endpoint.protocol}\0{tokens.identity}") if self.token else endpoint.password
-        return identity_of(endpoint.host, endpoint.username, secret)
+        address = session.address if not endpoint.proxy else endpoint.host
+        places = (address, endpoint.host, f"connector {self.job.connector}")
+        return [identity_of(place, endpoint.username, secret) for place in places]
 
 
 class MailProbe(Probe):

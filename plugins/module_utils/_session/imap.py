@@ -220,8 +220,7 @@ class ImapSession(Conversation):
                 "unfit_secret",
                 "the only way to sign in that is offered cannot carry line breaks, or characters beyond ASCII",
             )
-        self.has_sent_credentials = True
-        with self._judged():
+        with self.signing_in(), self._judged():
             self._client.login(_quoted(username), password)
 
     def _make_client(self) -> Any:

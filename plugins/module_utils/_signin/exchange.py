@@ -18,6 +18,7 @@ from urllib.parse import quote, urlsplit
 from .._connector.secret import HIDDEN, Secret
 from .._verdict.observed import Kind, Signal, Stopped
 from .claims import claims_of
+from .refusal import refused_token
 from .tokens import Answer, Http, Token
 
 SHORTEST = 4
@@ -108,7 +109,8 @@ class Exchange:
         words = [self._word(error), self._word(told.get("suberror")), *codes]
         enhanced = " ".join(word for word in words if word)
         known = {name: value for name, value in facts.items() if value}
-        return Stopped(Signal(self._kind, code=status, enhanced=enhanced, text=text, facts=known))
+        refused = refused_token(self._last.status_code, words) if self._last else ""
+        return Stopped(Signal(self._kind, code=status, enhanced=enhanced, text=text, facts=known, refused=refused))
 
     def _retry_after(self) -> str:
         seconds = str(self._last.headers.get("Retry-After") or "") if self._last else ""

@@ -176,6 +176,7 @@ class ManagedIdentity(_Microsoft):
     """As the machine itself, where it runs in Azure or is joined to it."""
 
     needs = frozenset({"managed_identity"})
+    sends_credential = False
 
     def ask(self, exchange: Exchange, scope: str) -> Any:
         msal = _msal()

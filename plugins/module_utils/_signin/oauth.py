@@ -48,6 +48,7 @@ class TokenMechanism(Mechanism):
 
     def first(self) -> bytes:
         self.check()
+        self.has_used_secret = True
         return self._message()
 
     def answer(self, challenge: bytes, /) -> bytes:

@@ -65,6 +65,9 @@ Kind = Literal[
 ]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
+Refused = Literal["", "here", "everywhere"]
+"""Whether a credential was refused and must not be sent again: no, over this protocol, or over any."""
+
 PERHAPS_ACCEPTED = "the message was handed over whole, and may have been accepted"
 
 
@@ -79,6 +82,7 @@ class Signal:
     enhanced: str = ""
     text: str = ""
     facts: Mapping[str, Any] = field(default_factory=dict)
+    refused: Refused = ""
 
     def seen(  # noqa: PLR0913  so that the type checker sees a misspelt kind here too
         self,
@@ -89,9 +93,11 @@ class Signal:
         enhanced: str | None = None,
         text: str | None = None,
         facts: Mapping[str, Any] | None = None,
+        refused: Refused | None = None,
     ) -> Signal:
         """The same observation, with more known about it; what is None stays as it is."""
         more: dict[str, Any] = {"kind": kind, "phase": phase, "protocol": protocol, "enhanced": enhanced, "text": text}
+        more["refused"] = refused
         known = {name: value for name, value in more.items() if value is not None}
         return replace(self, facts={**self.facts, **(facts or {})}, **known)
 
