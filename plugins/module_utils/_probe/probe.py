@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from .._connector.secret import Secret
-from .._errors import MissingLibrary
+from .._errors import MissingLibrary, traceback_of
 from .._mail.ways import can_hand_over
 from .._session.endpoint import Endpoint
 from .._session.session import Session
@@ -21,7 +21,7 @@ from .._signin.tokens import Token
 from .._verdict.observed import Refused, Signal, Stopped, stop
 from .._wire.clock import Clock
 from .._wire.record import Record
-from .job import Job
+from .job import Job, redaction_of
 from .mail import NO_MAILBOX, Mailbox, Sending, letter_of, open_mailbox
 from .refusals import Refusals
 from .remarks import remarks
@@ -82,10 +82,13 @@ class Probe(ABC):
             session.quit()
         except (Stopped, MissingLibrary) as stopped:
             signal = _signal(stopped, record)
+            if signal.kind == "internal":
+                result.traceback = self._traceback(stopped)
             signal = tokens.refused(signal) if signal.phase == "auth" else signal
             result.signal = signal.seen(facts={**session.facts(), **signal.facts})
         except Exception as error:  # noqa: BLE001  what was found out so far is worth being shown
             result.signal = Signal("internal", phase=record.current, text=type(error).__name__)
+            result.traceback = self._traceback(error)
         finally:
             session.close()
         result.message = self._sending.message if self._sending else None
@@ -122,6 +125,9 @@ class Probe(ABC):
         if not self.sends:
             return []
         return ["message", "delivery"] if reaches(self.bounds.depth, "deliver") else ["message"]
+
+    def _traceback(self, bug: Exception) -> list[str]:
+        return traceback_of(bug, redaction_of(self.job, self.token))
 
     def _compose(self, record: Record) -> None:
         """Write the mail before anybody is asked anything: what cannot be sent or found is not tried."""
