@@ -20,6 +20,11 @@ description:
     logged or returned.
   - Each credential is tried once. There is no second attempt with another mechanism after a refusal, and
     connectors that sign in as the same user do so one after another, since accounts get locked.
+  - A credential that was refused is not sent again in the same task, whatever the connector, the protocol or the
+    spelling of the server's name. It counts as refused, too, where the server closes the connection or falls silent
+    after the password was sent, as many do. Only where the reply's code says that nobody looked at the password, or
+    that the trouble is temporary (SMTP C(4xx), IMAP C([UNAVAILABLE])), the next connector tries it. The result
+    says where it was refused.
   - A password only crosses an unencrypted connection where C(security) V(none) is written, and then with a
     warning.
 author:

@@ -47,7 +47,8 @@ def argument_spec() -> ArgumentSpec:
             "clear": {"type": "list", "elements": "str"},
             **UPDATE_PASSWORD,
             **VERIFY,
-        }
+        },
+        declares=["name"],
     )
     return options.merge(connector_fields(), registry_options())
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from .._argspec import ArgumentSpec, connector_declaration
 from .._connector import checks
-from .._connector.declaration import read_declaration
+from .._connector.declaration import Declaration, read_declaration
 from .._connector.plan import Request, make_plan
 from .._connector.state import Stamp, State, Wanted
 from .._connector.view import can_read
@@ -66,12 +66,13 @@ def _connector_test(module: Task) -> dict[str, Any]:
     end_when_abandoned()
     declared = params["declaration"]
     jobs = _registered_jobs(module, bounds) if declared is None else [_declared_job(module, declared, bounds)]
-    tested = {result.connector: result.shown() for result in run_tests(jobs, bounds, params["concurrency"])}
-    results = [tested[name] for name in (tested if declared is not None else params["connectors"] or tested)]
-    summary = {status: sum(result["status"] == status for result in results) for status in ("ok", "warn", "fail")}
-    outcome = {"changed": False, "results": results, "summary": summary}
+    results = run_tests(jobs, bounds, params["concurrency"])
+    tested = {result.connector: result.shown(verbose=module.is_verbose) for result in results}
+    shown = [tested[name] for name in (tested if declared is not None else params["connectors"] or tested)]
+    summary = {status: sum(result["status"] == status for result in shown) for status in ("ok", "warn", "fail")}
+    outcome = {"changed": False, "results": shown, "summary": summary}
     if summary["fail"] and params["fail"]:
-        raise ConnectorsFailed(failure_table(results), outcome)
+        raise ConnectorsFailed(failure_table(shown), outcome)
     return outcome
 
 
@@ -106,7 +107,9 @@ def _between(low: float, high: float) -> checks.Check:
     return check
 
 
-def _read(declared: Mapping[str, Any]) -> Any:
+def _read(declared: Any) -> tuple[Declaration, list[Problem]]:
+    if not isinstance(declared, Mapping):
+        return Declaration(UNNAMED), [Problem("", "declaration", "must be a dictionary")]
     return read_declaration({**declared, "name": declared.get("name") or UNNAMED})
 
 

@@ -7,7 +7,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from .._argspec import UPDATE_PASSWORD, VERIFY, ArgumentSpec, connector_list
@@ -81,11 +81,12 @@ def read_request(params: Mapping[str, Any], written: Mapping[str, Any]) -> Reque
 def _read_declarations(
     params: Mapping[str, Any], written: Mapping[str, Any]
 ) -> tuple[list[Declaration], list[Problem]]:
-    if isinstance(written.get("connectors"), dict):
+    entries = params["connectors"]
+    if not isinstance(entries, list):
         return [], [Problem("", "connectors", "must be a list, in which each connector has its name")]
     declarations: dict[str, Declaration] = {}
     problems: list[Problem] = []
-    for position, (entry, raw) in enumerate(_entries(params["connectors"], written.get("connectors"))):
+    for position, (entry, raw) in enumerate(zip(entries, written["connectors"])):
         where = f"connectors[{position}]"
         if not isinstance(entry, dict):
             problems.append(Problem(where, "", "must be a dictionary"))
@@ -96,17 +97,6 @@ def _read_declarations(
             problems.append(Problem(where, "name", f"{declaration.name} is in the list already"))
         declarations[declaration.name] = declaration
     return list(declarations.values()), problems
-
-
-def _entries(entries: list[Any], written: Any) -> Iterator[tuple[Any, Any]]:
-    """Each entry beside how it was written. Ansible drops those that are no dictionaries."""
-    if not isinstance(written, list):
-        yield from ((entry, None) for entry in entries)
-    elif len(written) == len(entries):
-        yield from zip(entries, written)
-    else:
-        left = iter(entries)
-        yield from ((next(left, raw) if isinstance(raw, dict) else raw, raw) for raw in written)
 
 
 def _read_purposes(purposes: Mapping[str, Any]) -> tuple[dict[Purpose, str], list[Problem]]:

@@ -188,7 +188,7 @@ class _Mailing:
         results = send_all(jobs, self._bounds, CONCURRENCY, self._heard)
         accepted = [(errand, result.accepted()) for errand, result in zip(self._errands, results)]
         self.sent = [errand.sent(message) for errand, message in accepted if message]
-        return [result.shown() for result in results]
+        return [result.shown(verbose=self._module.is_verbose) for result in results]
 
     def _composed(self, errand: _Errand) -> dict[str, Any]:
         result = Result(errand.connector.name, self._bounds.depth, signal=errand.job.refused)
@@ -197,7 +197,7 @@ class _Mailing:
                 letter_of(errand.job, self._bounds.to)
         except Stopped as stopped:
             result.signal = stopped.signal
-        return result.shown()
+        return result.shown(verbose=self._module.is_verbose)
 
     def _heard(self, position: int, result: Result) -> None:
         """Record one mail in a transaction of its own: others are still on their way."""

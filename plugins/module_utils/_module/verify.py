@@ -36,10 +36,11 @@ class Trial(NamedTuple):
 class Verification:
     """The tests of a task: each connector is tested once as it is about to be, and only what passed is committed."""
 
-    def __init__(self, depth: str, is_check: bool) -> None:
+    def __init__(self, depth: str, is_check: bool, is_verbose: bool = False) -> None:
         bounds = Bounds(depth=depth)
         self._bounds = bounds.in_check_mode(DEEPEST_IN_CHECK_MODE) if is_check else bounds
         self._sends = depth == "send"
+        self._is_verbose = is_verbose
         self._tested: dict[str, Connector] = {}
         self._results: dict[str, dict[str, Any]] = {}
 
@@ -57,7 +58,8 @@ class Verification:
             return
         if not self._results:
             end_when_abandoned()
-        results = [each.shown() for each in run_tests([trial.job for trial in trials], self._bounds, CONCURRENCY)]
+        tested = run_tests([trial.job for trial in trials], self._bounds, CONCURRENCY)
+        results = [each.shown(verbose=self._is_verbose) for each in tested]
         for trial, result in zip(trials, results):
             self._tested[trial.connector.name] = trial.connector
             self._results[trial.connector.name] = result

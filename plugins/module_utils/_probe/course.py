@@ -45,6 +45,11 @@ def _smtp() -> type[Probe]:
 _PROBES: dict[str, Callable[[], type[Probe]]] = {"smtp": _smtp, "imap": _imap, "graph": _graph}
 
 
+def probe_type(protocol: str) -> type[Probe]:
+    """The test for a protocol, imported when it is first asked for."""
+    return _PROBES[protocol]()
+
+
 class Course:
     """The order in which the servers of a connector are tested; results are kept as they come."""
 
@@ -96,7 +101,7 @@ class Course:
         return result
 
     def _probe(self, endpoint: Endpoint, bounds: Bounds, job: Job | None = None) -> Probe:
-        return _PROBES[endpoint.protocol]()(job or self._job, endpoint, bounds, self._refusals)
+        return probe_type(endpoint.protocol)(job or self._job, endpoint, bounds, self._refusals)
 
     def _run(self, probe: Probe, tokens: Tokens | None = None) -> EndpointResult:
         return probe.run(self._clock, tokens or self._tokens)

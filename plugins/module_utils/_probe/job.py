@@ -7,7 +7,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,7 +15,9 @@ from .._connector.checks import is_address
 from .._connector.secret import Secret
 from .._mail.ways import can_find, can_hand_over
 from .._session.endpoint import Endpoint, endpoints_of
+from .._session.redaction import Redaction
 from .._signin.identity import site_of
+from .._signin.tokens import Token
 from .._verdict.observed import Signal
 
 
@@ -71,3 +73,16 @@ class Job:
             if owner and "oauth2.password" in job.secrets:
                 found.add(("oauth2", owner.lower()))
         return frozenset(found)
+
+
+def redaction_of(job: Job, token: Token | None = None) -> Callable[[str], str]:
+    """Hides all secrets that a test of the connector uses."""
+    secrets = [*job.secrets.values(), *(job.reader.secrets.values() if job.reader else ())]
+    redactions = [Redaction("", secret) for secret in [*secrets, *([token.secret] if token else [])]]
+
+    def redact(text: str) -> str:
+        for redaction in redactions:
+            text = redaction(text)
+        return text
+
+    return redact

@@ -12,16 +12,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from .._connector.secret import Secret
-from .._errors import MissingLibrary
+from .._errors import MissingLibrary, traceback_of
 from .._mail.ways import can_hand_over
 from .._session.endpoint import Endpoint
 from .._session.session import Session
 from .._signin.identity import identity as identity_of
 from .._signin.tokens import Token
-from .._verdict.observed import Signal, Stopped, stop
+from .._verdict.observed import Refused, Signal, Stopped, stop
 from .._wire.clock import Clock
 from .._wire.record import Record
-from .job import Job
+from .job import Job, redaction_of
 from .mail import NO_MAILBOX, Mailbox, Sending, letter_of, open_mailbox
 from .refusals import Refusals
 from .remarks import remarks
@@ -82,10 +82,13 @@ class Probe(ABC):
             session.quit()
         except (Stopped, MissingLibrary) as stopped:
             signal = _signal(stopped, record)
+            if signal.kind == "internal":
+                result.traceback = self._traceback(stopped)
             signal = tokens.refused(signal) if signal.phase == "auth" else signal
             result.signal = signal.seen(facts={**session.facts(), **signal.facts})
         except Exception as error:  # noqa: BLE001  what was found out so far is worth being shown
             result.signal = Signal("internal", phase=record.current, text=type(error).__name__)
+            result.traceback = self._traceback(error)
         finally:
             session.close()
         result.message = self._sending.message if self._sending else None
@@ -123,6 +126,9 @@ class Probe(ABC):
             return []
         return ["message", "delivery"] if reaches(self.bounds.depth, "deliver") else ["message"]
 
+    def _traceback(self, bug: Exception) -> list[str]:
+        return traceback_of(bug, redaction_of(self.job, self.token))
+
     def _compose(self, record: Record) -> None:
         """Write the mail before anybody is asked anything: what cannot be sent or found is not tried."""
         if not self.sends:
@@ -139,22 +145,32 @@ class Probe(ABC):
         if self.endpoint.auth == "oauth2":
             with session.record.phase("token"):
                 self.token = tokens.obtain(self.endpoint.protocol)
-        identity = self._identity(tokens)
-        earlier = self._refusals.earlier(identity, self.endpoint.protocol)
-        if earlier:
-            with session.record.phase("auth"):
-                raise Stopped(earlier)
-        try:
-            session.sign_in(self.token)
-        except Stopped as stopped:
-            if session.has_sent_credentials:
-                self._refusals.note(identity, self.endpoint.protocol, stopped.signal)
-            raise
+        identities = self._identities(session, tokens)
+        protocol, where = self.endpoint.protocol, f"{self.endpoint.host} port {self.endpoint.port}"
+        with self._refusals.turn(identities[0], session):
+            earlier = self._refusals.earlier(identities, protocol)
+            if earlier:
+                with session.record.phase("auth"):
+                    raise Stopped(earlier)
+            try:
+                session.sign_in(self.token)
+            except Stopped as stopped:
+                self._refusals.note(identities, protocol, stopped.signal, where)
+                raise
+            except Exception as error:
+                # With a bug of ours the credential would go out once for each connector that has it.
+                refused: Refused = "everywhere" if session.has_sent_credentials else ""
+                bug = Signal("internal", "auth", text=type(error).__name__, refused=refused)
+                self._refusals.note(identities, protocol, bug, where)
+                raise
 
-    def _identity(self, tokens: Tokens) -> str:
+    def _identities(self, session: Session, tokens: Tokens) -> list[str]:
+        """The same credentials, however the server is spelled: at its address, at its site, and in this connector."""
         endpoint = self.endpoint
         secret = Secret(f"{endpoint.protocol}\0{tokens.identity}") if self.token else endpoint.password
-        return identity_of(endpoint.host, endpoint.username, secret)
+        address = session.address if not endpoint.proxy else endpoint.host
+        places = (address, endpoint.host, f"connector {self.job.connector}")
+        return [identity_of(place, endpoint.username, secret) for place in places]
 
 
 class MailProbe(Probe):

@@ -46,6 +46,8 @@ class EndpointResult:
     """The mail that the server has accepted, and what is known of its delivery."""
     reads_for: str = ""
     """The connector that the mailbox belongs to, where that is another than the tested one."""
+    traceback: list[str] = field(default_factory=list)
+    """Where a bug of ours happened, if one did."""
 
     def skip(self, expected: Iterable[str]) -> None:
         """Note the phases that a failure kept from happening."""
@@ -90,6 +92,8 @@ class Result:
     signal: Signal | None = None
     remarks: list[Remark] = field(default_factory=list)
     """Warnings about the test as a whole."""
+    traceback: list[str] = field(default_factory=list)
+    """Where a bug of ours happened outside of the tests of its servers, if one did."""
 
     def accepted(self) -> dict[str, Any] | None:
         """The mail that a server has taken, if one has."""
@@ -100,8 +104,10 @@ class Result:
         first = next((signal for signal in signals if signal is not None), None)
         return judge(first) if first else Finding("ok", "certain", "")
 
-    def shown(self) -> dict[str, Any]:
+    def shown(self, *, verbose: bool = False) -> dict[str, Any]:
+        """The result as it is returned; where a bug of ours happened is only told to those who want to know."""
         finding = self.finding()
+        traceback = [*self.traceback, *(line for each in self.endpoints for line in each.traceback)]
         remarks = [*self.remarks, *(warning for endpoint in self.endpoints for warning in endpoint.warnings)]
         warnings = [vars(remark) for remark in dict.fromkeys(remarks)]
         status = "fail" if finding.verdict != "ok" else "warn" if warnings else "ok"
@@ -115,4 +121,5 @@ class Result:
             "depth": self.depth,
             "elapsed_ms": self.elapsed_ms,
             "endpoints": [endpoint.shown() for endpoint in self.endpoints],
+            **({"traceback": traceback} if verbose and traceback else {}),
         }

@@ -12,15 +12,16 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
-from importlib import import_module
 
 from .._connector.domain import canonical
 from .._connector.presets import PRESETS
+from .._errors import MissingLibrary, traceback_of
+from .._mail.ways import transport_type
 from .._session.endpoint import Endpoint
-from .._verdict.observed import Signal, Stopped
+from .._verdict.observed import Signal
 from .._wire.limits import tests_at_once
-from .course import Course
-from .job import Job
+from .course import Course, probe_type
+from .job import Job, redaction_of
 from .probe import Bounds
 from .refusals import Refusals
 from .result import Result, reaches
@@ -53,28 +54,56 @@ def run(jobs: Sequence[Job], bounds: Bounds, concurrency: int, told: Told | None
 
 
 def _import_early(jobs: Sequence[Job], bounds: Bounds) -> None:
-    """What the threads import is imported before they start: at once they would get in each other's way."""
-    names = {f"{__package__}.{endpoint.protocol}" for job in jobs for endpoint in _endpoints(job)}
+    """What the threads import is imported before they start: at once they would get in each other's way.
+
+    A library that is missing is told by each connector that needs it; anything else that cannot be imported is a bug.
+    """
+    protocols = sorted({endpoint.protocol for job in jobs for endpoint in _endpoints(job)})
+    for protocol in protocols:
+        probe_type(protocol)
+    if "imap" in protocols:
+        with suppress(MissingLibrary):
+            _imap_library()
     if any("oauth2" in job.effective for job in jobs):
-        names |= {_near("_signin.ways"), _near("_signin.oauth"), _near("_wire.https")}
-    if any(name.endswith(".imap") for name in names):
-        names |= {_near("_session.imap_client"), "imapclient"}
+        _token_modules()
     if reaches(bounds.depth, "send"):
-        names |= {_near(f"_mail.{name}") for name in ("compose", "facts", "message_id", "queue_ids")}
-        names |= {_near(f"_mail.{name.rpartition('.')[2]}") for name in names if name.startswith(f"{__package__}.")}
-    for name in sorted(names):
-        with suppress(Exception):
-            import_module(name)
+        _mail_modules()
+        for protocol in protocols:
+            transport_type(protocol)
+
+
+def _imap_library() -> object:
+    from .._session.imap_client import client_type
+
+    return client_type()
+
+
+def _token_modules() -> tuple[object, ...]:
+    from .._signin import oauth, ways
+    from .._wire import https
+
+    return oauth, ways, https
+
+
+def _mail_modules() -> tuple[object, ...]:
+    from .._mail import compose, facts, message_id, queue_ids
+
+    return compose, facts, message_id, queue_ids
 
 
 def _endpoints(job: Job) -> list[Endpoint]:
-    with suppress(Stopped):
+    """The servers of a connector and of its mailbox; where they cannot be told, its own test fails with the reason."""
+    try:
         return [*job.endpoints(), *(job.reader.endpoints() if job.reader else ())]
-    return []
+    except Exception:  # noqa: BLE001  one connector's crash must not be another's
+        return []
 
 
-def _near(name: str) -> str:
-    return f"{str(__package__).rpartition('.')[0]}.{name}"
+def _accounts(job: Job) -> frozenset[tuple[str, str]]:
+    try:
+        return job.accounts()
+    except Exception:  # noqa: BLE001  one connector's crash must not be another's
+        return frozenset()
 
 
 def _start(count: int, work: Callable[[], None]) -> int:
@@ -122,6 +151,7 @@ class _Batch:
                 self._test(job, result)
         except BaseException as error:  # noqa: BLE001  one connector's crash must not be another's
             result.signal = Signal("internal", text=type(error).__name__)
+            result.traceback = traceback_of(error, redaction_of(job))
         result.elapsed_ms = round((time.monotonic() - started) * 1000)
         return result
 
@@ -138,7 +168,7 @@ def _sharing(jobs: Sequence[Job]) -> list[list[int]]:
     groups: dict[int, list[int]] = {}
     group_of: dict[tuple[str, str], int] = {}
     for position, job in enumerate(jobs):
-        accounts = job.accounts()
+        accounts = _accounts(job)
         joined = sorted({group_of[account] for account in accounts if account in group_of})
         target = joined[0] if joined else position
         for other in joined[1:]:

@@ -24,6 +24,7 @@ class Tokens:
 
     def __init__(self, job: Job, clock: Clock, refusals: Refusals) -> None:
         self.identity = ""
+        """What tells the credentials apart that the token was asked for with."""
         self._job = job
         self._refusals = refusals
         self._clock = clock
@@ -60,12 +61,12 @@ class Tokens:
         try:
             source = token_source(block, secrets, http)
             self._provider, self._facts, self.identity = source.provider, source.facts(), source.identity()
-            earlier = self._refusals.earlier(self.identity)
+            earlier = self._refusals.earlier([self.identity], protocol)
             if earlier:
                 raise Stopped(earlier)
             return source.obtain(protocol)
         except Stopped as stopped:
-            self._refusals.note(self.identity, protocol, stopped.signal)
+            self._refusals.note([self.identity], protocol, stopped.signal)
             raise
         finally:
             http.close()

@@ -18,6 +18,7 @@ from typing import Any
 from .._connector.secret import Secret
 from .._signin.mechanism import Mechanism
 from .._signin.passwords import choose
+from .._signin.refusal import refused_sign_in
 from .._signin.tokens import Token
 from .._verdict.observed import Signal, Stopped, stop
 from .._wire.clock import Clock
@@ -179,16 +180,21 @@ class Conversation(Session):
         return self.endpoint.password
 
     @contextmanager
-    def signing_in(self, mechanism: Mechanism) -> Iterator[None]:
-        """One attempt with a mechanism."""
-        mechanism.check()
+    def signing_in(self, mechanism: Mechanism | None = None) -> Iterator[None]:
+        """One attempt, with a mechanism or IMAP's LOGIN command; a failure says whether the credential was refused."""
+        if mechanism:
+            mechanism.check()
         self.has_sent_credentials = True
         try:
             yield
-        except Stopped as stopped:
-            stopped.signal = mechanism.explained(stopped.signal)
-            raise
-        mechanism.succeeded()
+            if mechanism:
+                mechanism.succeeded()
+        except (Stopped, OSError) as error:
+            signal = error.signal if isinstance(error, Stopped) else signal_of(error)
+            was_sent = mechanism is None or mechanism.has_used_secret
+            refused = refused_sign_in(signal, is_encrypted=self.is_encrypted, was_sent=was_sent)
+            signal = mechanism.explained(signal) if mechanism else signal
+            raise Stopped(signal.seen(refused=refused)) from error
 
     def close(self) -> None:
         if self._stream is not None:

@@ -67,14 +67,19 @@ class _Connection(imaplib.IMAP4):
         self._heard.stream.close()
 
 
-def client_on(heard: Heard, host: str, port: int) -> Any:
-    """IMAPClient, talking through a connection whose greeting is still to be read."""
+def client_type() -> Any:
+    """The class of IMAPClient, imported when it is first asked for."""
     try:
         from imapclient import IMAPClient
     except ImportError as missing:
         raise MissingLibrary("imapclient", "to read mail over IMAP", str(missing)) from None
+    return IMAPClient
 
-    class Client(IMAPClient):  # type: ignore[misc, unused-ignore]
+
+def client_on(heard: Heard, host: str, port: int) -> Any:
+    """IMAPClient, talking through a connection whose greeting is still to be read."""
+
+    class Client(client_type()):  # type: ignore[misc]
         """IMAPClient, which makes no connection of its own."""
 
         def _create_IMAP4(self) -> Any:  # noqa: N802  IMAPClient names it so

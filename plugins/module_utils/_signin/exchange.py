@@ -16,8 +16,9 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 from .._connector.secret import HIDDEN, Secret
-from .._verdict.observed import Signal, Stopped
+from .._verdict.observed import Kind, Signal, Stopped
 from .claims import claims_of
+from .refusal import refused_token
 from .tokens import Answer, Http, Token
 
 SHORTEST = 4
@@ -39,7 +40,7 @@ _MOST_CODES = 5
 class Exchange:
     """HTTP for one token. It remembers the last answer, and hides all secrets that were sent or received."""
 
-    def __init__(self, http: Http, secrets: Iterable[Secret], kind: str = "token") -> None:
+    def __init__(self, http: Http, secrets: Iterable[Secret], kind: Kind = "token") -> None:
         self._http = http
         self._kind = kind
         self._hidden: set[str] = set()
@@ -108,7 +109,8 @@ class Exchange:
         words = [self._word(error), self._word(told.get("suberror")), *codes]
         enhanced = " ".join(word for word in words if word)
         known = {name: value for name, value in facts.items() if value}
-        return Stopped(Signal(self._kind, code=status, enhanced=enhanced, text=text, facts=known))
+        refused = refused_token(self._last.status_code, words) if self._last else ""
+        return Stopped(Signal(self._kind, code=status, enhanced=enhanced, text=text, facts=known, refused=refused))
 
     def _retry_after(self) -> str:
         seconds = str(self._last.headers.get("Retry-After") or "") if self._last else ""

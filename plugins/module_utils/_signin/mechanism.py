@@ -20,6 +20,8 @@ class Mechanism(ABC):
     name: str
 
     def __init__(self, username: str, secret: Secret) -> None:
+        self.has_used_secret = False
+        """Whether anything was said that is made of the secret."""
         self.username = username
         self.secret = secret
 

@@ -15,8 +15,9 @@ import os
 from collections.abc import Collection
 
 from .._connector.secret import Secret
-from .._verdict.observed import stop
+from .._verdict.observed import Signal, Stopped, stop
 from .mechanism import Mechanism
+from .refusal import SCRAM_ERRORS
 from .saslprep import saslprep
 
 FEWEST_ITERATIONS = 4096
@@ -53,6 +54,7 @@ class Scram(Mechanism):
 
     def _final(self, server_first: bytes) -> bytes:
         nonce, salt, iterations = self._parse(server_first)
+        self.has_used_secret = True
         without_proof = b"c=biws,r=" + nonce
         message = b",".join((self._first_bare(), server_first, without_proof))
         password = saslprep(self.secret.reveal(), "password").encode()
@@ -81,7 +83,9 @@ class Scram(Mechanism):
     def _check_signature(self, server_final: bytes) -> None:
         fields = _fields(server_final)
         if b"e" in fields:
-            raise stop("refused_proof", f"the server refuses: {fields[b'e'].decode('utf-8', 'replace')}")
+            error = fields[b"e"].decode("utf-8", "replace")
+            known = error if error in SCRAM_ERRORS else ""
+            raise Stopped(Signal("refused_proof", enhanced=known, text=f"the server refuses: {error}"))
         try:
             signature = base64.b64decode(fields[b"v"], validate=True)
         except (KeyError, binascii.Error):
@@ -125,6 +129,7 @@ class Plain(Mechanism):
 
     def first(self) -> bytes:
         username, password = saslprep(self.username, "username"), saslprep(self.secret.reveal(), "password")
+        self.has_used_secret = True
         return f"\0{username}\0{password}".encode()
 
     def answer(self, _challenge: bytes, /) -> bytes:
@@ -143,7 +148,9 @@ class Login(Mechanism):
     def answer(self, _challenge: bytes, /) -> bytes:
         if not self._answers:
             raise stop("protocol", "a challenge where none belongs")
-        return self._answers.pop(0).encode()
+        answer = self._answers.pop(0).encode()
+        self.has_used_secret = not self._answers
+        return answer
 
 
 class CramMd5(Mechanism):
@@ -158,7 +165,7 @@ class CramMd5(Mechanism):
     def answer(self, challenge: bytes, /) -> bytes:
         if self._is_answered:
             raise stop("protocol", "a challenge where none belongs")
-        self._is_answered = True
+        self._is_answered = self.has_used_secret = True
         digest = hmac.new(self.secret.reveal().encode(), challenge, "md5").hexdigest()
         return f"{self.username} {digest}".encode()
 

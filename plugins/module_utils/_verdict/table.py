@@ -355,6 +355,7 @@ VERDICTS: dict[str, Verdict] = {
         "ours",
         "The test itself failed.",
         "An error that the collection did not expect.",
-        "Report it with the error's type: {text}",
+        "This is a bug in mailroom.core ({text}), no fault of yours: run the task again with -vvv, which shows where"
+        " it happened, and report that.",
     ),
 }

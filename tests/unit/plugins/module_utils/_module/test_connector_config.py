@@ -189,10 +189,10 @@ class TestAFileOfItsOwn:
                 {"connector": "main", "options": {"password_file": "/etc/p"}},
                 "options.password_file: is not for msmtp, which keeps the password in the file at path",
             ),
-            ({"connector": "main", "app": "sendmail"}, "value of app must be one of: alertmanager, msmtp, postfix"),
+            ({"connector": "main", "app": "sendmail"}, "app: must be one of alertmanager, msmtp, postfix"),
             (
                 {"connector": "main", "options": {"leave_out": ["smtp.security"]}},
-                "value of leave_out must be one or more of: from_address",
+                "options.leave_out: must be a list of any of from_address, from_name",
             ),
         ],
     )

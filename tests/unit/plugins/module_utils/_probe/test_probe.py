@@ -73,38 +73,43 @@ def test_those_who_sign_in_as_the_same_user_go_one_after_another(jobs: list[Job]
     assert sorted(_sharing(jobs)) == groups
 
 
-SIGNALS = {
-    "refused": (Signal("reply", "auth", "smtp", 535, "5.7.8", "No"), True),
-    "refused by imap": (Signal("reply", "auth", "imap", None, "NO [AUTHENTICATIONFAILED]", "No"), True),
-    "temporary": (Signal("reply", "auth", "smtp", 454, "4.7.0", "Later"), False),
-    "throttled": (Signal("reply", "auth", "smtp", 421, "4.7.0", "Later"), False),
-    "temporary, imap": (Signal("reply", "auth", "imap", None, "NO [UNAVAILABLE]", "Later"), False),
-    "no mechanism": (Signal("no_mechanism", "auth", "smtp"), False),
-    "timeout": (Signal("timeout", "auth", "smtp"), False),
-    "refused later": (Signal("reply", "sender", "smtp", 550, "", "No"), False),
-}
+REFUSED = Signal("reply", "auth", "smtp", 535, "5.7.8", "No", refused="everywhere")
 
 
-@pytest.mark.parametrize(("signal", "is_kept"), SIGNALS.values(), ids=SIGNALS)
-def test_only_credentials_that_were_refused_are_not_tried_again(signal: Signal, is_kept: bool) -> None:
+def test_a_refused_credential_is_not_tried_again_over_any_protocol() -> None:
     refusals = Refusals()
-    assert refusals.earlier("ann", "imap") is None
-    refusals.note("ann", "smtp", signal)
-    earlier = refusals.earlier("ann", "imap")
-    assert (earlier is not None) == is_kept
-    assert refusals.earlier("bob", "smtp") is None
-    if earlier:
-        assert earlier.text.startswith(signal.text)
+    assert refusals.earlier(["ann"], "imap") is None
+    refusals.note(["ann", "ann at another name"], "smtp", REFUSED, "mail.example.com port 587")
+    for known in ("ann", "ann at another name"):
+        earlier = refusals.earlier(["nobody", known], "imap")
+        assert earlier
+        assert earlier.text.startswith("No (")
+        assert "mail.example.com port 587" in earlier.text
         assert "not tried again" in earlier.text
+    assert refusals.earlier(["bob"], "smtp") is None
 
 
-def test_what_is_switched_off_may_be_so_for_one_protocol_only() -> None:
+def test_a_credential_refused_over_one_protocol_may_be_tried_over_another() -> None:
     refusals = Refusals()
-    refusals.note(
-        "ann", "smtp", Signal("reply", "auth", "smtp", 535, "5.7.139", "SmtpClientAuthentication is disabled")
-    )
-    assert refusals.earlier("ann", "smtp") is not None
-    assert refusals.earlier("ann", "imap") is None
+    refusals.note(["ann"], "smtp", REFUSED.seen(refused="here"))
+    assert refusals.earlier(["ann"], "smtp") is not None
+    assert refusals.earlier(["ann"], "imap") is None
+
+
+def test_a_failure_that_refused_nothing_is_not_kept() -> None:
+    refusals = Refusals()
+    refusals.note(["ann"], "smtp", REFUSED.seen(refused=""))
+    assert refusals.earlier(["ann"], "smtp") is None
+
+
+def test_the_first_refusal_is_the_one_that_is_told() -> None:
+    refusals = Refusals()
+    refusals.note(["ann"], "smtp", REFUSED)
+    refusals.note(["ann"], "imap", REFUSED.seen(text="Again"))
+    earlier = refusals.earlier(["ann"], "imap")
+    assert earlier
+    assert earlier.text.count("not tried again") == 1
+    assert earlier.text.startswith("No ")
 
 
 @pytest.mark.parametrize(
@@ -116,6 +121,10 @@ def test_what_is_switched_off_may_be_so_for_one_protocol_only() -> None:
         (("smtp.example.com", "ann", "a"), ("smtp.example.com", "ann", "b"), False),
         (("smtp.example.com", "ann", "a"), ("smtp.example.org", "ann", "a"), False),
         (("192.0.2.1", "ann", "a"), ("192.0.2.2", "ann", "a"), False),
+        (("2001:db8::a", "ann", "a"), ("2001:db8::b", "ann", "a"), False),
+        (("smtp.m\u00fcller.example", "ann", "a"), ("smtp.xn--mller-kva.example.", "ann", "a"), True),
+        (("smtp.example.com", "Ann@Example.com", "a"), ("smtp.example.com", "ann@example.com", "a"), True),
+        (("smtp.example.com", "ann", "a"), ("smtp.example.com", "ann", "A"), False),
         (("localhost", "ann", "a"), ("localhost", "ann", "a"), True),
     ],
 )
