@@ -14,7 +14,7 @@ from typing import Any
 
 from .._signin.mechanism import Mechanism
 from .._signin.tokens import Token
-from .._verdict.observed import Signal, Stopped, stop
+from .._verdict.observed import Kind, Signal, Stopped, stop
 from .._wire.words import LONGEST, printable
 from .conversation import Conversation
 from .imap_client import Asked, Heard, client_on, judged, listen, may_change, replied, response_code
@@ -207,7 +207,7 @@ class ImapSession(Conversation):
             if stopped.signal.kind != "no_mechanism":
                 raise
             if "LOGINDISABLED" in self._offered:
-                kind = "login_disabled" if self.is_encrypted else "login_disabled_unencrypted"
+                kind: Kind = "login_disabled" if self.is_encrypted else "login_disabled_unencrypted"
                 raise stop(kind, "the server lets nobody sign in over this connection (LOGINDISABLED)") from None
             if token or "LOGIN" not in (self.endpoint.mechanisms or ("LOGIN",)):
                 raise

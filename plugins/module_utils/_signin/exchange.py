@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 from .._connector.secret import HIDDEN, Secret
-from .._verdict.observed import Signal, Stopped
+from .._verdict.observed import Kind, Signal, Stopped
 from .claims import claims_of
 from .tokens import Answer, Http, Token
 
@@ -39,7 +39,7 @@ _MOST_CODES = 5
 class Exchange:
     """HTTP for one token. It remembers the last answer, and hides all secrets that were sent or received."""
 
-    def __init__(self, http: Http, secrets: Iterable[Secret], kind: str = "token") -> None:
+    def __init__(self, http: Http, secrets: Iterable[Secret], kind: Kind = "token") -> None:
         self._http = http
         self._kind = kind
         self._hidden: set[str] = set()

@@ -18,7 +18,7 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 from .._errors import MissingLibrary
-from .._verdict.observed import Stopped, stop
+from .._verdict.observed import Kind, Stopped, stop
 from .certificates import key_pair, read
 from .clouds import authority_of, scope_of
 from .exchange import Exchange
@@ -28,7 +28,15 @@ from .tokens import Answer
 OLDEST_FOR_CERTIFICATES = (1, 35)
 
 _RESERVED_SCOPES = ("openid", "profile", "offline_access")
-_NOBODY_THERE = ("timeout", "refused", "unreachable", "reset", "closed", "not_found", "name_temporary")
+_NOBODY_THERE: tuple[Kind, ...] = (
+    "timeout",
+    "refused",
+    "unreachable",
+    "reset",
+    "closed",
+    "not_found",
+    "name_temporary",
+)
 _LONGEST_ASSERTION = 64 * 1024
 
 

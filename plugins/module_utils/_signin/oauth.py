@@ -15,7 +15,7 @@ from collections.abc import Collection
 from typing import Any
 
 from .._connector.secret import HIDDEN, Secret
-from .._verdict.observed import Signal, stop
+from .._verdict.observed import Kind, Signal, stop
 from .claims import shown
 from .mechanism import Mechanism
 from .tokens import Token
@@ -23,6 +23,7 @@ from .tokens import Token
 TOLD = ("status", "schemes", "scope")
 
 _LONGEST_DETAIL = 200
+_REFUSED_BY: dict[str, Kind] = {"microsoft": "token_refused_microsoft", "google": "token_refused_google"}
 _REFUSAL = re.compile(r"(535 (?!5\.7\.139|5\.7\.30)|NO( \[AUTHENTICATIONFAILED\])?\Z)", re.IGNORECASE)
 
 
@@ -139,5 +140,4 @@ def refused(signal: Signal, token: Token, provider: str) -> Signal:
     reply = f"{signal.code or ''} {signal.enhanced}".lstrip()
     if signal.kind != "reply" or not _REFUSAL.match(reply):
         return signal
-    known = f"_{provider}" if provider in ("microsoft", "google") else ""
-    return signal.seen(kind=f"token_refused{known}")
+    return signal.seen(kind=_REFUSED_BY.get(provider, "token_refused"))

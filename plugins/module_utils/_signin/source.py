@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 from .._connector.secret import Secret
 from .._errors import MissingLibrary
-from .._verdict.observed import Stopped
+from .._verdict.observed import Kind, Stopped
 from .exchange import Exchange
 from .identity import identity
 from .tokens import Http, Token
@@ -31,7 +31,7 @@ class TokenSource(ABC):
     provider: ClassVar[str] = "other"
     """Whose way it is: microsoft, google or other. Refusals are judged by it."""
 
-    signal_kind: ClassVar[str] = "token"
+    signal_kind: ClassVar[Kind] = "token"
 
     def __init__(self, settings: Mapping[str, Any], secrets: Mapping[str, Secret], http: Http) -> None:
         self.settings = settings

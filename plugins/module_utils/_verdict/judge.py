@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from .graph_lines import GRAPH_LINES
-from .line import Line
+from .line import POSSIBLE, Line
 from .lines import LINES
 from .observed import Signal
 from .table import VERDICTS
@@ -21,6 +21,17 @@ from .token_lines import TOKEN_LINES
 MOST_LISTED = 10
 LONGEST_TEXT = 600
 TABLE = (*TOKEN_LINES, *GRAPH_LINES, *LINES)
+
+# Where no line fits the tables have a gap, which is ours: each kind has a line that fits whatever else was observed.
+NO_LINE = Line(
+    "internal_error",
+    POSSIBLE,
+    (),
+    remedy=(
+        "No rule of this collection knows what was observed in {phase} ({kind}): report that, with the server's words:"
+        " {text}"
+    ),
+)
 
 
 class Finding(NamedTuple):
@@ -33,7 +44,7 @@ class Finding(NamedTuple):
 
 def judge(signal: Signal) -> Finding:
     """What an observation most likely means."""
-    line = next((line for line in TABLE if _fits(line, signal)), TABLE[-1])
+    line = next((line for line in TABLE if _fits(line, signal)), NO_LINE)
     remedy = line.remedy or VERDICTS[line.verdict].remedy
     return Finding(line.verdict, line.certainty, _filled(remedy, signal))
 
@@ -41,7 +52,7 @@ def judge(signal: Signal) -> Finding:
 def _fits(line: Line, signal: Signal) -> bool:
     reply = f"{signal.code or ''} {signal.enhanced}" if signal.code or not signal.enhanced else signal.enhanced
     return (
-        _matches(line.kind, signal.kind, whole=True)
+        signal.kind in line.kinds
         and _matches(line.phases, signal.phase, whole=True)
         and _matches(line.reply, reply)
         and _matches(line.text, signal.text, anywhere=True)
@@ -65,6 +76,7 @@ class _Known(dict[str, Any]):
 def _filled(remedy: str, signal: Signal) -> str:
     known: Mapping[str, Any] = {
         **{key: _listed(value) for key, value in signal.facts.items()},
+        "kind": signal.kind,
         "phase": signal.phase or "the conversation",
         "text": " ".join(signal.text.split())[:LONGEST_TEXT] or "nothing more",
     }

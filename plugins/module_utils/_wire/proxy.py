@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Callable
 
 from .._connector.secret import Secret
-from .._verdict.observed import Stopped, stop
+from .._verdict.observed import Kind, Stopped, stop
 from .dial import ascii_host
 from .stream import Stream
 
@@ -31,7 +31,7 @@ _SOCKS_REPLIES = {
     8: "the proxy knows no such address type",
 }
 _ABOUT_THE_TARGET = (3, 4, 5, 6)
-_NO_PROXY = ("timeout", "closed", "reset", "protocol")
+_NO_PROXY: tuple[Kind, ...] = ("timeout", "closed", "reset", "protocol")
 _LONGEST_CREDENTIAL = 255
 _GATEWAY_TROUBLE = ("502", "503", "504")
 
@@ -96,7 +96,7 @@ def _socks5(stream: Stream, proxy: Proxy, host: str, port: int) -> None:
     stream.sendall(b"\x05\x01\x00" + name + struct.pack(">H", port))
     _version, reply, _reserved, kind = stream.read(4)
     if reply:
-        kind_of_trouble = "proxy_target" if reply in _ABOUT_THE_TARGET else "proxy"
+        kind_of_trouble: Kind = "proxy_target" if reply in _ABOUT_THE_TARGET else "proxy"
         raise stop(kind_of_trouble, _SOCKS_REPLIES.get(reply, f"it answers with code {reply}"))
     length = {1: 4, 4: 16}.get(kind) or stream.read(1)[0]
     stream.read(length + 2)
