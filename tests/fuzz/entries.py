@@ -75,7 +75,7 @@ def stream_of(data: bytes, largest_piece: int = 16 * 1024) -> Stream:
     return Stream(t.cast("t.Any", ScriptedSocket(data, largest_piece)), Clock(5, 5))
 
 
-def _scripted(session_type: type[Session], data: bytes) -> type[Session]:
+def scripted(session_type: type[Session], data: bytes) -> type[Session]:
     """The session, connected to the script, for which encryption always succeeds."""
 
     class Scripted(session_type):  # type: ignore[misc,valid-type]
@@ -106,7 +106,7 @@ def _probed(probe_type: type[Probe], server: dict[str, t.Any], data: bytes) -> R
     job = Job("fuzzed", effective, {f"{protocol}.password": Secret(PASSWORD)})
     refusals = Refusals()
     probe = probe_type(job, job.endpoints()[0], Bounds(depth="envelope"), refusals)
-    probe.session_type = _scripted(probe.session_type, data)
+    probe.session_type = scripted(probe.session_type, data)
     result = Result("fuzzed", "envelope")
     clock = Clock(5, 5)
     result.endpoints.append(probe.run(clock, Tokens(job, clock, refusals)))

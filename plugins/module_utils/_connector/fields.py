@@ -294,8 +294,8 @@ FIELDS: tuple[Field, ...] = (
         checks.headers,
         (
             (
-                "Custom headers. None that the message itself or the mail system sets: From, To, Cc, Bcc, Reply-To, Sender,"
-                " Subject, Date, Message-ID, MIME-Version, Received, Return-Path, Delivered-To, DKIM-Signature,"
+                "Custom headers. None that the message itself or the mail system sets: From, To, Cc, Bcc, Reply-To,"
+                " Sender, Subject, Date, Message-ID, MIME-Version, Received, Return-Path, Delivered-To, DKIM-Signature,"
                 " Authentication-Results, and those that begin with Content- or Resent-."
             ),
             "The dictionary is replaced as a whole.",

@@ -15,11 +15,14 @@ from .graph_lines import GRAPH_LINES
 from .line import POSSIBLE, Line
 from .lines import LINES
 from .observed import Signal
+from .reply_rules import OTHER_PHASES, REPLY_RULES, WITHOUT_SIGN_IN
 from .table import VERDICTS
 from .token_lines import TOKEN_LINES
 
 MOST_LISTED = 10
 LONGEST_TEXT = 600
+# What comes later in a reply is its signature, and the rules' patterns should not have to search for long.
+LONGEST_JUDGED = 2000
 TABLE = (*TOKEN_LINES, *GRAPH_LINES, *LINES)
 
 # Where no line fits the tables have a gap, which is ours: each kind has a line that fits whatever else was observed.
@@ -44,9 +47,20 @@ class Finding(NamedTuple):
 
 def judge(signal: Signal) -> Finding:
     """What an observation most likely means."""
-    line = next((line for line in TABLE if _fits(line, signal)), NO_LINE)
+    line = next((line for line in rules_for(signal) if _fits(line, signal)), NO_LINE)
     remedy = line.remedy or VERDICTS[line.verdict].remedy
+    if signal.kind == "reply" and signal.text.strip() and "{text}" not in remedy:
+        remedy += " The server says: {text}"
     return Finding(line.verdict, line.certainty, _filled(remedy, signal))
+
+
+def rules_for(signal: Signal) -> tuple[Line, ...]:
+    """The rules that may hold: for a server's reply those of its protocol and phase, before any of its words."""
+    if signal.kind != "reply":
+        return TABLE
+    where = (signal.protocol, signal.phase)
+    first = WITHOUT_SIGN_IN.get(where, ()) if signal.facts.get("auth") == "none" else ()
+    return (*first, *REPLY_RULES.get(where, OTHER_PHASES))
 
 
 def _fits(line: Line, signal: Signal) -> bool:
@@ -55,7 +69,7 @@ def _fits(line: Line, signal: Signal) -> bool:
         signal.kind in line.kinds
         and _matches(line.phases, signal.phase, whole=True)
         and _matches(line.reply, reply)
-        and _matches(line.text, signal.text, anywhere=True)
+        and _matches(line.text, " ".join(signal.text[:LONGEST_JUDGED].split()), anywhere=True)
     )
 
 

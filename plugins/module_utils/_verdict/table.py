@@ -90,6 +90,13 @@ VERDICTS: dict[str, Verdict] = {
         "The server most likely refuses this host's address (a block list, a policy, too many connections). It"
         " says: {text}",
     ),
+    "client_blocked": Verdict(
+        "talking",
+        "The server refuses this host's address, name or reputation.",
+        "The server says so, in whatever phase: a block list, a missing reverse name, a HELO name, a reputation.",
+        "Send over the provider's submission port (587 or 465) with a sign-in, or give this host's address a name in"
+        " DNS and have it taken off the list that the server names.",
+    ),
     "protocol_error": Verdict(
         "talking",
         "What the server says does not fit the protocol.",
