@@ -36,6 +36,8 @@ options:
   from_address:
     description:
       - The address that the From header shows.
+      - As everywhere, an international domain may have the letters, marks and digits of Unicode 3.2 that every
+        version of IDNA encodes alike. Other names, such as those with V(ß), are written in their ASCII form, V(xn--…).
     type: str
   from_name:
     description:
@@ -65,7 +67,9 @@ options:
     elements: str
   headers:
     description:
-      - 'Custom headers. None that the message sets itself: From, To, Subject, Date, Message-ID and the like.'
+      - Custom headers. None that the message itself or the mail system sets.
+      - The message sets From, To, Cc, Bcc, Reply-To, Sender, Subject, Date, Message-ID, MIME-Version, Content-*.
+      - Mail servers set Received, Return-Path, Delivered-To, DKIM-Signature, Authentication-Results, Resent-*.
       - The dictionary is replaced as a whole.
     type: dict
   test_address:
@@ -86,6 +90,7 @@ options:
       host:
         description:
           - The server's name or IP address.
+          - An international name follows the rule of O(from_address).
           - Filled by O(provider) where that names one.
         type: str
       port:
@@ -179,6 +184,7 @@ options:
       host:
         description:
           - The server's name or IP address.
+          - An international name follows the rule of O(from_address).
           - Filled by O(provider) where that names one.
         type: str
       port:
@@ -412,6 +418,9 @@ options:
       from_address:
         description:
           - The address that the From header shows.
+          - As everywhere, an international domain may have the letters, marks and digits of Unicode 3.2 that every
+            version of IDNA encodes alike. Other names, such as those with V(ß), are written in their ASCII form,
+            V(xn--…).
         type: str
       from_name:
         description:
@@ -441,7 +450,9 @@ options:
         elements: str
       headers:
         description:
-          - 'Custom headers. None that the message sets itself: From, To, Subject, Date, Message-ID and the like.'
+          - Custom headers. None that the message itself or the mail system sets.
+          - The message sets From, To, Cc, Bcc, Reply-To, Sender, Subject, Date, Message-ID, MIME-Version, Content-*.
+          - Mail servers set Received, Return-Path, Delivered-To, DKIM-Signature, Authentication-Results, Resent-*.
           - The dictionary is replaced as a whole.
         type: dict
       test_address:
@@ -462,6 +473,7 @@ options:
           host:
             description:
               - The server's name or IP address.
+              - An international name follows the rule of O(connectors[].from_address).
               - Filled by O(connectors[].provider) where that names one.
             type: str
           port:
@@ -557,6 +569,7 @@ options:
           host:
             description:
               - The server's name or IP address.
+              - An international name follows the rule of O(connectors[].from_address).
               - Filled by O(connectors[].provider) where that names one.
             type: str
           port:
@@ -788,6 +801,9 @@ options:
       from_address:
         description:
           - The address that the From header shows.
+          - As everywhere, an international domain may have the letters, marks and digits of Unicode 3.2 that every
+            version of IDNA encodes alike. Other names, such as those with V(ß), are written in their ASCII form,
+            V(xn--…).
         type: str
       from_name:
         description:
@@ -817,7 +833,9 @@ options:
         elements: str
       headers:
         description:
-          - 'Custom headers. None that the message sets itself: From, To, Subject, Date, Message-ID and the like.'
+          - Custom headers. None that the message itself or the mail system sets.
+          - The message sets From, To, Cc, Bcc, Reply-To, Sender, Subject, Date, Message-ID, MIME-Version, Content-*.
+          - Mail servers set Received, Return-Path, Delivered-To, DKIM-Signature, Authentication-Results, Resent-*.
           - The dictionary is replaced as a whole.
         type: dict
       test_address:
@@ -838,6 +856,7 @@ options:
           host:
             description:
               - The server's name or IP address.
+              - An international name follows the rule of O(declaration.from_address).
               - Filled by O(declaration.provider) where that names one.
             type: str
           port:
@@ -932,6 +951,7 @@ options:
           host:
             description:
               - The server's name or IP address.
+              - An international name follows the rule of O(declaration.from_address).
               - Filled by O(declaration.provider) where that names one.
             type: str
           port:

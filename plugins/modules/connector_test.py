@@ -85,6 +85,7 @@ options:
   concurrency:
     description:
       - How many connectors are tested at once. Servers of a provider are never asked by more than ten at once.
+      - They are fewer where the process may not open as many files as that takes, about six for each connector.
     type: int
     default: 32
   min_days_valid:

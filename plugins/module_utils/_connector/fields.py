@@ -88,7 +88,13 @@ def _proxy_fields(block: str) -> tuple[Field, ...]:
 
 def _server_fields(block: str, ports: str, secure_default: str) -> tuple[Field, ...]:
     return (
-        _text("host", checks.host, "The server's name or IP address.", "Filled by O(provider) where that names one."),
+        _text(
+            "host",
+            checks.host,
+            "The server's name or IP address.",
+            "An international name follows the rule of O(from_address).",
+            "Filled by O(provider) where that names one.",
+        ),
         Field(
             "port",
             "int",
@@ -266,7 +272,14 @@ FIELDS: tuple[Field, ...] = (
         ),
         choices=("custom", *PRESETS),
     ),
-    _text("from_address", checks.address, "The address that the From header shows."),
+    _text(
+        "from_address",
+        checks.address,
+        "The address that the From header shows.",
+        "As everywhere, an international domain may have the letters, marks and digits of Unicode 3.2 that every"
+        " version of IDNA encodes alike. Other names, such as those with V(ß), are written in their ASCII form,"
+        " V(xn--…).",
+    ),
     _text("from_name", checks.text(200), "The name that the From header shows."),
     _text(
         "signature", checks.text(250, lines=True), "Added to mail that the collection sends, at most 250 characters."
@@ -280,7 +293,9 @@ FIELDS: tuple[Field, ...] = (
         "dict",
         checks.headers,
         (
-            "Custom headers. None that the message sets itself: From, To, Subject, Date, Message-ID and the like.",
+            "Custom headers. None that the message itself or the mail system sets.",
+            "The message sets From, To, Cc, Bcc, Reply-To, Sender, Subject, Date, Message-ID, MIME-Version, Content-*.",
+            "Mail servers set Received, Return-Path, Delivered-To, DKIM-Signature, Authentication-Results, Resent-*.",
             "The dictionary is replaced as a whole.",
         ),
     ),
