@@ -214,3 +214,9 @@ def test_retirements_are_dated() -> None:
         assert 1 <= month <= 12
         assert 1 <= day <= 31
         assert all(host.startswith(".") for host in retirement.hosts)
+
+
+@pytest.mark.parametrize("user", ["ann", "ann@", "ann@mail example", "ann@example.com> SIZE=1", "<ann@example.com"])
+def test_a_user_who_is_no_address_is_no_sender(user: str) -> None:
+    assert _job(_user(user)).sender() == ""
+    assert _job(_user("ann@example.com")).sender() == "ann@example.com"
