@@ -67,9 +67,9 @@ options:
     elements: str
   headers:
     description:
-      - 'Custom headers. None that the message itself or the mail system sets: From, To, Cc, Bcc, Reply-To, Sender,
-        Subject, Date, Message-ID, MIME-Version, Received, Return-Path, Delivered-To, DKIM-Signature, Authentication-Results,
-        and those that begin with Content- or Resent-.'
+      - Custom headers. None that the message itself or the mail system sets.
+      - The message sets From, To, Cc, Bcc, Reply-To, Sender, Subject, Date, Message-ID, MIME-Version, Content-*.
+      - Mail servers set Received, Return-Path, Delivered-To, DKIM-Signature, Authentication-Results, Resent-*.
       - The dictionary is replaced as a whole.
     type: dict
   test_address:
@@ -450,9 +450,9 @@ options:
         elements: str
       headers:
         description:
-          - 'Custom headers. None that the message itself or the mail system sets: From, To, Cc, Bcc, Reply-To,
-            Sender, Subject, Date, Message-ID, MIME-Version, Received, Return-Path, Delivered-To, DKIM-Signature,
-            Authentication-Results, and those that begin with Content- or Resent-.'
+          - Custom headers. None that the message itself or the mail system sets.
+          - The message sets From, To, Cc, Bcc, Reply-To, Sender, Subject, Date, Message-ID, MIME-Version, Content-*.
+          - Mail servers set Received, Return-Path, Delivered-To, DKIM-Signature, Authentication-Results, Resent-*.
           - The dictionary is replaced as a whole.
         type: dict
       test_address:
@@ -833,9 +833,9 @@ options:
         elements: str
       headers:
         description:
-          - 'Custom headers. None that the message itself or the mail system sets: From, To, Cc, Bcc, Reply-To,
-            Sender, Subject, Date, Message-ID, MIME-Version, Received, Return-Path, Delivered-To, DKIM-Signature,
-            Authentication-Results, and those that begin with Content- or Resent-.'
+          - Custom headers. None that the message itself or the mail system sets.
+          - The message sets From, To, Cc, Bcc, Reply-To, Sender, Subject, Date, Message-ID, MIME-Version, Content-*.
+          - Mail servers set Received, Return-Path, Delivered-To, DKIM-Signature, Authentication-Results, Resent-*.
           - The dictionary is replaced as a whole.
         type: dict
       test_address:

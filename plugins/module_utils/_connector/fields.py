@@ -293,11 +293,9 @@ FIELDS: tuple[Field, ...] = (
         "dict",
         checks.headers,
         (
-            (
-                "Custom headers. None that the message itself or the mail system sets: From, To, Cc, Bcc, Reply-To,"
-                " Sender, Subject, Date, Message-ID, MIME-Version, Received, Return-Path, Delivered-To, DKIM-Signature,"
-                " Authentication-Results, and those that begin with Content- or Resent-."
-            ),
+            "Custom headers. None that the message itself or the mail system sets.",
+            "The message sets From, To, Cc, Bcc, Reply-To, Sender, Subject, Date, Message-ID, MIME-Version, Content-*.",
+            "Mail servers set Received, Return-Path, Delivered-To, DKIM-Signature, Authentication-Results, Resent-*.",
             "The dictionary is replaced as a whole.",
         ),
     ),
