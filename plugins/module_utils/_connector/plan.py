@@ -20,8 +20,8 @@ from .diff import difference
 from .effective import effective, resolve_preset
 from .fields import split_path
 from .places import has_use, newly_offered
-from .secret import Secret
-from .state import Connector, Purpose, Stamp, State, Wanted
+from .secret import Secret, changed_secrets
+from .state import SENDING_FIELDS, Connector, Purpose, Stamp, State, Wanted
 from .validity import contradictions, warnings
 
 SameSecret = Callable[[str, Secret], bool]
@@ -32,7 +32,6 @@ _WAY_OF = {
     "oauth2.certificate": "certificate",
     "oauth2.service_account": "service_account",
 }
-_SENDING_FIELDS = ("smtp", "graph", "oauth2", "from_address", "from_name", "errors_to")
 
 
 @dataclass(frozen=True)
@@ -363,19 +362,14 @@ class _Draft:
         return stored is None or self._settings != stored.settings or self._preset != stored.preset
 
     def _secrets_differ(self) -> bool:
-        return self._stored is None or bool(_changed_secrets(self._stored.secrets, self._held))
+        return self._stored is None or bool(changed_secrets(self._stored.secrets, self._held))
 
     def _sends_differently(self, stored: Connector) -> bool:
-        before = stored.effective()
-        if any(before.get(name) != self._effective.get(name) for name in _SENDING_FIELDS):
+        if any(stored.resolved.get(name) != self._effective.get(name) for name in SENDING_FIELDS):
             return True
-        changed = _changed_secrets(stored.secrets, self._held)
+        changed = changed_secrets(stored.secrets, self._held)
         shares_imap = self._effective.get("smtp", {}).get("same_credentials", False)
         return any(not path.startswith("imap.") or (shares_imap and path == "imap.password") for path in changed)
-
-
-def _changed_secrets(before: Mapping[str, str | Secret], after: Mapping[str, str | Secret]) -> set[str]:
-    return {path for path in {**before, **after} if before.get(path) is not after.get(path)}
 
 
 def _without_cleared(secrets: Mapping[str, str | Secret], declaration: Declaration, whole: bool) -> Secrets:
