@@ -50,10 +50,10 @@ def effective(settings: Settings, preset: Preset, secrets: Container[str], name:
     return result
 
 
-def with_test_address(result: dict[str, Any]) -> dict[str, Any]:
+def with_test_address(result: Mapping[str, Any]) -> dict[str, Any]:
     """The same with where test mail goes, which only matters to those who look at the connector."""
     test_address = result.get("test_address") or _test_address(result)
-    return {**result, "test_address": test_address} if test_address else result
+    return {**result, **({"test_address": test_address} if test_address else {})}
 
 
 def kind(settings: Mapping[str, Any]) -> str:

@@ -19,12 +19,13 @@ from .declaration import Declaration, Settings, given_way, merged
 from .diff import difference
 from .effective import effective, resolve_preset
 from .fields import split_path
-from .places import has_use, newly_offered
-from .secret import Secret
-from .state import Connector, Purpose, Stamp, State, Wanted
+from .places import destination, has_use, newly_offered
+from .secret import Secret, changed_secrets
+from .state import SENDING_FIELDS, Connector, Purpose, Stamp, State, Wanted
 from .validity import contradictions, warnings
 
 SameSecret = Callable[[str, Secret], bool]
+IsForeign = Callable[[str], bool]
 Secrets = dict[str, Union[str, Secret]]
 
 _WAY_OF = {
@@ -32,7 +33,6 @@ _WAY_OF = {
     "oauth2.certificate": "certificate",
     "oauth2.service_account": "service_account",
 }
-_SENDING_FIELDS = ("smtp", "graph", "oauth2", "from_address", "from_name", "errors_to")
 
 
 @dataclass(frozen=True)
@@ -102,6 +102,18 @@ class Plan:
         return any(isinstance(secret, Secret) for connector in kept for secret in connector.secrets.values())
 
     @property
+    def redirected(self) -> list[str]:
+        """The tokens of the stored secrets that are kept and sealed for another destination from now on."""
+        return [
+            token
+            for change in self.changes
+            if change.before and change.after
+            for path, token in change.after.secrets.items()
+            if isinstance(token, str)
+            and destination(path, change.before.resolved) != destination(path, change.after.resolved)
+        ]
+
+    @property
     def default_moves(self) -> bool:
         return self.before.default != self.after.default
 
@@ -127,9 +139,23 @@ class Plan:
         return [change.before.name for change in self.changes if change.before and change.after is None]
 
 
-def make_plan(request: Request, state: State, same_secret: SameSecret, stamp: Stamp) -> Plan:
-    """Plan a request against the state it asked for, or raise what forbids it, all at once."""
-    planning = _Planning(request, state, same_secret, stamp)
+def _none_is_foreign(_token: str) -> bool:
+    return False
+
+
+def make_plan(
+    request: Request,
+    state: State,
+    same_secret: SameSecret,
+    stamp: Stamp,
+    is_foreign: IsForeign = _none_is_foreign,
+) -> Plan:
+    """Plan a request against the state it asked for, or raise what forbids it, all at once.
+
+    `same_secret` compares a stored secret with one that is given; `is_foreign` says whether what is stored was sealed
+    for something else, and so counts as not stored.
+    """
+    planning = _Planning(request, state, same_secret, stamp, is_foreign)
     planning.declare()
     planning.remove()
     planning.choose_default()
@@ -142,11 +168,14 @@ def make_plan(request: Request, state: State, same_secret: SameSecret, stamp: St
 class _Planning:
     """One request being planned: the state as it will be grows in `_after`."""
 
-    def __init__(self, request: Request, state: State, same_secret: SameSecret, stamp: Stamp) -> None:
+    def __init__(
+        self, request: Request, state: State, same_secret: SameSecret, stamp: Stamp, is_foreign: IsForeign
+    ) -> None:
         self._request = request
         self._as_named = state
         self._state = _renamed(state, request)
         self._same_secret = same_secret
+        self._is_foreign = is_foreign
         self._stamp = stamp
         self._after: dict[str, Connector] = dict(self._state.connectors)
         self._default = self._state.default
@@ -220,7 +249,7 @@ class _Planning:
     def _declare_one(self, declaration: Declaration, stored: Connector | None, source: Connector | None) -> None:
         name = self._request.new_name or declaration.name
         draft = _Draft(self._request, declaration, stored, source, name)
-        draft.take_secrets(self._same_secret)
+        draft.take_secrets(self._same_secret, self._is_foreign)
         found = [Problem(f"connector {declaration.name}", *finding) for finding in draft.problems()]
         if found:
             self.problems += found
@@ -290,33 +319,38 @@ class _Draft:
         self._settings: Settings = merged({} if whole else base.settings, declaration)
         self._preset = resolve_preset(self._settings, base.settings, base.preset)
         self._held: Secrets = {**_without_cleared(base.secrets, declaration, whole), **declaration.secrets}
-        self._effective = effective(self._settings, self._preset, self._held, name)
+        self._effective = self._resolved()
         self._drop_unused()
         self._missing = [path for path in self._held if source and path not in declaration.secrets]
         self._moved: dict[str, list[str]] = {}
+        self._foreign: list[str] = []
 
-    def take_secrets(self, same_secret: SameSecret) -> None:
-        """Keep what is stored where nothing else is given; note what would be offered to a new place."""
+    def take_secrets(self, same_secret: SameSecret, is_foreign: IsForeign) -> None:
+        """Keep what is stored where nothing else is given; note what is not this connector's own, and what would be
+        offered to a new place."""
         stored = self._stored
         kept = [path for path in self._held if stored and path in stored.secrets]
         if not stored or not kept:
             return
         same = not self._is_rewritten() and stored.secrets.keys() == self._held.keys()
-        before = {} if same else stored.effective()
         for path in kept:
             given = self._declaration.secrets.get(path)
-            moved = [] if same else newly_offered(path, before, self._effective)
-            token = stored.secrets[path]
+            moved = [] if same else newly_offered(path, stored.resolved, self._effective)
+            token = str(stored.secrets[path])
             if given is None:
-                if moved:
+                if is_foreign(token):
+                    self._foreign.append(path)
+                elif moved:
                     self._moved[path] = moved
-            elif (self._on_create and not moved) or same_secret(str(token), given):
+            elif (self._on_create and not moved and not is_foreign(token)) or same_secret(token, given):
                 self._held[path] = token
 
     def problems(self) -> Iterator[tuple[str, str]]:
         yield from contradictions(self._settings, self._effective, self._held)
         for path in self._missing:
             yield path, "must be given anew: a duplicate takes no secret along"
+        for path in self._foreign:
+            yield path, "must be given again, since what is stored was sealed for another place or changed from outside"
         for path, moved in self._moved.items():
             yield (
                 path,
@@ -355,27 +389,30 @@ class _Draft:
         for path in unused:
             del self._held[path]
         if unused:
-            self._effective = effective(self._settings, self._preset, self._held, self._name)
+            self._effective = self._resolved()
             self._drop_unused()
+
+    def _resolved(self) -> Mapping[str, Any]:
+        """Every field that has a value; what the stored connector has resolved already where nothing differs."""
+        stored = self._stored
+        same = stored and not self._is_rewritten() and stored.secrets.keys() == self._held.keys()
+        if stored and same and stored.name == self._name:
+            return stored.resolved
+        return effective(self._settings, self._preset, self._held, self._name)
 
     def _is_rewritten(self) -> bool:
         stored = self._stored
         return stored is None or self._settings != stored.settings or self._preset != stored.preset
 
     def _secrets_differ(self) -> bool:
-        return self._stored is None or bool(_changed_secrets(self._stored.secrets, self._held))
+        return self._stored is None or bool(changed_secrets(self._stored.secrets, self._held))
 
     def _sends_differently(self, stored: Connector) -> bool:
-        before = stored.effective()
-        if any(before.get(name) != self._effective.get(name) for name in _SENDING_FIELDS):
+        if any(stored.resolved.get(name) != self._effective.get(name) for name in SENDING_FIELDS):
             return True
-        changed = _changed_secrets(stored.secrets, self._held)
+        changed = changed_secrets(stored.secrets, self._held)
         shares_imap = self._effective.get("smtp", {}).get("same_credentials", False)
         return any(not path.startswith("imap.") or (shares_imap and path == "imap.password") for path in changed)
-
-
-def _changed_secrets(before: Mapping[str, str | Secret], after: Mapping[str, str | Secret]) -> set[str]:
-    return {path for path in {**before, **after} if before.get(path) is not after.get(path)}
 
 
 def _without_cleared(secrets: Mapping[str, str | Secret], declaration: Declaration, whole: bool) -> Secrets:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, NamedTuple
 
 from .._errors import Problem
@@ -16,6 +17,9 @@ from . import checks
 from .declaration import Settings
 from .effective import Preset, effective, with_test_address
 from .secret import Secret
+
+CONNECTING_FIELDS = ("smtp", "imap", "graph", "oauth2")
+SENDING_FIELDS = ("smtp", "graph", "oauth2", "from_address", "from_name", "errors_to")
 
 
 class Purpose(NamedTuple):
@@ -75,8 +79,13 @@ class Connector:
         """Whether mail was sent with the settings that it sends with now."""
         return self.proof is not None and self.proof.revision >= self.sending_revision
 
+    @cached_property
+    def resolved(self) -> Mapping[str, Any]:
+        """Every field that has a value, declared or derived; made once, so nobody may change it."""
+        return effective(self.settings, self.preset, self.secrets, self.name)
+
     def effective(self) -> dict[str, Any]:
-        return with_test_address(effective(self.settings, self.preset, self.secrets, self.name))
+        return with_test_address(self.resolved)
 
     def available_to(self, tenant: str) -> bool:
         tenants = self.settings.get("available_to")

@@ -8,13 +8,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from .._argspec import ArgumentSpec
 from .._connector.resolve import candidates, resolve
 from .._connector.state import Connector, Purpose, State, Wanted, read_purpose
 from .._connector.view import views
-from .._errors import DeclarationError
+from .._errors import DeclarationError, RegistryKeyError
 from .._registry.interface import Reader
 from .registry import open_registry, registry_options
 from .task import Task, run
@@ -45,12 +46,29 @@ def _connector_info(module: Task) -> dict[str, Any]:
         module.warn(f"There is no registry {module.params['registry']} yet, so there are no connectors.")
     with registry.reading() as reader:
         state, found = _look(reader, module.params["name"], purpose)
+        own = {each.name: _with_own_secrets(module, reader, each) for each in found}
+        state = replace(state, connectors={**state.connectors, **own})
         connectors = views([connector.name for connector in found], state)
         if module.params["history"]:
             revisions = reader.history(found)
             for shown in connectors:
                 shown["history"] = revisions[shown["name"]]
     return {"changed": False, "connectors": connectors}
+
+
+def _with_own_secrets(module: Task, reader: Reader, connector: Connector) -> Connector:
+    """The connector without what counts as not stored; only the key can tell."""
+    try:
+        foreign = [path for path, token in connector.secrets.items() if reader.is_foreign(str(token))]
+    except RegistryKeyError:
+        return connector
+    for path in foreign:
+        module.warn(
+            f"connector {connector.name}: {path}: what is stored was not sealed for this connector and where it goes,"
+            " or was changed from outside, so that it counts as not stored: give it again."
+        )
+    own = {path: token for path, token in connector.secrets.items() if path not in foreign}
+    return replace(connector, secrets=own) if foreign else connector
 
 
 def _look(reader: Reader, name: str | None, purpose: Purpose | None) -> tuple[State, list[Connector]]:

@@ -15,7 +15,7 @@ from typing import Any
 
 from .._argspec import ArgumentSpec
 from .._connector import checks
-from .._connector.state import Connector, Proof
+from .._connector.state import SENDING_FIELDS, Connector, Proof
 from .._connector.view import can_send
 from .._errors import ConnectorsFailed, DeclarationError, MailroomError, Problem
 from .._mail.message_id import init_message_id
@@ -32,8 +32,6 @@ from .failures import failure_table
 from .jobs import load_named, stored_job
 from .registry import open_registry, registry_options, stamp
 from .task import Task, run
-
-_SENDING_FIELDS = ("smtp", "graph", "oauth2", "from_address", "from_name", "errors_to")
 
 
 def argument_spec() -> ArgumentSpec:
@@ -152,8 +150,7 @@ def _job(tenant: str, reader: Reader, connector: Connector) -> Job:
 
 def _fingerprint(connector: Connector) -> str:
     """What the mail proves: the settings that sending depends on, and how often they have changed."""
-    effective = connector.effective()
-    settings = {name: effective.get(name) for name in _SENDING_FIELDS}
+    settings = {name: connector.resolved.get(name) for name in SENDING_FIELDS}
     return json.dumps([connector.sending_revision, settings], sort_keys=True)
 
 

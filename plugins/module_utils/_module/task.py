@@ -28,7 +28,7 @@ from .._errors import (
     RegistryKeyError,
     traceback_of,
 )
-from .._registry.interface import Reader, Registry
+from .._registry.interface import Migration, Reader, Registry
 from .options import read_options, secrets_in
 from .registry import open_registry, stamp
 
@@ -41,6 +41,7 @@ BUG = (
 )
 VERBOSE = 3
 MOST_ATTEMPTS = 5
+MOST_NAMED = 20
 
 Malformed = Callable[[Mapping[str, Any], Mapping[str, Any]], Sequence[Problem]]
 
@@ -182,32 +183,36 @@ def _changed(module: Task, request: Request, tests: Verification | None) -> tupl
     now = stamp(module)
     for _attempt in range(MOST_ATTEMPTS):
         if module.check_mode or tests or not registry.exists():
-            plan, changed = _look_ahead(registry, request, now, tests)
-            if module.check_mode or not changed:
-                return _told(module, plan, changed)
+            plan, changed, migration = _look_ahead(registry, request, now, tests)
+            if module.check_mode or not (changed or migration.due):
+                return _told(module, plan, changed, migration)
         with suppress(_Untested):
             return _told(module, *_carry_out(registry, request, now, tests))
     raise RegistryError("Others keep changing these connectors while they are tested: run the task again.")
 
 
-def _look_ahead(registry: Registry, request: Request, now: Stamp, tests: Verification | None) -> tuple[Plan, bool]:
+def _look_ahead(
+    registry: Registry, request: Request, now: Stamp, tests: Verification | None
+) -> tuple[Plan, bool, Migration]:
     """The plan as things are. It is tested when the registry is let go of: others go on working meanwhile."""
     with registry.reading() as reader:
         plan, changed = _plan(request, reader, now)
+        migration = reader.migration()
         trials = tests.trials(plan, reader) if tests else []
     if tests:
         tests.test(trials)
-    return plan, changed
+    return plan, changed, migration
 
 
 def _plan(request: Request, reader: Reader, now: Stamp) -> tuple[Plan, bool]:
-    plan = make_plan(request, reader.load(request.wanted()), reader.is_same_secret, now)
-    if plan.has_new_secrets:
-        reader.check_sealing()
+    plan = make_plan(request, reader.load(request.wanted()), reader.is_same_secret, now, reader.is_foreign)
+    reader.check_sealing(plan)
     return plan, plan.changed or reader.needs_resealing()
 
 
-def _carry_out(registry: Registry, request: Request, now: Stamp, tests: Verification | None) -> tuple[Plan, bool]:
+def _carry_out(
+    registry: Registry, request: Request, now: Stamp, tests: Verification | None
+) -> tuple[Plan, bool, Migration]:
     with registry.writing() as writer:
         plan, changed = _plan(request, writer, now)
         if tests and tests.untested(plan):
@@ -215,10 +220,18 @@ def _carry_out(registry: Registry, request: Request, now: Stamp, tests: Verifica
         writer.apply(plan)
         if writer.needs_resealing():
             writer.reseal()
-    return plan, changed
+        migration = writer.migration()
+    return plan, changed, migration
 
 
-def _told(module: Task, plan: Plan, changed: bool) -> tuple[Plan, bool]:
+def _told(module: Task, plan: Plan, changed: bool, migration: Migration) -> tuple[Plan, bool]:
     for warning in plan.warnings:
         module.warn(warning)
+    if migration.put_off:
+        named = [*migration.put_off[:MOST_NAMED], *(["and others"] if migration.put_off[MOST_NAMED:] else [])]
+        module.warn(
+            "These secrets were sealed by an earlier release and are not bound to where they go yet, because their key"
+            " or the Python library cryptography is missing, or because they cannot be opened (then give them again):"
+            f" {'; '.join(named)}"
+        )
     return plan, changed

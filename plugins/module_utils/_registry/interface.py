@@ -10,11 +10,20 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from typing import Any
+from typing import Any, NamedTuple
 
 from .._connector.plan import Plan
 from .._connector.secret import Secret
 from .._connector.state import Connector, Proof, State, Wanted
+
+
+class Migration(NamedTuple):
+    """The secrets that an earlier release has sealed, bound to nothing, each with its connector and field."""
+
+    due: list[str]
+    """Those that are sealed anew when the next writer commits."""
+    put_off: list[str]
+    """Those that stay as they are: their key or the library is missing, or they cannot be opened."""
 
 
 class Reader(ABC):
@@ -26,15 +35,23 @@ class Reader(ABC):
 
     @abstractmethod
     def is_same_secret(self, token: str, secret: Secret) -> bool:
-        """Whether a stored secret, named by its token, is the given one; it is not opened."""
+        """Whether a stored secret, named by a token that was loaded here, is the given one; it is not opened."""
+
+    @abstractmethod
+    def is_foreign(self, token: str) -> bool:
+        """Whether a stored secret was not sealed as what it is kept as; False where its key is missing."""
 
     @abstractmethod
     def open_secret(self, token: str) -> Secret:
-        """The stored secret that a token names."""
+        """The stored secret that a token names; one that is foreign is refused."""
 
     @abstractmethod
-    def check_sealing(self) -> None:
-        """Fail where a new secret could not be sealed: for want of a key, the right key or the library."""
+    def check_sealing(self, plan: Plan) -> None:
+        """Fail where a plan's secrets could not be sealed: for want of a key, the right key or the library."""
+
+    @abstractmethod
+    def migration(self) -> Migration:
+        """What a writer does with the secrets that an earlier release has sealed."""
 
     @abstractmethod
     def needs_resealing(self) -> bool:
@@ -47,6 +64,10 @@ class Reader(ABC):
     @abstractmethod
     def registry_id(self) -> str:
         """What tells this registry from every other one."""
+
+    @abstractmethod
+    def wrote_file(self, path: str, content: Secret) -> bool:
+        """Whether just this content is recorded as written to a file; False without the key that recorded it."""
 
 
 class Writer(Reader):
@@ -64,6 +85,14 @@ class Writer(Reader):
     def reseal(self) -> None:
         """Seal every secret with the key that seals now."""
 
+    @abstractmethod
+    def record_file(self, path: str, content: Secret) -> None:
+        """Record what was written to a file, as a fingerprint; without a key there is no record."""
+
+    @abstractmethod
+    def forget_file(self, path: str) -> None:
+        """Drop the record of a file, if there is one."""
+
 
 class Registry(ABC):
     """Where connectors live."""
@@ -74,7 +103,10 @@ class Registry(ABC):
 
     @abstractmethod
     def writing(self) -> AbstractContextManager[Writer]:
-        """Change in one transaction, which is committed when the block ends without an exception."""
+        """Change in one transaction, which is committed when the block ends without an exception.
+
+        Secrets that an earlier release has sealed are sealed anew with it, as far as their keys are there.
+        """
 
     @abstractmethod
     def alone(self) -> AbstractContextManager[None]:

@@ -66,5 +66,30 @@ _VERSION_1 = (
     """,
 )
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (_VERSION_1,)
+_VERSION_2 = (
+    # Which connector a secret belongs to, whatever its name: no other has the same, in any registry.
+    "ALTER TABLE connector ADD COLUMN identity TEXT NOT NULL DEFAULT ''",
+    "UPDATE connector SET identity = lower(hex(randomblob(16)))",
+    "CREATE UNIQUE INDEX connector_identity ON connector (identity)",
+    # In form 1 secrets are bound to nothing; they are sealed anew when their key is there.
+    "ALTER TABLE secret ADD COLUMN form INTEGER NOT NULL DEFAULT 1",
+    "ALTER TABLE secret ADD COLUMN mac TEXT NOT NULL DEFAULT ''",
+    "CREATE INDEX secret_in_old_form ON secret (key_id) WHERE form = 1",
+    """
+    CREATE TABLE sealing_mark (
+        key_id TEXT PRIMARY KEY,
+        old_form_keys TEXT NOT NULL,
+        mac TEXT NOT NULL
+    ) WITHOUT ROWID
+    """,
+    """
+    CREATE TABLE written_file (
+        path TEXT PRIMARY KEY,
+        key_id TEXT NOT NULL,
+        fingerprint TEXT NOT NULL
+    ) WITHOUT ROWID
+    """,
+)
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (_VERSION_1, _VERSION_2)
 """Step n leads from version n to n + 1. A released step never changes."""

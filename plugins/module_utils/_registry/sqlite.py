@@ -24,18 +24,21 @@ from typing import Any
 from .._connector.plan import Change, Plan
 from .._connector.secret import Secret
 from .._connector.state import Connector, Proof, Purpose, Stamp, State, Wanted
-from .._errors import RegistryError, RegistryKeyError
+from .._errors import RegistryError
 from . import schema
-from .interface import Reader, Registry, Writer
-from .sealing import KeyRing, KeySource, Sealed
+from .interface import Migration, Reader, Registry, Writer
+from .key_source import KeySource
+from .sealing import OLD_FORM, Mark, Sealed
+from .vault import Holdings, StoredSecret, Vault
 
 WAIT_SECONDS = 120
 
 _PLAIN = frozenset(range(33, 127)) - frozenset(b"%?#")
 _COLUMNS = (
-    "id, name, settings, preset, revision, sending_revision, created_at, created_by, updated_at, updated_by,"
+    "identity, id, name, settings, preset, revision, sending_revision, created_at, created_by, updated_at, updated_by,"
     " proven_revision, proven_at, proven_to"
 )
+_SEALED = ", ".join(Sealed._fields)
 
 
 class SqliteRegistry(Registry):
@@ -88,7 +91,9 @@ class SqliteRegistry(Registry):
                 database.execute("BEGIN IMMEDIATE")
                 try:
                     _migrate(database, self._version(database))
-                    yield _SqliteWriter(database, self._keys)
+                    writer = _SqliteWriter(database, self._keys)
+                    yield writer
+                    writer.migrate()
                     database.execute("COMMIT")
                 except BaseException:
                     if database.in_transaction:
@@ -195,8 +200,8 @@ class _SqliteReader(Reader):
 
     def __init__(self, database: sqlite3.Connection, keys: KeySource) -> None:
         self._database = database
-        self._keys = keys
-        self._ring: KeyRing | None = None
+        self._vault = Vault(keys, self._holdings())
+        self._stored: dict[str, StoredSecret] = {}
 
     def load(self, wanted: Wanted) -> State:
         default = _one(self._database, "SELECT name FROM connector WHERE is_default")
@@ -211,18 +216,30 @@ class _SqliteReader(Reader):
         )
 
     def is_same_secret(self, token: str, secret: Secret) -> bool:
-        return self._needed_ring().is_sealed(_unpack(token), secret)
+        return self._vault.is_same(self._stored[token], secret)
+
+    def is_foreign(self, token: str) -> bool:
+        return self._vault.is_foreign(self._stored[token])
 
     def open_secret(self, token: str) -> Secret:
-        return self._needed_ring().open(_unpack(token))
+        return self._vault.open(self._stored[token])
 
-    def check_sealing(self) -> None:
-        self._known_ring()
-        self._keys.check()
+    def check_sealing(self, plan: Plan) -> None:
+        if plan.has_new_secrets:
+            self._vault.check_sealing(self._used_keys())
+        for token in plan.redirected:
+            self._vault.check_sealing_anew(self._stored[token])
+
+    def migration(self) -> Migration:
+        found, can_migrate = Migration([], []), self._vault.can_migrate(self._used_keys())
+        for stored in self._in_old_form():
+            is_due = can_migrate and self._vault.migrated(stored)
+            (found.due if is_due else found.put_off).append(str(stored))
+        return found
 
     def needs_resealing(self) -> bool:
         used = self._used_keys()
-        ring = self._keys.ring() if used else None
+        ring = self._vault.ring() if used else None
         return ring is not None and bool(used - {ring.sealing_key_id}) and used <= ring.key_ids
 
     def history(self, connectors: Sequence[Connector]) -> dict[str, list[dict[str, Any]]]:
@@ -242,22 +259,49 @@ class _SqliteReader(Reader):
     def registry_id(self) -> str:
         return str(_one(self._database, "SELECT id FROM registry"))
 
+    def wrote_file(self, path: str, content: Secret) -> bool:
+        query = "SELECT key_id, fingerprint FROM written_file WHERE path = ?"
+        record = self._database.execute(query, (path,)).fetchone()
+        ring = self._vault.ring() if record else None
+        return ring is not None and ring.is_file(path, content, *record)
+
     def _connectors(self, names: Iterable[str] | None) -> dict[str, Connector]:
         where, parameters = _among("name", names)
         rows = self._database.execute(f"SELECT {_COLUMNS} FROM connector {where} ORDER BY name", parameters).fetchall()
-        ids = None if names is None else [row[0] for row in rows]
-        secrets = self._secrets(ids)
-        return {row[1]: _connector(row, secrets.get(row[0], {})) for row in rows}
-
-    def _secrets(self, ids: Iterable[int] | None) -> dict[int, dict[str, str]]:
-        where, parameters = _among("connector", ids)
-        rows = self._database.execute(
-            f"SELECT connector, field, key_id, fingerprint, token FROM secret {where}", parameters
-        )
-        found: dict[int, dict[str, str]] = {}
-        for connector, field, *sealed in rows:
-            found.setdefault(connector, {})[field] = " ".join(sealed)
+        secrets = self._secrets(None if names is None else [row[1] for row in rows])
+        found: dict[str, Connector] = {}
+        for identity, *row in rows:
+            sealed = secrets.get(row[0], {})
+            tokens = {field: f"{row[0]} {field} {' '.join(map(str, each))}" for field, each in sealed.items()}
+            connector = _connector(row, tokens)
+            for field, token in tokens.items():
+                self._stored[token] = StoredSecret(connector, identity, field, sealed[field])
+            found[connector.name] = connector
         return found
+
+    def _secrets(self, ids: Iterable[int] | None) -> dict[int, dict[str, Sealed]]:
+        where, parameters = _among("connector", ids)
+        rows = self._database.execute(f"SELECT connector, field, {_SEALED} FROM secret {where}", parameters)
+        found: dict[int, dict[str, Sealed]] = {}
+        for connector, field, *sealed in rows:
+            found.setdefault(connector, {})[field] = Sealed(*sealed)
+        return found
+
+    def _in_old_form(self) -> list[StoredSecret]:
+        query = "SELECT name FROM connector WHERE id IN (SELECT connector FROM secret WHERE form = 1)"
+        connectors = self._connectors([name for (name,) in self._database.execute(query)])
+        tokens = (token for connector in connectors.values() for token in connector.secrets.values())
+        stored = (self._stored[str(token)] for token in tokens)
+        return [each for each in stored if each.sealed.form == OLD_FORM]
+
+    def _holdings(self) -> Holdings:
+        marks = self._database.execute("SELECT key_id, old_form_keys, mac FROM sealing_mark")
+        in_new_form = self._keys_where("form <> 1") if self._keys_where("form = 1") else frozenset()
+        return Holdings(self.registry_id(), in_new_form, {key_id: Mark(*mark) for key_id, *mark in marks})
+
+    def _keys_where(self, condition: str) -> frozenset[str]:
+        rows = self._database.execute(f"SELECT DISTINCT key_id FROM secret WHERE {condition}")
+        return frozenset(key_id for (key_id,) in rows)
 
     def _asked_bindings(self, wanted: Wanted) -> dict[Purpose, str]:
         if wanted.purposes is None:
@@ -281,29 +325,15 @@ class _SqliteReader(Reader):
         lowest, highest = (_one(self._database, f"SELECT {end}(key_id) FROM secret") for end in ("min", "max"))
         if lowest == highest:
             return frozenset([lowest] if lowest else [])
-        return frozenset(key_id for (key_id,) in self._database.execute("SELECT DISTINCT key_id FROM secret"))
-
-    def _needed_ring(self) -> KeyRing:
-        if self._ring is None:
-            self._ring = self._keys.needed()
-        return self._ring
-
-    def _known_ring(self) -> KeyRing | None:
-        """The keys for a new secret: those that sealed what is there, or any where nothing is."""
-        used = self._used_keys()
-        ring = self._keys.needed() if used else self._keys.ring()
-        if ring and used and not used & ring.key_ids:
-            raise RegistryKeyError(
-                "None of the keys given in registry_key or registry_key_file has sealed the secrets that the registry"
-                " holds."
-            )
-        return ring
+        return self._keys_where("true")
 
 
 class _SqliteWriter(_SqliteReader, Writer):
     """The tables within a transaction that holds the write lock."""
 
     def apply(self, plan: Plan) -> None:
+        if plan.has_new_secrets:
+            self._vault.make_key(self._used_keys())
         if plan.default_moves:
             self._database.execute("UPDATE connector SET is_default = 0 WHERE is_default")
         self._database.executemany("DELETE FROM purpose WHERE name = ? AND tenant = ?", plan.unbound)
@@ -320,17 +350,36 @@ class _SqliteWriter(_SqliteReader, Writer):
         self._database.execute(_PROVE, {**proof._asdict(), "id": connector.id})
 
     def reseal(self) -> None:
-        ring = self._needed_ring()
-        rows = self._database.execute(
-            "SELECT connector, field, key_id, fingerprint, token FROM secret WHERE key_id <> ?", (ring.sealing_key_id,)
-        ).fetchall()
-        for connector, field, *sealed in rows:
-            self._keep_secret(connector, field, ring.seal(ring.open(Sealed(*sealed))))
+        for connector in self._connectors(None).values():
+            for token in connector.secrets.values():
+                stored = self._stored[str(token)]
+                self._keep_secret(connector.id, stored.field, self._vault.resealed(stored))
+
+    def migrate(self) -> None:
+        """Seal anew what an earlier release has sealed, as far as the keys are there, and end the old form."""
+        if not self._vault.can_migrate(self._used_keys()):
+            return
+        for stored in self._in_old_form():
+            self._keep_secret(stored.connector.id, stored.field, self._vault.migrated(stored))
+        marks = self._vault.new_marks(self._keys_where("form = 1"))
+        self._database.executemany(
+            "INSERT OR REPLACE INTO sealing_mark VALUES (?, ?, ?)", [(key_id, *mark) for key_id, mark in marks.items()]
+        )
+
+    def record_file(self, path: str, content: Secret) -> None:
+        self.forget_file(path)
+        ring = self._vault.ring()
+        if ring:
+            row = (path, *ring.file_fingerprint(path, content))
+            self._database.execute("INSERT INTO written_file VALUES (?, ?, ?)", row)
+
+    def forget_file(self, path: str) -> None:
+        self._database.execute("DELETE FROM written_file WHERE path = ?", (path,))
 
     def _write(self, change: Change, after: Connector) -> None:
         row = _row(after)
         if change.before is None:
-            connector = self._database.execute(_INSERT, row).lastrowid
+            connector = self._database.execute(_INSERT, {**row, "identity": os.urandom(16).hex()}).lastrowid
         else:
             connector = change.before.id
             self._database.execute(_UPDATE, {**row, "id": connector})
@@ -345,13 +394,21 @@ class _SqliteWriter(_SqliteReader, Writer):
     def _write_secrets(self, connector: int, before: Connector | None, after: Connector) -> None:
         for field in set(before.secrets if before else ()) - set(after.secrets):
             self._database.execute("DELETE FROM secret WHERE connector = ? AND field = ?", (connector, field))
+        identity = str(_one(self._database, "SELECT identity FROM connector WHERE id = ?", (connector,)))
         for field, secret in after.secrets.items():
+            binding = self._vault.binding_of(identity, field, after)
             if isinstance(secret, Secret):
-                self._ring = self._ring or self._known_ring() or self._keys.make()
-                self._keep_secret(connector, field, self._ring.seal(secret))
+                self._keep_secret(connector, field, self._vault.seal(secret, binding))
+            else:
+                self._keep_secret(connector, field, self._vault.rebound(self._stored[secret], binding))
 
-    def _keep_secret(self, connector: int, field: str, sealed: Sealed) -> None:
-        self._database.execute("INSERT OR REPLACE INTO secret VALUES (?, ?, ?, ?, ?)", (connector, field, *sealed))
+    def _keep_secret(self, connector: int | None, field: str, sealed: Sealed | None) -> None:
+        """Keep a secret as it is sealed anew, if it is."""
+        if sealed:
+            row = (connector, field, *sealed)
+            self._database.execute(
+                f"INSERT OR REPLACE INTO secret (connector, field, {_SEALED}) VALUES (?{', ?' * 6})", row
+            )
 
     def _bind(self, bound: Mapping[Purpose, str]) -> None:
         self._database.executemany(
@@ -362,10 +419,10 @@ class _SqliteWriter(_SqliteReader, Writer):
 
 _BINDINGS = "SELECT purpose.name, tenant, connector.name FROM purpose JOIN connector ON connector.id = connector"
 _INSERT = """
-    INSERT INTO connector (name, enabled, settings, preset, revision, sending_revision, created_at, created_by,
-        updated_at, updated_by, proven_revision, proven_at, proven_to)
-    VALUES (:name, :enabled, :settings, :preset, :revision, :sending_revision, :created_at, :created_by,
-        :updated_at, :updated_by, :proven_revision, :proven_at, :proven_to)
+    INSERT INTO connector (identity, name, enabled, settings, preset, revision, sending_revision, created_at,
+        created_by, updated_at, updated_by, proven_revision, proven_at, proven_to)
+    VALUES (:identity, :name, :enabled, :settings, :preset, :revision, :sending_revision, :created_at,
+        :created_by, :updated_at, :updated_by, :proven_revision, :proven_at, :proven_to)
 """
 _UPDATE = """
     UPDATE connector SET name = :name, enabled = :enabled, settings = :settings, preset = :preset,
@@ -386,10 +443,6 @@ def _among(column: str, values: Iterable[Any] | None) -> tuple[str, tuple[str, .
 
 def _bindings(rows: Iterable[Sequence[str]]) -> dict[Purpose, str]:
     return {Purpose(name, tenant): connector for name, tenant, connector in rows}
-
-
-def _unpack(token: str) -> Sealed:
-    return Sealed(*token.split(" "))
 
 
 def _connector(row: Sequence[Any], secrets: Mapping[str, str]) -> Connector:

@@ -268,9 +268,10 @@ class TestManyAtOnce:
         assert len(state.connectors) == writers * changes + 1
         with registry.reading() as reader:
             assert len(reader.history([state.connectors["shared"]])["shared"]) == writers * changes
+            loaded = reader.load(Wanted()).connectors
             for writer in range(writers):
                 for turn in range(changes):
-                    (token,) = state.connectors[f"own_{writer}_{turn}"].secrets.values()
+                    (token,) = loaded[f"own_{writer}_{turn}"].secrets.values()
                     assert reader.open_secret(str(token)).reveal() == f"password {writer} {turn}"
         assert_sound(path)
 

@@ -391,9 +391,9 @@ class TestOneTransaction:
         before = folder_content(path.parent)
         seal, left = KeyRing.seal, iter(range(2))
 
-        def seal_twice(ring: KeyRing, secret: Any) -> Any:
+        def seal_twice(ring: KeyRing, *what: Any) -> Any:
             next(left)
-            return seal(ring, secret)
+            return seal(ring, *what)
 
         monkeypatch.setattr(KeyRing, "seal", seal_twice)
         with pytest.raises(StopIteration):
