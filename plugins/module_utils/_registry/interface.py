@@ -48,6 +48,10 @@ class Reader(ABC):
     def registry_id(self) -> str:
         """What tells this registry from every other one."""
 
+    @abstractmethod
+    def wrote_file(self, path: str, content: Secret) -> bool:
+        """Whether just this content is recorded as written to a file; False without the key that recorded it."""
+
 
 class Writer(Reader):
     """A transaction: nobody else writes until it ends, and it ends whole or without a trace."""
@@ -63,6 +67,14 @@ class Writer(Reader):
     @abstractmethod
     def reseal(self) -> None:
         """Seal every secret with the key that seals now."""
+
+    @abstractmethod
+    def record_file(self, path: str, content: Secret) -> None:
+        """Record what was written to a file, as a fingerprint; without a key there is no record."""
+
+    @abstractmethod
+    def forget_file(self, path: str) -> None:
+        """Drop the record of a file, if there is one."""
 
 
 class Registry(ABC):

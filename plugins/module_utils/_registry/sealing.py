@@ -43,9 +43,14 @@ class _Key:
         raw = base64.urlsafe_b64decode(text)
         self.id = hashlib.sha256(b"mailroom key id" + raw).hexdigest()[:16]
         self._mac = hmac.digest(raw, b"mailroom fingerprint", "sha256")
+        self._file_mac = hmac.digest(raw, b"mailroom written file", "sha256")
 
     def fingerprint(self, secret: Secret, salt: str) -> str:
         return salt + hmac.digest(self._mac, (salt + secret.reveal()).encode(), "sha256").hex()
+
+    def file_fingerprint(self, path: str, content: Secret, salt: str) -> str:
+        message = f"{salt}\0{path}\0{content.reveal()}"
+        return salt + hmac.digest(self._file_mac, message.encode(), "sha256").hex()
 
 
 class KeyRing:
@@ -86,6 +91,17 @@ class KeyRing:
             raise RegistryKeyError(_wrong_key(sealed.key_id))
         salt = sealed.fingerprint[:16]
         return hmac.compare_digest(key.fingerprint(secret, salt), sealed.fingerprint)
+
+    def file_fingerprint(self, path: str, content: Secret) -> tuple[str, str]:
+        """The id of the first key, and what it makes of a file's path and content."""
+        return self._first.id, self._first.file_fingerprint(path, content, os.urandom(8).hex())
+
+    def is_file(self, path: str, content: Secret, key_id: str, fingerprint: str) -> bool:
+        """Whether the fingerprint is of just this path and content; False where its key is not among these."""
+        key = self._keys.get(key_id)
+        if key is None:
+            return False
+        return hmac.compare_digest(key.file_fingerprint(path, content, fingerprint[:16]), fingerprint)
 
     def _cipher(self) -> Any:
         if self._fernet is None:

@@ -242,6 +242,12 @@ class _SqliteReader(Reader):
     def registry_id(self) -> str:
         return str(_one(self._database, "SELECT id FROM registry"))
 
+    def wrote_file(self, path: str, content: Secret) -> bool:
+        query = "SELECT key_id, fingerprint FROM written_file WHERE path = ?"
+        record = self._database.execute(query, (path,)).fetchone()
+        ring = self._keys.ring() if record else None
+        return ring is not None and ring.is_file(path, content, *record)
+
     def _connectors(self, names: Iterable[str] | None) -> dict[str, Connector]:
         where, parameters = _among("name", names)
         rows = self._database.execute(f"SELECT {_COLUMNS} FROM connector {where} ORDER BY name", parameters).fetchall()
@@ -326,6 +332,16 @@ class _SqliteWriter(_SqliteReader, Writer):
         ).fetchall()
         for connector, field, *sealed in rows:
             self._keep_secret(connector, field, ring.seal(ring.open(Sealed(*sealed))))
+
+    def record_file(self, path: str, content: Secret) -> None:
+        self.forget_file(path)
+        ring = self._keys.ring()
+        if ring:
+            row = (path, *ring.file_fingerprint(path, content))
+            self._database.execute("INSERT INTO written_file VALUES (?, ?, ?)", row)
+
+    def forget_file(self, path: str) -> None:
+        self._database.execute("DELETE FROM written_file WHERE path = ?", (path,))
 
     def _write(self, change: Change, after: Connector) -> None:
         row = _row(after)
