@@ -20,7 +20,7 @@ from .._connector.secret import Secret
 from .._connector.state import Stamp
 from .._errors import DeclarationError, MissingLibrary
 from .._registry.interface import Registry
-from .._registry.sealing import KeySource
+from .._registry.key_source import KeySource
 
 DEFAULT_REGISTRY = "/var/lib/mailroom/registry.db"
 

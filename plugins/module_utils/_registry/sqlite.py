@@ -27,7 +27,8 @@ from .._connector.state import Connector, Proof, Purpose, Stamp, State, Wanted
 from .._errors import RegistryError, RegistryKeyError
 from . import schema
 from .interface import Reader, Registry, Writer
-from .sealing import KeyRing, KeySource, Sealed
+from .key_source import KeySource
+from .sealing import KeyRing, Sealed
 
 WAIT_SECONDS = 120
 

@@ -16,7 +16,7 @@ from ansible_collections.mailroom.core.plugins.module_utils._connector.plan impo
 from ansible_collections.mailroom.core.plugins.module_utils._connector.secret import Secret
 from ansible_collections.mailroom.core.plugins.module_utils._connector.state import Stamp, State, Wanted
 from ansible_collections.mailroom.core.plugins.module_utils._registry.interface import Writer
-from ansible_collections.mailroom.core.plugins.module_utils._registry.sealing import KeySource
+from ansible_collections.mailroom.core.plugins.module_utils._registry.key_source import KeySource
 from ansible_collections.mailroom.core.plugins.module_utils._registry.sqlite import SqliteRegistry
 
 KEY, NEW_KEY, FOREIGN_KEY = (base64.urlsafe_b64encode(bytes([number]) * 32).decode() for number in (1, 2, 3))

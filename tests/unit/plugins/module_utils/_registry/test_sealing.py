@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from ansible_collections.mailroom.core.plugins.module_utils._connector.secret import Secret
 from ansible_collections.mailroom.core.plugins.module_utils._errors import MissingLibrary, RegistryKeyError
-from ansible_collections.mailroom.core.plugins.module_utils._registry.sealing import KeyRing, KeySource, Sealed
+from ansible_collections.mailroom.core.plugins.module_utils._registry.key_source import KeySource
+from ansible_collections.mailroom.core.plugins.module_utils._registry.sealing import KeyRing, Sealed
 
 from .processes import without_privileges
 from .samples import FOREIGN_KEY, KEY, NEW_KEY, mode
