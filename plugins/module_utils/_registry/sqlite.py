@@ -12,13 +12,11 @@ meet a writer, and the registry stays one file that can be copied, also on a net
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import sqlite3
-import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import AbstractContextManager, closing, contextmanager
 from typing import Any
 
 from .._connector.plan import Change, Plan
@@ -29,10 +27,8 @@ from . import schema
 from .interface import Reader, Registry, Writer
 from .key_source import KeySource
 from .sealing import KeyRing, Sealed
+from .sqlite_file import SqliteFile, harden
 
-WAIT_SECONDS = 120
-
-_PLAIN = frozenset(range(33, 127)) - frozenset(b"%?#")
 _COLUMNS = (
     "id, name, settings, preset, revision, sending_revision, created_at, created_by, updated_at, updated_by,"
     " proven_revision, proven_at, proven_to"
@@ -43,125 +39,46 @@ class SqliteRegistry(Registry):
     """A registry in the file at `path`."""
 
     def __init__(self, path: str, keys: KeySource) -> None:
-        if "\0" in path:
-            raise RegistryError("registry must be a path without NUL characters.")
-        self._path = os.path.abspath(path)
+        self._file = SqliteFile(path)
         self._keys = keys
 
     def exists(self) -> bool:
-        # Never opened here: closing it would end the locks that this process holds on it.
-        try:
-            status = os.stat(self._path)
-        except FileNotFoundError:
-            return False
-        except OSError as error:
-            raise RegistryError(f"The registry {self._path} cannot be read: {error.strerror}.") from None
-        if not stat.S_ISREG(status.st_mode):
-            kind = "Is a directory" if stat.S_ISDIR(status.st_mode) else "Is not a file"
-            raise RegistryError(f"The registry {self._path} cannot be read: {kind}.")
-        if not os.access(self._path, os.R_OK):
-            raise RegistryError(f"The registry {self._path} cannot be read: Permission denied.")
-        return status.st_size > 0
+        return self._file.exists()
 
     @contextmanager
     def reading(self) -> Iterator[Reader]:
-        with self._told_plainly("read"):
-            if not self.exists():
-                with _migrated_copy(None) as empty:
-                    yield _SqliteReader(empty, self._keys)
-                return
-            writable = os.access(self._path, os.W_OK) and os.access(os.path.dirname(self._path), os.W_OK)
-            with closing(self._connect("rw" if writable else "ro")) as database:
-                database.execute("BEGIN")
-                if self._version(database) < len(schema.MIGRATIONS):
-                    with _migrated_copy(database) as migrated:
-                        yield _SqliteReader(migrated, self._keys)
-                else:
-                    yield _SqliteReader(database, self._keys)
+        with self._file.reading() as database:
+            version = self._version(database) if database else 0
+            if database and version == len(schema.MIGRATIONS):
+                yield _SqliteReader(database, self._keys)
+            else:
+                with _migrated_copy(database, version) as copy:
+                    yield _SqliteReader(copy, self._keys)
 
     @contextmanager
     def writing(self) -> Iterator[Writer]:
-        with self._told_plainly("changed"):
-            self._make_file()
-            with closing(self._connect("rw")) as database:
-                database.execute("PRAGMA synchronous = EXTRA")
-                database.execute("PRAGMA foreign_keys = ON")
-                database.execute("BEGIN IMMEDIATE")
-                try:
-                    _migrate(database, self._version(database))
-                    yield _SqliteWriter(database, self._keys)
-                    database.execute("COMMIT")
-                except BaseException:
-                    if database.in_transaction:
-                        database.execute("ROLLBACK")
-                    raise
+        with self._file.writing() as database:
+            _migrate(database, self._version(database))
+            yield _SqliteWriter(database, self._keys)
 
-    @contextmanager
-    def alone(self) -> Iterator[None]:
-        """Its folder is locked: to open and close the registry's own file would give away the locks on it."""
-        folder = os.path.dirname(self._path)
-        try:
-            held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        except OSError as error:
-            raise RegistryError(f"The folder {folder} cannot be locked: {error.strerror}.") from None
-        try:
-            fcntl.flock(held, fcntl.LOCK_EX)
-            yield
-        finally:
-            os.close(held)
-
-    def _connect(self, mode: str) -> sqlite3.Connection:
-        quoted = "".join(chr(octet) if octet in _PLAIN else f"%{octet:02x}" for octet in os.fsencode(self._path))
-        uri = f"file:{quoted}?mode={mode}"
-        return sqlite3.connect(uri, uri=True, timeout=WAIT_SECONDS, isolation_level=None)
-
-    def _make_file(self) -> None:
-        try:
-            _make_folder(os.path.dirname(self._path))
-            os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-        except OSError as error:
-            raise RegistryError(f"The registry {self._path} cannot be changed: {error.strerror}.") from None
+    def alone(self) -> AbstractContextManager[None]:
+        return self._file.alone()
 
     def _version(self, database: sqlite3.Connection) -> int:
+        """The version of the schema, which is found to be just as that version made it."""
         version = int(_one(database, "PRAGMA user_version"))
-        if os.stat(self._path).st_size and _one(database, "PRAGMA application_id") != schema.APPLICATION_ID:
-            raise RegistryError(f"{self._path} is a database, but not a registry of mailroom.core.")
         if version > len(schema.MIGRATIONS):
             raise RegistryError(
-                f"The registry {self._path} was written by a newer version of mailroom.core (its schema is {version},"
-                f" this one knows {len(schema.MIGRATIONS)}): upgrade the collection."
+                f"The registry {self._file.path} was written by a newer version of mailroom.core (its schema is"
+                f" {version}, this one knows {len(schema.MIGRATIONS)}): upgrade the collection."
+            )
+        differences = schema.differences(database, version)
+        if differences:
+            raise RegistryError(
+                f"The registry {self._file.path} cannot be used: its tables are not as mailroom.core made them"
+                f" ({differences}); put back a copy."
             )
         return version
-
-    @contextmanager
-    def _told_plainly(self, verb: str) -> Iterator[None]:
-        try:
-            yield
-        except sqlite3.DatabaseError as error:
-            raise RegistryError(f"The registry {self._path} cannot be {verb}: {_reason(error)}.") from None
-
-
-def _make_folder(folder: str) -> None:
-    """Make a folder, and those above it that are missing, for their owner alone."""
-    if not os.path.lexists(folder):
-        _make_folder(os.path.dirname(folder))
-        with suppress(FileExistsError):
-            os.mkdir(folder, 0o700)
-
-
-_REASONS = {
-    "not a database": "the file is no registry",
-    "malformed": "the file is damaged; put back a copy",
-    "locked": f"another task has held it for {WAIT_SECONDS} seconds",
-    "full": "the disk is full",
-    "unable to open": "no journal can be made beside it; its folder may be full or not writable",
-    "readonly": "it is read-only for this user, or on a read-only file system",
-}
-
-
-def _reason(error: sqlite3.DatabaseError) -> str:
-    text = str(error)
-    return next((reason for sign, reason in _REASONS.items() if sign in text), text)
 
 
 def _one(database: sqlite3.Connection, query: str, parameters: Sequence[Any] = ()) -> Any:
@@ -170,12 +87,13 @@ def _one(database: sqlite3.Connection, query: str, parameters: Sequence[Any] = (
 
 
 @contextmanager
-def _migrated_copy(database: sqlite3.Connection | None) -> Iterator[sqlite3.Connection]:
+def _migrated_copy(database: sqlite3.Connection | None, version: int) -> Iterator[sqlite3.Connection]:
     """A copy in memory with today's schema, for those who only read."""
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as copy:
         if database is not None:
             database.backup(copy)
-        _migrate(copy, int(_one(copy, "PRAGMA user_version")))
+        harden(copy, int(_one(copy, "PRAGMA page_count")) * int(_one(copy, "PRAGMA page_size")))
+        _migrate(copy, version)
         yield copy
 
 

@@ -21,7 +21,7 @@ from cryptography.fernet import Fernet
 from ansible_collections.mailroom.core.plugins.module_utils._connector.plan import Request
 from ansible_collections.mailroom.core.plugins.module_utils._connector.state import Purpose, State, Wanted
 from ansible_collections.mailroom.core.plugins.module_utils._errors import RegistryError
-from ansible_collections.mailroom.core.plugins.module_utils._registry import schema, sqlite
+from ansible_collections.mailroom.core.plugins.module_utils._registry import schema, sqlite_file
 from ansible_collections.mailroom.core.plugins.module_utils._registry.interface import Reader
 from ansible_collections.mailroom.core.plugins.module_utils._registry.sqlite import SqliteRegistry
 
@@ -358,7 +358,7 @@ class TestWaiting:
     ) -> None:
         with forked(hold_lock(registry)) as holder:
             holder.hear()
-            monkeypatch.setattr(sqlite, "WAIT_SECONDS", seconds)
+            monkeypatch.setattr(sqlite_file, "WAIT_SECONDS", seconds)
             with pytest.raises(RegistryError) as refused:
                 declare(registry, entry("second"))
             assert re.fullmatch(HELD.format(path=path, verb="changed"), str(refused.value))
@@ -380,7 +380,7 @@ class TestWaiting:
 
         with forked(hold) as holder:
             holder.hear()
-            monkeypatch.setattr(sqlite, "WAIT_SECONDS", 0)
+            monkeypatch.setattr(sqlite_file, "WAIT_SECONDS", 0)
             with pytest.raises(RegistryError):
                 declare(registry, entry("second"))
             holder.tell()
@@ -397,11 +397,11 @@ class TestWaiting:
 
         with forked(hold) as holder:
             holder.hear()
-            monkeypatch.setattr(sqlite, "WAIT_SECONDS", 0.05)
+            monkeypatch.setattr(sqlite_file, "WAIT_SECONDS", 0.05)
             with pytest.raises(RegistryError) as refused:
                 everything(registry)
             assert re.fullmatch(HELD.format(path=path, verb="read"), str(refused.value))
         assert generation_of(registry) == 0
 
     def test_a_task_has_minutes_by_default(self) -> None:
-        assert sqlite.WAIT_SECONDS >= 60
+        assert sqlite_file.WAIT_SECONDS >= 60

@@ -16,6 +16,7 @@ import pytest
 from ansible_collections.mailroom.core.plugins.module_utils._connector.state import Purpose, State
 from ansible_collections.mailroom.core.plugins.module_utils._errors import RegistryError
 from ansible_collections.mailroom.core.plugins.module_utils._registry import schema
+from ansible_collections.mailroom.core.plugins.module_utils._registry.key_source import KeySource
 from ansible_collections.mailroom.core.plugins.module_utils._registry.sqlite import SqliteRegistry
 
 from .processes import forked, without_privileges
@@ -157,7 +158,7 @@ class TestSomethingElseThere:
     def test_a_folder(self, path: Path, verb: str) -> None:
         path.mkdir()
         told = refusal(open_registry(path), verb)
-        assert told == f"The registry {path} cannot be {verb}: Is a directory."
+        assert told == f"The registry {path} cannot be {verb}: {path} must be a regular file and is a directory."
         assert folder_content(path.parent) == {"registry.db": None}
 
     @pytest.mark.parametrize("verb", ["read", "changed"])
@@ -207,12 +208,15 @@ class TestStrangeNames:
         declare(open_registry(path), entry("a"))
         assert list(everything(open_registry(path)).connectors) == ["a"]
 
-    def test_a_relative_path(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.chdir(tmp_path)
-        registry = open_registry(Path("registry.db"))
-        monkeypatch.chdir("/")
-        declare(registry, entry("a"))
-        assert (tmp_path / "registry.db").exists()
+    @pytest.mark.parametrize("path", ["registry.db", "./registry.db", "", ".", "/", "/tmp/", "/tmp/.", "/tmp/.."])
+    def test_what_is_no_absolute_path_of_a_file_is_refused(self, path: str) -> None:
+        with pytest.raises(RegistryError, match=r"^registry must be the absolute path of a file, or begin with ~/\.$"):
+            SqliteRegistry(path, KeySource(None, f"{path}.key"))
+
+    @pytest.mark.parametrize("path", ["~/registry.db", "~nobody_there/registry.db"])
+    def test_a_home_directory_that_is_not_there_is_said(self, path: str) -> None:
+        with pytest.raises(RegistryError, match=r"^registry begins with ~, .* no such home directory.*\.$"):
+            SqliteRegistry(path, KeySource(None, f"{path}.key"))
 
 
 class TestPermissions:
@@ -299,7 +303,7 @@ def leave_hot_journal(path: Path) -> None:
         database.execute("PRAGMA cache_size = 1")
         database.execute("PRAGMA cache_spill = 1")
         database.execute("BEGIN IMMEDIATE")
-        database.execute("UPDATE connector SET name = 'overwritten'")
+        database.execute("UPDATE connector SET name = name || '_overwritten'")
         for number in range(300):
             database.execute("INSERT INTO purpose VALUES (?, ?, 1)", (str(number), "x" * 500))
         os._exit(9)
