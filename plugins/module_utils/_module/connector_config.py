@@ -19,7 +19,7 @@ from .._connector import checks
 from .._connector.diff import CHANGED, STORED
 from .._connector.resolve import candidates, resolve
 from .._connector.state import Connector, Wanted, read_purpose
-from .._errors import DeclarationError, Problem
+from .._errors import DeclarationError, Problem, RegistryError
 from .._registry.interface import Reader, Registry
 from .files import FileChange, back_up, is_open_to_all, read_text, write_files
 from .jobs import load_named, open_secrets
@@ -133,7 +133,10 @@ def _chosen(params: Mapping[str, Any], registry: Registry, reader: Reader) -> Co
     problems = checks.complaint(checks.connector_name, name, "", "connector")
     if problems:
         raise DeclarationError(problems)
-    return load_named(registry, reader, [name]).connectors[name]
+    state = load_named(registry, reader, [name])
+    if name in state.damaged:
+        raise RegistryError(str(state.damaged[name]))
+    return state.connectors[name]
 
 
 def _changes(application: Application, path: str, sender: Sender | None) -> list[FileChange]:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
@@ -21,17 +22,18 @@ from typing import Any
 
 from .._connector.plan import Change, Plan
 from .._connector.secret import Secret
-from .._connector.state import Connector, Proof, Purpose, Stamp, State, Wanted
+from .._connector.state import Connector, Damage, Proof, Purpose, State, Wanted
 from .._errors import RegistryError, RegistryKeyError
 from . import schema
 from .interface import Reader, Registry, Writer
 from .key_source import KeySource
+from .rows import MOST_CHARACTERS, ConnectorRow, read_connector, read_purpose_row, read_revision, read_secret_row
 from .sealing import KeyRing, Sealed
 from .sqlite_file import SqliteFile, harden
 
-_COLUMNS = (
-    "id, name, settings, preset, revision, sending_revision, created_at, created_by, updated_at, updated_by,"
-    " proven_revision, proven_at, proven_to"
+_COLUMNS = ", ".join(
+    f"CASE WHEN length({column}) <= {MOST_CHARACTERS} THEN {column} END" if column in ("settings", "preset") else column
+    for column in ConnectorRow._fields
 )
 
 
@@ -118,14 +120,19 @@ class _SqliteReader(Reader):
         self._ring: KeyRing | None = None
 
     def load(self, wanted: Wanted) -> State:
-        default = _one(self._database, "SELECT name FROM connector WHERE is_default")
-        asked = self._asked_bindings(wanted)
+        # Only one row can be 1, as the index sees to; the first term is there for that index.
+        default = _one(self._database, "SELECT name FROM connector WHERE is_default AND is_default = 1")
+        default = default if isinstance(default, str) else None
+        asked, lost = self._asked_bindings(wanted)
         names = None if wanted.names is None else wanted.names | {*asked.values()} | ({default} if default else set())
-        connectors = self._connectors(names)
+        connectors, damaged = self._connectors(names)
+        ids = [each.id for found in (connectors, damaged) for each in found.values()]
         return State(
             connectors=connectors,
-            default=default,
-            bindings={**asked, **self._bindings_of(connectors)},
+            damaged=damaged,
+            lost=lost,
+            default=default if default in connectors or default in damaged else None,
+            bindings={**asked, **self._bindings_of(ids)},
             others_enabled=names is not None and self._others_enabled(names),
         )
 
@@ -152,44 +159,57 @@ class _SqliteReader(Reader):
             " WHERE connector IN (SELECT value FROM json_each(?)) ORDER BY connector, revision",
             (json.dumps(list(names)),),
         )
-        for connector, revision, at, actor, before, after in rows:
-            revisions[names[connector]].append(
-                {"revision": revision, "at": at, "by": actor, "before": json.loads(before), "after": json.loads(after)}
-            )
+        for connector, *entry in rows:
+            revisions[names[connector]].append(read_revision(entry))
         return revisions
 
     def registry_id(self) -> str:
-        return str(_one(self._database, "SELECT id FROM registry"))
+        rows = self._database.execute("SELECT id FROM registry LIMIT 2").fetchall()
+        if len(rows) != 1 or not _REGISTRY_ID.match(str(rows[0][0])):
+            raise RegistryError("The registry's own id is damaged: put back a copy of the registry.")
+        return str(rows[0][0])
 
-    def _connectors(self, names: Iterable[str] | None) -> dict[str, Connector]:
+    def _connectors(self, names: Iterable[str] | None) -> tuple[dict[str, Connector], dict[str, Damage]]:
         where, parameters = _among("name", names)
-        rows = self._database.execute(f"SELECT {_COLUMNS} FROM connector {where} ORDER BY name", parameters).fetchall()
-        ids = None if names is None else [row[0] for row in rows]
-        secrets = self._secrets(ids)
-        return {row[1]: _connector(row, secrets.get(row[0], {})) for row in rows}
+        query = f"SELECT {_COLUMNS} FROM connector {where} ORDER BY name"
+        rows = [ConnectorRow(*row) for row in self._database.execute(query, parameters)]
+        secrets = self._secrets(None if names is None else [row.id for row in rows])
+        connectors: dict[str, Connector] = {}
+        damaged: dict[str, Damage] = {}
+        for row in rows:
+            found = read_connector(row, secrets.get(row.id, {}))
+            if isinstance(found, Damage):
+                damaged[found.name] = found
+            else:
+                connectors[found.name] = found
+        return connectors, damaged
 
-    def _secrets(self, ids: Iterable[int] | None) -> dict[int, dict[str, str]]:
+    def _secrets(self, ids: Iterable[int] | None) -> dict[int, dict[str, str | None]]:
         where, parameters = _among("connector", ids)
         rows = self._database.execute(
             f"SELECT connector, field, key_id, fingerprint, token FROM secret {where}", parameters
         )
-        found: dict[int, dict[str, str]] = {}
+        found: dict[int, dict[str, str | None]] = {}
         for connector, field, *sealed in rows:
-            found.setdefault(connector, {})[field] = " ".join(sealed)
+            found.setdefault(connector, {})[field] = read_secret_row(sealed)
         return found
 
-    def _asked_bindings(self, wanted: Wanted) -> dict[Purpose, str]:
+    def _asked_bindings(self, wanted: Wanted) -> tuple[dict[Purpose, str], frozenset[Purpose]]:
+        """The bindings asked for, and the purposes of those that lead nowhere."""
         if wanted.purposes is None:
-            return _bindings(self._database.execute(_BINDINGS))
-        found: dict[Purpose, str] = {}
-        for purpose in wanted.purposes:
-            query = f"{_BINDINGS} WHERE purpose.name = ? AND tenant = ?"
-            found.update(_bindings(self._database.execute(query, purpose)))
-        return found
+            found = _bindings(self._database.execute(_BINDINGS))
+        else:
+            found = {}
+            for purpose in wanted.purposes:
+                query = f"{_BINDINGS} WHERE purpose.name = ? AND tenant = ?"
+                found.update(_bindings(self._database.execute(query, purpose)))
+        lost = frozenset(purpose for purpose, connector in found.items() if connector is None)
+        return {purpose: connector for purpose, connector in found.items() if connector is not None}, lost
 
-    def _bindings_of(self, connectors: Mapping[str, Connector]) -> dict[Purpose, str]:
-        where, parameters = _among("connector", [connector.id for connector in connectors.values()])
-        return _bindings(self._database.execute(f"{_BINDINGS} {where}", parameters))
+    def _bindings_of(self, ids: Iterable[int | None]) -> dict[Purpose, str]:
+        where, parameters = _among("connector", ids)
+        found = _bindings(self._database.execute(f"{_BINDINGS} {where}", parameters))
+        return {purpose: connector for purpose, connector in found.items() if connector is not None}
 
     def _others_enabled(self, names: Iterable[str]) -> bool:
         query = "SELECT 1 FROM connector WHERE enabled AND name NOT IN (SELECT value FROM json_each(?)) LIMIT 1"
@@ -230,10 +250,14 @@ class _SqliteWriter(_SqliteReader, Writer):
             if change.after:
                 self._write(change, change.after)
         self._bind(plan.bound)
-        if plan.default_moves and plan.after.default:
+        made_anew = any(change.replaces is not None and change.name == plan.after.default for change in plan.changes)
+        if plan.after.default and (plan.default_moves or made_anew):
             self._database.execute("UPDATE connector SET is_default = 1 WHERE name = ?", (plan.after.default,))
-        for name in plan.deleted:
-            self._database.execute("DELETE FROM connector WHERE name = ?", (name,))
+        for change in plan.changes:
+            if change.before and not change.after:
+                # The plan saw to those that it knows of; what is left is damaged.
+                self._database.execute("DELETE FROM purpose WHERE connector = ?", (change.before.id,))
+                self._database.execute("DELETE FROM connector WHERE id = ?", (change.before.id,))
 
     def prove(self, connector: Connector, proof: Proof) -> None:
         self._database.execute(_PROVE, {**proof._asdict(), "id": connector.id})
@@ -249,7 +273,7 @@ class _SqliteWriter(_SqliteReader, Writer):
     def _write(self, change: Change, after: Connector) -> None:
         row = _row(after)
         if change.before is None:
-            connector = self._database.execute(_INSERT, row).lastrowid
+            connector = self._insert(row, change.replaces)
         else:
             connector = change.before.id
             self._database.execute(_UPDATE, {**row, "id": connector})
@@ -260,6 +284,16 @@ class _SqliteWriter(_SqliteReader, Writer):
             "INSERT INTO revision VALUES (?, ?, ?, ?, ?, ?)",
             (connector, after.revision, stamp.at, stamp.by, before, now),
         )
+
+    def _insert(self, row: Mapping[str, Any], replaces: int | None) -> int | None:
+        """A new connector; it takes over the purposes of the damaged one that it replaces."""
+        if replaces is None:
+            return self._database.execute(_INSERT, row).lastrowid
+        self._database.execute("UPDATE connector SET name = hex(randomblob(16)) WHERE id = ?", (replaces,))
+        connector = self._database.execute(_INSERT, row).lastrowid
+        self._database.execute("UPDATE purpose SET connector = ? WHERE connector = ?", (connector, replaces))
+        self._database.execute("DELETE FROM connector WHERE id = ?", (replaces,))
+        return connector
 
     def _write_secrets(self, connector: int, before: Connector | None, after: Connector) -> None:
         for field in set(before.secrets if before else ()) - set(after.secrets):
@@ -279,7 +313,8 @@ class _SqliteWriter(_SqliteReader, Writer):
         )
 
 
-_BINDINGS = "SELECT purpose.name, tenant, connector.name FROM purpose JOIN connector ON connector.id = connector"
+_REGISTRY_ID = re.compile(r"[0-9a-f]{32}\Z")
+_BINDINGS = "SELECT purpose.name, tenant, connector.name FROM purpose LEFT JOIN connector ON connector.id = connector"
 _INSERT = """
     INSERT INTO connector (name, enabled, settings, preset, revision, sending_revision, created_at, created_by,
         updated_at, updated_by, proven_revision, proven_at, proven_to)
@@ -303,28 +338,13 @@ def _among(column: str, values: Iterable[Any] | None) -> tuple[str, tuple[str, .
     return f"WHERE {column} IN (SELECT value FROM json_each(?))", (json.dumps(list(values)),)
 
 
-def _bindings(rows: Iterable[Sequence[str]]) -> dict[Purpose, str]:
-    return {Purpose(name, tenant): connector for name, tenant, connector in rows}
+def _bindings(rows: Iterable[Sequence[Any]]) -> dict[Purpose, str | None]:
+    """The purposes with the names of their connectors, None where there is no such connector."""
+    return dict(filter(None, map(read_purpose_row, rows)))
 
 
 def _unpack(token: str) -> Sealed:
     return Sealed(*token.split(" "))
-
-
-def _connector(row: Sequence[Any], secrets: Mapping[str, str]) -> Connector:
-    key, name, settings, preset, revision, sending, created_at, created_by, updated_at, updated_by, *proof = row
-    return Connector(
-        name=name,
-        settings=json.loads(settings),
-        preset=json.loads(preset),
-        secrets=secrets,
-        revision=revision,
-        sending_revision=sending,
-        created=Stamp(created_at, created_by),
-        updated=Stamp(updated_at, updated_by),
-        proof=Proof(*proof) if proof[0] is not None else None,
-        id=key,
-    )
 
 
 def _row(connector: Connector) -> dict[str, Any]:

@@ -41,10 +41,10 @@ _TURN = (1 << 30) + 1024
 _CHANGE_COUNTER = (4, 24)
 """Length and place of the number that SQLite counts up with each commit."""
 
-# What a query may take: enough for any that ends, by the number of SQLite's steps and not by the clock.
-_STEPS = 100_000_000
-_STEPS_PER_BYTE = 10
-_STEPS_AT_ONCE = 1_000_000
+# What the long queries of a task may take, counted in SQLite's steps and not by the clock: more than any that ends.
+_STEPS = 5_000_000
+_STEPS_PER_BYTE = 20
+_STEPS_AT_ONCE = 100_000
 
 _LONGEST_PATH = 500
 _LONGEST_NAME = 255 - len(_JOURNAL)
