@@ -21,7 +21,7 @@ from .effective import effective, resolve_preset
 from .fields import split_path
 from .places import destination, has_use, newly_offered
 from .secret import Secret, changed_secrets
-from .state import SENDING_FIELDS, Connector, Purpose, Stamp, State, Wanted
+from .state import SENDING_FIELDS, Connector, Damage, Purpose, Stamp, State, Wanted
 from .validity import contradictions, warnings
 
 SameSecret = Callable[[str, Secret], bool]
@@ -76,6 +76,8 @@ class Change:
     before: Connector | None
     after: Connector | None
     difference: tuple[dict[str, Any], dict[str, Any]]
+    replaces: int | None = None
+    """The id of a damaged connector in whose place this one is created."""
 
     @property
     def name(self) -> str:
@@ -178,6 +180,7 @@ class _Planning:
         self._is_foreign = is_foreign
         self._stamp = stamp
         self._after: dict[str, Connector] = dict(self._state.connectors)
+        self._damaged: dict[str, Damage] = dict(self._state.damaged)
         self._default = self._state.default
         self._bindings: dict[Purpose, str] = dict(self._state.bindings)
         self._changes: list[Change] = []
@@ -186,7 +189,13 @@ class _Planning:
         self.problems: list[Problem] = list(request.problems)
 
     def plan(self) -> Plan:
-        after = replace(self._state, connectors=self._after, default=self._default, bindings=self._bindings)
+        after = replace(
+            self._state,
+            connectors=self._after,
+            damaged=self._damaged,
+            default=self._default,
+            bindings=self._bindings,
+        )
         return Plan(tuple(self._changes), self._unchanged, self._state, after, tuple(self._warnings))
 
     def declare(self) -> None:
@@ -198,9 +207,11 @@ class _Planning:
 
     def remove(self) -> None:
         declared = {self._request.new_name or declaration.name for declaration in self._request.declarations}
-        purged = sorted(set(self._state.connectors) - declared) if self._request.purge else []
+        known = {*self._state.connectors, *self._state.damaged}
+        purged = sorted(known - declared) if self._request.purge else []
         for name in (*self._request.absent, *purged):
-            gone = self._after.pop(name, None)
+            damage = self._damaged.pop(name, None)
+            gone = Connector(name, {}, id=damage.id) if damage else self._after.pop(name, None)
             if gone:
                 self._changes.append(Change(gone, None, difference(gone, None)))
 
@@ -221,7 +232,7 @@ class _Planning:
         self._bindings.update(request.bind)
         blocked = self._blocked()
         in_doubt = {each: name for each, name in self._bindings.items() if f"connector {name}" not in blocked}
-        self.problems += _broken_bindings(in_doubt, self._after, request.bind)
+        self.problems += _broken_bindings(in_doubt, self._after, self._damaged, request.bind)
 
     def _blocked(self) -> frozenset[str]:
         """Connectors with problems of their own, which would only be repeated."""
@@ -232,9 +243,11 @@ class _Planning:
         if not new_name or new_name == name:
             return self._state.connectors.get(name)
         old, new = self._as_named.connectors.get(name), self._as_named.connectors.get(new_name)
-        if old and new:
+        if (old or name in self._damaged) and (new or new_name in self._damaged):
             self._refuse(f"connector {name}", "new_name", f"connector {new_name} exists already")
-        if not old and not new:
+        elif name in self._damaged:
+            self._refuse("", "new_name", str(self._damaged[name]))
+        elif not old and not new and new_name not in self._damaged:
             self._refuse(f"connector {name}", "new_name", "there is no such connector to rename")
         return old or new
 
@@ -242,7 +255,9 @@ class _Planning:
         source = self._request.copy_from
         if not source or stored:
             return None
-        if source not in self._state.connectors:
+        if source in self._damaged:
+            self._refuse(f"connector {name}", "copy_from", str(self._damaged[source]))
+        elif source not in self._state.connectors:
             self._refuse(f"connector {name}", "copy_from", f"there is no connector {source}")
         return self._state.connectors.get(source)
 
@@ -261,13 +276,22 @@ class _Planning:
         if stored and wanted.revision == stored.revision:
             self._unchanged += 1
             return
+        damage = self._damaged.pop(wanted.name, None)
+        if damage:
+            self._warnings.append(
+                f"connector {wanted.name}: was damaged in the registry ({damage.field} {damage.what}) and is made anew"
+                " from this task alone"
+            )
         self._after[wanted.name] = wanted
-        self._changes.append(Change(stored, wanted, difference(stored, wanted)))
+        replaces = damage.id if damage else None
+        self._changes.append(Change(stored, wanted, difference(stored, wanted), replaces))
 
     def _may_be_default(self, name: str) -> bool:
         connector = self._after.get(name)
         where = f"connector {name}"
-        if connector is None and where not in self._blocked():
+        if name in self._damaged:
+            self._refuse("", "", str(self._damaged[name]))
+        elif connector is None and where not in self._blocked():
             self._refuse(where, "", "cannot be the default: there is no such connector")
         elif connector and not connector.enabled:
             self._refuse(where, "", "cannot be the default: it is disabled")
@@ -276,7 +300,7 @@ class _Planning:
     def _loses_default(self, name: str) -> bool:
         if self._request.not_default == name:
             return True
-        if name not in self._state.connectors or f"connector {name}" in self._blocked():
+        if name in self._damaged or f"connector {name}" in self._blocked():
             return False
         return name not in self._after or not self._after[name].enabled
 
@@ -442,6 +466,7 @@ def _renamed(state: State, request: Request) -> State:
 def _broken_bindings(
     bindings: Mapping[Purpose, str],
     connectors: Mapping[str, Connector],
+    damaged: Mapping[str, Damage],
     asked: Mapping[Purpose, str],
 ) -> Iterator[Problem]:
     """What is wrong with the bindings as they would be: asked ones one by one, others by connector."""
@@ -454,6 +479,9 @@ def _broken_bindings(
             yield Problem(where, "tenant", f"connector {name} is available to these tenants only: {tenants}")
         elif connector and connector.enabled:
             continue
+        elif name in damaged:
+            if purpose in asked:
+                yield Problem(where, "connector", str(damaged[name]))
         elif purpose in asked:
             yield Problem(where, "connector", f"connector {name} " + ("is disabled" if connector else "does not exist"))
         else:

@@ -7,7 +7,7 @@
 
 from __future__ import annotations
 
-from .._errors import DeclarationError, Problem
+from .._errors import DeclarationError, Problem, RegistryError
 from .state import Connector, Purpose, State
 
 
@@ -18,10 +18,15 @@ def candidates(purpose: Purpose) -> tuple[Purpose, ...]:
 
 def resolve(purpose: Purpose, state: State) -> Connector:
     """The connector bound to a purpose, else the default; a tenant it is not available to is refused."""
-    bound = next((state.bindings[each] for each in candidates(purpose) if each in state.bindings), state.default)
     where = f"purpose {purpose}"
+    nearest = next((each for each in candidates(purpose) if each in state.bindings or each in state.lost), None)
+    if nearest in state.lost:
+        raise RegistryError(f"{where} is bound to a connector that the registry does not hold: bind it again.")
+    bound = state.bindings[nearest] if nearest else state.default
     if bound is None:
         raise DeclarationError([Problem(where, "", "no connector is bound to it and there is no default")])
+    if bound in state.damaged:
+        raise RegistryError(str(state.damaged[bound]))
     connector = state.connectors[bound]
     if not connector.available_to(purpose.tenant):
         raise DeclarationError([Problem(where, "tenant", f"connector {bound} is not available to this tenant")])

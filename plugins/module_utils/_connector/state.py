@@ -93,10 +93,35 @@ class Connector:
 
 
 @dataclass(frozen=True)
+class Damage:
+    """Why a stored connector cannot be read: it was damaged, or changed from outside."""
+
+    id: int
+    name: str
+    """Its name, or a number in place of one that is damaged."""
+    is_named: bool
+    field: str
+    what: str
+    enabled: bool = True
+
+    def __str__(self) -> str:
+        way = (
+            "delete it (state: absent), or declare it anew in full, with its secrets"
+            if self.is_named
+            else "put back a copy of the registry, or have it deleted with purge: true"
+        )
+        return f"connector {self.name} is damaged in the registry: {self.field} {self.what}; {way}."
+
+
+@dataclass(frozen=True)
 class State:
     """The part of a registry that a task asked for."""
 
     connectors: Mapping[str, Connector] = field(default_factory=dict)
+    damaged: Mapping[str, Damage] = field(default_factory=dict)
+    """What cannot be read of the connectors that were asked for, by the name that is shown."""
+    lost: frozenset[Purpose] = frozenset()
+    """Purposes that are bound to a connector which the registry does not hold."""
     default: str | None = None
     bindings: Mapping[Purpose, str] = field(default_factory=dict)
     others_enabled: bool = False

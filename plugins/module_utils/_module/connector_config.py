@@ -22,7 +22,7 @@ from .._connector.diff import CHANGED, STORED
 from .._connector.resolve import candidates, resolve
 from .._connector.secret import Secret
 from .._connector.state import Connector, Wanted, read_purpose
-from .._errors import DeclarationError, MailroomError, Problem
+from .._errors import DeclarationError, MailroomError, Problem, RegistryError
 from .._registry.interface import Reader, Registry
 from .attributes import wanted_attributes
 from .files import FileChange, FileContent, read_file, write_files
@@ -186,7 +186,10 @@ def _chosen(params: Mapping[str, Any], registry: Registry, reader: Reader) -> Co
     problems = checks.complaint(checks.connector_name, name, "", "connector")
     if problems:
         raise DeclarationError(problems)
-    return load_named(registry, reader, [name]).connectors[name]
+    state = load_named(registry, reader, [name])
+    if name in state.damaged:
+        raise RegistryError(str(state.damaged[name]))
+    return state.connectors[name]
 
 
 def _settings_change(

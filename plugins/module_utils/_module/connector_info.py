@@ -7,7 +7,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -15,7 +15,7 @@ from .._argspec import ArgumentSpec
 from .._connector.resolve import candidates, resolve
 from .._connector.state import Connector, Purpose, State, Wanted, read_purpose
 from .._connector.view import views
-from .._errors import DeclarationError, RegistryKeyError
+from .._errors import DeclarationError, RegistryError, RegistryKeyError
 from .._registry.interface import Reader
 from .registry import open_registry, registry_options
 from .task import Task, run
@@ -53,6 +53,8 @@ def _connector_info(module: Task) -> dict[str, Any]:
             revisions = reader.history(found)
             for shown in connectors:
                 shown["history"] = revisions[shown["name"]]
+    for warning in _damage(state, connectors):
+        module.warn(warning)
     return {"changed": False, "connectors": connectors}
 
 
@@ -76,8 +78,21 @@ def _look(reader: Reader, name: str | None, purpose: Purpose | None) -> tuple[St
         state = reader.load(Wanted(frozenset(), frozenset(candidates(purpose))))
         return state, [resolve(purpose, state)]
     state = reader.load(Wanted(frozenset([name]) if name else None))
+    if name and name in state.damaged:
+        raise RegistryError(str(state.damaged[name]))
     names = [name] if name else sorted(state.connectors)
     return state, [state.connectors[each] for each in names if each in state.connectors]
+
+
+def _damage(state: State, connectors: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """What is not shown, or not in full, because it cannot be read."""
+    yield from map(str, state.damaged.values())
+    for purpose in sorted(state.lost):
+        yield f"purpose {purpose} is bound to a connector that the registry does not hold: bind it again."
+    for shown in connectors:
+        broken = [str(entry["revision"]) for entry in shown.get("history", ()) if entry["after"] is None]
+        if broken:
+            yield f"connector {shown['name']}: its history is damaged at revision {', '.join(broken)}."
 
 
 def _read_purpose(params: Mapping[str, Any]) -> Purpose | None:

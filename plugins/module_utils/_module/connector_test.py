@@ -17,7 +17,7 @@ from .._connector.declaration import Declaration, read_declaration
 from .._connector.plan import Request, make_plan
 from .._connector.state import Stamp, State, Wanted
 from .._connector.view import can_read
-from .._errors import ConnectorsFailed, DeclarationError, Problem
+from .._errors import ConnectorsFailed, DeclarationError, Problem, RegistryError
 from .._probe.job import Job
 from .._probe.probe import Bounds
 from .._probe.result import DEPTHS, reaches
@@ -25,7 +25,7 @@ from .._probe.run import run as run_tests
 from .._registry.interface import Reader
 from .abandoned import end_when_abandoned
 from .failures import failure_table
-from .jobs import job_of, load_named, stored_job
+from .jobs import damaged_job, job_of, load_named, stored_job
 from .registry import open_registry, registry_options
 from .task import Task, run
 
@@ -136,12 +136,19 @@ def _registered_jobs(module: Task, bounds: Bounds) -> list[Job]:
     with registry.reading() as reader:
         reading = _reading_job(module, reader, bounds)
         state = load_named(registry, reader, names)
-        enabled = [name for name, each in state.connectors.items() if each.enabled]
+        enabled = sorted(
+            name for found in (state.connectors, state.damaged) for name, each in found.items() if each.enabled
+        )
         if names is None and not enabled:
             what = "holds no enabled connector" if registry.exists() else "does not exist yet"
             module.warn(f"Nothing was tested: the registry {what}.")
         chosen = enabled if names is None else dict.fromkeys(names)
-        jobs = [stored_job(reader, state.connectors[name], bounds.depth) for name in chosen]
+        jobs = [
+            damaged_job(state.damaged[name])
+            if name in state.damaged
+            else stored_job(reader, state.connectors[name], bounds.depth)
+            for name in chosen
+        ]
     return [_read_by(job, reading) for job in jobs]
 
 
@@ -151,7 +158,10 @@ def _reading_job(module: Task, reader: Reader, bounds: Bounds) -> Job | None:
     if not name or not reaches(bounds.depth, "deliver"):
         return None
     problems = checks.complaint(checks.connector_name, name, "", "deliver_via")
-    connector = None if problems else reader.load(Wanted(frozenset([name]))).connectors.get(name)
+    state = State() if problems else reader.load(Wanted(frozenset([name])))
+    if name in state.damaged:
+        raise RegistryError(str(state.damaged[name]))
+    connector = state.connectors.get(name)
     if not problems and not connector:
         problems = [Problem("", "deliver_via", f"there is no connector {name}")]
     elif connector and not connector.enabled:

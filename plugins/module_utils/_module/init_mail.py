@@ -15,7 +15,7 @@ from typing import Any
 
 from .._argspec import ArgumentSpec
 from .._connector import checks
-from .._connector.state import SENDING_FIELDS, Connector, Proof
+from .._connector.state import SENDING_FIELDS, Connector, Damage, Proof, State
 from .._connector.view import can_send
 from .._errors import ConnectorsFailed, DeclarationError, MailroomError, Problem
 from .._mail.message_id import init_message_id
@@ -29,7 +29,7 @@ from .._registry.interface import Reader, Registry
 from .._verdict.observed import Signal, Stopped
 from .abandoned import end_when_abandoned
 from .failures import failure_table
-from .jobs import load_named, stored_job
+from .jobs import damaged_job, load_named, stored_job
 from .registry import open_registry, registry_options, stamp
 from .task import Task, run
 
@@ -69,8 +69,10 @@ def _init_mail(module: Task) -> dict[str, Any]:
     registry = open_registry(module)
     with nullcontext() if module.check_mode or not registry.exists() else registry.alone():
         with registry.reading() as reader:
-            due, proven = _chosen(module, registry, reader)
+            state = load_named(registry, reader, module.params["connectors"])
+            due, proven = _chosen(module, state)
             errands = [_errand(module.params, reader, each) for each in due]
+            errands += [_Errand(Connector(each.name, {}), damaged_job(each), "") for each in _damaged(module, state)]
         mailing = _Mailing(module, registry, errands)
         results = mailing.planned() if module.check_mode else mailing.carried_out()
     outcome = {"changed": bool(mailing.sent), "sent": mailing.sent, "already_proven": proven}
@@ -91,17 +93,22 @@ def _check(params: Mapping[str, Any]) -> None:
         raise DeclarationError(problems)
 
 
-def _chosen(module: Task, registry: Registry, reader: Reader) -> tuple[list[Connector], list[str]]:
+def _damaged(module: Task, state: State) -> list[Damage]:
+    """What cannot be read of the connectors that are to send."""
+    names = module.params["connectors"]
+    return [each for each in state.damaged.values() if (each.enabled if names is None else each.name in names)]
+
+
+def _chosen(module: Task, state: State) -> tuple[list[Connector], list[str]]:
     """The connectors that are to send, and the names of those that have proven themselves already."""
     names, tenant = module.params["connectors"], module.params["tenant"] or ""
-    state = load_named(registry, reader, names)
     if names is None:
         sending = (each for each in state.connectors.values() if each.enabled and can_send(each.settings))
         wanted = [each for each in sending if each.available_to(tenant)]
-        if not wanted:
+        if not wanted and not state.damaged:
             module.warn("Nobody sends: there is no enabled connector that can.")
     else:
-        wanted = [state.connectors[name] for name in dict.fromkeys(names)]
+        wanted = [state.connectors[name] for name in dict.fromkeys(names) if name in state.connectors]
         _refuse_others(wanted, tenant)
     proven = [] if module.params["force"] else [each.name for each in wanted if _is_done(each)]
     return [each for each in wanted if each.name not in proven], proven

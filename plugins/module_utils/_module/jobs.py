@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from .._connector.secret import Secret
-from .._connector.state import Connector, State, Wanted
+from .._connector.state import Connector, Damage, State, Wanted
 from .._errors import DeclarationError, MailroomError, Problem
 from .._probe.job import Job
 from .._probe.result import reaches
@@ -19,9 +19,9 @@ from .._verdict.observed import Signal
 
 
 def load_named(registry: Registry, reader: Reader, names: Sequence[str] | None) -> State:
-    """The connectors of these names, or all; one that does not exist is an error."""
+    """The connectors of these names, or all; one that does not exist is an error, one that is damaged is not."""
     state = reader.load(Wanted(None if names is None else frozenset(names)))
-    unknown = [name for name in names or () if name not in state.connectors]
+    unknown = [name for name in names or () if name not in state.connectors and name not in state.damaged]
     if unknown:
         missing = "there is no such connector" + ("" if registry.exists() else ": there is no registry here yet")
         raise DeclarationError([Problem(f"connector {name}", "", missing) for name in unknown])
@@ -36,6 +36,10 @@ def stored_job(reader: Reader, connector: Connector, depth: str) -> Job:
         return job_of(connector, open_secrets(reader, connector, _needed(connector.secrets, depth)))
     except MailroomError as error:
         return Job(connector.name, refused=Signal("config", text=str(error)))
+
+
+def damaged_job(damage: Damage) -> Job:
+    return Job(damage.name, refused=Signal("config", text=str(damage)))
 
 
 def job_of(connector: Connector, secrets: Mapping[str, Secret]) -> Job:

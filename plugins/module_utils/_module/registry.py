@@ -49,8 +49,6 @@ class Written(Protocol):
     params: dict[str, Any]
     written: dict[str, Any]
 
-    def warn(self, warning: str) -> None: ...
-
 
 def _shared(module: Written, option: str) -> str:
     """A shared option; a blank one gives way to the environment too, which Ansible itself would not do."""
@@ -75,9 +73,9 @@ def open_registry(module: Written) -> Registry:
     path = _shared(module, "registry") or DEFAULT_REGISTRY
     given = _shared(module, "registry_key")
     keys = KeySource(Secret(given) if given else None, _shared(module, "registry_key_file") or f"{path}.key")
-    if keys.is_exposed():
-        module.warn(f"The registry's keys can be read by others than their owner: chmod 0600 {keys.path}")
-    return SqliteRegistry(path, keys)
+    registry = SqliteRegistry(path, keys)
+    keys.check_file()
+    return registry
 
 
 def stamp(module: Written) -> Stamp:

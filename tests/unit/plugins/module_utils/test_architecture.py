@@ -30,8 +30,11 @@ FLOORS = {
     "_argspec": 2,
     "_connector": 1,
     "_verdict": 1,
+    "_files": 1,
     "_errors": 0,
 }
+# The one room near the ground that is there for input and output.
+OPENS_FILES = "_files"
 NEVER_AT_THE_TOP = {"cryptography", "msal", "imapclient", "psycopg", "requests", "yaml"}
 MAY_REVEAL = {
     "_connector/secret.py",
@@ -178,7 +181,11 @@ def touches_the_outside(path: Path) -> set[str]:
     return roots(imports_in(path)) & (io | {"smtplib", "imaplib", "asyncio", "logging"})
 
 
-@pytest.mark.parametrize("path", [path for path in FILES if FLOORS.get(room_of(path), 9) <= 1], ids=named)
+@pytest.mark.parametrize(
+    "path",
+    [path for path in FILES if FLOORS.get(room_of(path), 9) <= 1 and room_of(path) != OPENS_FILES],
+    ids=named,
+)
 def test_the_ground_floors_do_no_input_or_output(path: Path) -> None:
     assert touches_the_outside(path) == set()
     calls = {node.func.id for node in ast.walk(tree_of(path)) if isinstance(node, ast.Call) and is_name(node.func)}
