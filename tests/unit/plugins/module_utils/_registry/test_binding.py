@@ -16,7 +16,11 @@ from typing import Any, NamedTuple
 import pytest
 
 from ansible_collections.mailroom.core.plugins.module_utils._connector.state import Wanted
-from ansible_collections.mailroom.core.plugins.module_utils._errors import DeclarationError, RegistryKeyError
+from ansible_collections.mailroom.core.plugins.module_utils._errors import (
+    DeclarationError,
+    RegistryError,
+    RegistryKeyError,
+)
 from ansible_collections.mailroom.core.plugins.module_utils._registry.sqlite import SqliteRegistry
 
 from .samples import (
@@ -133,8 +137,10 @@ EDITS = [
 
 def opened(registry: SqliteRegistry, name: str, field: str) -> str:
     with registry.reading() as reader:
-        connector = reader.load(Wanted(frozenset([name]))).connectors[name]
-        return reader.open_secret(str(connector.secrets[field])).reveal()
+        state = reader.load(Wanted(frozenset([name])))
+        if name in state.damaged:
+            raise RegistryError(str(state.damaged[name]))
+        return reader.open_secret(str(state.connectors[name].secrets[field])).reveal()
 
 
 def assert_refused(registry: SqliteRegistry, name: str, field: str) -> None:
@@ -254,7 +260,7 @@ def test_a_secret_of_another_registry_with_the_same_key_is_refused(
 
 
 def test_the_registry_itself_is_bound(registry: SqliteRegistry, path: Path) -> None:
-    edit_file(path, "UPDATE registry SET id = 'other'")
+    edit_file(path, f"UPDATE registry SET id = '{'5' * 32}'")
     assert_refused(registry, "alike", "smtp.password")
 
 
@@ -286,7 +292,7 @@ def test_moving_what_identifies_a_connector_opens_nothing_elsewhere(
 @pytest.mark.parametrize("value", ["", "x", "0", "1", "3", "\N{SNOWMAN}" * 40])
 def test_a_damaged_row_is_refused_in_a_sentence(registry: SqliteRegistry, path: Path, column: str, value: str) -> None:
     edit_file(path, f"UPDATE secret SET {column} = ? WHERE field = 'oauth2.client_secret'", value)
-    with pytest.raises(RegistryKeyError, match=r"^[^\n]*\.$"):
+    with pytest.raises((RegistryError, RegistryKeyError), match=r"^[^\n]*\.$"):
         opened(registry, "graph", "oauth2.client_secret")
 
 

@@ -211,7 +211,7 @@ CHANGED_TABLES: dict[str, tuple[str, str]] = {
     "table with an odd name": ('CREATE TABLE "\x1b[2J\n" (text)', "unknown table ?[2J?"),
     "no table of secrets": (
         "DROP TABLE secret",
-        "missing index secret_key, missing table secret",
+        "missing index secret_in_old_form, missing index secret_key, missing table secret",
     ),
     "another column": ("ALTER TABLE secret ADD COLUMN note TEXT", "changed table secret"),
     "another order of columns": (
@@ -227,8 +227,8 @@ CHANGED_TABLES: dict[str, tuple[str, str]] = {
         "DROP INDEX one_default; CREATE INDEX one_default ON connector (is_default) WHERE is_default",
         "changed index one_default",
     ),
-    "version that is older than the tables": ("PRAGMA user_version = 0", "unknown index enabled_connector, "),
-    "negative version": ("PRAGMA user_version = -7", "unknown index enabled_connector, "),
+    "version that is older than the tables": ("PRAGMA user_version = 0", "unknown index connector_identity, "),
+    "negative version": ("PRAGMA user_version = -7", "unknown index connector_identity, "),
 }
 
 
