@@ -176,5 +176,11 @@ def test_the_remedy_names_the_likely_cause(phase: str, reply: str, named: tuple[
 @pytest.mark.parametrize("reply", [reply for phase, reply, _verdict in SMTP if phase == "auth" and reply[:3] == "535"])
 def test_a_535_is_never_just_a_wrong_password(reply: str) -> None:
     finding = judge(_smtp("auth", reply))
-    assert finding.certainty != "certain" or finding.verdict == "auth_disabled"
-    assert len(finding.remedy) > 120
+    if finding.verdict == "auth_disabled":
+        assert "oauth2" in finding.remedy
+        assert "password itself" not in finding.remedy
+        return
+    assert (finding.verdict, finding.certainty) == ("auth_rejected", "likely")
+    causes = [finding.remedy.find(words) for words in ("is ", "app password", "sign in over", "the password itself")]
+    assert causes == sorted(causes)
+    assert -1 not in causes
