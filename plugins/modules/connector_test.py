@@ -180,6 +180,8 @@ results:
       (V(null) where the server does not tell), and, where the mail was found, C(delivered_ms) (how long that took from
       when the server had accepted it), C(authentication) (the results of C(spf), C(dkim) and C(dmarc), where the
       receiving server tells them) and C(hops) (how many servers it has passed).
+    - With C(-vvv), C(traceback) says where a bug of this collection happened (C(verdict=internal_error)). Secrets are
+      hidden in it.
   returned: always
   type: list
   elements: dict

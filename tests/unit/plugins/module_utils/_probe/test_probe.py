@@ -17,7 +17,7 @@ from ansible_collections.mailroom.core.plugins.module_utils._probe.retirements i
 from ansible_collections.mailroom.core.plugins.module_utils._probe.run import _sharing
 from ansible_collections.mailroom.core.plugins.module_utils._session.smtp import SmtpSession
 from ansible_collections.mailroom.core.plugins.module_utils._signin.identity import identity
-from ansible_collections.mailroom.core.plugins.module_utils._verdict.observed import Signal
+from ansible_collections.mailroom.core.plugins.module_utils._verdict.observed import Signal, Stopped
 from ansible_collections.mailroom.core.plugins.module_utils._wire.clock import Clock
 from ansible_collections.mailroom.core.plugins.module_utils._wire.record import Phase, Record
 
@@ -229,3 +229,14 @@ def test_retirements_are_dated() -> None:
 def test_a_user_who_is_no_address_is_no_sender(user: str) -> None:
     assert _job(_user(user)).sender() == ""
     assert _job(_user("ann@example.com")).sender() == "ann@example.com"
+
+
+def test_who_waits_too_long_for_another_sign_in_stops_in_the_phase_of_signing_in() -> None:
+    refusals, record = Refusals(), Record("smtp")
+    session = SmtpSession(_job(_server()).endpoints()[0], Clock(0.1, 5), record)
+    with refusals.turn("ann", session), pytest.raises(Stopped) as stopped, refusals.turn("ann", session):
+        pass
+    assert (stopped.value.signal.kind, stopped.value.signal.phase) == ("timeout", "auth")
+    assert [(phase.phase, phase.status) for phase in record.phases] == [("auth", "fail")]
+    with refusals.turn("ann", session), refusals.turn("bob", session):
+        pass

@@ -105,13 +105,14 @@ def test_only_a_mechanism_that_is_named_is_used() -> None:
 def test_a_password_that_the_command_login_cannot_carry_stops(password: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(entries, "PASSWORD", password)
     result = _result(*entries.GOOD_IMAP[1])
-    if result.signal is not None:
-        assert result.signal.kind in ("unfit_secret", "config", "no_mechanism")
+    assert result.signal
+    assert (result.signal.kind, result.signal.phase) == ("unfit_secret", "auth")
 
 
 def test_who_is_signed_in_already_has_not_been_refused() -> None:
     result = _result(b"* PREAUTH hello\r\n", *entries.GOOD_IMAP[0][1:])
-    assert result.signal is None or result.signal.kind != "reply"
+    assert result.signal
+    assert (result.signal.kind, result.signal.refused) == ("preauth", "")
 
 
 def test_a_mailbox_that_is_nearly_full_is_a_warning() -> None:
