@@ -13,6 +13,9 @@ from typing import ClassVar
 
 from .sender import MAY_BE_LEFT_OUT, Finding, Sender
 
+MARK = "# Written by mailroom.core.connector_config; what is changed here is lost.\n"
+"""The first line of a file that holds nothing but what was written."""
+
 
 class Application(ABC):
     """An application that sends mail over SMTP. Texts go in and come out: it touches no file itself."""
@@ -26,6 +29,9 @@ class Application(ABC):
 
     keeps_password_apart: ClassVar[bool] = False
     """Whether the password is in a file of its own."""
+
+    password_mark: ClassVar[str] = ""
+    """The first line of that file, by which it is known to be ours; empty where it cannot hold a comment."""
 
     def refusals(self, sender: Sender) -> Iterator[Finding]:
         """Each (field, what is allowed) that the application cannot express."""
@@ -65,4 +71,4 @@ class Application(ABC):
 
     @abstractmethod
     def password_file_in(self, text: str) -> str:
-        """The file that a text names for the password, empty where it names none."""
+        """The file that a text names for the password, empty where it names none. Whose text that is, nobody knows."""

@@ -59,6 +59,13 @@ def _shared(module: Written, option: str) -> str:
     return os.path.expanduser(os.environ.get(_ENVIRONMENT[option], ""))
 
 
+def registry_files(module: Written) -> list[str]:
+    """Where the registry, what SQLite keeps beside it, and its key are or may be one day."""
+    path = _shared(module, "registry") or DEFAULT_REGISTRY
+    key_file = _shared(module, "registry_key_file") or f"{path}.key"
+    return [path, *(f"{path}-{suffix}" for suffix in ("journal", "wal", "shm")), key_file]
+
+
 def open_registry(module: Written) -> Registry:
     """The registry that the module's options name. Blank ones count as left out."""
     try:
