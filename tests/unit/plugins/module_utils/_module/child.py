@@ -8,6 +8,7 @@ import contextlib
 import importlib
 import json
 import os
+import resource
 import signal
 import sys
 import tempfile
@@ -30,6 +31,8 @@ PRELOADED = (
 )
 # Only where something hangs.
 PATIENCE_SECONDS = 120
+# Only where something endless is read.
+MOST_MEMORY = 4 << 30
 
 
 def require_root() -> None:
@@ -81,6 +84,7 @@ def _play(
     code = 1
     try:
         signal.alarm(PATIENCE_SECONDS)
+        resource.setrlimit(resource.RLIMIT_AS, (MOST_MEMORY, MOST_MEMORY))
         for number, output in enumerate(outputs, 1):
             os.dup2(output, number)
         sys.stdout = os.fdopen(1, "w", encoding="utf-8")

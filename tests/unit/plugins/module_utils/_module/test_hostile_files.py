@@ -107,9 +107,11 @@ def scene(registry: Path) -> Iterator[Scene]:
     top.chmod(0o755)
     scene = Scene(top)
     shutil.copytree(registry, scene.registry.parent)
-    yield scene
-    scene.assert_victim_is_untouched()
-    shutil.rmtree(top)
+    try:
+        yield scene
+        scene.assert_victim_is_untouched()
+    finally:
+        shutil.rmtree(top)
 
 
 def owner_and_mode(path: Path) -> tuple[int, int]:
