@@ -38,6 +38,13 @@ class Job:
     """What to send in place of a test mail. Only the server that sends is asked then."""
     reader: Job | None = None
     """The connector whose mailbox is read at depth deliver, where that is another one."""
+    unused_secrets: Mapping[str, Secret] = field(default_factory=dict)
+    """The connector's secrets that this test does not use. A server may know them all the same, and repeat them."""
+
+    def all_secrets(self) -> list[Secret]:
+        """What no result may show, that of another connector's mailbox among it."""
+        own = [*self.secrets.values(), *self.unused_secrets.values()]
+        return [*own, *(self.reader.all_secrets() if self.reader else ())]
 
     def endpoints(self) -> list[Endpoint]:
         endpoints = endpoints_of(self.effective, self.secrets)
