@@ -14,6 +14,7 @@ from typing import Any
 from .._errors import Problem
 from . import checks
 from .fields import BLOCKS, BY_NAME, BY_PATH, FIELDS, Field, split_path
+from .printable import printable
 from .secret import Secret
 
 Settings = dict[str, Any]
@@ -87,7 +88,7 @@ class _Reading:
             self._refuse("name", str(refused) if value else "is required")
 
     def unknown(self, path: str) -> None:
-        shown = "".join(char if char.isprintable() else "?" for char in path[:100])
+        shown = printable(path[:100])
         near = _nearest(path)
         self._refuse(shown, "there is no such field" + (f"; did you mean {near}?" if near else ""))
 

@@ -3,11 +3,13 @@
 
 # This file is private to the collection mailroom.core and may change at any time.
 
-"""From connectors to what is tested of them, with the secrets that the test needs and no others."""
+"""From connectors to what is tested of them, with their secrets: to sign in with, and to keep out of results."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
 
 from .._connector.secret import Secret
 from .._connector.state import Connector, Damage, State, Wanted
@@ -32,10 +34,12 @@ def stored_job(reader: Reader, connector: Connector, depth: str) -> Job:
     """A connector as it is kept, or as it is about to be."""
     if not connector.enabled:
         return Job(connector.name, refused=Signal("config", text="the connector is disabled"))
+    needed = list(_needed(connector.secrets, depth))
     try:
-        return job_of(connector, open_secrets(reader, connector, _needed(connector.secrets, depth)))
+        job = job_of(connector, open_secrets(reader, connector, needed))
     except MailroomError as error:
         return Job(connector.name, refused=Signal("config", text=str(error)))
+    return replace(job, unused_secrets=_openable(reader, connector, connector.secrets.keys() - needed))
 
 
 def damaged_job(damage: Damage) -> Job:
@@ -52,6 +56,15 @@ def open_secrets(reader: Reader, connector: Connector, paths: Iterable[str]) -> 
     for path in paths:
         secret = connector.secrets[path]
         found[path] = secret if isinstance(secret, Secret) else reader.open_secret(secret)
+    return found
+
+
+def _openable(reader: Reader, connector: Connector, paths: Iterable[str]) -> dict[str, Secret]:
+    """As many of the secrets at these paths as can be opened here."""
+    found: dict[str, Secret] = {}
+    for path in paths:
+        with suppress(MailroomError):
+            found.update(open_secrets(reader, connector, [path]))
     return found
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+from .._connector.redaction import Redaction
 from .._mail.ways import can_hand_over
 from .._session.endpoint import Endpoint
 from .._session.session import Session
@@ -59,7 +60,9 @@ class Course:
         self._refusals = refusals
         self._found = found
         self._clock = Clock(bounds.deadline, bounds.timeout)
-        self._tokens = Tokens(job, self._clock, refusals)
+        self._redact = Redaction(job.all_secrets())
+        """One for everything that is asked: one server may repeat what another was told."""
+        self._tokens = self._tokens_of(job)
 
     def run(self) -> None:
         endpoints = self._job.endpoints()
@@ -88,7 +91,7 @@ class Course:
 
         looking.meanwhile = send
         is_own = reader is self._job
-        read = self._run(looking, self._tokens if is_own else Tokens(reader, self._clock, self._refusals))
+        read = self._run(looking, self._tokens if is_own else self._tokens_of(reader))
         if sending.mailbox is None:
             self._found.append(self._unsent(sender))
         read.reads_for = "" if is_own else reader.connector
@@ -101,7 +104,10 @@ class Course:
         return result
 
     def _probe(self, endpoint: Endpoint, bounds: Bounds, job: Job | None = None) -> Probe:
-        return probe_type(endpoint.protocol)(job or self._job, endpoint, bounds, self._refusals)
+        return probe_type(endpoint.protocol)(job or self._job, endpoint, bounds, self._refusals, self._redact)
+
+    def _tokens_of(self, job: Job) -> Tokens:
+        return Tokens(job, self._clock, self._refusals, self._redact)
 
     def _run(self, probe: Probe, tokens: Tokens | None = None) -> EndpointResult:
         return probe.run(self._clock, tokens or self._tokens)

@@ -7,7 +7,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,9 +15,7 @@ from .._connector.checks import is_address
 from .._connector.secret import Secret
 from .._mail.ways import can_find, can_hand_over
 from .._session.endpoint import Endpoint, endpoints_of
-from .._session.redaction import Redaction
 from .._signin.identity import site_of
-from .._signin.tokens import Token
 from .._verdict.observed import Signal
 
 
@@ -41,6 +39,13 @@ class Job:
     """What to send in place of a test mail. Only the server that sends is asked then."""
     reader: Job | None = None
     """The connector whose mailbox is read at depth deliver, where that is another one."""
+    unused_secrets: Mapping[str, Secret] = field(default_factory=dict)
+    """The connector's secrets that this test does not use. A server may know them all the same, and repeat them."""
+
+    def all_secrets(self) -> list[Secret]:
+        """What no result may show, that of another connector's mailbox among it."""
+        own = [*self.secrets.values(), *self.unused_secrets.values()]
+        return [*own, *(self.reader.all_secrets() if self.reader else ())]
 
     def endpoints(self) -> list[Endpoint]:
         endpoints = endpoints_of(self.effective, self.secrets)
@@ -73,16 +78,3 @@ class Job:
             if owner and "oauth2.password" in job.secrets:
                 found.add(("oauth2", owner.lower()))
         return frozenset(found)
-
-
-def redaction_of(job: Job, token: Token | None = None) -> Callable[[str], str]:
-    """Hides all secrets that a test of the connector uses."""
-    secrets = [*job.secrets.values(), *(job.reader.secrets.values() if job.reader else ())]
-    redactions = [Redaction("", secret) for secret in [*secrets, *([token.secret] if token else [])]]
-
-    def redact(text: str) -> str:
-        for redaction in redactions:
-            text = redaction(text)
-        return text
-
-    return redact

@@ -11,6 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from .._connector.redaction import Redaction
 from .._connector.secret import Secret
 from .._errors import MissingLibrary, traceback_of
 from .._mail.ways import can_hand_over
@@ -21,7 +22,7 @@ from .._signin.tokens import Token
 from .._verdict.observed import Refused, Signal, Stopped, stop
 from .._wire.clock import Clock
 from .._wire.record import Record
-from .job import Job, redaction_of
+from .job import Job
 from .mail import NO_MAILBOX, Mailbox, Sending, letter_of, open_mailbox
 from .refusals import Refusals
 from .remarks import remarks
@@ -53,7 +54,7 @@ class Probe(ABC):
 
     session_type: type[Session]
 
-    def __init__(self, job: Job, endpoint: Endpoint, bounds: Bounds, refusals: Refusals) -> None:
+    def __init__(self, job: Job, endpoint: Endpoint, bounds: Bounds, refusals: Refusals, redact: Redaction) -> None:
         self.job = job
         self.endpoint = endpoint
         self.bounds = bounds
@@ -65,12 +66,13 @@ class Probe(ABC):
         self.sends = can_hand_over(endpoint.protocol) and reaches(bounds.depth, "send")
         self._sending: Sending | None = None
         self._refusals = refusals
+        self._redact = redact
         self.signs_in = endpoint.auth != "none" and reaches(bounds.depth, "login")
 
     def run(self, clock: Clock, tokens: Tokens) -> EndpointResult:
         record = Record(self.endpoint.protocol)
-        session = self.session_type(self.endpoint, clock, record)
-        result = EndpointResult(self.endpoint, record, session)
+        session = self.session_type(self.endpoint, clock, record, self._redact)
+        result = EndpointResult(self.endpoint, record, self._redact, session)
         try:
             self._compose(record)
             session.open()
@@ -127,7 +129,7 @@ class Probe(ABC):
         return ["message", "delivery"] if reaches(self.bounds.depth, "deliver") else ["message"]
 
     def _traceback(self, bug: Exception) -> list[str]:
-        return traceback_of(bug, redaction_of(self.job, self.token))
+        return traceback_of(bug, self._redact)
 
     def _compose(self, record: Record) -> None:
         """Write the mail before anybody is asked anything: what cannot be sent or found is not tried."""
@@ -136,7 +138,7 @@ class Probe(ABC):
         try:
             if reaches(self.bounds.depth, "deliver") and not self.mailbox and not self.finds_itself():
                 raise stop("config", NO_MAILBOX)
-            self._sending = Sending(self.job, letter_of(self.job, self.bounds.to))
+            self._sending = Sending(self.job, letter_of(self.job, self.bounds.to), self._redact)
         except Stopped:
             with record.phase("config"):
                 raise

@@ -11,11 +11,16 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from .._connector.redaction import Redaction
 from .._session.endpoint import Endpoint
 from .._session.session import Session
 from .._verdict.judge import Finding, judge
 from .._verdict.observed import Signal
 from .._wire.record import Phase, Record
+
+# What is not redacted here: what is no server's, and that in which a server's words were redacted before ours were put
+# around them. Everything else in a result is redacted, so that nothing can be forgotten.
+_OWN = frozenset("connector protocol host port phase status ms enhanced text message_id delivered_ms hops".split())
 
 DEPTHS = ("connect", "login", "envelope", "send", "deliver")
 
@@ -39,6 +44,7 @@ class EndpointResult:
 
     endpoint: Endpoint
     record: Record
+    redact: Redaction
     session: Session | None = None
     signal: Signal | None = None
     warnings: list[Remark] = field(default_factory=list)
@@ -62,7 +68,7 @@ class EndpointResult:
         tls = dict(session.tls) if session and session.tls else None
         if tls:
             tls.pop("signature_hash", None)
-        return {
+        shown = {
             **({"connector": self.reads_for} if self.reads_for else {}),
             "protocol": self.endpoint.protocol,
             "host": self.endpoint.host,
@@ -73,6 +79,8 @@ class EndpointResult:
             "capabilities": session.capabilities if session else {},
             "message": self.message,
         }
+        is_declared = shown["address"] == self.endpoint.host
+        return dict(self.redact.value(shown, _OWN | {"address"} if is_declared else _OWN))
 
 
 def _shown_phase(phase: Phase) -> dict[str, Any]:

@@ -15,13 +15,14 @@ from contextlib import ExitStack, suppress
 
 from .._connector.domain import canonical
 from .._connector.presets import PRESETS
+from .._connector.redaction import Redaction
 from .._errors import MissingLibrary, traceback_of
 from .._mail.ways import transport_type
 from .._session.endpoint import Endpoint
 from .._verdict.observed import Signal
 from .._wire.limits import tests_at_once
 from .course import Course, probe_type
-from .job import Job, redaction_of
+from .job import Job
 from .probe import Bounds
 from .refusals import Refusals
 from .result import Result, reaches
@@ -151,7 +152,7 @@ class _Batch:
                 self._test(job, result)
         except BaseException as error:  # noqa: BLE001  one connector's crash must not be another's
             result.signal = Signal("internal", text=type(error).__name__)
-            result.traceback = traceback_of(error, redaction_of(job))
+            result.traceback = traceback_of(error, Redaction(job.all_secrets()))
         result.elapsed_ms = round((time.monotonic() - started) * 1000)
         return result
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from .._connector.redaction import Redaction
 from .._session.endpoint import proxy_of
 from .._signin.tokens import Token
 from .._verdict.observed import Signal, Stopped
@@ -22,12 +23,13 @@ from .refusals import Refusals
 class Tokens:
     """Fetches a connector's token, and remembers a refusal: nobody is asked twice."""
 
-    def __init__(self, job: Job, clock: Clock, refusals: Refusals) -> None:
+    def __init__(self, job: Job, clock: Clock, refusals: Refusals, redact: Redaction) -> None:
         self.identity = ""
         """What tells the credentials apart that the token was asked for with."""
         self._job = job
         self._refusals = refusals
         self._clock = clock
+        self._redact = redact
         self._token: Token | None = None
         self._refused: Stopped | None = None
         self._provider = ""
@@ -57,9 +59,9 @@ class Tokens:
 
         block, secrets = self._job.effective["oauth2"], self._job.secrets
         proxy = proxy_of(block, secrets.get("oauth2.proxy_password"))
-        http = HttpClient(self._clock, Trust(ca_file=block.get("ca_file", "")), proxy)
+        http = HttpClient(self._clock, self._redact, Trust(ca_file=block.get("ca_file", "")), proxy)
         try:
-            source = token_source(block, secrets, http)
+            source = token_source(block, secrets, http, self._redact)
             self._provider, self._facts, self.identity = source.provider, source.facts(), source.identity()
             earlier = self._refusals.earlier([self.identity], protocol)
             if earlier:

@@ -15,6 +15,7 @@ from dataclasses import replace
 from itertools import islice
 from typing import Any
 
+from .._connector.redaction import Redaction
 from .._connector.secret import Secret
 from .._signin.mechanism import Mechanism
 from .._signin.passwords import choose
@@ -28,9 +29,7 @@ from .._wire.record import Phase, Record
 from .._wire.stream import Stream
 from .._wire.tls import Trust, context_for, tls_facts
 from .._wire.trouble import signal_of
-from .._wire.words import printable
 from .endpoint import Endpoint
-from .redaction import Redaction
 from .session import Session
 
 X509_V_ERR_CERT_HAS_EXPIRED = 10
@@ -49,9 +48,8 @@ _FIRST_WORDS = {
 class Conversation(Session):
     """A session over a protocol in which the server speaks first: SMTP and IMAP."""
 
-    def __init__(self, endpoint: Endpoint, clock: Clock, record: Record) -> None:
-        super().__init__(endpoint, clock, record)
-        self.redact = Redaction(endpoint.username, endpoint.password)
+    def __init__(self, endpoint: Endpoint, clock: Clock, record: Record, redact: Redaction) -> None:
+        super().__init__(endpoint, clock, record, redact)
         self._stream: Stream | None = None
 
     @property
@@ -71,8 +69,8 @@ class Conversation(Session):
             raise
 
     def note_capabilities(self, when: str, names: Iterable[str]) -> None:
-        """Keep what the server says that it can do, as far as anybody can read it."""
-        self.capabilities[when] = [printable(name)[:LONGEST_CAPABILITY] for name in islice(names, MOST_CAPABILITIES)]
+        """Keep what the server says that it can do, redacted, as far as anybody can read it."""
+        self.capabilities[when] = [name[:LONGEST_CAPABILITY] for name in islice(names, MOST_CAPABILITIES)]
 
     def converse(self) -> None:
         """Connect, encrypt as the endpoint demands, and learn what the server can do."""
@@ -136,7 +134,7 @@ class Conversation(Session):
                 if was_asked_for and signal.kind == "speaks_plain":
                     raise stop("injection", "plain text follows the reply to STARTTLS") from error
                 raise
-            self.tls = tls_facts(secure)
+            self.tls = tls_facts(secure, self.redact)
             self.is_encrypted = True
 
     @contextmanager
@@ -166,13 +164,13 @@ class Conversation(Session):
         if not self.is_encrypted and endpoint.security != "none":
             raise stop("unencrypted", "nobody signs in over a connection that is not encrypted")
         if token:
+            self.redact.hide(token.secret.reveal())
             from .._signin.oauth import choose_token_mechanism
 
             with_token = choose_token_mechanism(offered, endpoint.mechanisms)
-            mechanism = with_token(endpoint.username, token.secret, ascii_host(endpoint.host), endpoint.port)
-            self.redact.hide(mechanism.spellings())
-            return mechanism
-        return choose(offered, endpoint.mechanisms)(endpoint.username, self.password())
+            host = ascii_host(endpoint.host)
+            return with_token(endpoint.username, token.secret, host, endpoint.port, redact=self.redact)
+        return choose(offered, endpoint.mechanisms)(endpoint.username, self.password(), redact=self.redact)
 
     def password(self) -> Secret:
         if self.endpoint.password is None:
@@ -203,7 +201,7 @@ class Conversation(Session):
     def _unchecked(self) -> Conversation:
         """Another conversation with the same server, which trusts any certificate and shows none."""
         endpoint = replace(self.endpoint, trust=Trust(validate=False), auth="none", password=None)
-        return type(self)(endpoint, self.clock, Record(self.record.protocol))
+        return type(self)(endpoint, self.clock, Record(self.record.protocol), self.redact)
 
     def _look_at_certificate(self) -> dict[str, Any] | None:
         """What a certificate says that was refused, seen in a second conversation without credentials."""

@@ -169,7 +169,7 @@ class ResourceOwner(_Application):
     def credential(self, msal: Any) -> Any:
         given = {*self.settings, *(name for name in ("client_secret", "certificate") if self.secret(name))}
         proof = next((each for each in PROOFS if each.needs <= given), None)
-        return proof(self.settings, self._secrets, self._http).credential(msal) if proof else None
+        return proof(self.settings, self._secrets, self._http, self._redact).credential(msal) if proof else None
 
 
 class ManagedIdentity(_Microsoft):

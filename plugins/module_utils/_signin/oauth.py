@@ -7,14 +7,13 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import re
 from abc import abstractmethod
 from collections.abc import Collection
-from typing import Any
 
-from .._connector.secret import HIDDEN, Secret
+from .._connector.redaction import Redaction
+from .._connector.secret import Secret
 from .._verdict.observed import Kind, Signal, stop
 from .claims import shown
 from .mechanism import Mechanism
@@ -30,8 +29,10 @@ _REFUSAL = re.compile(r"(535 (?!5\.7\.139|5\.7\.30)|NO( \[AUTHENTICATIONFAILED\]
 class TokenMechanism(Mechanism):
     """One sign-in with a token. Where it fails, the server tells why before it refuses."""
 
-    def __init__(self, username: str, secret: Secret, host: str = "", port: int = 0) -> None:
-        super().__init__(username, secret)
+    def __init__(
+        self, username: str, secret: Secret, host: str = "", port: int = 0, *, redact: Redaction | None = None
+    ) -> None:
+        super().__init__(username, secret, redact=redact)
         self.host = host
         self.port = port
         self.told: dict[str, str] = {}
@@ -59,12 +60,6 @@ class TokenMechanism(Mechanism):
         self.told = self._reason(challenge)
         return self.dummy
 
-    def spellings(self) -> list[str]:
-        """What must not be shown of what is sent, the longest first."""
-        token = self.secret.reveal()
-        encoded = [base64.b64encode(each).decode("ascii") for each in (self._message(), token.encode())]
-        return sorted({token, *encoded, *(each.rstrip("=") for each in encoded)}, key=len, reverse=True)
-
     def explained(self, signal: Signal) -> Signal:
         """The same refusal, with what the server has told before it."""
         if not self.told:
@@ -85,13 +80,8 @@ class TokenMechanism(Mechanism):
             return {}
         if not isinstance(reason, dict):
             return {}
-        return {name: self._detail(reason[name]) for name in TOLD if isinstance(reason.get(name), (str, int))}
-
-    def _detail(self, value: Any) -> str:
-        text = str(value)
-        for form in self.spellings():
-            text = text.replace(form, HIDDEN)
-        return "".join(char if char.isprintable() else "?" for char in text)[:_LONGEST_DETAIL]
+        known = [name for name in TOLD if isinstance(reason.get(name), (str, int))]
+        return {name: self.redact(str(reason[name]))[:_LONGEST_DETAIL] for name in known}
 
 
 class OAuthBearer(TokenMechanism):
@@ -126,7 +116,7 @@ def choose_token_mechanism(offered: Collection[str], allowed: Collection[str]) -
     for mechanism in BY_PREFERENCE:
         if mechanism.name in offered and (not allowed or mechanism.name in allowed):
             return mechanism
-    raise stop("no_mechanism", "no common way to sign in", offered=sorted(offered))
+    raise stop("no_mechanism", "no common way to sign in")
 
 
 def refused(signal: Signal, token: Token, provider: str) -> Signal:

@@ -14,6 +14,7 @@ import hmac
 import os
 from collections.abc import Collection
 
+from .._connector.redaction import Redaction
 from .._connector.secret import Secret
 from .._verdict.observed import Signal, Stopped, stop
 from .mechanism import Mechanism
@@ -29,8 +30,10 @@ class Scram(Mechanism):
 
     hash_name: str
 
-    def __init__(self, username: str, secret: Secret, nonce: str | None = None) -> None:
-        super().__init__(username, secret)
+    def __init__(
+        self, username: str, secret: Secret, nonce: str | None = None, *, redact: Redaction | None = None
+    ) -> None:
+        super().__init__(username, secret, redact=redact)
         self._nonce = nonce or base64.b64encode(os.urandom(18)).decode("ascii")
         self._expected_signature: bytes | None = None
         self._is_proven = False
@@ -85,7 +88,9 @@ class Scram(Mechanism):
         if b"e" in fields:
             error = fields[b"e"].decode("utf-8", "replace")
             known = error if error in SCRAM_ERRORS else ""
-            raise Stopped(Signal("refused_proof", enhanced=known, text=f"the server refuses: {error}"))
+            raise Stopped(
+                Signal("refused_proof", enhanced=known, text=f"the server refuses: {self.redact(fields[b'e'])}")
+            )
         try:
             signature = base64.b64decode(fields[b"v"], validate=True)
         except (KeyError, binascii.Error):
@@ -141,8 +146,8 @@ class Login(Mechanism):
 
     name = "LOGIN"
 
-    def __init__(self, username: str, secret: Secret) -> None:
-        super().__init__(username, secret)
+    def __init__(self, username: str, secret: Secret, *, redact: Redaction | None = None) -> None:
+        super().__init__(username, secret, redact=redact)
         self._answers = [saslprep(username, "username"), saslprep(secret.reveal(), "password")]
 
     def answer(self, _challenge: bytes, /) -> bytes:
@@ -158,8 +163,8 @@ class CramMd5(Mechanism):
 
     name = "CRAM-MD5"
 
-    def __init__(self, username: str, secret: Secret) -> None:
-        super().__init__(username, secret)
+    def __init__(self, username: str, secret: Secret, *, redact: Redaction | None = None) -> None:
+        super().__init__(username, secret, redact=redact)
         self._is_answered = False
 
     def answer(self, challenge: bytes, /) -> bytes:
@@ -180,4 +185,4 @@ def choose(offered: Collection[str], allowed: Collection[str]) -> type[Mechanism
         may_be_used = mechanism.name in allowed if allowed else mechanism in BY_PREFERENCE
         if may_be_used and mechanism.name in offered:
             return mechanism
-    raise stop("no_mechanism", "no common way to sign in", offered=sorted(offered))
+    raise stop("no_mechanism", "no common way to sign in")

@@ -11,6 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from .._connector.redaction import Redaction
 from .._connector.secret import Secret
 from .._errors import MissingLibrary
 from .._verdict.observed import Kind, Refused, Stopped
@@ -36,16 +37,19 @@ class TokenSource(ABC):
     sends_credential: ClassVar[bool] = True
     """Whether there is anything that an answer could refuse."""
 
-    def __init__(self, settings: Mapping[str, Any], secrets: Mapping[str, Secret], http: Http) -> None:
+    def __init__(
+        self, settings: Mapping[str, Any], secrets: Mapping[str, Secret], http: Http, redact: Redaction
+    ) -> None:
         self.settings = settings
         self._secrets = secrets
         self._http = http
+        self._redact = redact
 
     def obtain(self, protocol: str) -> Token:
         """A new token to sign in with over smtp, imap or graph."""
         scope = str(self.settings.get("scope") or self.default_scope(protocol))
         facts = {**self.facts(), "scope": scope or "none"}
-        exchange = Exchange(self._http, self._secrets.values(), self.signal_kind)
+        exchange = Exchange(self._http, self._redact, self.signal_kind)
         try:
             return exchange.token(self.ask(exchange, scope))
         except Stopped as stopped:

@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import base64
+import re
 import socket
 import struct
 from collections.abc import Iterator
@@ -35,6 +36,8 @@ _ABOUT_THE_TARGET = (3, 4, 5, 6)
 _NO_PROXY: tuple[Kind, ...] = ("timeout", "closed", "reset", "protocol")
 _LONGEST_CREDENTIAL = 255
 _GATEWAY_TROUBLE = ("502", "503", "504")
+# Of what a proxy says no more is shown than the three digits of its status.
+_STATUS_LINE = re.compile(rb"HTTP/\S*\s+([0-9]{3})(?!\S)")
 
 
 @dataclass(frozen=True)
@@ -122,17 +125,18 @@ def _http(stream: Stream, proxy: Proxy, host: str, port: int) -> None:
         credentials = base64.b64encode(f"{proxy.username}:{proxy.revealed()}".encode()).decode("ascii")
         lines.append(f"Proxy-Authorization: Basic {credentials}")
     stream.sendall("\r\n".join([*lines, "", ""]).encode("ascii"))
-    parts = stream.readline().decode("latin-1").split(None, 2)
-    if len(parts) < 2 or not parts[0].startswith("HTTP/") or not parts[1].isdigit():
+    answered = _STATUS_LINE.match(stream.readline())
+    if answered is None:
         raise stop("proxy", "it does not speak HTTP")
+    status = answered.group(1).decode("ascii")
     while stream.readline().strip():
         pass
-    if parts[1] == "407":
+    if status == "407":
         raise stop("proxy", "it wants a sign-in: check proxy_username and proxy_password (407)")
-    if parts[1] in _GATEWAY_TROUBLE:
-        raise stop("proxy_target", f"the proxy answers with {parts[1]}")
-    if not parts[1].startswith("2"):
-        raise stop("proxy", f"it refuses the connection ({parts[1]})")
+    if status in _GATEWAY_TROUBLE:
+        raise stop("proxy_target", f"the proxy answers with {status}")
+    if not status.startswith("2"):
+        raise stop("proxy", f"it refuses the connection ({status})")
 
 
 _WAYS: dict[str, Callable[[Stream, Proxy, str, int], None]] = {"socks5": _socks5, "http": _http}

@@ -17,6 +17,7 @@ from datetime import datetime, timezone
 from functools import lru_cache
 from typing import Any
 
+from .._connector.redaction import Redaction
 from .._verdict.observed import stop
 
 MOST_NAMES = 100
@@ -92,11 +93,12 @@ class Certificate:
         return _by_cryptography(der) or _by_standard_library(der, connection.getpeercert() or {})
 
 
-def tls_facts(connection: ssl.SSLSocket) -> dict[str, Any]:
-    """Version, cipher and certificate, as results show them."""
+def tls_facts(connection: ssl.SSLSocket, redact: Redaction) -> dict[str, Any]:
+    """Version, cipher and certificate, as results show them. Anything may stand in a certificate, secrets too."""
     certificate = Certificate.of(connection)
     cipher = connection.cipher()
-    return {"version": connection.version(), "cipher": cipher[0] if cipher else None, **vars(certificate)}
+    facts = {"version": connection.version(), "cipher": cipher[0] if cipher else None, **vars(certificate)}
+    return dict(redact.value(facts))
 
 
 def _by_cryptography(der: bytes) -> Certificate | None:

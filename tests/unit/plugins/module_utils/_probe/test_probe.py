@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.mailroom.core.plugins.module_utils._connector.redaction import Redaction
 from ansible_collections.mailroom.core.plugins.module_utils._connector.secret import Secret
 from ansible_collections.mailroom.core.plugins.module_utils._probe.job import Job
 from ansible_collections.mailroom.core.plugins.module_utils._probe.refusals import Refusals
@@ -174,7 +175,7 @@ def _codes(server: Server, tls: dict[str, Any] | None, connector: dict[str, Any]
     job = _job(_server(**server), **connector)
     endpoint, record = job.endpoints()[0], Record("smtp")
     record.phases = [Phase(name) for name in phases]
-    session = SmtpSession(endpoint, Clock(5, 5), record)
+    session = SmtpSession(endpoint, Clock(5, 5), record, Redaction())
     session.tls = tls
     session.is_encrypted = tls is not None
     session.has_sent_credentials = "auth" in phases
@@ -193,7 +194,7 @@ def test_a_password_that_was_not_sent_crosses_no_network() -> None:
 
 def test_an_expired_certificate_does_not_end_in_the_future() -> None:
     job = _job(_server(validate_certs=False))
-    session = SmtpSession(job.endpoints()[0], Clock(5, 5), Record("smtp"))
+    session = SmtpSession(job.endpoints()[0], Clock(5, 5), Record("smtp"), Redaction())
     session.tls = {**GOOD, "days_left": -3}
     texts = [remark.text for remark in remarks(job, job.endpoints()[0], session, 14)]
     assert not [text for text in texts if "-3 days" in text]
