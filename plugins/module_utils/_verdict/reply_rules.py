@@ -227,7 +227,7 @@ _RECIPIENT = (
     _rule("auth_required", CERTAIN, r"5.. 5\.7\.57(?!\d)"),
     _rule("relay_denied", CERTAIN, "[45]", words.RELAYING),
     _rule("auth_required", LIKELY, "[45]", words.SIGN_IN_NEEDED),
-    _rule("throttled", CERTAIN, "[45]", words.GREYLISTED, _GREYLISTED),
+    _rule("throttled", CERTAIN, "4", words.GREYLISTED, _GREYLISTED),
     _rule(
         "throttled",
         CERTAIN,
@@ -276,7 +276,7 @@ _MESSAGE = (
     ),
     _rule("sender_rejected", CERTAIN, r"5.. 5\.(2\.252|7\.60)(?!\d)"),
     _rule("message_rejected", CERTAIN, "5", words.AUTHENTICITY, _AUTHENTICITY),
-    _rule("throttled", CERTAIN, "[45]", words.GREYLISTED, _GREYLISTED),
+    _rule("throttled", CERTAIN, "4", words.GREYLISTED, _GREYLISTED),
     _rule("throttled", LIKELY, "4", words.AUTHENTICITY, _AUTHENTICITY),
     _rule("throttled", CERTAIN, "[45]", words.SENDING_LIMIT, _LIMIT),
     _rule("mailbox_full", CERTAIN, r"... [45]\.2\.2(?!\d)"),
@@ -304,6 +304,7 @@ _MESSAGE = (
     _rule("throttled", POSSIBLE, "4"),
     _rule("sender_rejected", LIKELY, "5", "domain (may|does) not exist|does not exist"),
     _rule("message_rejected", LIKELY, r"5.. 5\.[67]\."),
+    _rule("message_too_large", POSSIBLE, "552 \\Z"),
     _rule("message_rejected", POSSIBLE),
 )
 _IMAP_GREETING = (

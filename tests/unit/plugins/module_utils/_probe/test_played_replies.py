@@ -18,6 +18,7 @@ from fuzz import entries
 from tools import replies
 from tools.replies import Reply
 
+from ansible_collections.mailroom.core.plugins.module_utils._connector.redaction import Redaction
 from ansible_collections.mailroom.core.plugins.module_utils._connector.secret import Secret
 from ansible_collections.mailroom.core.plugins.module_utils._probe.imap import ImapProbe
 from ansible_collections.mailroom.core.plugins.module_utils._probe.job import Job
@@ -104,10 +105,12 @@ def play(reply: Reply) -> Result:
     """A whole test of a server that gives this reply."""
     job, depth = _job(reply), _DEPTHS.get(reply.phase, "login")
     refusals, clock = Refusals(), Clock(5, 5)
-    probe = (SmtpProbe if reply.protocol == "smtp" else ImapProbe)(job, job.endpoints()[0], Bounds(depth), refusals)
+    redact = Redaction(job.all_secrets())
+    probe_type = SmtpProbe if reply.protocol == "smtp" else ImapProbe
+    probe = probe_type(job, job.endpoints()[0], Bounds(depth), refusals, redact)
     probe.session_type = entries.scripted(probe.session_type, _script(reply))
     result = Result("played", depth)
-    result.endpoints.append(probe.run(clock, Tokens(job, clock, refusals)))
+    result.endpoints.append(probe.run(clock, Tokens(job, clock, refusals, redact)))
     return result
 
 

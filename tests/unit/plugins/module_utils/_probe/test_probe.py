@@ -234,7 +234,7 @@ def test_a_user_who_is_no_address_is_no_sender(user: str) -> None:
 
 def test_who_waits_too_long_for_another_sign_in_stops_in_the_phase_of_signing_in() -> None:
     refusals, record = Refusals(), Record("smtp")
-    session = SmtpSession(_job(_server()).endpoints()[0], Clock(0.1, 5), record)
+    session = SmtpSession(_job(_server()).endpoints()[0], Clock(0.1, 5), record, Redaction())
     with refusals.turn("ann", session), pytest.raises(Stopped) as stopped, refusals.turn("ann", session):
         pass
     assert (stopped.value.signal.kind, stopped.value.signal.phase) == ("timeout", "auth")
