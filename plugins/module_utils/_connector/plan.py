@@ -116,6 +116,13 @@ class Plan:
         ]
 
     @property
+    def dropped(self) -> set[str]:
+        """The tokens of the stored secrets that others replace, or that go."""
+        before = {token for each in self.changes if each.before for token in each.before.secrets.values()}
+        after = {token for each in self.changes if each.after for token in each.after.secrets.values()}
+        return {str(token) for token in before - after}
+
+    @property
     def default_moves(self) -> bool:
         return self.before.default != self.after.default
 

@@ -153,11 +153,18 @@ class _SqliteReader(Reader):
         if plan.has_new_secrets:
             self._vault.check_sealing(self._used_keys())
         for token in plan.redirected:
-            self._vault.check_sealing_anew(self._stored[token])
+            self._vault.check_rebinding(self._stored[token])
+        if self.needs_resealing():
+            dropped = plan.dropped
+            for token, stored in self._all_stored().items():
+                if token not in dropped:
+                    self._vault.check_resealing(stored)
 
     def migration(self) -> Migration:
-        found, can_migrate = Migration([], []), self._vault.can_migrate(self._used_keys())
-        for stored in self._in_old_form():
+        waiting = self._in_old_form()
+        can_migrate = waiting and self._vault.has_key_of(self._used_keys()) and self._vault.has_library()
+        found = Migration([], [])
+        for stored in waiting:
             is_due = can_migrate and self._vault.migrated(stored)
             (found.due if is_due else found.put_off).append(str(stored))
         return found
@@ -219,6 +226,10 @@ class _SqliteReader(Reader):
         for connector, field, *sealed in rows:
             found.setdefault(connector, {})[field] = read_secret_row(sealed)
         return found
+
+    def _all_stored(self) -> dict[str, StoredSecret]:
+        tokens = (str(token) for each in self._connectors(None)[0].values() for token in each.secrets.values())
+        return {token: self._stored[token] for token in tokens}
 
     def _in_old_form(self) -> list[StoredSecret]:
         query = "SELECT name FROM connector WHERE id IN (SELECT connector FROM secret WHERE form = 1)"
@@ -292,16 +303,17 @@ class _SqliteWriter(_SqliteReader, Writer):
         self._database.execute(_PROVE, {**proof._asdict(), "id": connector.id})
 
     def reseal(self) -> None:
-        for connector in self._connectors(None)[0].values():
-            for token in connector.secrets.values():
-                stored = self._stored[str(token)]
-                self._keep_secret(connector.id, stored.field, self._vault.resealed(stored))
+        for stored in self._all_stored().values():
+            self._keep_secret(stored.connector.id, stored.field, self._vault.resealed(stored))
 
     def migrate(self) -> None:
         """Seal anew what an earlier release has sealed, as far as the keys are there, and end the old form."""
-        if not self._vault.can_migrate(self._used_keys()):
+        if not self._vault.has_key_of(self._used_keys()):
             return
-        for stored in self._in_old_form():
+        waiting = self._in_old_form()
+        if waiting and not self._vault.has_library():
+            return
+        for stored in waiting:
             self._keep_secret(stored.connector.id, stored.field, self._vault.migrated(stored))
         marks = self._vault.new_marks(self._keys_where("form = 1"))
         self._database.executemany(

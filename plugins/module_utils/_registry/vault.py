@@ -79,8 +79,8 @@ class Vault:
         self.ring_in_use(used)
         self._keys.check()
 
-    def check_sealing_anew(self, stored: StoredSecret) -> None:
-        """Fail where a stored secret could not be sealed for another destination."""
+    def check_rebinding(self, stored: StoredSecret) -> None:
+        """Fail where a stored secret could not be sealed for another destination; in the old form none need be."""
         if stored.sealed.form == OLD_FORM:
             return
         try:
@@ -88,6 +88,11 @@ class Vault:
         except RegistryKeyError as error:
             raise RegistryKeyError(f"{stored}: must be sealed anew, since where it goes changes. {error}") from None
         self._keys.check()
+
+    def check_resealing(self, stored: StoredSecret) -> None:
+        """Fail where a stored secret could not be sealed with another key."""
+        if self.is_foreign(stored):
+            raise _refusal(stored)
 
     def make_key(self, used: frozenset[str]) -> None:
         """Make the key of a registry whose first secret is about to be sealed, unless there is one."""
@@ -116,10 +121,7 @@ class Vault:
                 return ring.open_old(stored.sealed)
             return ring.open(stored.sealed, self.binding(stored))
         except NotOpened:
-            raise RegistryKeyError(
-                f"{stored}: what is stored was not sealed for this registry, connector, field and destination, or was"
-                " changed from outside: give it again, or clear it."
-            ) from None
+            raise _refusal(stored) from None
 
     def is_same(self, stored: StoredSecret, secret: Secret) -> bool:
         """Whether this very secret is stored; it is not opened."""
@@ -143,14 +145,20 @@ class Vault:
     def binding_of(self, identity: str, path: str, connector: Connector) -> Binding:
         return Binding(self._holdings.registry, identity, path, destination_digest(path, connector.resolved))
 
-    def can_migrate(self, used: frozenset[str]) -> bool:
-        """Whether the library is there, and a key that has sealed something; what is in the old form waits for both."""
+    def has_key_of(self, used: frozenset[str]) -> bool:
+        """Whether one of the keys that have sealed something is there; what is wrong with the keys is no error here."""
         try:
-            self._keys.check()
             ring = self.ring()
-        except (RegistryKeyError, MissingLibrary):
+        except RegistryKeyError:
             return False
         return ring is not None and bool(used & ring.key_ids)
+
+    def has_library(self) -> bool:
+        try:
+            self._keys.check()
+        except MissingLibrary:
+            return False
+        return True
 
     def migrated(self, stored: StoredSecret) -> Sealed | None:
         """A secret in the old form as its key seals it in the new one; None where it cannot be opened."""
@@ -173,8 +181,10 @@ class Vault:
         return {key_id: mark for key_id, mark in marks.items() if self._holdings.marks.get(key_id) != mark}
 
     def _takes_old_form(self, key_id: str, ring: KeyRing) -> bool:
-        """Whether secrets in the old form may be right under a key. Keys that have sealed anything in the new one have
-        left marks with that, so where those are gone nothing is right."""
+        """Whether secrets in the old form may be right under a key.
+
+        A key that has sealed anything in the new form has left its mark with that: where it is gone, nothing is right.
+        """
         marks = ring.own_marks(self._holdings.registry, self._holdings.marks)
         if marks:
             return all(key_id in mark.old_form_keys.split() for mark in marks.values())
@@ -182,3 +192,10 @@ class Vault:
 
     def _needed_ring(self) -> KeyRing:
         return self.ring() or self._keys.needed()
+
+
+def _refusal(stored: StoredSecret) -> RegistryKeyError:
+    return RegistryKeyError(
+        f"{stored}: what is stored was not sealed for this registry, connector, field and destination, or was changed"
+        " from outside: give it again, or clear it."
+    )

@@ -21,6 +21,7 @@ from ansible_collections.mailroom.core.plugins.module_utils._errors import (
     RegistryError,
     RegistryKeyError,
 )
+from ansible_collections.mailroom.core.plugins.module_utils._registry import key_source, sealing
 from ansible_collections.mailroom.core.plugins.module_utils._registry.sqlite import SqliteRegistry
 
 from .samples import (
@@ -351,14 +352,36 @@ class TestWhatCountsAsStored:
         with pytest.raises(DeclarationError, match="must be given again"):
             declare(edited, {"name": "alike", "description": "new"})
 
+    def test_rotation_goes_on_where_it_is_given_again(self, edited: SqliteRegistry, path: Path) -> None:
+        rotating = open_registry(path, f"{NEW_KEY},{KEY}")
+        with rotating.writing() as writer:
+            wish = request({"name": "alike", "smtp": {**SMTP, "password": "alike secret"}})
+            writer.check_sealing(planned(writer, wish))
+            carry_out(writer, wish)
+            writer.reseal()
+        assert secrets(open_registry(path, NEW_KEY), "alike") == {"smtp.password": "alike secret"}
+
     def test_rotation_stops_at_it_and_names_it(self, edited: SqliteRegistry, path: Path) -> None:
         before = folder_content(path.parent)
-        with (
-            pytest.raises(RegistryKeyError, match=r"^connector alike: smtp\.password: "),
-            open_registry(path, f"{NEW_KEY},{KEY}").writing() as writer,
-        ):
+        rotating = open_registry(path, f"{NEW_KEY},{KEY}")
+        with rotating.reading() as reader, pytest.raises(RegistryKeyError, match=r"^connector alike: smtp\.password: "):
+            reader.check_sealing(planned(reader, request()))
+        with pytest.raises(RegistryKeyError, match=r"^connector alike: smtp\.password: "), rotating.writing() as writer:
             writer.reseal()
         assert folder_content(path.parent) == before
+
+
+def test_a_task_that_changes_nothing_needs_no_library(
+    registry: SqliteRegistry, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail() -> None:
+        raise AssertionError("the library is asked for")
+
+    monkeypatch.setattr(f"{key_source.__name__}.load_fernet", fail)
+    monkeypatch.setattr(f"{sealing.__name__}.load_fernet", fail)
+    before = path.read_bytes()
+    assert not declare(registry, *({"name": name, **fields} for name, fields in DECLARED.items())).changed
+    assert path.read_bytes() == before
 
 
 class TestIdentity:
