@@ -11,8 +11,8 @@ from collections.abc import Iterable
 
 # Comparing takes time with the square of the length, and no known word is as long.
 _LONGEST = 100
-# difflib's own default: what is less alike than this is more often another word than a typing error.
-_CUTOFF = 0.6
+# What is less alike is another word more often than a typing error; two letters of four that changed places are 0.75.
+_CUTOFF = 0.7
 _SHORTEST_BEGINNING = 3
 
 
@@ -38,6 +38,11 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     """The end of an error message about an unknown word: `; did you mean name?`, or nothing where none is near."""
     found = nearest(word, known)
     return f"; did you mean {found}?" if found else ""
+
+
+def shown(word: str) -> str:
+    """An unknown word as a message repeats it: short, and without what could do something to a terminal."""
+    return "".join(char if char.isprintable() else "?" for char in word[:_LONGEST])
 
 
 def _folded(word: str) -> str:

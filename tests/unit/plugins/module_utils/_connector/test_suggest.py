@@ -11,7 +11,7 @@ import pytest
 
 from ansible_collections.mailroom.core.plugins.module_utils._connector import presets, suggest
 from ansible_collections.mailroom.core.plugins.module_utils._connector.fields import BY_PATH
-from ansible_collections.mailroom.core.plugins.module_utils._connector.suggest import did_you_mean, nearest
+from ansible_collections.mailroom.core.plugins.module_utils._connector.suggest import did_you_mean, nearest, shown
 
 FIELDS = sorted({path.rpartition(".")[2] for path in BY_PATH} | {"name", "smtp", "imap", "graph", "oauth2"})
 
@@ -63,6 +63,10 @@ def test_what_is_like_no_known_word_suggests_none(typed: str) -> None:
     assert did_you_mean(typed, FIELDS) == ""
 
 
+def test_another_word_is_no_typing_error() -> None:
+    assert nearest("result", ["default", "verify"]) == ""
+
+
 def test_without_known_words_there_is_no_suggestion() -> None:
     assert nearest("name", []) == ""
 
@@ -73,6 +77,10 @@ def test_suggestion_keeps_the_spelling_of_the_known_word() -> None:
 
 def test_message_ends_with_the_suggestion() -> None:
     assert did_you_mean("nmae", FIELDS) == "; did you mean name?"
+
+
+def test_unknown_word_is_shown_short_and_printable() -> None:
+    assert shown("na\x1b[31m\nme" + "x" * 1000) == "na?[31m?me" + "x" * 90
 
 
 def test_difflib_is_imported_only_when_something_is_misspelt() -> None:
