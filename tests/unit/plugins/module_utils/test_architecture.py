@@ -50,6 +50,7 @@ COPYRIGHT = "# Copyright the mailroom.core contributors"
 FILES = sorted(MODULE_UTILS.rglob("*.py"))
 MODULES = sorted((PLUGINS / "modules").glob("*.py"))
 FILTERS = sorted((PLUGINS / "filter").glob("*.py"))
+LOOKUPS = sorted((PLUGINS / "lookup").glob("*.py"))
 FOR_FILTERS = sorted((PLUGINS / "plugin_utils").glob("*.py"))
 # What the controller may know: what a connector is, and what it shows of that.
 KNOWN_TO_FILTERS = (
@@ -205,7 +206,7 @@ def test_a_filter_knows_no_servers_and_no_registry(path: Path) -> None:
     assert touches_the_outside(path) == set()
 
 
-@pytest.mark.parametrize("path", [*FILES, *MODULES, *FILTERS, *FOR_FILTERS], ids=named)
+@pytest.mark.parametrize("path", [*FILES, *MODULES, *FILTERS, *LOOKUPS, *FOR_FILTERS], ids=named)
 def test_no_plugin_asserts(path: Path) -> None:
     assert [node.lineno for node in ast.walk(tree_of(path)) if isinstance(node, ast.Assert)] == []
 
@@ -230,7 +231,7 @@ def test_a_module_says_whose_it_is_and_under_which_licence(path: Path) -> None:
     assert SPDX in head
 
 
-@pytest.mark.parametrize("path", [*FILES, *MODULES, *FILTERS, *FOR_FILTERS], ids=named)
+@pytest.mark.parametrize("path", [*FILES, *MODULES, *FILTERS, *LOOKUPS, *FOR_FILTERS], ids=named)
 def test_every_annotation_is_read_late(path: Path) -> None:
     names = {each.name for each in imports_in(path)}
     assert "__future__.annotations" in names
