@@ -26,6 +26,7 @@ def differences(before: Mapping[str, Any], after: Mapping[str, Any], *, details:
         *_connectors(before.get("connectors", {}), after.get("connectors", {}), details),
         *_fields("", _only("default", before), _only("default", after)),
         *_fields("purpose ", before.get("purposes", {}), after.get("purposes", {})),
+        *(["the key that seals the secrets: is another one"] if "registry_key" in after else []),
     ]
 
 

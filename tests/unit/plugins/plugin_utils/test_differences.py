@@ -33,6 +33,11 @@ from ansible_collections.mailroom.core.plugins.plugin_utils._differences import 
         ),
         ({"default": None}, {"default": "a"}, ["default: (none) -> a"]),
         (
+            {"registry_key": "(stored)"},
+            {"registry_key": "(changed)"},
+            ["the key that seals the secrets: is another one"],
+        ),
+        (
             {"purposes": {"alerts": "a", "old": "b"}},
             {"purposes": {"alerts": "b", "new@acme": "a"}},
             ["purpose alerts: a -> b", "purpose old: b -> (none)", "purpose new@acme: (none) -> a"],
