@@ -161,7 +161,9 @@ default:
   type: str
   sample: alerts
 diff:
-  description: What differs, by connector, and the default and the purposes where they change.
+  description:
+    - What differs, by connector, and the default and the purposes where they change.
+    - Where nothing differs but the key that the secrets are to be sealed with, C(registry_key) says so.
   returned: success
   type: dict
   sample:

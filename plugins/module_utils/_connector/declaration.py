@@ -16,6 +16,7 @@ from . import checks
 from .fields import BLOCKS, BY_NAME, BY_PATH, FIELDS, Field, split_path
 from .printable import printable
 from .secret import Secret
+from .suggest import nearest
 
 Settings = dict[str, Any]
 
@@ -143,14 +144,12 @@ class _Reading:
 
 def _nearest(path: str) -> str:
     """The field of the same block that was most likely meant, if any."""
-    import difflib
-
     block, name = split_path(path)
     siblings = {split_path(known)[1]: known for known in BY_PATH if split_path(known)[0] == block}
     if not name:
         siblings = {known: known for known in BY_NAME}
-    near = [] if "." in name else difflib.get_close_matches(name or block, siblings, n=1)
-    return siblings[near[0]] if near else ""
+    found = "" if "." in name else nearest(name or block, siblings)
+    return siblings[found] if found else ""
 
 
 def merged(stored: Settings, declaration: Declaration) -> Settings:

@@ -13,6 +13,7 @@ from typing import Any
 from .._argspec import UPDATE_PASSWORD, VERIFY, ArgumentSpec, connector_list
 from .._connector import checks
 from .._connector.declaration import Declaration, emptied_blocks, read_declaration
+from .._connector.diff import CHANGED, STORED
 from .._connector.plan import Request
 from .._connector.state import Purpose, read_purpose
 from .._errors import Problem
@@ -42,6 +43,10 @@ def run_module() -> None:
 def _connectors(module: Task) -> dict[str, Any]:
     tests = verification(module)
     plan, changed = change(module, read_request(module.params, module.written), tests)
+    diff = plan_diff(plan)
+    if changed and not plan.changed:
+        # All that happens is that the secrets are sealed anew, with a key that is now the first.
+        diff["before"]["registry_key"], diff["after"]["registry_key"] = STORED, CHANGED
     return {
         **({"results": tests.results(plan)} if tests else {}),
         "changed": changed,
@@ -50,7 +55,7 @@ def _connectors(module: Task) -> dict[str, Any]:
         "deleted": plan.deleted,
         "unchanged": plan.unchanged,
         "default": plan.after.default,
-        "diff": plan_diff(plan),
+        "diff": diff,
     }
 
 
