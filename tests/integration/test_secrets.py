@@ -355,13 +355,14 @@ def on_mail_server(known: Secrets, server: MailServer) -> list[Options]:
 
 
 def echo(prefix: str) -> Action:
-    """Refuses, and repeats all that the client has said, as it is and decoded."""
+    """Refuses, and repeats all that the client has said, as it is, decoded and encoded again."""
 
     def act(talk: Talk) -> None:
         words = bytes(talk.received).split()
         with suppress(ValueError):
             words += [base64.b64decode(word, validate=True) for word in words[-2:]]
         said = b" ".join(words[-12:]).replace(b"\0", b" ")
+        said = b" ".join([said, base64.b64encode(b"?" + words[-1]), words[-1].hex().encode()])
         talk.send(prefix.replace("{tag}", talk.tag or "*").encode() + b" You said " + said + b"\r\n")
 
     return act

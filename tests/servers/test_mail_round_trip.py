@@ -28,6 +28,7 @@ from peers.smtp import SmtpScript
 from peers.users import USERS
 from servers.verdicts_probing import forms
 
+from ansible_collections.mailroom.core.plugins.module_utils._connector.redaction import Redaction
 from ansible_collections.mailroom.core.plugins.module_utils._connector.secret import Secret
 from ansible_collections.mailroom.core.plugins.module_utils._mail import imap as imap_mail
 from ansible_collections.mailroom.core.plugins.module_utils._mail.compose import TEST_MAIL, Request, compose
@@ -94,7 +95,7 @@ def session(
         username=who.address,
         password=Secret(who.password),
     )
-    conversation = KINDS[protocol](endpoint, Clock(deadline, timeout), Record(protocol))
+    conversation = KINDS[protocol](endpoint, Clock(deadline, timeout), Record(protocol), Redaction([endpoint.password]))
     try:
         conversation.open()
         conversation.sign_in()

@@ -20,10 +20,10 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Callable, NamedTuple
 
-DEEPEST = 4
+DEEPEST = 3
 """How many encodings may lie around each other."""
 
-MOST_TIMES, MOST_BESIDES = 12, 4096
+MOST_TIMES, MOST_BESIDES = 16, 4096
 """How long all readings of a text may be together, in proportion to it, so that hostile text cannot take long."""
 
 # White space, control and format characters, fillers, variation selectors, and what stands for undecodable bytes.
@@ -176,10 +176,16 @@ def readings(text: str) -> Iterator[Reading]:
     """The text as it is, then with everything decoded that looks encoded, as deeply as it is."""
     level = [Reading(text)]
     left = MOST_TIMES * len(text) + MOST_BESIDES
+    seen: set[tuple[str, tuple[int, int], tuple[int, int]]] = set()
     for depth in range(DEEPEST + 1):
         deeper: list[Reading] = []
         for reading in level:
-            left -= len(reading.text)
+            length = len(reading.text)
+            same = (reading.text, reading.origin(0, 1), reading.origin(length - 1, length)) if length else None
+            if same is None or same in seen:
+                continue
+            seen.add(same)
+            left -= length
             if left < 0:
                 raise TooMuch
             yield reading
@@ -196,10 +202,8 @@ def squeezed(text: str) -> str:
 def unescaped(text: str) -> str:
     """The text without escapes, whatever their kind and however deep."""
     for _depth in range(DEEPEST):
-        found = next(_unescaped(Reading(text)), None)
-        if found is None:
-            break
-        text = found.text
+        once = _unescaped_once(Reading(text))
+        text = once.text if once else text
     return text
 
 
@@ -209,14 +213,23 @@ def _unescaped(reading: Reading) -> Iterator[Reading]:
         return
     bare = reading.squeezed()
     for source in (reading,) if bare.text == reading.text else (reading, bare):
-        decoded, end = _Decoded(source), 0
-        for found in _ESCAPED.finditer(source.text):
-            decoded.keep(end, found.start())
-            end = found.end()
-            _unescape(decoded, str(found.lastgroup), found.group(), found.start())
-        if end:
-            decoded.keep(end, len(source.text))
-            yield decoded.finished()
+        once = _unescaped_once(source)
+        for _depth in range(DEEPEST):
+            if once is None:
+                break
+            yield once
+            once = _unescaped_once(once)
+
+
+def _unescaped_once(source: Reading) -> Reading | None:
+    """With one layer of escapes undone; None where there is none."""
+    decoded, end = _Decoded(source), 0
+    for found in _ESCAPED.finditer(source.text):
+        decoded.keep(end, found.start())
+        end = found.end()
+        _unescape(decoded, str(found.lastgroup), found.group(), found.start())
+    decoded.keep(end, len(source.text))
+    return decoded.finished() if end else None
 
 
 _WIDTHS = {"percent": 3, "quoted": 3, "hexadecimal": 4}

@@ -36,7 +36,6 @@ LONGEST_IN_BASE64 = 4096
 _PEM_BLOCK = re.compile(r"-----BEGIN ([^-\r\n]+)-----(.*?)-----END \1-----", re.DOTALL)
 _PEM_HEADER = re.compile(r"^(?:Proc-Type|DEK-Info):.*$", re.MULTILINE)
 _NORMAL_FORMS: tuple[Literal["NFC", "NFD", "NFKC", "NFKD"], ...] = ("NFC", "NFD", "NFKC", "NFKD")
-_KEY_FIELDS = ("private_key", "private_key_id")
 
 
 class Redaction:
@@ -204,8 +203,7 @@ def _secret_parts(secret: str) -> list[str]:
         except (ValueError, RecursionError):
             account = None
         if isinstance(account, dict) and isinstance(account.get("private_key"), str):
-            fields = [account[name] for name in _KEY_FIELDS if isinstance(account.get(name), str)]
-            return [part for field in fields for part in _secret_parts(field)]
+            return _secret_parts(account["private_key"])
     blocks = [_PEM_HEADER.sub("", block) for _kind, block in _PEM_BLOCK.findall(secret)]
     return blocks or [secret]
 

@@ -35,9 +35,6 @@ MOST_BYTES = 1 << 30
 _OTHERS_WRITE = 0o022
 _JOURNAL, _LOG = "-journal", "-wal"
 _BESIDE = (_JOURNAL, _LOG, "-shm")
-_TURN = (1 << 30) + 1024
-"""The byte that a writer locks while it is its turn, behind those that SQLite locks."""
-
 _CHANGE_COUNTER = (4, 24)
 """Length and place of the number that SQLite counts up with each commit."""
 
@@ -101,14 +98,11 @@ class SqliteFile:
                 with suppress(FileExistsError):
                     os.close(create_file(folder, self._name))
                 descriptor = open_file(folder, self._name, os.O_RDWR, self._owners, _OTHERS_WRITE)
-                # Closed after SQLite's connection: that would lose its locks.
+                # Closed after SQLite's connection, which would lose its locks.
                 stack.callback(os.close, descriptor)
-                self._wait_for_turn(descriptor)
-                size = os.fstat(descriptor).st_size
-                database = stack.enter_context(closing(self._connect(folder, size, writing=True)))
-                database.execute("PRAGMA synchronous = EXTRA")
-                database.execute("PRAGMA foreign_keys = ON")
-                database.execute("BEGIN IMMEDIATE")
+                database = stack.enter_context(closing(self._begin_to_write(folder, descriptor)))
+                if folder.others_may_add:
+                    database.execute("PRAGMA journal_mode = TRUNCATE")
                 self._check_mark(database, folder)
             with self._explaining_database("changed"):
                 try:
@@ -156,22 +150,32 @@ class SqliteFile:
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
         return found.st_size
 
-    def _wait_for_turn(self, descriptor: int) -> None:
-        """Queue up before SQLite's own lock, whose waiting ends after a time however fast the queue moves."""
+    def _begin_to_write(self, folder: Folder, descriptor: int) -> sqlite3.Connection:
+        """A connection that has got the write lock.
+
+        SQLite's own waiting ends after a time, however fast those before us are. Here the time is counted from the last
+        change that somebody has committed. Each try has a connection of its own, since one that waits may hold a lock
+        that others wait for.
+        """
         counter: bytes | None = None
         deadline = 0.0
         while True:
+            database = self._connect(folder, os.fstat(descriptor).st_size, writing=True)
             try:
-                fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, _TURN)
-            except (BlockingIOError, PermissionError):
+                database.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError as error:
+                database.close()
                 now, before, counter = time.monotonic(), counter, os.pread(descriptor, *_CHANGE_COUNTER)
+                if counter != before:
+                    deadline = now + WAIT_SECONDS
+                elif "locked" not in str(error) or now >= deadline:
+                    raise
+            except BaseException:
+                database.close()
+                raise
             else:
-                return
-            if counter != before:
-                deadline = now + WAIT_SECONDS
-            elif now >= deadline:
-                raise RegistryError(self._sentence("changed", _held()))
-            time.sleep(random.uniform(0.002, 0.03))  # noqa: S311  not for security
+                return database
+            time.sleep(random.uniform(0.01, 0.1))  # noqa: S311  not for security
 
     def _connect(self, folder: Folder, size: int, *, writing: bool) -> sqlite3.Connection:
         path = self._real_path(folder)
@@ -181,12 +185,12 @@ class SqliteFile:
         may_write = writing or (os.access(path, os.W_OK) and os.access(folder.path, os.W_OK))
         quoted = "".join(chr(octet) if octet in _PLAIN else f"%{octet:02x}" for octet in os.fsencode(path))
         uri = f"file:{quoted}?mode={'rw' if may_write else 'ro'}"
-        database = sqlite3.connect(uri, uri=True, timeout=WAIT_SECONDS, isolation_level=None)
-        try:
-            self._prepare(database, folder, size)
-        except BaseException:
-            database.close()
-            raise
+        database = sqlite3.connect(uri, uri=True, timeout=0 if writing else WAIT_SECONDS, isolation_level=None)
+        harden(database, size)
+        if folder.others_may_add:
+            # In this mode not even a journal that is played back is deleted, and a log that others have put beside a
+            # registry which may only be read cannot be opened. Its locks end with the connection.
+            database.execute("PRAGMA locking_mode = EXCLUSIVE")
         return database
 
     def _check_files_beside(self, folder: Folder) -> None:
@@ -202,15 +206,6 @@ class SqliteFile:
             found = status(folder, self._name + suffix)
             if found:
                 check_file(self.path + suffix, found, self._owners, _OTHERS_WRITE)
-
-    def _prepare(self, database: sqlite3.Connection, folder: Folder, size: int) -> None:
-        harden(database, size)
-        if not folder.others_may_add:
-            return
-        # In this locking mode not even a journal that is rolled back is deleted, and a log that others have put beside
-        # a registry which may only be read cannot be opened. Its locks end with the connection.
-        database.execute("PRAGMA locking_mode = EXCLUSIVE")
-        database.execute("PRAGMA journal_mode = TRUNCATE")
 
     def _check_mark(self, database: sqlite3.Connection, folder: Folder) -> None:
         # Asked first: with that SQLite undoes what a killed task has begun, which may have been all there is.

@@ -115,7 +115,7 @@ SECRETS = st.text(
 AROUND = st.text(st.sampled_from("ghijkl MNO(){}[]!*~"), max_size=20)
 
 
-@settings(max_examples=400)
+@settings(max_examples=3000)
 @given(SECRETS, st.lists(st.sampled_from([*ENCODINGS]), max_size=3), AROUND, AROUND)
 def test_any_secret_is_hidden_in_any_encodings(secret: str, names: list[str], before: str, after: str) -> None:
     encoded = secret
@@ -297,3 +297,16 @@ def test_a_text_that_would_take_too_long_is_hidden_whole(monkeypatch: pytest.Mon
     monkeypatch.setattr(decoding, "MOST_TIMES", 0)
     monkeypatch.setattr(decoding, "MOST_BESIDES", 10)
     assert redaction(SECRET)("a text of more than ten") == HIDDEN
+
+
+ANYTHING = st.text(
+    st.characters() | st.sampled_from("\ud800\udfff\uffff\u200b\u0130%=&#;\\xuU{}+-0a/ \r\n\t"), max_size=300
+)
+
+
+@settings(max_examples=300)
+@given(ANYTHING | st.binary(max_size=300), ANYTHING)
+def test_any_text_and_any_secret_are_survived(said: str | bytes, secret: str) -> None:
+    shown = redaction(SECRET, secret)(said)
+    assert shown.isprintable()
+    assert len(shown) <= LONGEST_SHOWN

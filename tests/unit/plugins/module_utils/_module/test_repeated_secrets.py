@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import dataclasses
+import functools
 import json
 import re
 from collections.abc import Callable, Iterator
@@ -686,3 +687,68 @@ def test_the_search_finds_what_is_there(form: Callable[[str], str]) -> None:
     echo = form(SECRET)
     assert shows(f"before {echo} after", SECRET, echo)
     assert not shows(f"before {HIDDEN} after", SECRET, echo)
+
+
+def _own(result: Any) -> Any:
+    """What is ours in a result: all but what a server may have said, and how long it took."""
+    endpoint = result["endpoints"][0]
+    phases = [
+        (each["phase"], each["status"], "" if "code" in each else each.get("text", "")) for each in endpoint["phases"]
+    ]
+    named = [endpoint[name] for name in ("protocol", "host", "port", "tls", "message")]
+    return [result[name] for name in ("status", "verdict", "certainty", "remedy", "warnings")], named, phases
+
+
+SITUATIONS: dict[str, Way] = {
+    "refused": lambda scene: scene.smtp({"auth": reply("535 5.7.8 -")}),
+    "no STARTTLS": lambda scene: {**scene.smtp(offered=()), "security": "starttls"},
+    "no proxy": lambda scene: {**scene.smtp(), "security": "tls", "proxy": "http://127.0.0.1:1"},
+    "no TLS": lambda scene: {**scene.smtp(), "security": "tls"},
+    "too large": lambda scene: scene.smtp({"auth": reply("235 2.7.0 -"), "mail": reply("552 5.3.4 -")}),
+}
+WORDS = (
+    *("a", "no", "smtp", "auth", "server", "password", "encryption", "STARTTLS", "connection", "username", "proxy"),
+    *("127.0.0.1", "localhost", ADDRESS, USERNAME, "tested", "certificate", "security tls", "cannot be reached"),
+)
+
+
+@pytest.mark.parametrize("situation", SITUATIONS.values(), ids=SITUATIONS)
+def test_our_own_words_and_what_was_declared_are_shown_whatever_the_password_is(
+    situation: Way, scene: Callable[[str, str], Scene]
+) -> None:
+    """A gap in a sentence that everybody knows would even tell what the password is."""
+    tested = scene(SECRET, "")
+    block = {**situation(tested), "host": "localhost", "ehlo_name": "client.example.org"}
+    addresses = {"from_address": ADDRESS, "test_address": ADDRESS}
+    named = {f"tested_{number:02}": {**block, "password": each} for number, each in enumerate((SECRET, *WORDS))}
+    tested.play("connectors", connectors=[{"name": name, "smtp": smtp, **addresses} for name, smtp in named.items()])
+    expected, *others = map(_own, tested.play("connector_test", depth="envelope", fail=False)["results"])
+    assert expected[0][0] == "fail"
+    assert others == [expected] * len(WORDS)
+
+
+def test_a_password_that_is_the_host_leaves_the_host_and_its_address(scene: Callable[[str, str], Scene]) -> None:
+    tested = scene("127.0.0.1", "")
+    endpoint = tested.test("connect", smtp=tested.smtp())["results"][0]["endpoints"][0]
+    assert (endpoint["host"], endpoint["address"]) == ("127.0.0.1", "127.0.0.1")
+
+
+def test_decisions_are_made_by_what_the_server_says_even_where_that_is_hidden(
+    scene: Callable[[str, str], Scene],
+) -> None:
+    """A password such as STARTTLS hides the word, and encryption begins all the same."""
+    for password in ("STARTTLS", "AUTH=PLAIN", "AUTH PLAIN", "PREAUTH"):
+        tested = scene(password, "")
+        tls = tested.zoo.good.server_context()
+        trust = {"security": "starttls", "host": "localhost", "ca_file": str(tested.zoo.ca_file)}
+        result = tested.test(smtp={**tested.smtp(tls=tls), **trust}, imap={**tested.imap(tls=tls), **trust})
+        assert result["results"][0]["verdict"] == "ok", password
+
+
+def test_without_the_key_connecting_is_tested_all_the_same(scene: Callable[[str, str], Scene]) -> None:
+    tested = scene(SECRET, "")
+    tested.store(smtp=tested.smtp())
+    other_key = base64.urlsafe_b64encode(bytes(32)).decode()
+    tested.play = functools.partial(tested.play, registry_key=other_key)
+    assert tested.test("connect")["results"][0]["verdict"] == "ok"
+    assert tested.test("login")["results"][0]["verdict"] == "config_invalid"

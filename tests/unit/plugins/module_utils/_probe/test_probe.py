@@ -14,6 +14,7 @@ from ansible_collections.mailroom.core.plugins.module_utils._connector.secret im
 from ansible_collections.mailroom.core.plugins.module_utils._probe.job import Job
 from ansible_collections.mailroom.core.plugins.module_utils._probe.refusals import Refusals
 from ansible_collections.mailroom.core.plugins.module_utils._probe.remarks import remarks
+from ansible_collections.mailroom.core.plugins.module_utils._probe.result import EndpointResult
 from ansible_collections.mailroom.core.plugins.module_utils._probe.retirements import RETIREMENTS, retirement_of
 from ansible_collections.mailroom.core.plugins.module_utils._probe.run import _sharing
 from ansible_collections.mailroom.core.plugins.module_utils._session.smtp import SmtpSession
@@ -241,3 +242,20 @@ def test_who_waits_too_long_for_another_sign_in_stops_in_the_phase_of_signing_in
     assert [(phase.phase, phase.status) for phase in record.phases] == [("auth", "fail")]
     with refusals.turn("ann", session), refusals.turn("bob", session):
         pass
+
+
+def test_what_a_result_holds_is_redacted_even_in_fields_that_nobody_has_thought_of() -> None:
+    secret, job = "hunter2-not-to-be-seen", _job(_server(host="hunter2.example.com"))
+    redact = Redaction([Secret(secret)])
+    session = SmtpSession(job.endpoints()[0], Clock(5, 5), Record("smtp"), redact)
+    session.address = f"address {secret}"
+    session.tls = {"of_tomorrow": {"deep": [secret.upper()]}}
+    session.capabilities = {"after_everything": [secret[:12], secret[12:]]}
+    result = EndpointResult(session.endpoint, session.record, redact, session)
+    result.message = {"message_id": "<1@hunter2.example.com>", "of_tomorrow": secret}
+    shown = result.shown()
+    assert shown["host"] == "hunter2.example.com"
+    assert shown["address"] == "address ********"
+    assert shown["tls"] == {"of_tomorrow": {"deep": ["********"]}}
+    assert shown["capabilities"] == {"after_everything": ["********", "********"]}
+    assert shown["message"] == {"message_id": "<1@hunter2.example.com>", "of_tomorrow": "********"}
