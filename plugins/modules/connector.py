@@ -14,8 +14,8 @@ description:
   - What is left out, or V(null), stays as it is. V(""), V([]) and V({}) clear a string, a list or a dictionary;
     O(clear) clears anything else.
   - A stored secret is never offered to a new place. Changing where it goes (the host, the port to another
-    service, the user, the proxy, a weaker security, and the like) needs the secret given again in the same
-    task.
+    service, the user, the proxy, the C(ca_file), a weaker security, and the like) needs the secret given again
+    in the same task.
   - A task either does all of its change or nothing.
 author:
   - mailroom.core contributors (!UNKNOWN)
@@ -69,7 +69,8 @@ options:
   update_password:
     description:
       - V(always) stores the secrets that are given where they differ from what is stored.
-      - V(on_create) only stores a secret where none is stored yet, or where a change offers it to a new place.
+      - V(on_create) only stores a secret where none is stored yet, or where a change offers it to a new place,
+        or where what is stored was moved or edited from outside the collection.
     type: str
     choices:
       - always

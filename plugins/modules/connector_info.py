@@ -11,6 +11,8 @@ short_description: Look up mail connectors
 version_added: 0.1.0
 description:
   - Returns one connector, the one that serves a purpose, or all of them. Secrets are named, never shown.
+  - Where the registry's key is there, a secret that was moved or edited from outside the collection counts as not
+    stored, with a warning.
   - A registry that does not exist yet holds no connectors; that is a warning.
 author:
   - mailroom.core contributors (!UNKNOWN)

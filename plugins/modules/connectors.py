@@ -16,8 +16,8 @@ description:
     secrets stay, unless nothing uses them any more. With O(merge=true), what an entry leaves out stays as it
     is.
   - A stored secret is never offered to a new place. Changing where it goes (the host, the port to another
-    service, the user, the proxy, a weaker security, and the like) needs the secret given again in the same
-    task.
+    service, the user, the proxy, the C(ca_file), a weaker security, and the like) needs the secret given again
+    in the same task.
   - All problems of a declaration are reported at once, each with its connector and field, and nothing is
     changed then.
 author:
@@ -48,7 +48,8 @@ options:
   update_password:
     description:
       - V(always) stores the secrets that are given where they differ from what is stored.
-      - V(on_create) only stores a secret where none is stored yet, or where a change offers it to a new place.
+      - V(on_create) only stores a secret where none is stored yet, or where a change offers it to a new place,
+        or where what is stored was moved or edited from outside the collection.
     type: str
     choices:
       - always
