@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from .._connector.secret import Secret
 from .._connector.state import Connector, State, Wanted
-from .._errors import DeclarationError, MailroomError, Problem
+from .._errors import DeclarationError, MailroomError, MissingLibrary, Problem, RegistryError, RegistryKeyError
 from .._probe.job import Job
 from .._probe.result import reaches
 from .._registry.interface import Reader, Registry
@@ -31,9 +31,13 @@ def load_named(registry: Registry, reader: Reader, names: Sequence[str] | None) 
 def stored_job(reader: Reader, connector: Connector, depth: str) -> Job:
     """A connector as it is kept, or as it is about to be."""
     if not connector.enabled:
-        return Job(connector.name, refused=Signal("config", text="the connector is disabled"))
+        return Job(
+            connector.name, refused=Signal("config", text="the connector is disabled", facts={"field": "enabled"})
+        )
     try:
         return job_of(connector, open_secrets(reader, connector, _needed(connector.secrets, depth)))
+    except (MissingLibrary, RegistryError, RegistryKeyError) as error:
+        return Job(connector.name, refused=Signal("not_ready", text=str(error)))
     except MailroomError as error:
         return Job(connector.name, refused=Signal("config", text=str(error)))
 

@@ -221,8 +221,12 @@ class ImapSession(Conversation):
                 "the only way to sign in that is offered cannot carry line breaks, or characters beyond ASCII",
             )
         self.has_sent_credentials = True
-        with self._judged():
-            self._client.login(_quoted(username), password)
+        try:
+            with self._judged():
+                self._client.login(_quoted(username), password)
+        except Stopped as stopped:
+            stopped.signal = stopped.signal.seen(facts={"mechanism": "the LOGIN command"})
+            raise
 
     def _make_client(self) -> Any:
         self.stream.unread(self._welcome)

@@ -40,6 +40,9 @@ class Heard:
     def readline(self) -> bytes:
         self.last_line = ""
         line = self.stream.readline()
+        if not line.endswith(b"\r\n"):
+            # Some servers end lines with LF alone, which imaplib does not take.
+            line = line[:-1] + b"\r\n"
         self.last_line = printable(line[: 8 * LONGEST])
         farewell = _FAREWELL.match(self.last_line)
         if farewell:

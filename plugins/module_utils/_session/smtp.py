@@ -320,7 +320,7 @@ def _ascii_name(name: str) -> str:
     try:
         return ascii_host(name)
     except UnicodeError:
-        raise stop("config", "ehlo_name is not a host's name") from None
+        raise stop("config", "ehlo_name is not a host's name", field="{block}.ehlo_name") from None
 
 
 def _ascii_domain(address: str) -> str:

@@ -21,6 +21,7 @@ from .token_lines import TOKEN_LINES
 
 MOST_LISTED = 10
 LONGEST_TEXT = 600
+SAYS = " The server says: {text}"
 # What comes later in a reply is its signature, and the rules' patterns should not have to search for long.
 LONGEST_JUDGED = 2000
 TABLE = (*TOKEN_LINES, *GRAPH_LINES, *LINES)
@@ -50,7 +51,10 @@ def judge(signal: Signal) -> Finding:
     line = next((line for line in rules_for(signal) if _fits(line, signal)), NO_LINE)
     remedy = line.remedy or VERDICTS[line.verdict].remedy
     if signal.kind == "reply" and signal.text.strip() and "{text}" not in remedy:
-        remedy += " The server says: {text}"
+        remedy += SAYS
+    if line.verdict == "auth_rejected":
+        said = SAYS if remedy.endswith(SAYS) else ""
+        remedy = remedy.removesuffix(SAYS) + _about_mechanism(signal) + said
     return Finding(line.verdict, line.certainty, _filled(remedy, signal))
 
 
@@ -61,6 +65,18 @@ def rules_for(signal: Signal) -> tuple[Line, ...]:
     where = (signal.protocol, signal.phase)
     first = WITHOUT_SIGN_IN.get(where, ()) if signal.facts.get("auth") == "none" else ()
     return (*first, *REPLY_RULES.get(where, OTHER_PHASES))
+
+
+def _about_mechanism(signal: Signal) -> str:
+    """Which way to sign in was refused: some servers announce one that they cannot do."""
+    if signal.kind not in ("reply", "refused_proof") or not signal.facts.get("mechanism"):
+        return ""
+    if not signal.facts.get("other_mechanisms"):
+        return " The sign-in used {mechanism}."
+    return (
+        " The sign-in used {mechanism}; the server offers {other_mechanisms} too. Some announce a way that they cannot"
+        " do: if the password is right, name another in mechanisms."
+    )
 
 
 def _fits(line: Line, signal: Signal) -> bool:

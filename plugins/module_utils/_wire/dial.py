@@ -41,7 +41,8 @@ class Address(NamedTuple):
 def ascii_host(host: str) -> str:
     """A host's name as it goes over the wire. Python's IDNA would make another name of some characters."""
     if not _CHANGED_BY_IDNA.isdisjoint(host):
-        raise stop("config", "host has characters that must be written in their ASCII form (xn--…)")
+        text = "host has characters that must be written in their ASCII form (xn--…)"
+        raise stop("config", text, field="{block}.host")
     return host if host.isascii() else host.encode("idna").decode("ascii")
 
 
