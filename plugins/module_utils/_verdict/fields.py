@@ -125,12 +125,17 @@ def field_of(finding: Finding, signal: Signal, declared: Mapping[str, Any], to: 
         return "to" if to else "test_address"
     if path.endswith(">"):
         path = _first_declared(path, declared)
-    return None if not path or path in _NOT_IN_GRAPH else path
+    parent, _dot, name = path.rpartition(".")
+    return path if name and name not in _LACKING.get(parent, ()) else None
 
 
 _NAMED = re.compile(r"(smtp|imap|graph|oauth2)\.[a-z0-9_]+")
-# Graph has no such fields.
-_NOT_IN_GRAPH = frozenset(f"graph.{name}" for name in "host port security mechanisms auth username password".split())
+# What a block does not have.
+_LACKING: Mapping[str, frozenset[str]] = {
+    "graph": frozenset("host port security mechanisms auth username password".split()),
+    "oauth2": frozenset("host port security mechanisms auth mailbox".split()),
+    "smtp": frozenset(["mailbox"]),
+}
 
 
 def _template(finding: Finding, signal: Signal) -> str:

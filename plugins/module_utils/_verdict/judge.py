@@ -15,7 +15,7 @@ from .graph_lines import GRAPH_LINES
 from .line import POSSIBLE, Line
 from .lines import LINES
 from .observed import Signal
-from .reply_rules import OTHER_PHASES, REPLY_RULES, WITHOUT_SIGN_IN
+from .reply_rules import OTHER_PHASES, PERSONAL_ACCOUNT, REPLY_RULES, WITHOUT_SIGN_IN
 from .table import VERDICTS
 from .token_lines import TOKEN_LINES
 
@@ -24,6 +24,9 @@ LONGEST_TEXT = 600
 SAYS = " The server says: {text}"
 # What comes later in a reply is its signature, and the rules' patterns should not have to search for long.
 LONGEST_JUDGED = 2000
+_PERSONAL_DOMAIN = re.compile(r"(outlook|hotmail|live|msn|windowslive|passport)(\.[a-z]{2,3}){1,2}", re.IGNORECASE)
+_PERSONAL_HOSTS = ("smtp-mail.outlook.com", "imap-mail.outlook.com")
+_MICROSOFT_HOSTS = ("office365.com", "outlook.com", "live.com", "hotmail.com")
 TABLE = (*TOKEN_LINES, *GRAPH_LINES, *LINES)
 
 # Where no line fits the tables have a gap, which is ours: each kind has a line that fits whatever else was observed.
@@ -64,7 +67,16 @@ def rules_for(signal: Signal) -> tuple[Line, ...]:
         return TABLE
     where = (signal.protocol, signal.phase)
     first = WITHOUT_SIGN_IN.get(where, ()) if signal.facts.get("auth") == "none" else ()
+    if _is_personal_account(signal):
+        first = (*first, *PERSONAL_ACCOUNT.get(where, ()))
     return (*first, *REPLY_RULES.get(where, OTHER_PHASES))
+
+
+def _is_personal_account(signal: Signal) -> bool:
+    """Whether the user has a personal account of Microsoft, which belongs to no organisation."""
+    domain = str(signal.facts.get("username", "")).rpartition("@")[2]
+    host = str(signal.facts.get("host", "")).lower().rstrip(".")
+    return host in _PERSONAL_HOSTS or (host.endswith(_MICROSOFT_HOSTS) and bool(_PERSONAL_DOMAIN.fullmatch(domain)))
 
 
 def _about_mechanism(signal: Signal) -> str:
