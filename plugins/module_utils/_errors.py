@@ -60,7 +60,7 @@ class RegistryKeyError(MailroomError):
     """The registry's secrets cannot be sealed, compared or opened."""
 
 
-_INSTALL = ": install it with {} -m pip install {}, or, on Debian and Ubuntu, as the package {}"
+_INSTALL = "install it with {} -m pip install {}, or, on Debian and Ubuntu, as the package {}"
 _DEBIAN = {
     "cryptography": "python3-cryptography",
     "imapclient": "python3-imapclient",
@@ -75,10 +75,10 @@ class MissingLibrary(MailroomError):
 
     def __init__(self, library: str, purpose: str, reason: str = "") -> None:
         self.library = library
-        detail = f" ({reason})" if reason else ""
         package = library.partition(" ")[0]
         install = _INSTALL.format(sys.executable or "python3", package, _DEBIAN[package]) if package in _DEBIAN else ""
+        detail = "; ".join(each for each in (reason, install) if each)
         super().__init__(
             f"The Python library {library} is needed {purpose} and cannot be imported by the interpreter"
-            f" that runs this module{detail}{install}."
+            f" that runs this module{f' ({detail})' if detail else ''}."
         )

@@ -73,7 +73,7 @@ def test_a_reading_connector_that_cannot_be_used_is_named() -> None:
 def test_a_missing_library_names_what_to_install(library: str, package: str) -> None:
     error = str(MissingLibrary(library, "for this"))
     assert f"pip install {library.partition(' ')[0]}," in error
-    assert error.endswith(f"as the package {package}.")
+    assert error.endswith(f"as the package {package}).")
 
 
 class _Reader:
