@@ -51,7 +51,7 @@ def test_a_strange_value_is_accepted_or_told_by_name_and_never_repeated(
     assert not [word for word in ("<class", "Traceback", "bug in", "argument_spec", "'type'") if word in str(result)]
     assert "exception" not in result
     is_place = option in ("registry", "path", "registry_key_file") and strange == "text"
-    is_name = option in ("connectors", "clear", "purpose", "tenant") and strange in ("text", "list")
+    is_name = option in ("connectors", "clear", "purpose", "tenant", "owner", "group") and strange in ("text", "list")
     assert is_place or is_name or SECRET not in str(result)
 
 
