@@ -35,6 +35,9 @@ MOST_BYTES = 1 << 30
 _OTHERS_WRITE = 0o022
 _JOURNAL, _LOG = "-journal", "-wal"
 _BESIDE = (_JOURNAL, _LOG, "-shm")
+_TURN = (1 << 30) + 1024
+"""The byte that a writer locks while it is its turn, behind those that SQLite locks."""
+
 _CHANGE_COUNTER = (4, 24)
 """Length and place of the number that SQLite counts up with each commit."""
 
@@ -82,7 +85,7 @@ class SqliteFile:
                 folder = self._enter(stack)
                 size = self._size(folder) if folder else 0
                 if folder and size:
-                    database = stack.enter_context(closing(self._connect(folder, size, writing=False)))
+                    database = stack.enter_context(closing(self._connect(folder, size)))
                     database.execute("BEGIN")
                     self._check_mark(database, folder)
             with self._explaining_database("read"):
@@ -101,8 +104,6 @@ class SqliteFile:
                 # Closed after SQLite's connection, which would lose its locks.
                 stack.callback(os.close, descriptor)
                 database = stack.enter_context(closing(self._begin_to_write(folder, descriptor)))
-                if folder.others_may_add:
-                    database.execute("PRAGMA journal_mode = TRUNCATE")
                 self._check_mark(database, folder)
             with self._explaining_database("changed"):
                 try:
@@ -151,46 +152,65 @@ class SqliteFile:
         return found.st_size
 
     def _begin_to_write(self, folder: Folder, descriptor: int) -> sqlite3.Connection:
-        """A connection that has got the write lock.
+        """A connection that holds the write lock.
 
-        SQLite's own waiting ends after a time, however fast those before us are. Here the time is counted from the last
-        change that somebody has committed. Each try has a connection of its own, since one that waits may hold a lock
-        that others wait for.
+        SQLite gives up all locks of this process on the file whenever it has read, except in the locking mode for a
+        shared folder, in which it keeps its own: there a task that waits must not have read yet.
         """
-        counter: bytes | None = None
-        deadline = 0.0
-        while True:
-            database = self._connect(folder, os.fstat(descriptor).st_size, writing=True)
+        size = os.fstat(descriptor).st_size
+        if folder.others_may_add:
+            self._wait_for_turn(descriptor)
+            database = self._connect(folder, size)
+        else:
+            database = self._connect(folder, size)
             try:
-                database.execute("BEGIN IMMEDIATE")
-            except sqlite3.OperationalError as error:
-                database.close()
-                now, before, counter = time.monotonic(), counter, os.pread(descriptor, *_CHANGE_COUNTER)
-                if counter != before:
-                    deadline = now + WAIT_SECONDS
-                elif "locked" not in str(error) or now >= deadline:
-                    raise
+                self._wait_for_turn(descriptor)
             except BaseException:
                 database.close()
                 raise
-            else:
-                return database
-            time.sleep(random.uniform(0.01, 0.1))  # noqa: S311  not for security
+        try:
+            database.execute("BEGIN IMMEDIATE")
+        except BaseException:
+            database.close()
+            raise
+        return database
 
-    def _connect(self, folder: Folder, size: int, *, writing: bool) -> sqlite3.Connection:
+    def _wait_for_turn(self, descriptor: int) -> None:
+        """Wait for other writers, as long as they commit changes: SQLite's own waiting ends after a time."""
+        counter: bytes | None = None
+        deadline = 0.0
+        while True:
+            with suppress(BlockingIOError, PermissionError):
+                fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, _TURN)
+                return
+            now, before, counter = time.monotonic(), counter, os.pread(descriptor, *_CHANGE_COUNTER)
+            if counter != before:
+                deadline = now + WAIT_SECONDS
+            elif now >= deadline:
+                raise RegistryError(self._sentence("changed", _held()))
+            time.sleep(random.uniform(0.01, 0.05))  # noqa: S311  not for security
+
+    def _connect(self, folder: Folder, size: int) -> sqlite3.Connection:
         path = self._real_path(folder)
         if size > MOST_BYTES:
             raise RegistryError(f"{self.path} is larger than any registry: {size} bytes.")
         self._check_files_beside(folder)
-        may_write = writing or (os.access(path, os.W_OK) and os.access(folder.path, os.W_OK))
+        may_write = os.access(path, os.W_OK) and os.access(folder.path, os.W_OK)
         quoted = "".join(chr(octet) if octet in _PLAIN else f"%{octet:02x}" for octet in os.fsencode(path))
         uri = f"file:{quoted}?mode={'rw' if may_write else 'ro'}"
-        database = sqlite3.connect(uri, uri=True, timeout=0 if writing else WAIT_SECONDS, isolation_level=None)
-        harden(database, size)
-        if folder.others_may_add:
-            # In this mode not even a journal that is played back is deleted, and a log that others have put beside a
-            # registry which may only be read cannot be opened. Its locks end with the connection.
-            database.execute("PRAGMA locking_mode = EXCLUSIVE")
+        database = sqlite3.connect(uri, uri=True, timeout=WAIT_SECONDS, isolation_level=None)
+        try:
+            harden(database, size)
+            if folder.others_may_add:
+                # Then not even a journal that is played back is deleted, and a log that others have put beside a
+                # registry which may only be read cannot be opened. Both locks end with the connection.
+                database.execute("PRAGMA locking_mode = EXCLUSIVE")
+                database.execute("PRAGMA journal_mode = TRUNCATE")
+            database.execute("PRAGMA foreign_keys = ON")
+            database.execute("PRAGMA synchronous = EXTRA")
+        except BaseException:
+            database.close()
+            raise
         return database
 
     def _check_files_beside(self, folder: Folder) -> None:
