@@ -11,8 +11,9 @@ import os
 import pwd
 import re
 import sys
+from datetime import datetime, tzinfo
 from pathlib import Path
-from typing import Any
+from typing import Any, Callable
 
 import pytest
 
@@ -203,6 +204,45 @@ class TestActor:
 def test_times_are_utc(play: Play) -> None:
     created = play("connector", name="a", smtp=HOST)["connector"]["created_at"]
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", created)
+
+
+class TestClockThatJumps:
+    """Order, default and what is due follow revisions. Stamps only tell what the clock said."""
+
+    @pytest.fixture
+    def set_clock(self, monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
+        class Clock(datetime):
+            year_now = 2024
+
+            @classmethod
+            def now(cls, tz: tzinfo | None = None) -> Clock:
+                return cls(cls.year_now, 6, 15, 12, 0, 0, tzinfo=tz)
+
+        body = "ansible_collections.mailroom.core.plugins.module_utils._module.registry"
+        monkeypatch.setattr(f"{body}.datetime", Clock)
+
+        def set_year(year: int) -> None:
+            Clock.year_now = year
+
+        return set_year
+
+    @pytest.mark.parametrize("years", [(2024, 1970, 2038), (1970, 9999, 2024), (9999, 1970, 1970), (2106, 2000, 2106)])
+    def test_history_keeps_its_order_and_every_task_works(
+        self, play: Play, set_clock: Callable[[int], None], years: tuple[int, ...]
+    ) -> None:
+        for turn, year in enumerate(years):
+            set_clock(year)
+            result = play("connectors", connectors=[{"name": "a", "smtp": HOST, "description": str(turn)}], default="a")
+            assert result["changed"]
+            assert not play("connectors", connectors=[{"name": "a", "smtp": HOST, "description": str(turn)}])["changed"]
+            assert play("init_mail", check=True, to="x@example.com")["already_proven"] == []
+        result = play("connector_info", history=True)
+        assert "warnings" not in result
+        (info,) = result["connectors"]
+        assert [entry["revision"] for entry in info["history"]] == [1, 2, 3]
+        assert [int(entry["at"][:4]) for entry in info["history"]] == list(years)
+        assert (int(info["created_at"][:4]), int(info["updated_at"][:4])) == (years[0], years[-1])
+        assert play("connector", name="a", state="absent")["changed"]
 
 
 class TestWhereTheRegistryIs:

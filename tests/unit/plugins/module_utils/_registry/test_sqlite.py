@@ -470,6 +470,18 @@ def test_a_later_proof_is_not_replaced_by_an_earlier_one(registry: SqliteRegistr
     assert stored(registry, "one").proof == newer
 
 
+@pytest.mark.parametrize("year", ["1970", "9999"])
+def test_a_proof_counts_by_its_revision_whatever_the_clock_says(registry: SqliteRegistry, year: str) -> None:
+    declare(registry, entry("one"))
+    declare(registry, entry("one", from_address="new@example.com"))
+    now = stored(registry, "one")
+    proof = Proof(now.revision, f"{year}-01-01T00:00:00Z", "x@example.com")
+    prove(registry, now, proof)
+    prove(registry, now, PROOF._replace(revision=now.revision - 1))
+    assert stored(registry, "one").proof == proof
+    assert stored(registry, "one").is_proven
+
+
 def test_a_proof_of_a_connector_that_is_gone_is_dropped(registry: SqliteRegistry) -> None:
     declare(registry, entry("one"))
     gone = stored(registry, "one")
