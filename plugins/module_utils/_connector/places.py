@@ -12,6 +12,7 @@ import json
 from collections.abc import Container, Iterable, Iterator, Mapping
 from typing import Any
 
+from .domain import canonical
 from .fields import split_path
 
 VERSION = 1
@@ -126,16 +127,7 @@ def _fields(block: str, effective: Mapping[str, Any], names: Iterable[str]) -> d
     declared = effective[block]
     found = {name: declared.get(name, _DEFAULTS.get(name)) for name in names}
     if found.get("host"):
-        found["host"] = _canonical_host(found["host"])
+        found["host"] = canonical(found["host"])
     if "mechanisms" in declared and "mechanisms" in found:
         found["mechanisms"] = sorted(set(found["mechanisms"]))
     return found
-
-
-def _canonical_host(host: str) -> str:
-    if host.isascii():
-        return host.lower()
-    try:
-        return host.encode("idna").decode("ascii").lower()
-    except UnicodeError:
-        return host

@@ -16,6 +16,7 @@ says under which other keys there may still be secrets in the old form; elsewher
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -26,6 +27,8 @@ from .._connector.state import Connector
 from .._errors import MissingLibrary, RegistryKeyError
 from .key_source import KeySource
 from .sealing import OLD_FORM, Binding, KeyRing, Mark, NotOpened, Sealed
+
+_KEY_ID = re.compile(r"[0-9a-f]{16}\Z")
 
 
 class StoredSecret(NamedTuple):
@@ -176,7 +179,8 @@ class Vault:
         What is left under these keys themselves is damaged or foreign, and nothing to be trusted.
         """
         ring, registry = self._needed_ring(), self._holdings.registry
-        waiting = [key_id for key_id in old_form_keys - ring.key_ids if self._takes_old_form(key_id, ring)]
+        others = [str(key_id) for key_id in old_form_keys - ring.key_ids]
+        waiting = [each for each in others if _KEY_ID.match(each) and self._takes_old_form(each, ring)]
         marks = ring.marks(registry, " ".join(sorted(waiting)))
         return {key_id: mark for key_id, mark in marks.items() if self._holdings.marks.get(key_id) != mark}
 

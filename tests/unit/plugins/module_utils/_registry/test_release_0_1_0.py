@@ -431,6 +431,20 @@ class TestOldFormIsRefused:
         self.assert_refused(open_registry(migrated, None), "alerts", "smtp.password")
         self.assert_refused(open_registry(migrated, f"{OLD_KEY},{FOREIGN_KEY}"), "both", "smtp.password")
 
+    @pytest.mark.parametrize("planted", [f"x {Key(OLD_KEY).id}", Key(OLD_KEY).id.encode(), "\N{SNOWMAN}", 5, ""])
+    def test_a_planted_key_id_is_no_way_around_the_mark(
+        self, path: Path, old_rows: dict[tuple[str, str], tuple[str, ...]], planted: Any
+    ) -> None:
+        """It stands there when the registry is migrated, and would get into what the mark excepts."""
+        edit_file(
+            path,
+            "UPDATE secret SET key_id = ? WHERE connector = (SELECT id FROM connector WHERE name = 'both')",
+            planted,
+        )
+        migrate(open_registry(path, None))
+        self.put_back(path, old_rows["alerts", "smtp.password"], "alerts", "smtp.password")
+        self.assert_refused(open_registry(path, None), "alerts", "smtp.password")
+
     def test_given_anew_it_is_stored(self, migrated: Path, old_rows: dict[tuple[str, str], tuple[str, ...]]) -> None:
         self.put_back(migrated, old_rows["alerts", "smtp.password"], "alerts", "smtp.password")
         registry = open_registry(migrated, None)
