@@ -158,6 +158,8 @@ def test_what_is_not_the_servers_fault(
         "ca_file_empty": {"ca_file": str(empty), "security": "starttls"},
         "client_cert_missing": {"client_cert": "/nowhere/client.crt", "security": "starttls"},
         "unfit_password": {"password": "bell\u0007\u00fc", "mechanisms": ["PLAIN"]},
+        # An IP address would not be looked up.
+        **{key: {"host": "mail.example.com"} for key in ("name_unknown", "name_later", "name_hangs")},
         "name_impossible": {"host": f"{'a' * 70}.example.com"},
         "no_route": {"host": "255.255.255.255"},
         "proxy_refused": {"proxy": f"socks5://127.0.0.1:{dead_ports['refused']}"},

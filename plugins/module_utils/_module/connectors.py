@@ -88,7 +88,8 @@ def _read_declarations(
 ) -> tuple[list[Declaration], list[Problem]]:
     entries = params["connectors"]
     if not isinstance(entries, list):
-        return [], [Problem("", "connectors", "must be a list, in which each connector has its name")]
+        allowed = "is required" if entries is None else "must be a list, in which each connector has its name"
+        return [], [Problem("", "connectors", allowed)]
     declarations: dict[str, Declaration] = {}
     problems: list[Problem] = []
     for position, (entry, raw) in enumerate(zip(entries, written["connectors"])):

@@ -37,22 +37,24 @@ class ReadOptions:
     params: dict[str, Any] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
     malformed: list[Problem] = field(default_factory=list)
-    """Of options that hold declarations. They are in `params` as they were written: who reads them can tell more."""
+    """Of options that hold declarations. Whoever reads what is in `params` of those can tell more."""
 
 
 def read_options(spec: ArgumentSpec, written: Mapping[str, Any]) -> ReadOptions:
     """Read what was written; null counts as left out."""
     found = ReadOptions()
-    for name, option in narrowed(spec.options, written).items():
-        value, problems = _read(name, name, option, written)
-        if not problems and name not in spec.declares and _is_no_text(option, written.get(name)):
-            problems = [Problem("", name, _allowed(option))]
-        if problems and name in spec.declares:
-            found.malformed += problems
-            found.params[name] = written.get(name)
+    for name, narrow in narrowed(spec.options, written).items():
+        option, value = spec.options[name], written.get(name)
+        is_declaration = name in spec.declares
+        is_read, read = _read(narrow, value)
+        if is_read and (is_declaration or not _is_no_text(option, value)):
+            found.params[name] = read
+        elif is_declaration:
+            found.params[name] = _read_as_far_as_possible(option, value)
+            found.malformed += _problems(name, option, value)
         else:
-            found.problems += problems
-            found.params[name] = None if problems else value
+            found.params[name] = None
+            found.problems += _problems(name, option, value)
     found.problems += _unknown("", spec.options, written)
     given = {name: value for name, value in found.params.items() if value is not None}
     loose = {name: {"type": "raw"} for name in spec.options}
@@ -72,19 +74,29 @@ def secrets_in(options: Options, written: Mapping[str, Any]) -> Iterator[str]:
                 yield from secrets_in(option["options"], entry)
 
 
-def _read(name: str, path: str, option: Mapping[str, Any], written: Mapping[str, Any]) -> tuple[Any, list[Problem]]:
-    """The value of one option, or what is allowed."""
-    value = written.get(name)
+def _read(option: Mapping[str, Any], value: Any) -> tuple[bool, Any]:
+    """Whether one option can be read, and its value."""
     if value is None and option.get("required"):
-        return None, [Problem("", path, "is required")]
+        return False, None
     try:
-        read = ArgumentSpecValidator({name: option}).validate({} if value is None else {name: value})
+        read = ArgumentSpecValidator({"option": option}).validate({} if value is None else {"option": value})
     except (TypeError, ValueError, AttributeError):
         # Ansible stumbles over an option that should be a dictionary and is none.
-        return None, _problems(path, option, value)
-    if read.error_messages:
-        return None, _problems(path, option, value)
-    return read.validated_parameters.get(name), []
+        return False, None
+    return not read.error_messages, read.validated_parameters.get("option")
+
+
+def _read_as_far_as_possible(option: Mapping[str, Any], value: Any) -> Any:
+    """A declaration in which each value is what Ansible makes of it, or as it was written where it is malformed."""
+    inner: Options | None = option.get("options")
+    if inner is not None and isinstance(value, list) and option["type"] == "list":
+        return [_read_as_far_as_possible({**option, "type": "dict"}, entry) for entry in value]
+    if inner is not None and isinstance(value, Mapping):
+        return {
+            name: _read_as_far_as_possible(inner[name], each) if name in inner else each for name, each in value.items()
+        }
+    is_read, read = _read(option, value)
+    return read if is_read and inner is None else value
 
 
 def _is_no_text(option: Mapping[str, Any], value: Any) -> bool:
@@ -97,11 +109,13 @@ def _is_no_text(option: Mapping[str, Any], value: Any) -> bool:
 def _problems(path: str, option: Mapping[str, Any], value: Any) -> list[Problem]:
     """What is wrong within an option, else what is allowed for it."""
     inner: Options = option.get("options") or {}
+    if value is None:
+        return [Problem("", path, "is required")]
     if inner and isinstance(value, Mapping):
-        problems = [
-            problem for name, each in inner.items() for problem in _read(name, f"{path}.{name}", each, value)[1]
-        ]
-        problems += _unknown(f"{path}.", inner, value)
+        problems = _unknown(f"{path}.", inner, value)
+        for name, each in inner.items():
+            if not _read(each, value.get(name))[0]:
+                problems += _problems(f"{path}.{name}", each, value.get(name))
         if problems:
             return problems
     return [Problem("", path, _allowed(option))]

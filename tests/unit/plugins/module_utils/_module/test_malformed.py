@@ -164,6 +164,15 @@ class TestLists:
         ]
         assert_refused(play("connectors", connectors=entries), problems, registry_path)
 
+    def test_what_looks_malformed_and_is_not_is_not_told_beside_what_is(self, play: Play, registry_path: Path) -> None:
+        smtp = {**HOST, "port": "587", "validate_certs": "yes", "relay": "no"}
+        texts = {"cc": "one@example.com,two@example.com", "enabled": "true", "headers": {"X-Number": 1}}
+        entries = [{"name": "fine", "smtp": smtp, **texts}, {"name": "prod", "smtp": {"port": "abc"}}]
+        problems = [f"connector prod: smtp.port: {PORT}"]
+        assert_refused(play("connectors", connectors=entries), problems, registry_path)
+        result = play("connector_test", declaration={**entries[0], "imap": {"port": "abc"}})
+        assert_refused(result, [f"connector fine: imap.port: {PORT}"], registry_path)
+
     @pytest.mark.parametrize("strange", ["strange", 5, ["a"], True])
     def test_an_entry_that_is_no_dictionary(self, play: Play, registry_path: Path, strange: Any) -> None:
         """It is told by its position, and does not shift that of the others."""

@@ -12,6 +12,7 @@ from ansible.module_utils import basic
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from ansible_collections.mailroom.core.plugins.module_utils._apps.sender import MAY_BE_LEFT_OUT
 from ansible_collections.mailroom.core.plugins.module_utils._argspec import ArgumentSpec
 
 from .conftest import Play
@@ -50,7 +51,7 @@ def test_a_strange_value_is_accepted_or_told_by_name_and_never_repeated(
     assert not [word for word in ("<class", "Traceback", "bug in", "argument_spec", "'type'") if word in str(result)]
     assert "exception" not in result
     is_place = option in ("registry", "path", "registry_key_file") and strange == "text"
-    is_name = option in ("connectors", "clear", "purpose", "tenant") and strange in ("text", "list")
+    is_name = option in ("connectors", "clear", "purpose", "tenant", "owner", "group") and strange in ("text", "list")
     assert is_place or is_name or SECRET not in str(result)
 
 
@@ -71,7 +72,8 @@ WRONG: list[tuple[str, dict[str, Any], list[str]]] = [
             "connector declaration: imap.port: must be a whole number from 1 to 65535",
         ],
     ),
-    ("connectors", {}, ["connectors: must be a list, in which each connector has its name"]),
+    ("connectors", {}, ["connectors: is required"]),
+    ("connectors", {"connectors": None}, ["connectors: is required"]),
     ("connectors", {"connectors": SECRET}, ["connectors: must be a list, in which each connector has its name"]),
     ("connectors", {"connectors": {"a": {}}}, ["connectors: must be a list, in which each connector has its name"]),
     ("connectors", {"connectors": [], "purposes": ["a"]}, ["purposes: must be a dictionary"]),
@@ -102,6 +104,19 @@ WRONG: list[tuple[str, dict[str, Any], list[str]]] = [
         ["options.password_flie: there is no such option"],
     ),
     ("connector_config", {**REQUIRED["connector_config"], "options": [1]}, ["options: must be a dictionary"]),
+    (
+        "connector_config",
+        {**REQUIRED["connector_config"], "options": {"colour": SECRET}},
+        ["options.colour: there is no such option"],
+    ),
+    (
+        "connector_config",
+        {**REQUIRED["connector_config"], "options": {"colour": SECRET, "leave_out": SECRET}},
+        [
+            "options.colour: there is no such option",
+            f"options.leave_out: must be a list of any of {', '.join(MAY_BE_LEFT_OUT)}",
+        ],
+    ),
     ("connector_config", {"app": "msmtp"}, ["path: is required", MISSING]),
 ]
 
