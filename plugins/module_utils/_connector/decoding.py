@@ -49,6 +49,7 @@ _ESCAPED = re.compile(
 )
 _NOTHING_ESCAPED = re.compile(r"[^%=\\&]*\Z")
 _BLANKS = frozenset("abfnrtv0")
+_PLUS_IN_FRONT = re.compile(r"[\t\r\n]\+")
 _BEYOND_ASCII = re.compile(r"[^\x00-\x7f]+")
 _DIGITS = re.compile(r"0[xX]|[0-9A-Fa-f]")
 _HEXADECIMAL = re.compile(r"(?:0[xX])?[0-9A-Fa-f](?:[:;.,+/|_-]{0,3}(?:0[xX])?[0-9A-Fa-f]){11,}")
@@ -218,6 +219,7 @@ def _unescaped(reading: Reading) -> Iterator[Reading]:
             if once is None:
                 break
             yield once
+            yield from _from_form(once)
             once = _unescaped_once(once)
 
 
@@ -268,9 +270,9 @@ def _text_of(data: bytes) -> str:
 
 
 def _from_form(reading: Reading) -> Iterator[Reading]:
-    """With a blank for each plus sign, where there are many: in a form these are blanks between characters."""
+    """With a blank for each plus sign, where there are many, or at the beginning of lines: so forms write blanks."""
     text = reading.text
-    if text.count("+") * 4 > len(text):
+    if text.count("+") * 4 > len(text) or _PLUS_IN_FRONT.search(text):
         decoded = _Decoded(reading)
         decoded.put(text.replace("+", " "), 0, len(text), 1)
         yield decoded.finished()
