@@ -58,12 +58,15 @@ def test_the_libraries_that_the_collection_asks_for_install(collections: Path, t
 def test_the_definition_makes_a_context(tmp_path: Path) -> None:
     definition = awx_project.EXAMPLE / "execution-environment.yml"
     run("ansible-builder", "create", f"--file={definition}", f"--context={tmp_path}", "--output-filename=Containerfile")
+    version = yaml.safe_load((places.ROOT / "galaxy.yml").read_text(encoding="utf-8"))["version"]
     wanted = yaml.safe_load((awx_project.PROJECT / "collections" / "requirements.yml").read_text(encoding="utf-8"))
-    assert wanted == {"collections": [{"name": "mailroom.core", "version": "0.1.0"}]}
+    assert wanted == {"collections": [{"name": "mailroom.core", "version": version}]}
     assert yaml.safe_load((tmp_path / "_build" / "requirements.yml").read_text(encoding="utf-8")) == wanted
     containerfile = (tmp_path / "Containerfile").read_text(encoding="utf-8")
-    base = yaml.safe_load(definition.read_text(encoding="utf-8"))["images"]["base_image"]["name"]
-    for line in (f'ARG EE_BASE_IMAGE="{base}"', "ansible-galaxy collection install", "ansible-core==2.20.10"):
+    environment = yaml.safe_load(definition.read_text(encoding="utf-8"))
+    base = environment["images"]["base_image"]["name"]
+    core = environment["dependencies"]["ansible_core"]["package_pip"]
+    for line in (f'ARG EE_BASE_IMAGE="{base}"', "ansible-galaxy collection install", core):
         assert line in containerfile
     assert "openssh-clients" in (tmp_path / "_build" / "bindep.txt").read_text(encoding="utf-8")
 
