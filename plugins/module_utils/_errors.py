@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -64,15 +65,27 @@ class RegistryKeyError(MailroomError):
     """The registry's secrets cannot be sealed, compared or opened."""
 
 
+_INSTALL = "install it with {} -m pip install {}, or, on Debian and Ubuntu, as the package {}"
+_DEBIAN = {
+    "cryptography": "python3-cryptography",
+    "imapclient": "python3-imapclient",
+    "msal": "python3-msal",
+    "psycopg": "python3-psycopg",
+    "PyYAML": "python3-yaml",
+}
+
+
 class MissingLibrary(MailroomError):
     """The task needs a Python library that is not installed."""
 
     def __init__(self, library: str, purpose: str, reason: str = "") -> None:
         self.library = library
-        detail = f" ({reason})" if reason else ""
+        package = library.partition(" ")[0]
+        install = _INSTALL.format(sys.executable or "python3", package, _DEBIAN[package]) if package in _DEBIAN else ""
+        detail = "; ".join(each for each in (reason, install) if each)
         super().__init__(
             f"The Python library {library} is needed {purpose} and cannot be imported by the interpreter"
-            f" that runs this module{detail}."
+            f" that runs this module{f' ({detail})' if detail else ''}."
         )
 
 

@@ -103,6 +103,16 @@ options:
       - Whether the task fails where a connector does. The results are returned either way.
     type: bool
     default: true
+  alternatives:
+    description:
+      - Whether the other usual ports of a host are tried where no encrypted connection comes about (refused, timed out,
+        one side speaks TLS and the other plain text, no STARTTLS). These are 465 (tls), 587 (starttls) and 25
+        (starttls) for SMTP, and 993 (tls) and 143 (starttls) for IMAP.
+      - They are tried side by side and without signing in, through the same proxy and with the same check of
+        certificates, each host once in a task. All together take O(timeout) at most, within O(deadline).
+      - The remedy names what answers. It is never used by itself.
+    type: bool
+    default: true
 extends_documentation_fragment:
   - mailroom.core._attributes
   - mailroom.core._attributes.reads
@@ -176,6 +186,11 @@ results:
     - What was found out of each connector, in the order asked.
     - C(status) is V(ok), V(warn) or V(fail); C(verdict) says why, C(certainty) how sure that is, and C(remedy)
       what to do.
+    - C(field) is the declared field to look at first, such as C(smtp.password), or the option of the task, such as
+      C(to) or C(deliver_via); V(null) where there is none. Where C(smtp) signs in as C(imap) does
+      (C(same_credentials)), it is the field of C(imap).
+    - C(alternatives) lists what answers instead, as O(alternatives) says, each with C(protocol), C(port) and
+      C(security). It is empty where nothing was tried or nothing answered.
     - C(message), of the server that sends, is V(null) where no mail was sent. It has C(message_id), C(queue_id)
       (V(null) where the server does not tell), and, where the mail was found, C(delivered_ms) (how long that took from
       when the server had accepted it), C(authentication) (the results of C(spf), C(dkim) and C(dmarc), where the
@@ -189,10 +204,12 @@ results:
     - connector: alerts
       status: fail
       verdict: tls_name_mismatch
+      field: smtp.host
       certainty: certain
       remedy: "The certificate is issued for: mail.example.com. Set host to one of these, or have a certificate issued
         for smtp.example.com."
       warnings: []
+      alternatives: []
       depth: login
       elapsed_ms: 212
       endpoints:
@@ -224,9 +241,11 @@ results:
     - connector: support
       status: ok
       verdict: ok
+      field: null
       certainty: certain
       remedy: ""
       warnings: []
+      alternatives: []
       depth: deliver
       elapsed_ms: 1874
       endpoints:

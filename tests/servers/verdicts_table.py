@@ -19,7 +19,7 @@ SECTION_5 = """
     auth_disabled auth_temporary token_endpoint token_tenant token_client token_secret token_expired_secret
     token_certificate token_consent token_user token_mfa token_policy token_throttled mailbox_missing mailbox_denied
     mailbox_full sender_rejected recipient_rejected relay_denied message_too_large message_rejected throttled
-    delivery_timeout internal_error
+    delivery_timeout host_not_ready internal_error
 """.split()
 OF_TOKENS_AND_GRAPH = {name for name in SECTION_5 if name.startswith("token_")}
 OF_SENDING = {"message_rejected", "delivery_timeout"}

@@ -102,7 +102,7 @@ def author_of(effective: Mapping[str, Any]) -> str:
     signing_in = (effective.get("smtp", {}).get("username"), effective.get("graph", {}).get("mailbox"))
     author = next((str(each) for each in signing_in if checks.is_address(each)), "")
     if not author:
-        raise stop("config", "there is no address to send from: set from_address")
+        raise stop("config", "there is no address to send from: set from_address", field="from_address")
     return author
 
 
@@ -134,7 +134,7 @@ def _check(effective: Mapping[str, Any], request: Request) -> None:
         if value and name in _CHECKS:
             _require(name, _CHECKS[name], value)
     if not request.to:
-        raise stop("config", "there is nobody to send to: set test_address or the option to")
+        raise stop("config", "there is nobody to send to: set test_address or the option to", field="test_address")
     for each in fields(request.facts):
         value = getattr(request.facts, each.name)
         if isinstance(value, str) and value:

@@ -44,6 +44,7 @@ def argument_spec() -> ArgumentSpec:
             "concurrency": {"type": "int", "default": 32},
             "min_days_valid": {"type": "int", "default": 14},
             "fail": {"type": "bool", "default": True},
+            "alternatives": {"type": "bool", "default": True},
         },
         mutually_exclusive=[("connectors", "declaration")],
     )
@@ -92,6 +93,7 @@ def _bounds(params: Mapping[str, Any]) -> Bounds:
         timeout=params["timeout"],
         deadline=params["deadline"],
         min_days_valid=params["min_days_valid"],
+        alternatives=params["alternatives"],
     )
 
 
@@ -177,4 +179,9 @@ def _read_by(job: Job, reading: Job | None) -> Job:
     """The job with the mailbox of another connector, where it is another."""
     if reading is None or reading.connector == job.connector or job.refused:
         return job
-    return replace(job, refused=reading.refused, reader=None if reading.refused else reading)
+    if not reading.refused:
+        return replace(job, reader=reading)
+    text = reading.refused.text
+    if reading.refused.kind == "config":
+        text = f"connector {reading.connector}, in whose mailbox the mail is looked for, cannot be used: {text}"
+    return replace(job, refused=reading.refused.seen(text=text, facts={"field": "deliver_via"}))

@@ -13,7 +13,7 @@ from dataclasses import replace
 
 from .._connector.secret import Secret
 from .._connector.state import Connector, Damage, State, Wanted
-from .._errors import DeclarationError, MailroomError, Problem
+from .._errors import DeclarationError, MailroomError, MissingLibrary, Problem, RegistryError, RegistryKeyError
 from .._probe.job import Job
 from .._probe.result import reaches
 from .._registry.interface import Reader, Registry
@@ -33,10 +33,13 @@ def load_named(registry: Registry, reader: Reader, names: Sequence[str] | None) 
 def stored_job(reader: Reader, connector: Connector, depth: str) -> Job:
     """A connector as it is kept, or as it is about to be."""
     if not connector.enabled:
-        return Job(connector.name, refused=Signal("config", text="the connector is disabled"))
+        refused = Signal("config", text="the connector is disabled", facts={"field": "enabled"})
+        return Job(connector.name, refused=refused)
     needed = list(_needed(connector.secrets, depth))
     try:
         job = job_of(connector, open_secrets(reader, connector, needed))
+    except (MissingLibrary, RegistryError, RegistryKeyError) as error:
+        return Job(connector.name, refused=Signal("not_ready", text=str(error)))
     except MailroomError as error:
         return Job(connector.name, refused=Signal("config", text=str(error)))
     return replace(job, unused_secrets=_openable(reader, connector, connector.secrets.keys() - needed))

@@ -37,7 +37,7 @@ class Verification:
     """The tests of a task: each connector is tested once as it is about to be, and only what passed is committed."""
 
     def __init__(self, depth: str, is_check: bool, is_verbose: bool = False) -> None:
-        bounds = Bounds(depth=depth)
+        bounds = Bounds(depth=depth, alternatives=True)
         self._bounds = bounds.in_check_mode(DEEPEST_IN_CHECK_MODE) if is_check else bounds
         self._sends = depth == "send"
         self._is_verbose = is_verbose

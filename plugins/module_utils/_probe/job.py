@@ -61,6 +61,14 @@ class Job:
         reading = self.reading_endpoint() if self.reader else None
         return [*self.endpoints(), *([reading] if reading else [])]
 
+    def declared(self) -> dict[str, Any]:
+        """The settings, with the secrets that there are; not what these hold."""
+        found: dict[str, Any] = dict(self.effective)
+        for path in self.secrets:
+            block, _dot, name = path.partition(".")
+            found[block] = {**(found.get(block) or {}), name: None}
+        return found
+
     def sender(self) -> str:
         sign_in = self.effective.get("smtp", {}).get("username", "")
         candidates = (self.effective.get("errors_to"), self.effective.get("from_address"), sign_in)

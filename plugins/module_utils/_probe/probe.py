@@ -39,6 +39,8 @@ class Bounds:
     timeout: float = 10
     deadline: float = 60
     min_days_valid: int = 14
+    alternatives: bool = False
+    """Whether the other usual ports of a host are tried where no encrypted connection comes about."""
     remarks: tuple[Remark, ...] = ()
 
     def in_check_mode(self, deepest: str) -> Bounds:
@@ -194,4 +196,4 @@ class MailProbe(Probe):
 def _signal(stopped: Stopped | MissingLibrary, record: Record) -> Signal:
     if isinstance(stopped, Stopped):
         return stopped.signal
-    return Signal("config", phase=record.current, text=str(stopped))
+    return Signal("not_ready", phase=record.current, protocol=record.protocol, text=str(stopped))

@@ -7,16 +7,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from .._connector.redaction import Redaction
 from .._session.endpoint import Endpoint
 from .._session.session import Session
+from .._verdict.fields import field_of
 from .._verdict.judge import Finding, judge
 from .._verdict.observed import Signal
 from .._wire.record import Phase, Record
+from .alternatives import Tried, advice
 
 # What is not redacted here: what is no server's, and that in which a server's words were redacted before ours were put
 # around them. Everything else in a result is redacted, so that nothing can be forgotten.
@@ -50,6 +52,8 @@ class EndpointResult:
     warnings: list[Remark] = field(default_factory=list)
     message: dict[str, Any] | None = None
     """The mail that the server has accepted, and what is known of its delivery."""
+    alternatives: Tried | None = None
+    """What was tried instead of this server, where no encrypted connection came about."""
     reads_for: str = ""
     """The connector that the mailbox belongs to, where that is another than the tested one."""
     traceback: list[str] = field(default_factory=list)
@@ -102,15 +106,50 @@ class Result:
     """Warnings about the test as a whole."""
     traceback: list[str] = field(default_factory=list)
     """Where a bug of ours happened outside of the tests of its servers, if one did."""
+    declared: Mapping[str, Any] = field(default_factory=dict)
+    """The settings of the connector, and which secrets it has."""
+    to: str = ""
+    """The recipient that the task names."""
 
     def accepted(self) -> dict[str, Any] | None:
         """The mail that a server has taken, if one has."""
         return next((each.message for each in self.endpoints if each.message), None)
 
     def finding(self) -> Finding:
-        signals = [self.signal, *(endpoint.signal for endpoint in self.endpoints)]
-        first = next((signal for signal in signals if signal is not None), None)
-        return judge(first) if first else Finding("ok", "certain", "")
+        """The verdict on what failed first; the remedy says whose mailbox it is, and what answers instead."""
+        if self.signal:
+            return judge(self.signal)
+        failed = self._failed()
+        if not failed or not failed.signal:
+            return Finding("ok", "certain", "")
+        finding = judge(failed.signal)
+        if failed.reads_for:
+            opening = f"The mailbox of connector {failed.reads_for}, in which the mail is looked for, cannot be used."
+            return finding._replace(remedy=f"{opening} {finding.remedy}")
+        if failed.alternatives:
+            instead = advice(failed.endpoint.host, failed.alternatives)
+            return finding._replace(remedy=f"{finding.remedy} {instead}".strip())
+        return finding
+
+    def field_to_check(self) -> str | None:
+        """The declared field to look at first, or the option of the task."""
+        failed = self._failed()
+        signal = self.signal or (failed.signal if failed else None)
+        if not signal:
+            return None
+        if not self.signal and failed and failed.reads_for:
+            return "deliver_via"
+        return field_of(self.finding(), signal, self.declared, self.to)
+
+    def _failed(self) -> EndpointResult | None:
+        return next((each for each in self.endpoints if each.signal), None)
+
+    def _alternatives(self) -> list[dict[str, Any]]:
+        return [
+            {"protocol": each.endpoint.protocol, **pair._asdict()}
+            for each in self.endpoints
+            for pair in (each.alternatives.answered if each.alternatives else ())
+        ]
 
     def shown(self, *, verbose: bool = False) -> dict[str, Any]:
         """The result as it is returned; where a bug of ours happened is only told to those who want to know."""
@@ -123,9 +162,11 @@ class Result:
             "connector": self.connector,
             "status": status,
             "verdict": finding.verdict,
+            "field": self.field_to_check(),
             "certainty": finding.certainty,
             "remedy": finding.remedy,
             "warnings": warnings,
+            "alternatives": self._alternatives(),
             "depth": self.depth,
             "elapsed_ms": self.elapsed_ms,
             "endpoints": [endpoint.shown() for endpoint in self.endpoints],

@@ -21,6 +21,7 @@ from .._mail.ways import transport_type
 from .._session.endpoint import Endpoint
 from .._verdict.observed import Signal
 from .._wire.limits import tests_at_once
+from .alternatives import Alternatives
 from .course import Course, probe_type
 from .job import Job
 from .probe import Bounds
@@ -37,14 +38,22 @@ _PROVIDERS = frozenset(
 Told = Callable[[int, Result], None]
 
 
-def run(jobs: Sequence[Job], bounds: Bounds, concurrency: int, told: Told | None = None) -> list[Result]:
+def run(
+    jobs: Sequence[Job],
+    bounds: Bounds,
+    concurrency: int,
+    told: Told | None = None,
+    alternatives: Alternatives | None = None,
+) -> list[Result]:
     """Test every connector; the results are in the order of the jobs. `told` hears of each as soon as it is there.
 
     Connectors that sign in as the same user are tested one after another. The threads are daemons, so that an
     interrupted task ends at once. There are no more of them than there can be sockets for.
     """
     _import_early(jobs, bounds)
-    batch = _Batch(jobs, bounds)
+    if alternatives is None and bounds.alternatives:
+        alternatives = Alternatives(bounds.timeout)
+    batch = _Batch(jobs, bounds, alternatives)
     groups: queue.SimpleQueue[Sequence[int]] = queue.SimpleQueue()
     waiting = _sharing(jobs)
     for group in waiting:
@@ -120,9 +129,10 @@ def _start(count: int, work: Callable[[], None]) -> int:
 class _Batch:
     """The connectors of one run and what was found out so far."""
 
-    def __init__(self, jobs: Sequence[Job], bounds: Bounds) -> None:
+    def __init__(self, jobs: Sequence[Job], bounds: Bounds, alternatives: Alternatives | None) -> None:
         self._jobs = jobs
         self._bounds = bounds
+        self._alternatives = alternatives
         self._refusals = Refusals()
         self._done: queue.SimpleQueue[tuple[int, Result]] = queue.SimpleQueue()
         self._gates = {host: threading.BoundedSemaphore(MOST_PER_PROVIDER) for host in _PROVIDERS}
@@ -147,6 +157,7 @@ class _Batch:
     def _tested(self, job: Job) -> Result:
         started = time.monotonic()
         result = Result(job.connector, self._bounds.depth, signal=job.refused, remarks=[*self._bounds.remarks])
+        result.declared, result.to = job.declared(), self._bounds.to
         try:
             if not job.refused:
                 self._test(job, result)
@@ -161,7 +172,7 @@ class _Batch:
         with ExitStack() as gates:
             for host in sorted({canonical(endpoint.host) for endpoint in endpoints} & _PROVIDERS):
                 gates.enter_context(self._gates[host])
-            Course(job, self._bounds, self._refusals, result.endpoints).run()
+            Course(job, self._bounds, self._refusals, result.endpoints, self._alternatives).run()
 
 
 def _sharing(jobs: Sequence[Job]) -> list[list[int]]:

@@ -38,7 +38,8 @@ class SmtpProbe(MailProbe):
         if not sender or not recipient:
             with session.record.phase("sender"):
                 missing = "from_address" if not sender else "test_address or the option to"
-                raise stop("config", f"{missing} is needed to test the envelope")
+                text = f"{missing} is needed to test the envelope"
+                raise stop("config", text, field=missing.partition(" ")[0])
         session.envelope(sender, [recipient])
 
     def _relay(self, session: SmtpSession) -> None:

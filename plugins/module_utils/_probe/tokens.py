@@ -13,6 +13,7 @@ from typing import Any
 from .._connector.redaction import Redaction
 from .._session.endpoint import proxy_of
 from .._signin.tokens import Token
+from .._verdict.judge import judge
 from .._verdict.observed import Signal, Stopped
 from .._wire.clock import Clock
 from .._wire.tls import Trust
@@ -54,6 +55,25 @@ class Tokens:
         return self._token
 
     def _fetched(self, protocol: str) -> Token:
+        """A token; where the endpoint says how long to wait, that is waited for once.
+
+        A user's password is not offered twice, since accounts get locked; an application is not.
+        """
+        try:
+            return self._asked(protocol)
+        except Stopped as stopped:
+            if not self._may_be_repeated(stopped.signal):
+                raise
+        return self._asked(protocol)
+
+    def _may_be_repeated(self, signal: Signal) -> bool:
+        """Whether to ask again, having waited; where the deadline comes before, nobody waits."""
+        seconds = str(signal.facts.get("retry_after") or "")
+        is_throttled = signal.kind in ("token", "token_google") and judge(signal).verdict == "token_throttled"
+        is_application = "oauth2.password" not in self._job.secrets
+        return bool(seconds) and is_throttled and is_application and self._clock.pause(float(seconds))
+
+    def _asked(self, protocol: str) -> Token:
         from .._signin.ways import token_source
         from .._wire.https import HttpClient
 

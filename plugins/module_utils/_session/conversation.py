@@ -18,7 +18,7 @@ from typing import Any
 from .._connector.redaction import Redaction
 from .._connector.secret import Secret
 from .._signin.mechanism import Mechanism
-from .._signin.passwords import choose
+from .._signin.passwords import BY_PREFERENCE, REVEALING, choose
 from .._signin.refusal import refused_sign_in
 from .._signin.tokens import Token
 from .._verdict.observed import Signal, Stopped, stop
@@ -35,6 +35,7 @@ from .session import Session
 X509_V_ERR_CERT_HAS_EXPIRED = 10
 MOST_CAPABILITIES = 100
 LONGEST_CAPABILITY = 200
+TLS_ALERT = b"\x15\x03"
 
 _FIRST_WORDS = {
     "SMTP": re.compile(rb"220[ -]"),
@@ -51,6 +52,7 @@ class Conversation(Session):
     def __init__(self, endpoint: Endpoint, clock: Clock, record: Record, redact: Redaction) -> None:
         super().__init__(endpoint, clock, record, redact)
         self._stream: Stream | None = None
+        self._offered_now: tuple[str, ...] = ()
 
     @property
     def stream(self) -> Stream:
@@ -145,8 +147,7 @@ class Conversation(Session):
             try:
                 yield phase
             except Stopped as stopped:
-                silent = stopped.signal.kind == "timeout" and not self.stream.has_unread
-                if silent and self.endpoint.security != "tls" and self._speaks_tls():
+                if self.endpoint.security != "tls" and self._waits_for_tls(stopped.signal):
                     raise stop("speaks_tls", "the port waits for a TLS handshake") from None
                 raise
 
@@ -161,6 +162,7 @@ class Conversation(Session):
     def mechanism(self, offered: Collection[str], token: Token | None) -> Mechanism:
         """The safest way to sign in that is offered, where anybody may sign in over this connection."""
         endpoint = self.endpoint
+        self._offered_now = tuple(offered)
         if not self.is_encrypted and endpoint.security != "none":
             raise stop("unencrypted", "nobody signs in over a connection that is not encrypted")
         if token:
@@ -174,7 +176,7 @@ class Conversation(Session):
 
     def password(self) -> Secret:
         if self.endpoint.password is None:
-            raise stop("config", "there is no password to sign in with")
+            raise stop("config", "there is no password to sign in with", field="{sign_in}.password")
         return self.endpoint.password
 
     @contextmanager
@@ -192,7 +194,24 @@ class Conversation(Session):
             was_sent = mechanism is None or mechanism.has_used_secret
             refused = refused_sign_in(signal, is_encrypted=self.is_encrypted, was_sent=was_sent)
             signal = mechanism.explained(signal) if mechanism else signal
-            raise Stopped(signal.seen(refused=refused)) from error
+            raise Stopped(signal.seen(refused=refused, facts=self._way(mechanism))) from error
+
+    def _way(self, mechanism: Mechanism | None) -> dict[str, Any]:
+        if mechanism is None:
+            return {"mechanism": "the LOGIN command"}
+        return {"mechanism": mechanism.name, "other_mechanisms": self._others(mechanism)}
+
+    def _others(self, used: Mechanism) -> list[str]:
+        """The other ways to sign in that are offered; none that would reveal the password to listeners."""
+        if self.endpoint.auth == "oauth2":
+            return []
+        return [
+            each.name
+            for each in BY_PREFERENCE
+            if each.name in self._offered_now
+            and each.name != used.name
+            and (self.is_encrypted or each.name not in REVEALING)
+        ]
 
     def close(self) -> None:
         if self._stream is not None:
@@ -214,13 +233,20 @@ class Conversation(Session):
             looking.close()
         return looking.tls
 
+    def _waits_for_tls(self, signal: Signal) -> bool:
+        """Whether the server is silent because it waits for a TLS handshake; some send an alert when that is late."""
+        if self.stream.begins_with(TLS_ALERT):
+            return True
+        return signal.kind == "timeout" and not self.stream.has_unread and self._speaks_tls()
+
     def _speaks_tls(self) -> bool:
+        """A handshake that breaks down (an alert, an old version) proves TLS as well."""
         looking = self._unchecked()
         try:
             looking.connect()
             looking.encrypt()
-        except Stopped:
-            return False
+        except Stopped as stopped:
+            return stopped.signal.kind == "tls"
         finally:
             looking.close()
         return True

@@ -39,6 +39,9 @@ class Heard:
     def readline(self) -> bytes:
         self.last_line = ""
         line = self.stream.readline()
+        if not line.endswith(b"\r\n"):
+            # Some servers end lines with LF alone, which imaplib does not take.
+            line = line[:-1] + b"\r\n"
         self.last_line = line[:LONGEST_READ].decode("utf-8", "replace").rstrip("\r\n")
         farewell = _FAREWELL.match(self.last_line)
         if farewell:

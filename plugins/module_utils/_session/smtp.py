@@ -325,7 +325,7 @@ def _ascii_name(name: str) -> str:
     try:
         return to_ascii(name)
     except DomainError as refused:
-        raise stop("config", f"ehlo_name {refused}") from None
+        raise stop("config", f"ehlo_name {refused}", field="{block}.ehlo_name") from None
 
 
 def _ascii_address(address: str) -> str:

@@ -8,8 +8,12 @@
 from __future__ import annotations
 
 import json
+import math
 import re
+import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
+from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -33,6 +37,7 @@ _BEARER = re.compile(r"[!-~]+")
 _WORD = re.compile(r"[A-Za-z0-9_.:-]{1,100}")
 _CODE = re.compile(r"AADSTS(\d{1,9})")
 _MOST_CODES = 5
+_NUMBER = re.compile("[0-9]{1,6}")
 
 
 class Exchange:
@@ -110,8 +115,13 @@ class Exchange:
         return Stopped(Signal(self._kind, code=status, enhanced=enhanced, text=text, facts=known, refused=refused))
 
     def _retry_after(self) -> str:
-        seconds = str(self._last.headers.get("Retry-After") or "") if self._last else ""
-        return self._redact(seconds) if seconds.isdecimal() and len(seconds) < 7 else ""
+        """Seconds to wait, as the provider says them: as a number, or as the date until which to wait."""
+        told = str(self._last.headers.get("Retry-After") or "").strip() if self._last else ""
+        if not told.isdecimal():
+            with suppress(ValueError, TypeError, OverflowError):
+                until = parsedate_to_datetime(told).timestamp()
+                told = str(max(1, math.ceil(until - time.time())))
+        return told if _NUMBER.fullmatch(told) else ""
 
     def _noted(self, url: str, ask: Callable[[], Answer]) -> Answer:
         server = _server(url)

@@ -147,7 +147,7 @@ class Assertion(_Application):
         path = str(self.settings["assertion_file"])
         text = read(path, "assertion_file").decode("ascii", "replace").strip()
         if not text or len(text) > _LONGEST_ASSERTION or any(not "!" <= char <= "~" for char in text):
-            raise stop("config", f"assertion_file {path} does not hold an assertion")
+            raise stop("config", f"assertion_file {path} does not hold an assertion", field="oauth2.assertion_file")
         return text
 
 

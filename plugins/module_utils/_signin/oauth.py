@@ -40,7 +40,7 @@ class TokenMechanism(Mechanism):
 
     def check(self) -> None:
         if not self.username:
-            raise stop("config", "there is no username to sign in with")
+            raise stop("config", "there is no username to sign in with", field="{sign_in}.username")
         if not self.username.isprintable():
             raise stop("unfit_secret", "username has characters that cannot be used to sign in")
         token = self.secret.reveal()

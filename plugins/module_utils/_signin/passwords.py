@@ -176,6 +176,8 @@ class CramMd5(Mechanism):
 
 
 BY_PREFERENCE: tuple[type[Mechanism], ...] = (ScramSha256, ScramSha1, Plain, Login)
+REVEALING = ("PLAIN", "LOGIN")
+"""Those that send the password itself."""
 ONLY_WHERE_NAMED: tuple[type[Mechanism], ...] = (CramMd5,)
 
 

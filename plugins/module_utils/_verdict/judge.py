@@ -15,14 +15,18 @@ from .graph_lines import GRAPH_LINES
 from .line import POSSIBLE, Line
 from .lines import LINES
 from .observed import Signal
-from .reply_rules import OTHER_PHASES, REPLY_RULES, WITHOUT_SIGN_IN
+from .reply_rules import OTHER_PHASES, PERSONAL_ACCOUNT, REPLY_RULES, WITHOUT_SIGN_IN
 from .table import VERDICTS
 from .token_lines import TOKEN_LINES
 
 MOST_LISTED = 10
 LONGEST_TEXT = 600
+SAYS = " The server says: {text}"
 # What comes later in a reply is its signature, and the rules' patterns should not have to search for long.
 LONGEST_JUDGED = 2000
+_PERSONAL_DOMAIN = re.compile(r"(outlook|hotmail|live|msn|windowslive|passport)(\.[a-z]{2,3}){1,2}", re.IGNORECASE)
+_PERSONAL_HOSTS = ("smtp-mail.outlook.com", "imap-mail.outlook.com")
+_MICROSOFT_HOSTS = ("office365.com", "outlook.com", "live.com", "hotmail.com")
 TABLE = (*TOKEN_LINES, *GRAPH_LINES, *LINES)
 
 # Where no line fits the tables have a gap, which is ours: each kind has a line that fits whatever else was observed.
@@ -50,7 +54,10 @@ def judge(signal: Signal) -> Finding:
     line = next((line for line in rules_for(signal) if _fits(line, signal)), NO_LINE)
     remedy = line.remedy or VERDICTS[line.verdict].remedy
     if signal.kind == "reply" and signal.text.strip() and "{text}" not in remedy:
-        remedy += " The server says: {text}"
+        remedy += SAYS
+    if line.verdict == "auth_rejected":
+        said = SAYS if remedy.endswith(SAYS) else ""
+        remedy = remedy.removesuffix(SAYS) + _about_mechanism(signal) + said
     return Finding(line.verdict, line.certainty, _filled(remedy, signal))
 
 
@@ -60,7 +67,28 @@ def rules_for(signal: Signal) -> tuple[Line, ...]:
         return TABLE
     where = (signal.protocol, signal.phase)
     first = WITHOUT_SIGN_IN.get(where, ()) if signal.facts.get("auth") == "none" else ()
+    if _is_personal_account(signal):
+        first = (*first, *PERSONAL_ACCOUNT.get(where, ()))
     return (*first, *REPLY_RULES.get(where, OTHER_PHASES))
+
+
+def _is_personal_account(signal: Signal) -> bool:
+    """Whether the user has a personal account of Microsoft, which belongs to no organisation."""
+    domain = str(signal.facts.get("username", "")).rpartition("@")[2]
+    host = str(signal.facts.get("host", "")).lower().rstrip(".")
+    return host in _PERSONAL_HOSTS or (host.endswith(_MICROSOFT_HOSTS) and bool(_PERSONAL_DOMAIN.fullmatch(domain)))
+
+
+def _about_mechanism(signal: Signal) -> str:
+    """Which way to sign in was refused: some servers announce one that they cannot do."""
+    if signal.kind not in ("reply", "refused_proof") or not signal.facts.get("mechanism"):
+        return ""
+    if not signal.facts.get("other_mechanisms"):
+        return " The sign-in used {mechanism}."
+    return (
+        " The sign-in used {mechanism}; the server offers {other_mechanisms} too. Some announce a way that they cannot"
+        " do: if the password is right, name another in mechanisms."
+    )
 
 
 def _fits(line: Line, signal: Signal) -> bool:

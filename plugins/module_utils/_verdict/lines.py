@@ -12,6 +12,7 @@ from .observed import PERHAPS_ACCEPTED
 
 LINES: tuple[Line, ...] = (
     Line("config_invalid", CERTAIN, "config"),
+    Line("host_not_ready", CERTAIN, "not_ready"),
     Line("dns_not_found", CERTAIN, "not_found"),
     Line("dns_temporary", LIKELY, "name_temporary"),
     Line("proxy_failed", CERTAIN, "proxy"),

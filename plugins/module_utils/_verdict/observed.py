@@ -17,6 +17,7 @@ Kind = Literal[
     # Before anybody is asked.
     "config",
     "unfit_secret",
+    "not_ready",
     # Name and network.
     "not_found",
     "name_temporary",

@@ -65,6 +65,10 @@ _REPUTATION = (
 _DISABLED_CONSUMER = (
     "This provider no longer accepts passwords for personal accounts: sign in with oauth2, which is the only way."
 )
+_PROBABLY_DISABLED_CONSUMER = (
+    "This provider answers so to passwords of personal accounts, which it no longer accepts: sign in with oauth2, which"
+    " is the only way."
+)
 _NETEASE = (
     "The provider wants programs to name themselves (the IMAP command ID) before a mailbox is opened, or the account to"
     " allow them: turn on IMAP in the account's settings. The mailbox is there."
@@ -413,6 +417,16 @@ REPLY_RULES: dict[tuple[str, str], tuple[Line, ...]] = {
     ("imap", "starttls"): _STARTTLS,
     ("imap", "auth"): _IMAP_AUTH,
     ("imap", "select"): _SELECT,
+}
+# Before those, where a personal account of Microsoft signs in: it has no tenant in which anything could be turned on.
+PERSONAL_ACCOUNT: dict[tuple[str, str], tuple[Line, ...]] = {
+    ("smtp", "auth"): (
+        _rule("auth_disabled", CERTAIN, r"... 5\.7\.30(?!\d)", remedy=_DISABLED_CONSUMER),
+        _rule("auth_disabled", CERTAIN, "5", words.PASSWORDS_OFF, _DISABLED_CONSUMER),
+        _rule("auth_disabled", LIKELY, r"535 5\.7\.139(?!\d)", words.NOT_ABOUT_CREDENTIALS, _DISABLED_CONSUMER),
+        _rule("auth_rejected", LIKELY, r"535 5\.7\.3(?!\d)", remedy=_PROBABLY_DISABLED_CONSUMER),
+    ),
+    ("imap", "auth"): (_rule("auth_disabled", CERTAIN, "NO|BAD", words.PASSWORDS_OFF, _DISABLED_CONSUMER),),
 }
 # Before those, where the connector signs in as nobody.
 WITHOUT_SIGN_IN: dict[tuple[str, str], tuple[Line, ...]] = {

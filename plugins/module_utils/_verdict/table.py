@@ -109,6 +109,12 @@ VERDICTS: dict[str, Verdict] = {
         "No complete reply within the timeout, during {phase}.",
         "The server is overloaded or waits for something (a look-up, a scanner): raise timeout, or look into its log.",
     ),
+    "host_not_ready": Verdict(
+        "host",
+        "Something that the task needs is missing on the host where it runs, or wrong there.",
+        "A Python library cannot be imported, or the registry or its key cannot be used, before anybody is asked.",
+        "This host is not ready for the task: {text}",
+    ),
     "security_mismatch": Verdict(
         "encryption",
         "One side speaks TLS and the other plain text.",

@@ -244,7 +244,7 @@ APP_PASSWORD = any_of(
     r"app(lication)?[ -]?(specific )?password",
     r"aplication password",
     r"\bparol\b",
-    r"authori[sz]ation code",
+    r"authori[sz](ation|ed) code",
     "\u6388\u6743\u7801",
     r"invalidsecondfactor",
 )
@@ -293,3 +293,5 @@ NO_MECHANISM = any_of(
     r"command (not|unrecogni[sz]ed)",
     r"only allowed on submission",
 )
+PASSWORDS_OFF = r"basic auth(entication)? is (disabled|not supported)|SmtpClientAuthentication is disabled"
+NOT_ABOUT_CREDENTIALS = r"^(?!.*(credentials (were|are)|account is locked|password (has )?expired))"

@@ -38,7 +38,7 @@ class Clock:
     @contextmanager
     def patient(self) -> Iterator[None]:
         """Steps within may take all the time that is left."""
-        patience, self._timeout = self._timeout, max(self._timeout, self._end - time.monotonic())
+        patience, self._timeout = self._timeout, max(self._timeout, self.remaining)
         self.start_step()
         try:
             yield
@@ -47,10 +47,15 @@ class Clock:
 
     def pause(self, seconds: float) -> bool:
         """Wait, where that much time is asked for and left; whether it was."""
-        if not 0 < seconds < self._end - time.monotonic():
+        if not 0 < seconds < self.remaining:
             return False
         time.sleep(seconds)
         return True
+
+    @property
+    def remaining(self) -> float:
+        """Seconds until the deadline; none or less when it has passed."""
+        return self._end - time.monotonic()
 
     def left(self) -> float:
         """Seconds that the current step may still take; a step that is out of time stops."""

@@ -89,7 +89,7 @@ def _socks5(stream: Stream, proxy: Proxy, host: str, port: int) -> None:
     if method == 2 and proxy.username:
         _socks5_sign_in(stream, proxy)
     elif method:
-        raise stop("proxy", "it wants a sign-in that was not given")
+        raise stop("proxy", "it wants a sign-in that was not given", field="{block}.proxy_username")
     name = _socks5_address(host)
     stream.sendall(b"\x05\x01\x00" + name + struct.pack(">H", port))
     _version, reply, _reserved, kind = stream.read(4)
@@ -103,10 +103,11 @@ def _socks5(stream: Stream, proxy: Proxy, host: str, port: int) -> None:
 def _socks5_sign_in(stream: Stream, proxy: Proxy) -> None:
     username, password = proxy.username.encode(), proxy.revealed().encode()
     if max(len(username), len(password)) > _LONGEST_CREDENTIAL:
-        raise stop("config", "proxy_username and proxy_password must have at most 255 octets each for SOCKS5")
+        text = "proxy_username and proxy_password must have at most 255 octets each for SOCKS5"
+        raise stop("config", text, field="{block}.proxy_password")
     stream.sendall(b"\x01" + bytes([len(username)]) + username + bytes([len(password)]) + password)
     if stream.read(2)[1]:
-        raise stop("proxy", "it refuses proxy_username and proxy_password")
+        raise stop("proxy", "it refuses proxy_username and proxy_password", field="{block}.proxy_password")
 
 
 def _socks5_address(host: str) -> bytes:
@@ -132,7 +133,9 @@ def _http(stream: Stream, proxy: Proxy, host: str, port: int) -> None:
     while stream.readline().strip():
         pass
     if status == "407":
-        raise stop("proxy", "it wants a sign-in: check proxy_username and proxy_password (407)")
+        name = "proxy_password" if proxy.username else "proxy_username"
+        text = "it wants a sign-in: check proxy_username and proxy_password (407)"
+        raise stop("proxy", text, field=f"{{block}}.{name}")
     if status in _GATEWAY_TROUBLE:
         raise stop("proxy_target", f"the proxy answers with {status}")
     if not status.startswith("2"):

@@ -50,11 +50,13 @@ def _made(trust: Trust) -> ssl.SSLContext:
         ("client_key", trust.client_key),
     ):
         if path and os.path.exists(path) and not os.path.isfile(path):
-            raise stop("config", f"{field} {path} cannot be used: it is not a file")
+            raise stop("config", f"{field} {path} cannot be used: it is not a file", field=f"{{block}}.{field}")
     try:
         context = ssl.create_default_context(cafile=trust.ca_file or None)
     except (OSError, ValueError) as error:
-        raise stop("config", f"ca_file {trust.ca_file} cannot be used: {_why(error)}") from None
+        raise stop(
+            "config", f"ca_file {trust.ca_file} cannot be used: {_why(error)}", field="{block}.ca_file"
+        ) from None
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     if not trust.validate:
         context.check_hostname = False
@@ -63,7 +65,8 @@ def _made(trust: Trust) -> ssl.SSLContext:
         try:
             context.load_cert_chain(trust.client_cert, trust.client_key or None, password="")
         except (OSError, ValueError) as error:
-            raise stop("config", f"client_cert {trust.client_cert} cannot be used: {_why(error)}") from None
+            text = f"client_cert {trust.client_cert} cannot be used: {_why(error)}"
+            raise stop("config", text, field="{block}.client_cert") from None
     return context
 
 

@@ -139,3 +139,19 @@ def test_a_quota_that_cannot_be_read_is_none(reply: bytes) -> None:
     result = _result(*entries.GOOD_IMAP[1][:6], reply)
     assert result.signal is None
     assert "mailbox_full" not in {warning.code for warning in result.warnings}
+
+
+@pytest.mark.parametrize("parts", entries.GOOD_IMAP)
+def test_lines_that_end_with_lf_alone_are_read(parts: tuple[bytes, ...]) -> None:
+    """Verdicts, cause 12: some servers (GNU imap4d) end lines so."""
+    result = _result(*(part.replace(b"\r\n", b"\n") for part in parts))
+    assert result.signal == _result(*parts).signal
+    assert [(each.phase, each.status) for each in result.record.phases] == [
+        (each.phase, each.status) for each in _result(*parts).record.phases
+    ]
+
+
+def test_a_refusal_in_a_line_that_ends_with_lf_alone_is_read() -> None:
+    signal = _result(*(part.replace(b"\r\n", b"\n") for part in START), b"{tag} NO [AUTHENTICATIONFAILED] no\n").signal
+    assert signal is not None
+    assert (signal.kind, signal.enhanced) == ("reply", "NO [AUTHENTICATIONFAILED]")

@@ -32,6 +32,7 @@ from ansible_collections.mailroom.core.plugins.module_utils._verdict.table impor
 GROUPS = {
     "fine": "ok",
     "configuration": "config_invalid",
+    "host": "host_not_ready",
     "name and network": "dns_not_found dns_temporary connect_refused connect_timeout connect_unreachable"
     " connection_reset proxy_failed",
     "talking": "greeting_timeout greeting_rejected client_blocked protocol_error response_timeout",
