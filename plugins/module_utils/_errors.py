@@ -65,6 +65,14 @@ class RegistryKeyError(MailroomError):
     """The registry's secrets cannot be sealed, compared or opened."""
 
 
+class ForeignSecret(RegistryKeyError):
+    """What is stored for a field was sealed as something else: it counts as not stored."""
+
+    def __init__(self, message: str, field: str) -> None:
+        self.field = field
+        super().__init__(message)
+
+
 _INSTALL = "install it with {} -m pip install {}, or, on Debian and Ubuntu, as the package {}"
 _DEBIAN = {
     "cryptography": "python3-cryptography",

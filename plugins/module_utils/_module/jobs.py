@@ -13,7 +13,15 @@ from dataclasses import replace
 
 from .._connector.secret import Secret
 from .._connector.state import Connector, Damage, State, Wanted
-from .._errors import DeclarationError, MailroomError, MissingLibrary, Problem, RegistryError, RegistryKeyError
+from .._errors import (
+    DeclarationError,
+    ForeignSecret,
+    MailroomError,
+    MissingLibrary,
+    Problem,
+    RegistryError,
+    RegistryKeyError,
+)
 from .._probe.job import Job
 from .._probe.result import reaches
 from .._registry.interface import Reader, Registry
@@ -38,6 +46,8 @@ def stored_job(reader: Reader, connector: Connector, depth: str) -> Job:
     needed = list(_needed(connector.secrets, depth))
     try:
         job = job_of(connector, open_secrets(reader, connector, needed))
+    except ForeignSecret as foreign:
+        return Job(connector.name, refused=Signal("config", text=str(foreign), facts={"field": foreign.field}))
     except (MissingLibrary, RegistryError, RegistryKeyError) as error:
         return Job(connector.name, refused=Signal("not_ready", text=str(error)))
     except MailroomError as error:

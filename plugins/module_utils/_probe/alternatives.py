@@ -9,9 +9,9 @@ credentials.
 
 from __future__ import annotations
 
-import queue
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -91,7 +91,8 @@ class Alternatives:
         if is_first:
             stranger = replace(endpoint, trust=trust, auth="none", username="", password=None, mechanisms=())
             host.ask(stranger, wanted, session_type, min(self._timeout, seconds))
-        host.done.wait(min(self._timeout, seconds))
+        with suppress(Stopped):
+            Clock(seconds, self._timeout).wait_for(lambda: host.is_done)
         return Tried(host.tried, tuple(pair for pair in host.answered if pair in wanted))
 
 
@@ -99,31 +100,29 @@ class _Host:
     """The tries of one host."""
 
     def __init__(self) -> None:
-        self.done = threading.Event()
+        self.is_done = False
         self.tried: tuple[Pair, ...] = ()
         self.answered: tuple[Pair, ...] = ()
 
     def ask(self, endpoint: Endpoint, pairs: Sequence[Pair], session_type: type[Conversation], seconds: float) -> None:
         """Try all pairs side by side; the threads are daemons, so that nobody waits for those that hang."""
-        answers: queue.SimpleQueue[tuple[Pair, bool]] = queue.SimpleQueue()
+        answers: dict[Pair, bool] = {}
 
         def ask(pair: Pair) -> None:
-            answers.put((pair, _answers(replace(endpoint, **pair._asdict()), session_type, seconds)))
+            answers[pair] = _answers(replace(endpoint, **pair._asdict()), session_type, seconds)
 
         clock = Clock(seconds, seconds)
-        tried, found = [], set()
+        tried = []
         try:
             for pair in pairs:
                 threading.Thread(target=ask, args=(pair,), daemon=True, name=f"port {pair.port}").start()
                 tried.append(pair)
-            for _pair in pairs:
-                pair, is_there = answers.get(timeout=clock.left())
-                found |= {pair} if is_there else set()
-        except (RuntimeError, queue.Empty, Stopped):
+            clock.wait_for(lambda: len(answers) == len(tried))
+        except (RuntimeError, Stopped):
             pass  # no more threads, or no more time: what is known by now counts
         finally:
-            self.tried, self.answered = tuple(tried), tuple(pair for pair in tried if pair in found)
-            self.done.set()
+            self.tried, self.answered = tuple(tried), tuple(pair for pair in tried if answers.get(pair))
+            self.is_done = True
 
 
 def _answers(endpoint: Endpoint, session_type: type[Conversation], seconds: float) -> bool:

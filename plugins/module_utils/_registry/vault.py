@@ -24,7 +24,7 @@ from typing import NamedTuple
 from .._connector.places import destination_digest
 from .._connector.secret import Secret
 from .._connector.state import Connector
-from .._errors import MissingLibrary, RegistryKeyError
+from .._errors import ForeignSecret, MissingLibrary, RegistryKeyError
 from .key_source import KeySource
 from .sealing import OLD_FORM, Binding, KeyRing, Mark, NotOpened, Sealed
 
@@ -198,8 +198,9 @@ class Vault:
         return self.ring() or self._keys.needed()
 
 
-def _refusal(stored: StoredSecret) -> RegistryKeyError:
-    return RegistryKeyError(
+def _refusal(stored: StoredSecret) -> ForeignSecret:
+    message = (
         f"{stored}: what is stored was not sealed for this registry, connector, field and destination, or was changed"
         " from outside: give it again, or clear it."
     )
+    return ForeignSecret(message, stored.field)

@@ -121,6 +121,7 @@ class Exchange:
             with suppress(ValueError, TypeError, OverflowError):
                 until = parsedate_to_datetime(told).timestamp()
                 told = str(max(1, math.ceil(until - time.time())))
+        told = self._redact(told)
         return told if _NUMBER.fullmatch(told) else ""
 
     def _noted(self, url: str, ask: Callable[[], Answer]) -> Answer:

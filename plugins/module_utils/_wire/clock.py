@@ -8,10 +8,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from .._verdict.observed import stop
+
+_SHORTEST_PAUSE, _LONGEST_PAUSE = 0.0005, 0.05
 
 
 class Clock:
@@ -51,6 +53,16 @@ class Clock:
             return False
         time.sleep(seconds)
         return True
+
+    def wait_for(self, is_done: Callable[[], bool]) -> None:
+        """Wait until something is done; stop where the step is out of time before.
+
+        With an old C library a lock with a timeout waits by the wall clock, which may jump by hours; sleep never does.
+        """
+        started = time.monotonic()
+        while not is_done():
+            pause = min(max(_SHORTEST_PAUSE, (time.monotonic() - started) / 4), _LONGEST_PAUSE)
+            time.sleep(min(pause, self.left()))
 
     @property
     def remaining(self) -> float:

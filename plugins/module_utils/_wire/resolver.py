@@ -22,8 +22,6 @@ from .._verdict.observed import Stopped, stop
 from .clock import Clock
 from .limits import NO_DESCRIPTOR_LEFT, WAIT_FOR_DESCRIPTOR, lookups_at_once
 
-_SHORTEST_PAUSE, _LONGEST_PAUSE = 0.0005, 0.05
-
 Answer = Union[list[Any], OSError, UnicodeError]
 
 
@@ -88,20 +86,19 @@ class Resolver:
             return lookup
 
     def _wait(self, lookup: _Lookup, clock: Clock) -> None:
-        """Until there is an answer, or the step is out of time.
+        """Until there is an answer, or the step is out of time."""
 
-        With an old C library a lock with a timeout waits by the wall clock, which may jump by hours; sleep never does.
-        """
-        started = time.monotonic()
-        while lookup.answer is None:
-            self._start_thread()
-            pause = min(max(_SHORTEST_PAUSE, (time.monotonic() - started) / 4), _LONGEST_PAUSE)
-            try:
-                time.sleep(min(pause, clock.left()))
-            except Stopped:
-                if self._has_no_thread:
-                    raise stop("exhausted", "this host can start no more threads") from None
-                raise stop("timeout", "the name servers did not answer in time") from None
+        def is_answered() -> bool:
+            if lookup.answer is None:
+                self._start_thread()
+            return lookup.answer is not None
+
+        try:
+            clock.wait_for(is_answered)
+        except Stopped:
+            if self._has_no_thread:
+                raise stop("exhausted", "this host can start no more threads") from None
+            raise stop("timeout", "the name servers did not answer in time") from None
 
     def _leave(self, lookup: _Lookup) -> None:
         """Whoever asks for the name once nobody waits for it any more begins anew."""

@@ -92,7 +92,7 @@ MODULES: dict[str, tuple[ArgumentSpec, set[str]]] = {
     "connector_purpose": (connector_purpose.argument_spec(), {"purpose", "connector", "tenant", "state"}),
     "connector_test": (
         connector_test.argument_spec(),
-        {"connectors", "declaration", "depth", "to", "deliver_via", *LIMITS, "fail"},
+        {"connectors", "declaration", "depth", "to", "deliver_via", *LIMITS, "fail", "alternatives"},
     ),
     "init_mail": (init_mail.argument_spec(), {"connectors", "to", "tenant", "force"}),
 }
@@ -211,6 +211,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         "concurrency": 32,
         "min_days_valid": 14,
         "fail": True,
+        "alternatives": True,
     },
     "init_mail": {"force": False},
 }

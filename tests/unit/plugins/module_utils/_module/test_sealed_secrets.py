@@ -50,7 +50,7 @@ class TestForeignSecrets:
     def test_a_test_offers_nothing_and_names_the_connector(self, play: Play, edited: Path) -> None:
         told = play("connector_test", connectors=["a"], fail=False)
         (result,) = told["results"]
-        assert (result["status"], result["verdict"]) == ("fail", "config_invalid")
+        assert (result["status"], result["verdict"], result["field"]) == ("fail", "config_invalid", "smtp.password")
         assert FOREIGN in json.dumps(result)
         assert PASSWORD not in json.dumps(told)
         assert result["endpoints"] == []

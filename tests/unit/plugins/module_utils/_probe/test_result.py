@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.mailroom.core.plugins.module_utils._connector.redaction import Redaction
 from ansible_collections.mailroom.core.plugins.module_utils._connector.secret import Secret
 from ansible_collections.mailroom.core.plugins.module_utils._errors import (
     MissingLibrary,
@@ -37,7 +38,7 @@ def _result(*endpoints: EndpointResult, **more: Any) -> dict[str, Any]:
 def test_a_mailbox_of_another_connector_is_named_where_it_is_down() -> None:
     """Usability, finding 12: every connector failed, and nothing named the one whose mailbox was down."""
     signal = Signal("refused", "tcp", "imap", facts=IMAP.facts())
-    shown = _result(EndpointResult(IMAP, Record("imap"), signal=signal, reads_for="support"))
+    shown = _result(EndpointResult(IMAP, Record("imap"), Redaction(), signal=signal, reads_for="support"))
     assert shown["verdict"] == "connect_refused"
     assert shown["remedy"].startswith("The mailbox of connector support, in which the mail is looked for, cannot be")
     assert shown["remedy"].endswith(judge(signal).remedy)
@@ -45,8 +46,10 @@ def test_a_mailbox_of_another_connector_is_named_where_it_is_down() -> None:
 
 
 def test_a_failure_of_the_connectors_own_comes_before_that_of_the_mailbox() -> None:
-    own = EndpointResult(IMAP, Record("smtp"), signal=Signal("timeout", "tcp", "smtp", facts=IMAP.facts()))
-    other = EndpointResult(IMAP, Record("imap"), signal=Signal("refused", "tcp", "imap"), reads_for="support")
+    own = EndpointResult(IMAP, Record("smtp"), Redaction(), signal=Signal("timeout", "tcp", "smtp", facts=IMAP.facts()))
+    other = EndpointResult(
+        IMAP, Record("imap"), Redaction(), signal=Signal("refused", "tcp", "imap"), reads_for="support"
+    )
     shown = _result(own, other)
     assert (shown["verdict"], shown["field"]) == ("connect_timeout", "smtp.port")
     assert "support" not in shown["remedy"]
