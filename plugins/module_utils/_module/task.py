@@ -228,10 +228,18 @@ def _told(module: Task, plan: Plan, changed: bool, migration: Migration) -> tupl
     for warning in plan.warnings:
         module.warn(warning)
     if migration.put_off:
-        named = [*migration.put_off[:MOST_NAMED], *(["and others"] if migration.put_off[MOST_NAMED:] else [])]
         module.warn(
             "These secrets were sealed by an earlier release and are not bound to where they go yet, because their key"
             " or the Python library cryptography is missing, or because they cannot be opened (then give them again):"
-            f" {'; '.join(named)}"
+            f" {_some_of(migration.put_off)}"
+        )
+    if migration.not_rotated:
+        module.warn(
+            "Nothing was sealed with the first key, since these secrets are sealed with a key that is not given: add it"
+            f" to registry_key or registry_key_file, or give the secrets again: {_some_of(migration.not_rotated)}"
         )
     return plan, changed
+
+
+def _some_of(secrets: Sequence[str]) -> str:
+    return "; ".join([*secrets[:MOST_NAMED], *(["and others"] if secrets[MOST_NAMED:] else [])])

@@ -18,12 +18,14 @@ from .._connector.state import Connector, Proof, State, Wanted
 
 
 class Migration(NamedTuple):
-    """The secrets that an earlier release has sealed, bound to nothing, each with its connector and field."""
+    """The secrets that are still to be sealed anew, each with its connector and field."""
 
     due: list[str]
-    """Those that are sealed anew when the next writer commits."""
+    """Those that an earlier release has sealed, bound to nothing, and that the next writer binds when it commits."""
     put_off: list[str]
-    """Those that stay as they are: their key or the library is missing, or they cannot be opened."""
+    """Those of an earlier release that stay as they are: their key or the library is missing, or they do not open."""
+    not_rotated: list[str]
+    """Those that keep a rotation from happening: their key is not among the several that are given."""
 
 
 class Reader(ABC):

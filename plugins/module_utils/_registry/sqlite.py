@@ -163,7 +163,7 @@ class _SqliteReader(Reader):
     def migration(self) -> Migration:
         waiting = self._in_old_form()
         can_migrate = waiting and self._vault.has_key_of(self._used_keys()) and self._vault.has_library()
-        found = Migration([], [])
+        found = Migration([], [], self._not_rotated())
         for stored in waiting:
             is_due = can_migrate and self._vault.migrated(stored)
             (found.due if is_due else found.put_off).append(str(stored))
@@ -173,6 +173,13 @@ class _SqliteReader(Reader):
         used = self._used_keys()
         ring = self._vault.ring() if used else None
         return ring is not None and bool(used - {ring.sealing_key_id}) and used <= ring.key_ids
+
+    def _not_rotated(self) -> list[str]:
+        used = self._used_keys()
+        ring = self._vault.ring() if used else None
+        if ring is None or len(ring.key_ids) < 2 or used <= ring.key_ids:
+            return []
+        return [str(each) for each in self._all_stored().values() if each.sealed.key_id not in ring.key_ids]
 
     def history(self, connectors: Sequence[Connector]) -> dict[str, list[dict[str, Any]]]:
         names = {connector.id: connector.name for connector in connectors}

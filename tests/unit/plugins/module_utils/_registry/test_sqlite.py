@@ -360,6 +360,23 @@ class TestKeys:
         with rotating.reading() as reader:
             assert reader.needs_resealing()
 
+    @pytest.mark.parametrize(
+        ("keys", "named"),
+        [
+            (f"{NEW_KEY},{FOREIGN_KEY}", ["connector a: smtp.password"]),
+            (f"{NEW_KEY},{KEY}", []),
+            # Nobody who gives a single key wants to rotate.
+            (NEW_KEY, []),
+            (None, []),
+        ],
+    )
+    def test_what_keeps_a_rotation_from_happening_is_named(
+        self, registry: SqliteRegistry, path: Path, keys: str | None, named: list[str]
+    ) -> None:
+        declare(registry, entry("a", PASSWORD))
+        with open_registry(path, keys).reading() as reader:
+            assert reader.migration().not_rotated == named
+
     def test_an_empty_registry_needs_no_key(self, path: Path) -> None:
         with open_registry(path, "malformed").reading() as reader:
             assert not reader.needs_resealing()
