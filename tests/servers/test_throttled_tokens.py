@@ -13,6 +13,7 @@ from peers.entra import App, Entra
 from peers.users import USERS
 from servers.verdicts_probing import ALICE
 
+from ansible_collections.mailroom.core.plugins.module_utils._connector.redaction import Redaction
 from ansible_collections.mailroom.core.plugins.module_utils._connector.secret import Secret
 from ansible_collections.mailroom.core.plugins.module_utils._probe.job import Job
 from ansible_collections.mailroom.core.plugins.module_utils._probe.refusals import Refusals
@@ -59,7 +60,7 @@ def tokens(entra: Entra, app: App, clock: Clock, **secrets: str) -> Tokens:
     if "password" in secrets:
         settings["username"] = ALICE.address
     found = {f"oauth2.{name}": Secret(value) for name, value in {"client_secret": app.secret, **secrets}.items()}
-    return Tokens(Job("alerts", {"oauth2": settings}, found), clock, Refusals())
+    return Tokens(Job("alerts", {"oauth2": settings}, found), clock, Refusals(), Redaction(found.values()))
 
 
 @pytest.mark.parametrize(("scenario", "least", "most"), [("throttled_briefly", 1, 1), ("throttled_date", 1, 8)])
