@@ -154,7 +154,7 @@ SIGN_IN_NEEDED = any_of(
     r"must (be )?(first )?(issue an? auth|auth|log ?in|sign ?in)",
     r"(log|sign) ?in first",
     r"authenticate (first|before)",
-    r"turn on smtp auth",
+    r"requires? (smtp )?authentication|turn on smtp auth",
     r"use smtp auth",
     r"proper authentication",
     r"without authentication",
@@ -175,7 +175,7 @@ SENDER_REFUSED = any_of(
     r"(not|failed to|unauthori[sz]ed)\b.{0,25}\bsend(er)? ?(from|as\b|address)?",
     r"unauthori[sz]ed use of sender",
     r"\bfrom:? (header |address )?.{0,20}(does not match|not match|isn't aligned|not allowed|mismatch)",
-    r"from this (header )?address",
+    r"\bfrom:? (header |address )?.{0,20}must (match|belong|be)\b|from this (header )?address",
     r"sender identity",
     r"identit(y|ies)\b.{0,40}(fail|not)",
     r"address is not verified",
@@ -191,7 +191,9 @@ SENDER_REFUSED = any_of(
 _RECIPIENT = (
     r"\b(user|recipient|mailbox|mail ?list|account|addressee|alias|address|customer|person|compte|destinat\w+)\b"
 )
+NO_ACCOUNT = r"\b(user|recipient)\b.{0,20} (doesn'?t|does not) have an? .{0,60}\baccount"
 RECIPIENT_REFUSED = any_of(
+    NO_ACCOUNT,
     _RECIPIENT + r".{0,60}\bnot (found|exist|here|active|known|local|our|a valid|allowed)",
     _RECIPIENT + r".{0,60}(unknown|invalid|inactive|disabled|suspend|discontinued|frozen|bloque|blocked|unavailable)",
     _RECIPIENT + r".{0,60}(no longer|rejected|archiv|closed|expired|readonly|sconosciuto)",
@@ -208,6 +210,7 @@ RECIPIENT_REFUSED = any_of(
     r"(target|destination) (address|domain)",
 )
 RECIPIENT_UNKNOWN = any_of(
+    NO_ACCOUNT,
     r"\b(user|recipient|mailbox|account|addressee|alias|customer)\b( \S+)? (is |was )?(unknown|not found|invalid)",
     r"\b(user|recipient|mailbox|account)\b( \S+)? (is |was )?(disabled|inactive|unavailable|not active)",
     r"\b(user|recipient|mailbox|account|address)\b.{0,40} (does|do)(n'?t| not) exist",
@@ -279,7 +282,7 @@ NOT_REACHED = any_of(
 SERVER_TROUBLE = any_of(r"system (busy|error|failure)|server error|temporar|try again later", NOT_REACHED)
 SERVER_FAULT = any_of(
     PASSING,
-    r"generic failure|unexpected exception|can't open|connection lost|internal|database",
+    r"generic failure|fatal error|no such file|unexpected exception|can't open|connection lost|internal|database",
     NOT_REACHED,
 )
 NO_MECHANISM = any_of(
@@ -288,7 +291,7 @@ NO_MECHANISM = any_of(
     r"(mechanism|method|type|authentication)\b.{0,40}not (supported|available|enabled|known|advertised|allowed)",
     r"(mechanism|method|type|authentication)\b.{0,40}(unsupported|unrecogni[sz]ed|unknown|too weak)",
     r"(unknown|unsupported|unrecogni[sz]ed|unavailable)\b.{0,20}\b(mechanism|method|authentication type|command)",
-    r"mechanism not",
+    r"mechanism not|\bno (\w+ )?mech",
     r"auth (command )?(not|used when)",
     r"command (not|unrecogni[sz]ed)",
     r"only allowed on submission",
