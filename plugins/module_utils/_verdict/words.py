@@ -160,7 +160,7 @@ SIGN_IN_NEEDED = any_of(
     r"without authentication",
     r"did not authenticate|(smtp.after.pop|pop.before.smtp)",
 )
-AUTHENTICITY = r"\bspf\b|\bdmarc\b|\bdkim\b"
+AUTHENTICITY = r"\bspf\b|\bdmarc\b|\bdkim\b|sender policy framework"
 SENDER_REFUSED = any_of(
     r"sender address",
     r"sender (address )?(is |was |has been )?(reject|denied|invalid|unknown|refused|unverified)",
