@@ -139,7 +139,8 @@ def _id_of(module: Task, option: str, find: Callable[[str], int]) -> int | None:
 
 def _mode(given: Any, current: int) -> int:
     try:
-        mode = given if type(given) is int else _parsed_mode(str(given), current)
+        is_number = isinstance(given, int) and not isinstance(given, bool)
+        mode = given if is_number else _parsed_mode(str(given), current)
     except Exception:  # noqa: BLE001  Ansible's parser raises whatever it stumbles over
         mode = -1
     if not 0 <= mode <= _HIGHEST_MODE:

@@ -83,7 +83,7 @@ def _identities(path: str) -> set[_Identity]:
     found = set()
     # ValueError: NUL characters, which the registry itself complains of.
     with suppress(ValueError):
-        for spelling in {os.path.abspath(path), os.path.realpath(path)}:
+        for spelling in (os.path.abspath(path), os.path.realpath(path)):
             folder, name = os.path.split(spelling)
             with suppress(OSError):
                 found.add(_identity_in(os.stat(folder), name))

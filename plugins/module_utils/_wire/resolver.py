@@ -51,7 +51,10 @@ def _ask(name: str, port: int) -> Answer:
 
 
 def _is_short_of_descriptors(answer: Answer) -> bool:
-    return type(answer) is OSError and answer.errno in NO_DESCRIPTOR_LEFT
+    # The numbers of getaddrinfo's own errors mean something else.
+    if not isinstance(answer, OSError) or isinstance(answer, socket.gaierror):
+        return False
+    return answer.errno in NO_DESCRIPTOR_LEFT
 
 
 class Resolver:

@@ -241,7 +241,7 @@ class TestAPasswordFileThatIsNotNeededAnyMore:
         assert not password.exists()
 
     def forget(self, scene: Scene) -> None:
-        with closing(sqlite3.connect(scene.registry)) as database, database:
+        with closing(sqlite3.connect(scene.registry, isolation_level=None)) as database:
             database.execute("DELETE FROM written_file")
 
     @APART

@@ -22,7 +22,7 @@ import pytest
 from peers import actions, sasl
 from peers.actions import Action, reply
 from peers.ca import CertificateZoo, Wanted
-from peers.fixtures import zoo  # noqa: F401
+from peers.fixtures import zoo
 from peers.https import HttpsServer, Request, Response, as_json, as_text
 from peers.imap import ImapScript
 from peers.proxies import HttpProxy, Socks5Proxy
@@ -30,6 +30,8 @@ from peers.scripted import ScriptedServer, Talk
 from peers.smtp import SmtpScript
 
 from .conftest import Play
+
+__all__ = ["zoo"]
 
 ADDRESS = "ann@example.com"
 USERNAME = "ann"

@@ -211,18 +211,18 @@ class TestClockThatJumps:
 
     @pytest.fixture
     def set_clock(self, monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
-        class Clock(datetime):
+        class Jumping(datetime):
             year_now = 2024
 
             @classmethod
-            def now(cls, tz: tzinfo | None = None) -> Clock:
+            def now(cls, tz: tzinfo | None = None) -> datetime:
                 return cls(cls.year_now, 6, 15, 12, 0, 0, tzinfo=tz)
 
         body = "ansible_collections.mailroom.core.plugins.module_utils._module.registry"
-        monkeypatch.setattr(f"{body}.datetime", Clock)
+        monkeypatch.setattr(f"{body}.datetime", Jumping)
 
         def set_year(year: int) -> None:
-            Clock.year_now = year
+            Jumping.year_now = year
 
         return set_year
 

@@ -116,7 +116,7 @@ def test_a_name_is_looked_up_once_for_all_who_wait(server: NameServer) -> None:
         return tested.look_up("dead.example.com", 25, Patience(wait_for_the_others))
 
     with ThreadPoolExecutor(20) as pool:
-        assert [each.result() for each in [pool.submit(look_up) for _ in range(20)]] == [FOUND] * 20
+        assert [each.result() for each in [pool.submit(look_up) for _number in range(20)]] == [FOUND] * 20
     assert server.asked == ["dead.example.com"]
 
 
