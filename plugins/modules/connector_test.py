@@ -69,7 +69,13 @@ options:
       - With O(depth=deliver), mail for it has to arrive in the mailbox that is read.
       - The sender is C(errors_to), else C(from_address), else the user who signs in. Where C(relay) is set, a
         sender in a foreign domain is tried as well, to C(test_address) only.
+      - Mail goes to that address alone, unless O(include_copies=true).
     type: str
+  include_copies:
+    description:
+      - Whether the test mail goes to the connector's C(cc) and C(bcc) as well.
+    type: bool
+    default: false
   deliver_via:
     description:
       - The connector in whose mailbox mail is looked for with O(depth=deliver), by name. Left out, each connector's

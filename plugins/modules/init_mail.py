@@ -38,6 +38,7 @@ options:
     description:
       - Whom the mail goes to. Left out, each connector's C(test_address), which is the user who signs in where that is
         an address, and C(from_address) else.
+      - It goes to that address alone, unless O(include_copies=true).
     type: str
   tenant:
     description:
@@ -46,6 +47,11 @@ options:
   force:
     description:
       - Whether to send where it is not due as well. The Message-ID is the same as before while the settings are.
+    type: bool
+    default: false
+  include_copies:
+    description:
+      - Whether the mail goes to the connector's C(cc) and C(bcc) as well.
     type: bool
     default: false
 extends_documentation_fragment:

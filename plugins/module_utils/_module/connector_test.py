@@ -38,6 +38,7 @@ def argument_spec() -> ArgumentSpec:
             "connectors": {"type": "list", "elements": "str"},
             "depth": {"type": "str", "choices": list(DEPTHS), "default": "login"},
             "to": {"type": "str"},
+            "include_copies": {"type": "bool", "default": False},
             "deliver_via": {"type": "str"},
             "timeout": {"type": "float", "default": 10},
             "deadline": {"type": "float", "default": 60},
@@ -90,6 +91,7 @@ def _bounds(params: Mapping[str, Any]) -> Bounds:
     return Bounds(
         depth=params["depth"],
         to=params["to"] or "",
+        include_copies=params["include_copies"],
         timeout=params["timeout"],
         deadline=params["deadline"],
         min_days_valid=params["min_days_valid"],

@@ -41,6 +41,7 @@ def argument_spec() -> ArgumentSpec:
             "to": {"type": "str"},
             "tenant": {"type": "str"},
             "force": {"type": "bool", "default": False},
+            "include_copies": {"type": "bool", "default": False},
         }
     )
     return options.merge(registry_options())
@@ -170,7 +171,9 @@ class _Mailing:
         self._module = module
         self._registry = registry
         self._errands = errands
-        self._bounds = Bounds(depth="send", to=module.params["to"] or "")
+        self._bounds = Bounds(
+            depth="send", to=module.params["to"] or "", include_copies=module.params["include_copies"]
+        )
 
     def planned(self) -> list[dict[str, Any]]:
         """Whom it would be sent to; what cannot even be written fails as it would."""

@@ -36,6 +36,8 @@ class Bounds:
 
     depth: str = "login"
     to: str = ""
+    include_copies: bool = False
+    """Whether what is sent goes to the connector's cc and bcc too."""
     timeout: float = 10
     deadline: float = 60
     min_days_valid: int = 14
@@ -140,7 +142,8 @@ class Probe(ABC):
         try:
             if reaches(self.bounds.depth, "deliver") and not self.mailbox and not self.finds_itself():
                 raise stop("config", NO_MAILBOX)
-            self._sending = Sending(self.job, letter_of(self.job, self.bounds.to), self._redact)
+            letter = letter_of(self.job, self.bounds.to, include_copies=self.bounds.include_copies)
+            self._sending = Sending(self.job, letter, self._redact)
         except Stopped:
             with record.phase("config"):
                 raise
