@@ -149,7 +149,7 @@ def test_kianda_without_send_from_sends_nothing(page: Page) -> None:
     named = page.prove("intake")
     assert named["failed"]
     assert "intake: config_invalid" in named["msg"]
-    assert "the connector only receives mail" in named["msg"]
+    assert "the connector only receives mail" in " ".join(named["msg"].split())
     assert page.nothing_came()
 
 
@@ -280,7 +280,7 @@ def test_keepnet_an_inactive_setting_is_never_used(page: Page) -> None:
         named = page.prove("campaigns", force=forced)
         assert named["failed"]
         assert "campaigns: config_invalid (certain)" in named["msg"]
-        assert "the connector is disabled" in named["msg"]
+        assert "the connector is disabled" in " ".join(named["msg"].split())
     tested = page.results(connectors=["campaigns"], depth="send")["campaigns"]
     assert (tested["verdict"], tested["endpoints"]) == ("config_invalid", [])
     assert "the connector is disabled" in tested["remedy"]
@@ -303,7 +303,7 @@ def test_keepnet_the_test_tells_what_is_wrong_with_the_setting(page: Page) -> No
         "no_starttls": ("starttls_missing", "starttls"),
         "no_sign_in": ("relay_denied", "recipient"),
     }
-    assert all(each["remedy"] in answer["msg"] for each in answer["results"])
+    assert all(each["remedy"] in " ".join(answer["msg"].split()) for each in answer["results"])
     assert page.nothing_came()
 
 

@@ -182,13 +182,25 @@ def _changed(module: Task, request: Request, tests: Verification | None) -> tupl
     registry = open_registry(module)
     now = stamp(module)
     for _attempt in range(MOST_ATTEMPTS):
-        if module.check_mode or tests or not registry.exists():
+        if module.check_mode or tests or not registry.exists() or not _is_writable(registry):
             plan, changed, migration = _look_ahead(registry, request, now, tests)
-            if module.check_mode or not (changed or migration.due):
+            writes = changed or bool(migration.due)
+            if module.check_mode and writes:
+                registry.check_writable(seals=plan.has_new_secrets)
+            if module.check_mode or not writes:
                 return _told(module, plan, changed, migration)
         with suppress(_Untested):
             return _told(module, *_carry_out(registry, request, now, tests))
     raise RegistryError("Others keep changing these connectors while they are tested: run the task again.")
+
+
+def _is_writable(registry: Registry) -> bool:
+    """Whether this user may change the registry. Who may not can still run a task that changes nothing."""
+    try:
+        registry.check_writable()
+    except RegistryError:
+        return False
+    return True
 
 
 def _look_ahead(

@@ -29,6 +29,9 @@ from .remarks import remarks
 from .result import EndpointResult, Remark, reaches
 from .tokens import Tokens
 
+DEEPEST_IN_CHECK_MODE = "envelope"
+"""What sends is beyond it. It holds for whatever tests: connector_test, verify, init_mail, and the roles."""
+
 
 @dataclass(frozen=True)
 class Bounds:
@@ -45,10 +48,11 @@ class Bounds:
     """Whether the other usual ports of a host are tried where no encrypted connection comes about."""
     remarks: tuple[Remark, ...] = ()
 
-    def in_check_mode(self, deepest: str) -> Bounds:
-        """The same, but no deeper than this, with a remark where that is not what was asked for."""
-        if reaches(deepest, self.depth):
+    def in_check_mode(self) -> Bounds:
+        """The same, but so that nothing is sent, with a remark where that is not what was asked for."""
+        if reaches(DEEPEST_IN_CHECK_MODE, self.depth):
             return self
+        deepest = DEEPEST_IN_CHECK_MODE
         text = f"in check mode the test ends with {deepest}: nothing was sent, and {self.depth} is not tested"
         return replace(self, depth=deepest, remarks=(*self.remarks, Remark("check_mode", text)))
 

@@ -110,6 +110,8 @@ class Result:
     """The settings of the connector, and which secrets it has."""
     to: str = ""
     """The recipient that the task names."""
+    reader: str = ""
+    """The connector whose mailbox is read, where that is another one."""
 
     def accepted(self) -> dict[str, Any] | None:
         """The mail that a server has taken, if one has."""
@@ -167,6 +169,7 @@ class Result:
             "remedy": finding.remedy,
             "warnings": warnings,
             "alternatives": self._alternatives(),
+            **({"deliver_via": self.reader} if self.reader else {}),
             "depth": self.depth,
             "elapsed_ms": self.elapsed_ms,
             "endpoints": [endpoint.shown() for endpoint in self.endpoints],

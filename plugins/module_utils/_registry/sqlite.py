@@ -67,6 +67,11 @@ class SqliteRegistry(Registry):
             yield writer
             writer.migrate()
 
+    def check_writable(self, *, seals: bool = False) -> None:
+        self._file.check_writable()
+        if seals and self._keys.ring() is None:
+            self._keys.check_can_make()
+
     def alone(self) -> AbstractContextManager[None]:
         return self._file.alone()
 
@@ -173,6 +178,10 @@ class _SqliteReader(Reader):
         used = self._used_keys()
         ring = self._vault.ring() if used else None
         return ring is not None and bool(used - {ring.sealing_key_id}) and used <= ring.key_ids
+
+    def purpose_names(self) -> list[str]:
+        rows = self._database.execute("SELECT DISTINCT name FROM purpose ORDER BY name")
+        return [name for (name,) in rows if isinstance(name, str)]
 
     def history(self, connectors: Sequence[Connector]) -> dict[str, list[dict[str, Any]]]:
         names = {connector.id: connector.name for connector in connectors}
