@@ -22,6 +22,8 @@ description:
   - Many connectors send at once, within the bounds of M(mailroom.core.connector_test). Where some fail, the others
     still send, and the task fails with a table of those that did not. That a server has accepted the mail does not
     say that it is delivered; M(mailroom.core.connector_test) with C(depth) V(deliver) finds that out.
+  - In check mode no server is asked. It says to whom mail would be sent, and fails where it cannot be written or its
+    sending not be recorded.
 author:
   - mailroom.core contributors (!UNKNOWN)
 requirements:
@@ -128,10 +130,12 @@ results:
     - connector: campaigns
       status: fail
       verdict: relay_denied
+      field: smtp.username
       certainty: certain
       remedy: "Sign in (username and password) or have this host's address allowed to relay on smtp.example.com. It
         says: 5.7.1 Relay access denied"
       warnings: []
+      alternatives: []
       depth: send
       elapsed_ms: 148
       endpoints: []

@@ -143,7 +143,10 @@ def _job(tenant: str, reader: Reader, connector: Connector) -> Job:
     from .._mail.compose import sending_domain
 
     if not can_send(connector.settings):
-        return Job(connector.name, refused=Signal("config", text="the connector only receives mail"))
+        return Job(
+            connector.name,
+            refused=Signal("config", text="the connector only receives mail: it needs smtp or graph to send"),
+        )
     job = stored_job(reader, connector, "send")
     if job.refused:
         return job

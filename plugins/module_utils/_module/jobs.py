@@ -44,7 +44,7 @@ def load_named(registry: Registry, reader: Reader, names: Sequence[str] | None) 
 def stored_job(reader: Reader, connector: Connector, depth: str) -> Job:
     """A connector as it is kept, or as it is about to be."""
     if not connector.enabled:
-        refused = Signal("config", text="the connector is disabled", facts={"field": "enabled"})
+        refused = Signal("config", text="the connector is disabled: set enabled to true", facts={"field": "enabled"})
         return Job(connector.name, refused=refused)
     needed = list(_needed(connector.secrets, depth))
     try:

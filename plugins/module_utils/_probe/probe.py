@@ -145,7 +145,7 @@ class Probe(ABC):
             return
         try:
             if reaches(self.bounds.depth, "deliver") and not self.mailbox and not self.finds_itself():
-                raise stop("config", NO_MAILBOX)
+                raise stop("config", NO_MAILBOX, field="deliver_via")
             letter = letter_of(self.job, self.bounds.to, include_copies=self.bounds.include_copies)
             self._sending = Sending(self.job, letter, self._redact)
         except Stopped:

@@ -25,9 +25,9 @@ def stored(play: Play) -> Play:
     return play
 
 
-def test_nothing_stored_is_nothing_to_test(play: Play) -> None:
+def test_nothing_stored_is_nothing_to_test(play: Play, registry_path: Path) -> None:
     result = play("connector_test")
-    assert result.pop("warnings") == ["Nothing was tested: the registry does not exist yet."]
+    assert result.pop("warnings") == [f"Nothing was tested: the registry {registry_path} does not exist yet."]
     assert result == {
         "changed": False,
         "msg": "connector  status  verdict  where  ms\n0 tested: 0 ok, 0 warn, 0 fail",
@@ -36,9 +36,10 @@ def test_nothing_stored_is_nothing_to_test(play: Play) -> None:
     }
 
 
-def test_nothing_enabled_is_nothing_to_test(play: Play) -> None:
+def test_nothing_enabled_is_nothing_to_test(play: Play, registry_path: Path) -> None:
     play("connector", name="off", smtp=HOST, enabled=False)
-    assert play("connector_test")["warnings"] == ["Nothing was tested: the registry holds no enabled connector."]
+    told = f"Nothing was tested: the registry {registry_path} holds no enabled connector."
+    assert play("connector_test")["warnings"] == [told]
 
 
 def test_an_empty_list_asks_for_no_connector(stored: Play) -> None:
