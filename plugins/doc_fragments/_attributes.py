@@ -34,6 +34,7 @@ attributes:
       - Nothing is written. The registry and its key file are not made either where they do not exist yet.
       - Where something would change and this user may not write the registry, its folder or that of the key file, it
         fails as the task itself would. A task that changes nothing needs no right to write.
+      - A Python library that is missing is a warning, since an earlier task may be going to install it.
   diff_mode:
     support: full
     details:

@@ -51,7 +51,9 @@ def stored_job(reader: Reader, connector: Connector, depth: str) -> Job:
         job = job_of(connector, open_secrets(reader, connector, needed))
     except ForeignSecret as foreign:
         return Job(connector.name, refused=Signal("config", text=str(foreign), facts={"field": foreign.field}))
-    except (MissingLibrary, RegistryError, RegistryKeyError) as error:
+    except MissingLibrary as missing:
+        return Job(connector.name, refused=Signal("not_ready", text=str(missing), facts={"library": missing.library}))
+    except (RegistryError, RegistryKeyError) as error:
         return Job(connector.name, refused=Signal("not_ready", text=str(error)))
     except MailroomError as error:
         return Job(connector.name, refused=Signal("config", text=str(error)))

@@ -38,7 +38,10 @@ class Verification:
         bounds = Bounds(depth=depth, alternatives=True)
         self._bounds = bounds.in_check_mode() if is_check else bounds
         self._sends = depth == "send"
+        self._is_check = is_check
         self._is_verbose = is_verbose
+        self.untested_here: list[str] = []
+        """Why some were not tested in check mode, which is no failure there."""
         self._tested: dict[str, Connector] = {}
         self._results: dict[str, dict[str, Any]] = {}
 
@@ -61,7 +64,12 @@ class Verification:
         for trial, result in zip(trials, results):
             self._tested[trial.connector.name] = trial.connector
             self._results[trial.connector.name] = result
-        if any(result["status"] == "fail" for result in results):
+        failed = [each for each, result in zip(tested, results) if result["status"] == "fail"]
+        if self._is_check and all(each.lacks_library() for each in failed):
+            # An earlier task of the play may be going to install it.
+            self.untested_here = [each.finding().remedy for each in failed]
+            return
+        if failed:
             message = failure_message(results, "failed the test, so nothing was changed")
             raise ConnectorsFailed(message, {"changed": False, "results": results})
 

@@ -203,4 +203,5 @@ class MailProbe(Probe):
 def _signal(stopped: Stopped | MissingLibrary, record: Record) -> Signal:
     if isinstance(stopped, Stopped):
         return stopped.signal
-    return Signal("not_ready", phase=record.current, protocol=record.protocol, text=str(stopped))
+    facts = {"library": stopped.library}
+    return Signal("not_ready", phase=record.current, protocol=record.protocol, text=str(stopped), facts=facts)

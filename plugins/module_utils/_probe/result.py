@@ -143,6 +143,12 @@ class Result:
             return "deliver_via"
         return field_of(self.finding(), signal, self.declared, self.to)
 
+    def lacks_library(self) -> bool:
+        """Whether the test has failed for want of a Python library on this host."""
+        failed = self._failed()
+        signal = self.signal or (failed.signal if failed else None)
+        return bool(signal and signal.facts.get("library"))
+
     def _failed(self) -> EndpointResult | None:
         return next((each for each in self.endpoints if each.signal), None)
 

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -118,3 +119,30 @@ def test_nothing_is_made_in_check_mode(play: Play, registry_path: Path) -> None:
     play("connector", name="a", smtp=SMTP)
     assert play("connector", name="b", smtp=SIGNED_IN, check=True)["changed"]
     assert [each.name for each in registry_path.parent.iterdir()] == ["registry.db"]
+
+
+@pytest.mark.parametrize("module", ["connector", "connectors"])
+def test_a_library_that_is_missing_is_a_warning(play: Play, monkeypatch: pytest.MonkeyPatch, module: str) -> None:
+    """An earlier task of the play may be going to install it."""
+    monkeypatch.setitem(sys.modules, "cryptography", None)
+    entry = {"name": "a", "smtp": SIGNED_IN}
+    options = entry if module == "connector" else {"connectors": [entry]}
+    planned = play(module, **options, check=True)
+    assert (planned["changed"], "failed" in planned) == (True, False)
+    assert ["The Python library cryptography is needed" in each for each in planned["warnings"]] == [True]
+    assert play(module, **options)["failed"]
+
+
+def test_what_cannot_be_tested_for_want_of_a_library_is_a_warning(
+    play: Play, monkeypatch: pytest.MonkeyPatch, registry_path: Path
+) -> None:
+    play("connector", name="a", smtp={**SIGNED_IN, "host": "127.0.0.1"})
+    monkeypatch.setitem(sys.modules, "cryptography", None)
+    options = {"name": "a", "smtp": {"mechanisms": ["PLAIN"]}, "verify": "login"}
+    planned = play("connector", **options, check=True)
+    assert planned["result"]["verdict"] == "host_not_ready"
+    assert planned["warnings"]
+    assert all("The Python library cryptography is needed" in each for each in planned["warnings"])
+    assert play("connector", **options)["failed"]
+    Path(f"{registry_path}.key").unlink()
+    assert play("connector", **options, check=True)["failed"]
