@@ -33,6 +33,8 @@ from dataclasses import dataclass
 from ._errors import MailroomError
 
 MOST_LINKS = 40
+NO_UNNAMED_FILES = (errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL, errno.ENOENT)
+"""What a file system says that has no files without a name."""
 
 # Only to pass through a folder, which needs no right to list it.
 _PASS = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -122,6 +124,28 @@ def create_file(folder: Folder, name: str) -> int:
     """The descriptor of a new file, for its owner alone. FileExistsError where there is anything under this name."""
     flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     return os.open(name, flags, 0o600, dir_fd=folder.descriptor)
+
+
+def check_can_add(folder: int) -> None:
+    """Raise the OSError that making a file in an open folder would raise. Nothing is made that has a name."""
+    unnamed = getattr(os, "O_TMPFILE", 0)
+    if unnamed:
+        try:
+            os.close(os.open(".", unnamed | os.O_WRONLY | os.O_CLOEXEC, 0o600, dir_fd=folder))
+        except OSError as error:
+            if error.errno not in NO_UNNAMED_FILES:
+                raise
+        else:
+            return
+    if not os.access(".", os.W_OK | os.X_OK, dir_fd=folder):
+        raise not_writable(folder)
+
+
+def not_writable(folder: int) -> OSError:
+    """What the system says where a file cannot be made in an open folder."""
+    is_read_only = os.fstatvfs(folder).f_flag & os.ST_RDONLY
+    number = errno.EROFS if is_read_only else errno.EACCES
+    return OSError(number, os.strerror(number))
 
 
 def _walk(path: str, owners: Collection[int], create: bool) -> Folder:

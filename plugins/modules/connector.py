@@ -86,7 +86,7 @@ options:
         change (or C(from_address) or C(errors_to), with V(send)).
       - The secrets are those that the task gives, and stored ones that stay. So a new password is proven before the
         old one is replaced.
-      - In check mode, V(send) tests as V(login) does, and says so.
+      - In check mode the test goes no deeper than C(envelope), and says so, as with M(mailroom.core.connector_test).
     type: str
     choices:
       - none

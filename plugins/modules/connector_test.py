@@ -53,7 +53,9 @@ options:
         receives mail goes no further than V(login).
       - V(deliver) sends it as well, finds that very mail in the connector's own mailbox or in that of O(deliver_via),
         and removes it from there, and nothing else. The mailbox is opened first; where that fails, nothing is sent.
-      - In check mode the depth is V(envelope) at most. Results say so with the warning C(check_mode).
+      - In check mode the depth is V(envelope) at most. Results say so with the warning C(check_mode). The same holds
+        for the option C(verify) of M(mailroom.core.connector) and M(mailroom.core.connectors), and for the roles;
+        M(mailroom.core.init_mail) asks no server in check mode.
     type: str
     choices:
       - connect
@@ -69,7 +71,13 @@ options:
       - With O(depth=deliver), mail for it has to arrive in the mailbox that is read.
       - The sender is C(errors_to), else C(from_address), else the user who signs in. Where C(relay) is set, a
         sender in a foreign domain is tried as well, to C(test_address) only.
+      - Mail goes to that address alone, unless O(include_copies=true).
     type: str
+  include_copies:
+    description:
+      - Whether the test mail goes to the connector's C(cc) and C(bcc) as well.
+    type: bool
+    default: false
   deliver_via:
     description:
       - The connector in whose mailbox mail is looked for with O(depth=deliver), by name. Left out, each connector's
@@ -181,14 +189,34 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+msg:
+  description:
+    - The table of verdicts, whether or not the task fails. It has a row for each connector, the worst first, and below
+      it what to do about those that are not well, once for all that it concerns. No line is longer than 88 characters.
+    - It never holds the details, which are in RV(results). The filter P(mailroom.core.verdict_table#filter) makes the
+      same table of them.
+    - Where the options are wrong, or the registry cannot be read, it says that.
+  returned: always
+  type: str
+  sample: |-
+    connector  status  verdict            where                           ms
+    alerts     fail    tls_name_mismatch  smtp smtp.example.com 465, tls  212
+    support    ok      ok                 smtp smtp.example.org 587       1874
+    2 tested: 1 ok, 0 warn, 1 fail
+    alerts: tls_name_mismatch (certain), field smtp.host. The certificate is issued for:
+        mail.example.com. Set host to one of these, or have a certificate issued for
+        smtp.example.com.
 results:
   description:
     - What was found out of each connector, in the order asked.
     - C(status) is V(ok), V(warn) or V(fail); C(verdict) says why, C(certainty) how sure that is, and C(remedy)
-      what to do.
+      what to do. V(host_not_ready) is the verdict on the host rather than the connector, where a library or a key that
+      the task needs is missing or wrong there.
     - C(field) is the declared field to look at first, such as C(smtp.password), or the option of the task, such as
       C(to) or C(deliver_via); V(null) where there is none. Where C(smtp) signs in as C(imap) does
       (C(same_credentials)), it is the field of C(imap).
+    - C(deliver_via) names the connector whose mailbox is read, where that is another one. Where it cannot be used,
+      it is in C(remedy), too, and C(field) is V(deliver_via).
     - C(alternatives) lists what answers instead, as O(alternatives) says, each with C(protocol), C(port) and
       C(security). It is empty where nothing was tried or nothing answered.
     - C(message), of the server that sends, is V(null) where no mail was sent. It has C(message_id), C(queue_id)

@@ -77,7 +77,8 @@ class Rig:
     def letter(self, *to: str, **changes: Any) -> Letter:
         connector = effective({**self.settings(), **changes}, {}, {}, "alerts")
         facts = facts_of("alerts", connector, "Acme")
-        return compose(connector, Request(TEST_MAIL, to or (BOB,), facts, random_message_id("example.com"), WHEN))
+        message_id = random_message_id("example.com")
+        return compose(connector, Request(TEST_MAIL, to or (BOB,), facts, message_id, WHEN, include_copies=True))
 
     def stopped(self, act: Callable[[], object]) -> Signal:
         with pytest.raises(Stopped) as caught:

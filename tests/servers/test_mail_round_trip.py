@@ -139,7 +139,12 @@ def test_every_field_arrives_as_it_was_set(clean: MailServer, zoo: CertificateZo
     }
     effective = {**SETTINGS, "smtp": server}
     request = Request(
-        TEST_MAIL, (ALICE.address,), facts_of("alerts", effective, "Acme"), random_message_id("example.com"), WHEN
+        TEST_MAIL,
+        (ALICE.address,),
+        facts_of("alerts", effective, "Acme"),
+        random_message_id("example.com"),
+        WHEN,
+        include_copies=True,
     )
     composed = compose(effective, request)
     with session(zoo, "smtp", smtp_port, security=security) as outgoing:

@@ -63,6 +63,8 @@ class Request:
     facts: Facts
     message_id: str
     date: datetime
+    include_copies: bool = False
+    """Whether the connector's own cc and bcc get it too."""
 
 
 def compose(effective: Mapping[str, Any], request: Request) -> Letter:
@@ -70,7 +72,10 @@ def compose(effective: Mapping[str, Any], request: Request) -> Letter:
     _check(effective, request)
     author = author_of(effective)
     to = _unique(on_the_wire(each) for each in request.to)
-    cc, bcc = ([on_the_wire(each) for each in effective.get(name) or ()] for name in _LIST_FIELDS)
+    cc: list[str] = []
+    bcc: list[str] = []
+    if request.include_copies:
+        cc, bcc = ([on_the_wire(each) for each in effective.get(name) or ()] for name in _LIST_FIELDS)
     name = request.facts.shown_name
     subject = request.wording.subject.format(name=name)
     headers = [

@@ -19,14 +19,14 @@ from .._apps.sender import MAY_BE_LEFT_OUT, Finding, Sender, password_path, send
 from .._argspec import ArgumentSpec
 from .._connector import checks
 from .._connector.diff import CHANGED, STORED
-from .._connector.resolve import candidates, resolve
 from .._connector.secret import Secret
-from .._connector.state import Connector, Wanted, read_purpose
+from .._connector.state import Connector, read_purpose
 from .._errors import DeclarationError, MailroomError, Problem, RegistryError
 from .._registry.interface import Reader, Registry
 from .attributes import wanted_attributes
 from .files import FileChange, FileContent, read_file, write_files
 from .jobs import load_named, open_secrets
+from .purposes import look_up
 from .registry import open_registry, registry_files, registry_options
 from .safe_path import Location, is_closed, locate, trusted_users
 from .task import Task, run
@@ -158,7 +158,7 @@ def _check_locations(module: Task, application: Application, settings: Location,
 def _sender(module: Task, registry: Registry, application: Application, password_file: str) -> Sender:
     """What the connector sends with, or all that the application cannot express of it."""
     with registry.reading() as reader:
-        connector = _chosen(module.params, registry, reader)
+        connector = _chosen(module, registry, reader)
         refused = unusable(connector)
         if refused:
             raise _refusal(connector, [refused])
@@ -176,12 +176,13 @@ def _refusal(connector: Connector, findings: Sequence[Finding]) -> DeclarationEr
     return DeclarationError([Problem(f"connector {connector.name}", *finding) for finding in findings])
 
 
-def _chosen(params: Mapping[str, Any], registry: Registry, reader: Reader) -> Connector:
+def _chosen(module: Task, registry: Registry, reader: Reader) -> Connector:
+    params = module.params
     if params["purpose"]:
         purpose, problems = read_purpose(params["purpose"], params["tenant"])
         if problems:
             raise DeclarationError(problems)
-        return resolve(purpose, reader.load(Wanted(frozenset(), frozenset(candidates(purpose)))))
+        return look_up(module, reader, purpose)[1].connector
     name = params["connector"]
     problems = checks.complaint(checks.connector_name, name, "", "connector")
     if problems:

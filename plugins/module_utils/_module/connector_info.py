@@ -12,11 +12,11 @@ from dataclasses import replace
 from typing import Any
 
 from .._argspec import ArgumentSpec
-from .._connector.resolve import candidates, resolve
 from .._connector.state import Connector, Purpose, State, Wanted, read_purpose
 from .._connector.view import views
 from .._errors import DeclarationError, RegistryError, RegistryKeyError
 from .._registry.interface import Reader
+from .purposes import look_up
 from .registry import open_registry, registry_options
 from .task import Task, run
 
@@ -45,10 +45,10 @@ def _connector_info(module: Task) -> dict[str, Any]:
     if not registry.exists():
         module.warn(f"There is no registry {module.params['registry']} yet, so there are no connectors.")
     with registry.reading() as reader:
-        state, found = _look(reader, module.params["name"], purpose)
+        state, found, resolved_by = _look(module, reader, purpose)
         own = {each.name: _with_own_secrets(module, reader, each) for each in found}
         state = replace(state, connectors={**state.connectors, **own})
-        connectors = views([connector.name for connector in found], state)
+        connectors = [{**shown, **resolved_by} for shown in views([connector.name for connector in found], state)]
         if module.params["history"]:
             revisions = reader.history(found)
             for shown in connectors:
@@ -73,15 +73,17 @@ def _with_own_secrets(module: Task, reader: Reader, connector: Connector) -> Con
     return replace(connector, secrets=own) if foreign else connector
 
 
-def _look(reader: Reader, name: str | None, purpose: Purpose | None) -> tuple[State, list[Connector]]:
+def _look(module: Task, reader: Reader, purpose: Purpose | None) -> tuple[State, list[Connector], dict[str, str]]:
+    """What was loaded, the connectors asked for, and how the purpose has led there, if it was one."""
     if purpose:
-        state = reader.load(Wanted(frozenset(), frozenset(candidates(purpose))))
-        return state, [resolve(purpose, state)]
+        state, resolution = look_up(module, reader, purpose)
+        return state, [resolution.connector], {"resolved_by": resolution.by}
+    name = module.params["name"]
     state = reader.load(Wanted(frozenset([name]) if name else None))
     if name and name in state.damaged:
         raise RegistryError(str(state.damaged[name]))
     names = [name] if name else sorted(state.connectors)
-    return state, [state.connectors[each] for each in names if each in state.connectors]
+    return state, [state.connectors[each] for each in names if each in state.connectors], {}
 
 
 def _damage(state: State, connectors: Sequence[Mapping[str, Any]]) -> Iterator[str]:

@@ -16,15 +16,16 @@ from .._connector import checks
 from .._connector.declaration import Declaration, read_declaration
 from .._connector.plan import Request, make_plan
 from .._connector.state import Stamp, State, Wanted
+from .._connector.suggest import did_you_mean
 from .._connector.view import can_read
-from .._errors import ConnectorsFailed, DeclarationError, Problem, RegistryError
+from .._errors import ConnectorsFailed, DeclarationError, Problem
 from .._probe.job import Job
 from .._probe.probe import Bounds
 from .._probe.result import DEPTHS, reaches
 from .._probe.run import run as run_tests
 from .._registry.interface import Reader
+from .._report.table import table_message
 from .abandoned import end_when_abandoned
-from .failures import failure_table
 from .jobs import damaged_job, job_of, load_named, stored_job
 from .registry import open_registry, registry_options
 from .task import Task, run
@@ -38,6 +39,7 @@ def argument_spec() -> ArgumentSpec:
             "connectors": {"type": "list", "elements": "str"},
             "depth": {"type": "str", "choices": list(DEPTHS), "default": "login"},
             "to": {"type": "str"},
+            "include_copies": {"type": "bool", "default": False},
             "deliver_via": {"type": "str"},
             "timeout": {"type": "float", "default": 10},
             "deadline": {"type": "float", "default": 60},
@@ -63,7 +65,7 @@ def _malformed(params: Mapping[str, Any], _written: Mapping[str, Any]) -> Sequen
 def _connector_test(module: Task) -> dict[str, Any]:
     params = module.params
     bounds = _bounds(params)
-    bounds = bounds.in_check_mode("envelope") if module.check_mode else bounds
+    bounds = bounds.in_check_mode() if module.check_mode else bounds
     end_when_abandoned()
     declared = params["declaration"]
     jobs = _registered_jobs(module, bounds) if declared is None else [_declared_job(module, declared, bounds)]
@@ -73,8 +75,8 @@ def _connector_test(module: Task) -> dict[str, Any]:
     summary = {status: sum(result["status"] == status for result in shown) for status in ("ok", "warn", "fail")}
     outcome = {"changed": False, "results": shown, "summary": summary}
     if summary["fail"] and params["fail"]:
-        raise ConnectorsFailed(failure_table(shown), outcome)
-    return outcome
+        raise ConnectorsFailed(table_message(shown), outcome)
+    return {**outcome, "msg": table_message(shown)}
 
 
 def _bounds(params: Mapping[str, Any]) -> Bounds:
@@ -90,6 +92,7 @@ def _bounds(params: Mapping[str, Any]) -> Bounds:
     return Bounds(
         depth=params["depth"],
         to=params["to"] or "",
+        include_copies=params["include_copies"],
         timeout=params["timeout"],
         deadline=params["deadline"],
         min_days_valid=params["min_days_valid"],
@@ -143,7 +146,7 @@ def _registered_jobs(module: Task, bounds: Bounds) -> list[Job]:
         )
         if names is None and not enabled:
             what = "holds no enabled connector" if registry.exists() else "does not exist yet"
-            module.warn(f"Nothing was tested: the registry {what}.")
+            module.warn(f"Nothing was tested: the registry {module.params['registry']} {what}.")
         chosen = enabled if names is None else dict.fromkeys(names)
         jobs = [
             damaged_job(state.damaged[name])
@@ -162,12 +165,11 @@ def _reading_job(module: Task, reader: Reader, bounds: Bounds) -> Job | None:
     problems = checks.complaint(checks.connector_name, name, "", "deliver_via")
     state = State() if problems else reader.load(Wanted(frozenset([name])))
     if name in state.damaged:
-        raise RegistryError(str(state.damaged[name]))
+        return damaged_job(state.damaged[name])
     connector = state.connectors.get(name)
     if not problems and not connector:
-        problems = [Problem("", "deliver_via", f"there is no connector {name}")]
-    elif connector and not connector.enabled:
-        problems = [Problem("", "deliver_via", f"connector {name} is disabled")]
+        known = reader.load(Wanted(None)).connectors
+        problems = [Problem("", "deliver_via", f"there is no connector {name}{did_you_mean(name, known)}")]
     elif connector and not can_read(connector.settings):
         problems = [Problem("", "deliver_via", f"connector {name} reads no mail: it has neither imap nor graph")]
     if problems or not connector:
@@ -181,7 +183,6 @@ def _read_by(job: Job, reading: Job | None) -> Job:
         return job
     if not reading.refused:
         return replace(job, reader=reading)
-    text = reading.refused.text
-    if reading.refused.kind == "config":
-        text = f"connector {reading.connector}, in whose mailbox the mail is looked for, cannot be used: {text}"
-    return replace(job, refused=reading.refused.seen(text=text, facts={"field": "deliver_via"}))
+    text = f"connector {reading.connector}, in whose mailbox the mail is looked for, cannot be used: "
+    signal = reading.refused.seen(text=text + reading.refused.text, facts={"field": "deliver_via"})
+    return replace(job, reader=reading, refused=signal)

@@ -11,7 +11,6 @@ then takes the name. Everything is done through descriptors, so that no link can
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import os
 import re
@@ -23,13 +22,13 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from .._errors import MailroomError
+from .._files import NO_UNNAMED_FILES, not_writable
 from .attributes import PRIVATE_MODE, FileAttributes, WantedAttributes, attributes_of
 from .safe_path import Location, trusted_users
 from .task import Task
 
 _MOST_BYTES = 1024 * 1024
 _TEMPORARY = re.compile(r"\.mailroom-[0-9a-f]{16}\.tmp\Z")
-_NO_UNNAMED_FILES = (errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL, errno.ENOENT)
 _KINDS = {
     stat.S_IFDIR: "Is a directory",
     stat.S_IFLNK: "Is a symbolic link",
@@ -284,7 +283,7 @@ def _open_unnamed(location: Location) -> int | None:
     try:
         return os.open(".", unnamed | os.O_WRONLY | os.O_CLOEXEC, PRIVATE_MODE, dir_fd=location.folder)
     except OSError as error:
-        if error.errno in _NO_UNNAMED_FILES:
+        if error.errno in NO_UNNAMED_FILES:
             return None
         raise
 
@@ -329,7 +328,7 @@ def _check_replaceable(location: Location, before: FileContent | None) -> None:
         if user == 0 and not os.access(location.name, os.W_OK, dir_fd=location.folder):
             is_writable = False
     if not is_writable:
-        raise MailroomError(f"{location.path} cannot be written: Permission denied")
+        raise MailroomError(f"{location.path} cannot be written: {not_writable(location.folder).strerror}")
 
 
 def _remove_leftovers(locations: Iterable[Location], owner: int | None) -> None:

@@ -26,9 +26,9 @@ from .._probe.result import Result
 from .._probe.run import CONCURRENCY
 from .._probe.run import run as send_all
 from .._registry.interface import Reader, Registry
+from .._report.table import failure_message
 from .._verdict.observed import Signal, Stopped
 from .abandoned import end_when_abandoned
-from .failures import failure_table
 from .jobs import damaged_job, load_named, stored_job
 from .registry import open_registry, registry_options, stamp
 from .task import Task, run
@@ -41,6 +41,7 @@ def argument_spec() -> ArgumentSpec:
             "to": {"type": "str"},
             "tenant": {"type": "str"},
             "force": {"type": "bool", "default": False},
+            "include_copies": {"type": "bool", "default": False},
         }
     )
     return options.merge(registry_options())
@@ -77,7 +78,7 @@ def _init_mail(module: Task) -> dict[str, Any]:
         results = mailing.planned() if module.check_mode else mailing.carried_out()
     outcome = {"changed": bool(mailing.sent), "sent": mailing.sent, "already_proven": proven}
     if any(result["status"] == "fail" for result in results):
-        message = "\n".join([failure_table(results, "could not send"), *mailing.unrecorded])
+        message = "\n".join([failure_message(results, "could not send"), *mailing.unrecorded])
         raise ConnectorsFailed(message, {**outcome, "results": results})
     if mailing.unrecorded:
         raise ConnectorsFailed("\n".join(mailing.unrecorded), outcome)
@@ -142,7 +143,10 @@ def _job(tenant: str, reader: Reader, connector: Connector) -> Job:
     from .._mail.compose import sending_domain
 
     if not can_send(connector.settings):
-        return Job(connector.name, refused=Signal("config", text="the connector only receives mail"))
+        return Job(
+            connector.name,
+            refused=Signal("config", text="the connector only receives mail: it needs smtp or graph to send"),
+        )
     job = stored_job(reader, connector, "send")
     if job.refused:
         return job
@@ -170,10 +174,14 @@ class _Mailing:
         self._module = module
         self._registry = registry
         self._errands = errands
-        self._bounds = Bounds(depth="send", to=module.params["to"] or "")
+        to, include_copies = module.params["to"] or "", module.params["include_copies"]
+        bounds = Bounds(depth="send", to=to, include_copies=include_copies)
+        self._bounds = bounds.in_check_mode() if module.check_mode else bounds
 
     def planned(self) -> list[dict[str, Any]]:
-        """Whom it would be sent to; what cannot even be written fails as it would."""
+        """Whom it would be sent to; what cannot even be written fails as it would. No server is asked."""
+        if self._errands:
+            self._registry.check_writable()
         results = [self._composed(errand) for errand in self._errands]
         self.sent = [
             errand.sent({"message_id": errand.job.init_mail.message_id if errand.job.init_mail else None})
@@ -186,8 +194,10 @@ class _Mailing:
         if not self._errands:
             return []
         end_when_abandoned()
+        # Where nothing can be recorded, nothing is sent. SQLite itself lets a transaction begin that cannot write.
+        self._registry.check_writable()
         with self._registry.writing():
-            pass  # where nothing can be recorded, nothing is sent
+            pass
         jobs = [errand.job for errand in self._errands]
         results = send_all(jobs, self._bounds, CONCURRENCY, self._heard)
         accepted = [(errand, result.accepted()) for errand, result in zip(self._errands, results)]
@@ -195,7 +205,8 @@ class _Mailing:
         return [result.shown(verbose=self._module.is_verbose) for result in results]
 
     def _composed(self, errand: _Errand) -> dict[str, Any]:
-        result = Result(errand.connector.name, self._bounds.depth, signal=errand.job.refused)
+        remarks = [*self._bounds.remarks]
+        result = Result(errand.connector.name, self._bounds.depth, signal=errand.job.refused, remarks=remarks)
         try:
             if not errand.job.refused:
                 letter_of(errand.job, self._bounds.to)

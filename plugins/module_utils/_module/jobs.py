@@ -13,6 +13,7 @@ from dataclasses import replace
 
 from .._connector.secret import Secret
 from .._connector.state import Connector, Damage, State, Wanted
+from .._connector.suggest import did_you_mean
 from .._errors import (
     DeclarationError,
     ForeignSecret,
@@ -34,21 +35,25 @@ def load_named(registry: Registry, reader: Reader, names: Sequence[str] | None) 
     unknown = [name for name in names or () if name not in state.connectors and name not in state.damaged]
     if unknown:
         missing = "there is no such connector" + ("" if registry.exists() else ": there is no registry here yet")
-        raise DeclarationError([Problem(f"connector {name}", "", missing) for name in unknown])
+        known = reader.load(Wanted(None)).connectors
+        problems = [Problem(f"connector {name}", "", missing + did_you_mean(name, known)) for name in unknown]
+        raise DeclarationError(problems)
     return state
 
 
 def stored_job(reader: Reader, connector: Connector, depth: str) -> Job:
     """A connector as it is kept, or as it is about to be."""
     if not connector.enabled:
-        refused = Signal("config", text="the connector is disabled", facts={"field": "enabled"})
+        refused = Signal("config", text="the connector is disabled: set enabled to true", facts={"field": "enabled"})
         return Job(connector.name, refused=refused)
     needed = list(_needed(connector.secrets, depth))
     try:
         job = job_of(connector, open_secrets(reader, connector, needed))
     except ForeignSecret as foreign:
         return Job(connector.name, refused=Signal("config", text=str(foreign), facts={"field": foreign.field}))
-    except (MissingLibrary, RegistryError, RegistryKeyError) as error:
+    except MissingLibrary as missing:
+        return Job(connector.name, refused=Signal("not_ready", text=str(missing), facts={"library": missing.library}))
+    except (RegistryError, RegistryKeyError) as error:
         return Job(connector.name, refused=Signal("not_ready", text=str(error)))
     except MailroomError as error:
         return Job(connector.name, refused=Signal("config", text=str(error)))

@@ -23,6 +23,7 @@ from .._errors import (
     ConnectorsFailed,
     DeclarationError,
     MailroomError,
+    MissingLibrary,
     Problem,
     RegistryError,
     RegistryKeyError,
@@ -182,31 +183,56 @@ def _changed(module: Task, request: Request, tests: Verification | None) -> tupl
     registry = open_registry(module)
     now = stamp(module)
     for _attempt in range(MOST_ATTEMPTS):
-        if module.check_mode or tests or not registry.exists():
-            plan, changed, migration = _look_ahead(registry, request, now, tests)
-            if module.check_mode or not (changed or migration.due):
+        if module.check_mode or tests or not registry.exists() or not _is_writable(registry):
+            plan, changed, migration = _look_ahead(module, registry, request, now, tests)
+            writes = changed or bool(migration.due)
+            if module.check_mode and writes:
+                registry.check_writable(seals=plan.has_new_secrets)
+            if module.check_mode or not writes:
                 return _told(module, plan, changed, migration)
         with suppress(_Untested):
             return _told(module, *_carry_out(registry, request, now, tests))
     raise RegistryError("Others keep changing these connectors while they are tested: run the task again.")
 
 
+def _is_writable(registry: Registry) -> bool:
+    """Whether this user may change the registry. Who may not can still run a task that changes nothing."""
+    try:
+        registry.check_writable()
+    except RegistryError:
+        return False
+    return True
+
+
 def _look_ahead(
-    registry: Registry, request: Request, now: Stamp, tests: Verification | None
+    module: Task, registry: Registry, request: Request, now: Stamp, tests: Verification | None
 ) -> tuple[Plan, bool, Migration]:
     """The plan as things are. It is tested when the registry is let go of: others go on working meanwhile."""
     with registry.reading() as reader:
-        plan, changed = _plan(request, reader, now)
+        plan, changed = _plan(request, reader, now, lacking=module.warn if module.check_mode else None)
         migration = reader.migration()
         trials = tests.trials(plan, reader) if tests else []
     if tests:
         tests.test(trials)
+        for reason in dict.fromkeys(tests.untested_here):
+            module.warn(reason)
     return plan, changed, migration
 
 
-def _plan(request: Request, reader: Reader, now: Stamp) -> tuple[Plan, bool]:
+def _plan(
+    request: Request, reader: Reader, now: Stamp, lacking: Callable[[str], object] | None = None
+) -> tuple[Plan, bool]:
+    """The plan, and whether it changes anything.
+
+    A library that is missing is told to `lacking`, if it is given: in check mode an earlier task may be to install it.
+    """
     plan = make_plan(request, reader.load(request.wanted()), reader.is_same_secret, now, reader.is_foreign)
-    reader.check_sealing(plan)
+    try:
+        reader.check_sealing(plan)
+    except MissingLibrary as missing:
+        if lacking is None:
+            raise
+        lacking(str(missing))
     return plan, plan.changed or reader.needs_resealing()
 
 

@@ -47,7 +47,7 @@ def open_mailbox(session: Session, reader: Job) -> Mailbox:
     return Mailbox(session, incoming(session, reader.effective))
 
 
-def letter_of(job: Job, to: str) -> Letter:
+def letter_of(job: Job, to: str, *, include_copies: bool = False) -> Letter:
     """The letter that a connector sends: to whom the task says, else to its test_address.
 
     What composes mail is imported only where mail is sent.
@@ -67,6 +67,7 @@ def letter_of(job: Job, to: str) -> Letter:
         facts=facts_of(job.connector, effective, init.tenant if init else ""),
         message_id=init.message_id if init else random_message_id(sending_domain(effective)),
         date=datetime.now(timezone.utc),
+        include_copies=include_copies,
     )
     return compose(effective, request)
 

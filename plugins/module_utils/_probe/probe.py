@@ -29,6 +29,9 @@ from .remarks import remarks
 from .result import EndpointResult, Remark, reaches
 from .tokens import Tokens
 
+DEEPEST_IN_CHECK_MODE = "envelope"
+"""What sends is beyond it. It holds for whatever tests: connector_test, verify, init_mail, and the roles."""
+
 
 @dataclass(frozen=True)
 class Bounds:
@@ -36,6 +39,8 @@ class Bounds:
 
     depth: str = "login"
     to: str = ""
+    include_copies: bool = False
+    """Whether what is sent goes to the connector's cc and bcc too."""
     timeout: float = 10
     deadline: float = 60
     min_days_valid: int = 14
@@ -43,10 +48,11 @@ class Bounds:
     """Whether the other usual ports of a host are tried where no encrypted connection comes about."""
     remarks: tuple[Remark, ...] = ()
 
-    def in_check_mode(self, deepest: str) -> Bounds:
-        """The same, but no deeper than this, with a remark where that is not what was asked for."""
-        if reaches(deepest, self.depth):
+    def in_check_mode(self) -> Bounds:
+        """The same, but so that nothing is sent, with a remark where that is not what was asked for."""
+        if reaches(DEEPEST_IN_CHECK_MODE, self.depth):
             return self
+        deepest = DEEPEST_IN_CHECK_MODE
         text = f"in check mode the test ends with {deepest}: nothing was sent, and {self.depth} is not tested"
         return replace(self, depth=deepest, remarks=(*self.remarks, Remark("check_mode", text)))
 
@@ -139,8 +145,9 @@ class Probe(ABC):
             return
         try:
             if reaches(self.bounds.depth, "deliver") and not self.mailbox and not self.finds_itself():
-                raise stop("config", NO_MAILBOX)
-            self._sending = Sending(self.job, letter_of(self.job, self.bounds.to), self._redact)
+                raise stop("config", NO_MAILBOX, field="deliver_via")
+            letter = letter_of(self.job, self.bounds.to, include_copies=self.bounds.include_copies)
+            self._sending = Sending(self.job, letter, self._redact)
         except Stopped:
             with record.phase("config"):
                 raise
@@ -196,4 +203,5 @@ class MailProbe(Probe):
 def _signal(stopped: Stopped | MissingLibrary, record: Record) -> Signal:
     if isinstance(stopped, Stopped):
         return stopped.signal
-    return Signal("not_ready", phase=record.current, protocol=record.protocol, text=str(stopped))
+    facts = {"library": stopped.library}
+    return Signal("not_ready", phase=record.current, protocol=record.protocol, text=str(stopped), facts=facts)

@@ -110,6 +110,8 @@ class Result:
     """The settings of the connector, and which secrets it has."""
     to: str = ""
     """The recipient that the task names."""
+    reader: str = ""
+    """The connector whose mailbox is read, where that is another one."""
 
     def accepted(self) -> dict[str, Any] | None:
         """The mail that a server has taken, if one has."""
@@ -141,6 +143,12 @@ class Result:
             return "deliver_via"
         return field_of(self.finding(), signal, self.declared, self.to)
 
+    def lacks_library(self) -> bool:
+        """Whether the test has failed for want of a Python library on this host."""
+        failed = self._failed()
+        signal = self.signal or (failed.signal if failed else None)
+        return bool(signal and signal.facts.get("library"))
+
     def _failed(self) -> EndpointResult | None:
         return next((each for each in self.endpoints if each.signal), None)
 
@@ -167,6 +175,7 @@ class Result:
             "remedy": finding.remedy,
             "warnings": warnings,
             "alternatives": self._alternatives(),
+            **({"deliver_via": self.reader} if self.reader else {}),
             "depth": self.depth,
             "elapsed_ms": self.elapsed_ms,
             "endpoints": [endpoint.shown() for endpoint in self.endpoints],

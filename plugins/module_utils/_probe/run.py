@@ -158,6 +158,7 @@ class _Batch:
         started = time.monotonic()
         result = Result(job.connector, self._bounds.depth, signal=job.refused, remarks=[*self._bounds.remarks])
         result.declared, result.to = job.declared(), self._bounds.to
+        result.reader = job.reader.connector if job.reader else ""
         try:
             if not job.refused:
                 self._test(job, result)

@@ -60,6 +60,10 @@ class Reader(ABC):
         """Whether secrets are sealed with another key than the one that seals now."""
 
     @abstractmethod
+    def purpose_names(self) -> list[str]:
+        """The purposes that any connector is bound to, for whatever tenant; sorted."""
+
+    @abstractmethod
     def history(self, connectors: Sequence[Connector]) -> dict[str, list[dict[str, Any]]]:
         """Each connector's revisions by its name, the oldest first."""
 
@@ -113,6 +117,13 @@ class Registry(ABC):
     @abstractmethod
     def alone(self) -> AbstractContextManager[None]:
         """Hold off other tasks that want to be alone with this registry; reading and writing go on."""
+
+    @abstractmethod
+    def check_writable(self, *, seals: bool = False) -> None:
+        """Fail where `writing` would for want of the right to write, with the same message. Nothing is written.
+
+        What seals a secret may have to make the key, too.
+        """
 
     @abstractmethod
     def exists(self) -> bool:

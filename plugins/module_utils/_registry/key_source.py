@@ -17,7 +17,17 @@ from contextlib import contextmanager, suppress
 
 from .._connector.secret import Secret
 from .._errors import RegistryKeyError
-from .._files import Folder, UnsafePath, check_file, create_file, open_file, open_folder, status, trusted_owners
+from .._files import (
+    Folder,
+    UnsafePath,
+    check_can_add,
+    check_file,
+    create_file,
+    open_file,
+    open_folder,
+    status,
+    trusted_owners,
+)
 from .sealing import Key, KeyRing, load_fernet
 
 _SEPARATORS = re.compile(r"[,\r\n]+")
@@ -68,6 +78,14 @@ class KeySource:
                 raise
             if found:
                 check_file(self.path, found, self._owners, _OTHERS)
+
+    def check_can_make(self) -> None:
+        """Fail where `make` would for want of the right to. A folder that is missing is made with the registry."""
+        with self._explaining("made"), suppress(FileNotFoundError), self._open_folder() as (folder, name):
+            if status(folder, name):
+                os.close(open_file(folder, name, os.O_RDWR, self._owners, _OTHERS))
+            else:
+                check_can_add(folder.descriptor)
 
     def make(self) -> KeyRing:
         """Make the key file with a new key. An empty file, as a task killed here leaves it, is filled."""

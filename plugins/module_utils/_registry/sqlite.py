@@ -67,6 +67,11 @@ class SqliteRegistry(Registry):
             yield writer
             writer.migrate()
 
+    def check_writable(self, *, seals: bool = False) -> None:
+        self._file.check_writable()
+        if seals and self._keys.ring() is None:
+            self._keys.check_can_make()
+
     def alone(self) -> AbstractContextManager[None]:
         return self._file.alone()
 
@@ -180,6 +185,10 @@ class _SqliteReader(Reader):
         if ring is None or len(ring.key_ids) < 2 or used <= ring.key_ids:
             return []
         return [str(each) for each in self._all_stored().values() if each.sealed.key_id not in ring.key_ids]
+
+    def purpose_names(self) -> list[str]:
+        rows = self._database.execute("SELECT DISTINCT name FROM purpose ORDER BY name")
+        return [name for (name,) in rows if isinstance(name, str)]
 
     def history(self, connectors: Sequence[Connector]) -> dict[str, list[dict[str, Any]]]:
         names = {connector.id: connector.name for connector in connectors}

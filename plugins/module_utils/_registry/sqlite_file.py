@@ -24,7 +24,17 @@ from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 
 from .._errors import RegistryError
-from .._files import Folder, UnsafePath, check_file, create_file, open_file, open_folder, status, trusted_owners
+from .._files import (
+    Folder,
+    UnsafePath,
+    check_can_add,
+    check_file,
+    create_file,
+    open_file,
+    open_folder,
+    status,
+    trusted_owners,
+)
 from .schema import APPLICATION_ID
 
 WAIT_SECONDS = 120
@@ -114,6 +124,23 @@ class SqliteFile:
                         database.execute("ROLLBACK")
                     raise
 
+    def check_writable(self) -> None:
+        """Fail where `writing` would for want of the right to write; nothing is locked and nothing made.
+
+        Not within a transaction: to close the file would give away this process's locks on it.
+        """
+        with ExitStack() as stack, self._explaining("changed"):
+            folder = self._enter(stack)
+            if folder is None:
+                check_can_add(self._nearest_folder(stack).descriptor)
+                return
+            if status(folder, self._name) is None:
+                check_can_add(folder.descriptor)
+                return
+            os.close(open_file(folder, self._name, os.O_RDWR, self._owners, _OTHERS_WRITE))
+            if not self._may_write(folder):
+                raise RegistryError(self._sentence("changed", _reasons()["readonly"]))
+
     @contextmanager
     def alone(self) -> Iterator[None]:
         """Its folder is locked: to open and close the registry's own file would give away the locks on it."""
@@ -134,6 +161,18 @@ class SqliteFile:
             return stack.enter_context(open_folder(self._folder, self._owners))
         except FileNotFoundError:
             return None
+
+    def _nearest_folder(self, stack: ExitStack) -> Folder:
+        """The first folder above that exists, in which those that are missing would be made."""
+        path = self._folder
+        while True:
+            path = os.path.dirname(path)
+            with suppress(FileNotFoundError):
+                return stack.enter_context(open_folder(path, self._owners))
+
+    def _may_write(self, folder: Folder) -> bool:
+        """Whether the file and a journal beside it can be written."""
+        return os.access(self._real_path(folder), os.W_OK) and os.access(folder.path, os.W_OK)
 
     def _real_path(self, folder: Folder) -> str:
         path = os.path.join(folder.path, self._name)
@@ -195,9 +234,8 @@ class SqliteFile:
         if size > MOST_BYTES:
             raise RegistryError(f"{self.path} is larger than any registry: {size} bytes.")
         self._check_files_beside(folder)
-        may_write = os.access(path, os.W_OK) and os.access(folder.path, os.W_OK)
         quoted = "".join(chr(octet) if octet in _PLAIN else f"%{octet:02x}" for octet in os.fsencode(path))
-        uri = f"file:{quoted}?mode={'rw' if may_write else 'ro'}"
+        uri = f"file:{quoted}?mode={'rw' if self._may_write(folder) else 'ro'}"
         database = sqlite3.connect(uri, uri=True, timeout=WAIT_SECONDS, isolation_level=None)
         try:
             harden(database, size)

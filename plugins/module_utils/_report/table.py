@@ -34,6 +34,17 @@ def table(results: Sequence[Result]) -> list[str]:
     return [*lines, count(results), *advice(ordered)]
 
 
+def table_message(results: Sequence[Result], heading: str = "") -> str:
+    """The table as what a task says, below a sentence about it if there is one."""
+    return "\n".join([*([heading] if heading else []), *table(results)])
+
+
+def failure_message(results: Sequence[Result], what: str) -> str:
+    """The same for a task that failed because connectors did."""
+    failed = sum(result["status"] == "fail" for result in results)
+    return table_message(results, f"{failed} of {len(results)} connectors {what}:")
+
+
 def count(results: Sequence[Result]) -> str:
     """How many of each status there are, in words."""
     counts = Counter(result["status"] for result in results)
@@ -57,6 +68,8 @@ def where(result: Result) -> str:
     if failed:
         endpoint, phase = failed
         return f"{_server(endpoint)}, {phase}"
+    if result.get("field") == "deliver_via" and result.get("deliver_via"):
+        return f"mailbox of {result['deliver_via']}"
     return " and ".join(_server(endpoint) for endpoint in result["endpoints"])
 
 

@@ -92,9 +92,9 @@ MODULES: dict[str, tuple[ArgumentSpec, set[str]]] = {
     "connector_purpose": (connector_purpose.argument_spec(), {"purpose", "connector", "tenant", "state"}),
     "connector_test": (
         connector_test.argument_spec(),
-        {"connectors", "declaration", "depth", "to", "deliver_via", *LIMITS, "fail", "alternatives"},
+        {"connectors", "declaration", "depth", "to", "include_copies", "deliver_via", *LIMITS, "fail", "alternatives"},
     ),
-    "init_mail": (init_mail.argument_spec(), {"connectors", "to", "tenant", "force"}),
+    "init_mail": (init_mail.argument_spec(), {"connectors", "to", "tenant", "force", "include_copies"}),
 }
 ENTRY = connector_list().options["connectors"]["options"]
 
@@ -206,6 +206,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
     "connector_purpose": {"state": "present"},
     "connector_test": {
         "depth": "login",
+        "include_copies": False,
         "timeout": 10,
         "deadline": 60,
         "concurrency": 32,
@@ -213,7 +214,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         "fail": True,
         "alternatives": True,
     },
-    "init_mail": {"force": False},
+    "init_mail": {"force": False, "include_copies": False},
 }
 VERIFY = ["none", "connect", "login", "send"]
 CHOICES: dict[str, dict[str, list[str]]] = {

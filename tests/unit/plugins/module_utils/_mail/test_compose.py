@@ -23,6 +23,7 @@ from ansible_collections.mailroom.core.plugins.module_utils._mail.compose import
     INIT_MAIL,
     TEST_MAIL,
     Request,
+    Wording,
     author_of,
     compose,
     sending_domain,
@@ -104,7 +105,14 @@ WORDINGS = st.sampled_from((INIT_MAIL, TEST_MAIL))
 
 
 def request(*to: str, **changed: Any) -> Request:
-    values = {"wording": INIT_MAIL, "facts": FACTS, "message_id": MESSAGE_ID, "date": WHEN, **changed}
+    values = {
+        "wording": INIT_MAIL,
+        "facts": FACTS,
+        "message_id": MESSAGE_ID,
+        "date": WHEN,
+        "include_copies": True,
+        **changed,
+    }
     return Request(to=to or ("ops@example.com",), **values)
 
 
@@ -371,6 +379,16 @@ def test_without_an_author_nothing_is_composed(effective: dict[str, Any]) -> Non
     with pytest.raises(Stopped, match="set from_address") as stopped:
         compose(effective, request())
     assert stopped.value.signal.kind == "config"
+
+
+@pytest.mark.parametrize("wording", [INIT_MAIL, TEST_MAIL])
+def test_mail_goes_to_its_addressee_alone_unless_copies_are_asked_for(wording: Wording) -> None:
+    """Usability, finding 4: a nightly test mailed real people."""
+    letter = compose(FULL, Request(wording, ("ops@example.com",), FACTS, MESSAGE_ID, WHEN))
+    assert letter.recipients == ("ops@example.com",)
+    assert letter.bcc == ()
+    assert "Cc" not in read(letter)
+    assert b"one@example.org" not in letter.message
 
 
 BAD_ADDRESSES = ("", "ops", "a@b\r\nBcc: x@y.example", "a@b.example\0", "<a@b.example>", "a@b.example, c@d.example")

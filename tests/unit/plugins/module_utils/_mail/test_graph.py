@@ -125,7 +125,8 @@ def mail_on(http: Any, deadline: float = 5.0, **block: Any) -> GraphMail:
 def letter(settings_of: Mapping[str, Any] | None = None, to: tuple[str, ...] = ("bob@example.com",)) -> Letter:
     when = datetime(2030, 1, 2, 3, 4, 5, tzinfo=timezone.utc)
     return compose(
-        settings_of or FULL, Request(TEST_MAIL, to, Facts("alerts", "B\u00fccher " * 9), "<1@example.com>", when)
+        settings_of or FULL,
+        Request(TEST_MAIL, to, Facts("alerts", "B\u00fccher " * 9), "<1@example.com>", when, include_copies=True),
     )
 
 

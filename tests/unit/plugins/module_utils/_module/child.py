@@ -28,6 +28,7 @@ PRELOADED = (
     "yaml",
     "sqlite3",
     f"{BODIES.rpartition('.')[0]}._registry.sqlite",
+    f"{BODIES.rpartition('.')[0]}._mail.compose",
 )
 # Only where something hangs.
 PATIENCE_SECONDS = 120

@@ -23,6 +23,9 @@ FIELDS = {
 }
 
 
+UNBOUND = "no connector is bound to it, for any tenant, so the default serves it: default"
+
+
 def info(play: Play, name: str) -> dict[str, Any]:
     (found,) = play("connector_info", name=name)["connectors"]
     return dict(found)
@@ -240,9 +243,48 @@ class TestConnectorInfo:
     )
     def test_which_are_found(self, filled: Play, options: dict[str, Any], names: list[str]) -> None:
         result = filled("connector_info", **options)
+        result.pop("warnings", None)
         assert set(result) == {"changed", "connectors"}
         assert [each["name"] for each in result["connectors"]] == names
-        assert all(set(each) == FIELDS for each in result["connectors"])
+        fields = FIELDS | {"resolved_by"} if "purpose" in options else FIELDS
+        assert all(set(each) == fields for each in result["connectors"])
+
+    @pytest.mark.parametrize(
+        ("purpose", "tenant", "resolved_by", "warnings"),
+        [
+            ("alerts", "acme", "tenant_purpose", []),
+            ("approvals", "", "purpose", []),
+            ("approvals", "acme", "purpose", []),
+            ("alerts", "globex", "default", []),
+            (
+                "alarts",
+                "acme",
+                "default",
+                [f"purpose alarts@acme: {UNBOUND}; did you mean alerts?"],
+            ),
+            (
+                "backup",
+                "",
+                "default",
+                [f"purpose backup: {UNBOUND}"],
+            ),
+        ],
+    )
+    def test_how_a_purpose_is_resolved(
+        self, filled: Play, purpose: str, tenant: str, resolved_by: str, warnings: list[str]
+    ) -> None:
+        """Usability, finding 18: a misspelt purpose fell back to the default without a word."""
+        result = filled("connector_info", purpose=purpose, tenant=tenant)
+        assert [each["resolved_by"] for each in result["connectors"]] == [resolved_by]
+        assert result.get("warnings", []) == warnings
+
+    def test_a_misspelt_purpose_without_a_default_names_the_nearest(self, play: Play) -> None:
+        entries = [{"name": name, "smtp": HOST} for name in ("a", "b")]
+        play("connectors", connectors=entries, purposes={"alerts": "a"})
+        told = play("connector_info", purpose="alarts")
+        assert told["msg"] == (
+            "purpose alarts: no connector is bound to it and there is no default; did you mean alerts?"
+        )
 
     def test_purposes_are_shown_at_their_connector(self, filled: Play) -> None:
         shown = {each["name"]: each["purposes"] for each in filled("connector_info")["connectors"]}

@@ -22,6 +22,7 @@ from ansible_collections.mailroom.core.plugins.module_utils._probe.job import Jo
 from ansible_collections.mailroom.core.plugins.module_utils._probe.probe import Bounds
 from ansible_collections.mailroom.core.plugins.module_utils._probe.result import EndpointResult, Result
 from ansible_collections.mailroom.core.plugins.module_utils._probe.run import run
+from ansible_collections.mailroom.core.plugins.module_utils._report.table import table
 from ansible_collections.mailroom.core.plugins.module_utils._session.endpoint import Endpoint
 from ansible_collections.mailroom.core.plugins.module_utils._session.imap import ImapSession
 from ansible_collections.mailroom.core.plugins.module_utils._verdict.judge import judge
@@ -77,6 +78,22 @@ def test_a_missing_library_names_what_to_install(library: str, package: str) -> 
     error = str(MissingLibrary(library, "for this"))
     assert f"pip install {library.partition(' ')[0]}," in error
     assert error.endswith(f"as the package {package}).")
+
+
+def test_a_reading_connector_that_is_not_ready_is_named_as_well() -> None:
+    """Usability, finding 12: its secret cannot be opened, so that there is no server to name it with."""
+    reading = Job("support", refused=Signal("not_ready", text="The key is missing."))
+    results = run([_read_by(Job(name), reading) for name in ("alerts", "news")], Bounds("deliver"), 1)
+    shown = [result.shown() for result in results]
+    assert [(each["verdict"], each["field"]) for each in shown] == [("host_not_ready", "deliver_via")] * 2
+    assert all("connector support" in each["remedy"] and "The key is missing." in each["remedy"] for each in shown)
+    lines = table(shown)
+    assert [line.split()[:3] for line in lines[1:3]] == [
+        ["alerts", "fail", "host_not_ready"],
+        ["news", "fail", "host_not_ready"],
+    ]
+    assert all("mailbox of support" in line for line in lines[1:3])
+    assert " ".join(lines).count("The key is missing.") == 1
 
 
 class _Reader:

@@ -95,6 +95,14 @@ def test_short_table_is_not_widened() -> None:
     assert table([result("well")])[1] == "well       ok      ok       smtp smtp.example.com 465  212"
 
 
+def test_what_is_about_the_host_is_said_once_for_all_connectors() -> None:
+    """Usability, finding 11."""
+    missing = {"verdict": "host_not_ready", "remedy": "The Python library msal is needed to sign in.", "endpoints": []}
+    lines = table([result(name, "fail", **missing) for name in ("a", "b", "c")])
+    assert lines[-1] == "a, b, c: host_not_ready (certain). The Python library msal is needed to sign in."
+    assert " ".join(lines).count("msal") == 1
+
+
 def test_what_failed_in_the_config_names_no_server() -> None:
     lines = table([result("ill", "fail", endpoints=[], verdict="config_invalid")])
     assert lines[1].split() == ["ill", "fail", "config_invalid", "212"]
