@@ -29,7 +29,7 @@ options:
       - A preset that fills host, port and security of O(smtp) and O(imap); what is given explicitly wins.
       - It is resolved when it is written, so that an upgrade of the collection moves no connector.
       - 'V(custom), or left out: nothing is filled.'
-      - Case is ignored. Other names, as V(office365) or V(gsuite), are understood and stored as the preset's own.
+      - Case is ignored. Other names, as V(office365) or V(gsuite), are understood and kept as the preset's own.
       - V(ses) is Amazon's region us-east-1; other regions are named like V(ses_eu_west_1).
       - One of V(custom), V(gmail), V(workspace_relay), V(microsoft365), V(outlook_com), V(ses), V(sendgrid), V(mailgun),
         V(postmark), V(mailjet), V(brevo), V(sparkpost), V(zoho), V(yahoo), V(icloud), V(fastmail), V(proton).
@@ -411,7 +411,7 @@ options:
             given explicitly wins.
           - It is resolved when it is written, so that an upgrade of the collection moves no connector.
           - 'V(custom), or left out: nothing is filled.'
-          - Case is ignored. Other names, as V(office365) or V(gsuite), are understood and stored as the preset's
+          - Case is ignored. Other names, as V(office365) or V(gsuite), are understood and kept as the preset's
             own.
           - V(ses) is Amazon's region us-east-1; other regions are named like V(ses_eu_west_1).
           - One of V(custom), V(gmail), V(workspace_relay), V(microsoft365), V(outlook_com), V(ses), V(sendgrid),
@@ -796,7 +796,7 @@ options:
             given explicitly wins.
           - It is resolved when it is written, so that an upgrade of the collection moves no connector.
           - 'V(custom), or left out: nothing is filled.'
-          - Case is ignored. Other names, as V(office365) or V(gsuite), are understood and stored as the preset's
+          - Case is ignored. Other names, as V(office365) or V(gsuite), are understood and kept as the preset's
             own.
           - V(ses) is Amazon's region us-east-1; other regions are named like V(ses_eu_west_1).
           - One of V(custom), V(gmail), V(workspace_relay), V(microsoft365), V(outlook_com), V(ses), V(sendgrid),

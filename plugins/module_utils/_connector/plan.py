@@ -10,7 +10,7 @@ The only place that decides what "changed" means, and where the rules of the reg
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Callable, Union
 
@@ -18,10 +18,11 @@ from .._errors import DeclarationError, Problem
 from .declaration import Declaration, Settings, given_way, merged
 from .diff import difference
 from .effective import effective, resolve_preset
-from .fields import split_path
+from .fields import BLOCKS, split_path
 from .places import destination, has_use, newly_offered
 from .secret import Secret, changed_secrets
 from .state import SENDING_FIELDS, Connector, Damage, Purpose, Stamp, State, Wanted
+from .suggest import Suggestions
 from .validity import contradictions, warnings
 
 SameSecret = Callable[[str, Secret], bool]
@@ -193,6 +194,7 @@ class _Planning:
         self._changes: list[Change] = []
         self._unchanged = 0
         self._warnings: list[str] = []
+        self._suggestions = Suggestions(self._candidates)
         self.problems: list[Problem] = list(request.problems)
 
     def plan(self) -> Plan:
@@ -239,7 +241,7 @@ class _Planning:
         self._bindings.update(request.bind)
         blocked = self._blocked()
         in_doubt = {each: name for each, name in self._bindings.items() if f"connector {name}" not in blocked}
-        self.problems += _broken_bindings(in_doubt, self._after, self._damaged, request.bind)
+        self.problems += _broken_bindings(in_doubt, self._after, self._damaged, request.bind, self._meant)
 
     def _blocked(self) -> frozenset[str]:
         """Connectors with problems of their own, which would only be repeated."""
@@ -255,7 +257,7 @@ class _Planning:
         elif name in self._damaged:
             self._refuse("", "new_name", str(self._damaged[name]))
         elif not old and not new and new_name not in self._damaged:
-            self._refuse(f"connector {name}", "new_name", "there is no such connector to rename")
+            self._refuse(f"connector {name}", "new_name", f"there is no such connector to rename{self._meant(name)}")
         return old or new
 
     def _source(self, name: str, stored: Connector | None) -> Connector | None:
@@ -265,7 +267,7 @@ class _Planning:
         if source in self._damaged:
             self._refuse(f"connector {name}", "copy_from", str(self._damaged[source]))
         elif source not in self._state.connectors:
-            self._refuse(f"connector {name}", "copy_from", f"there is no connector {source}")
+            self._refuse(f"connector {name}", "copy_from", f"there is no connector {source}{self._meant(source)}")
         return self._state.connectors.get(source)
 
     def _declare_one(self, declaration: Declaration, stored: Connector | None, source: Connector | None) -> None:
@@ -274,7 +276,8 @@ class _Planning:
         draft.take_secrets(self._same_secret, self._is_foreign)
         found = [Problem(f"connector {declaration.name}", *finding) for finding in draft.problems()]
         if found:
-            self.problems += found
+            misspelt = "" if stored or source or self._request.copy_from else self._misspelt(declaration)
+            self.problems += [Problem(f"connector {declaration.name}", "", misspelt)] if misspelt else found
             return
         self._warnings += [f"connector {name}: {path}: {remark}" for path, remark in draft.warnings()]
         self._settle(stored, draft.connector(self._stamp))
@@ -299,7 +302,7 @@ class _Planning:
         if name in self._damaged:
             self._refuse("", "", str(self._damaged[name]))
         elif connector is None and where not in self._blocked():
-            self._refuse(where, "", "cannot be the default: there is no such connector")
+            self._refuse(where, "", f"cannot be the default: there is no such connector{self._meant(name)}")
         elif connector and not connector.enabled:
             self._refuse(where, "", "cannot be the default: it is disabled")
         return bool(connector and connector.enabled)
@@ -328,6 +331,23 @@ class _Planning:
 
     def _refuse(self, where: str, path: str, message: str) -> None:
         self.problems.append(Problem(where, path, message))
+
+    def _misspelt(self, declaration: Declaration) -> str:
+        """Why a declaration that makes no new connector was probably meant for another one; empty if it was not."""
+        only_secrets = not any(declaration.settings.values()) and declaration.secrets
+        if only_secrets and any(self._candidates()):
+            return f"there is no such connector, and only secrets are given for it{self._meant(declaration.name)}"
+        meant = "" if declaration.settings.keys() & BLOCKS else self._meant(declaration.name)
+        return f"there is no such connector, and a new one needs smtp, imap or graph{meant}" if meant else ""
+
+    def _meant(self, name: str) -> str:
+        """The end of a message about a connector that does not exist."""
+        return self._suggestions.did_you_mean(name)
+
+    def _candidates(self) -> Iterable[str]:
+        """The connectors that a misspelt name may stand for: those that there are or will be, with no problem."""
+        gone = {change.name for change in self._changes if change.after is None}
+        return sorted({*self._state.all_names(), *self._after} - gone)
 
 
 class _Draft:
@@ -475,6 +495,7 @@ def _broken_bindings(
     connectors: Mapping[str, Connector],
     damaged: Mapping[str, Damage],
     asked: Mapping[Purpose, str],
+    meant: Callable[[str], str],
 ) -> Iterator[Problem]:
     """What is wrong with the bindings as they would be: asked ones one by one, others by connector."""
     unusable: dict[str, list[Purpose]] = {}
@@ -490,7 +511,8 @@ def _broken_bindings(
             if purpose in asked:
                 yield Problem(where, "connector", str(damaged[name]))
         elif purpose in asked:
-            yield Problem(where, "connector", f"connector {name} " + ("is disabled" if connector else "does not exist"))
+            told = "is disabled" if connector else f"does not exist{meant(name)}"
+            yield Problem(where, "connector", f"connector {name} {told}")
         else:
             unusable.setdefault(name, []).append(purpose)
     for name, purposes in unusable.items():

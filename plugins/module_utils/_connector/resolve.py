@@ -7,8 +7,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Callable
+
 from .._errors import DeclarationError, Problem, RegistryError
 from .state import Connector, Purpose, State
+from .suggest import did_you_mean
 
 
 def candidates(purpose: Purpose) -> tuple[Purpose, ...]:
@@ -16,15 +20,20 @@ def candidates(purpose: Purpose) -> tuple[Purpose, ...]:
     return (purpose, Purpose(purpose.name)) if purpose.tenant else (purpose,)
 
 
-def resolve(purpose: Purpose, state: State) -> Connector:
-    """The connector bound to a purpose, else the default; a tenant it is not available to is refused."""
+def resolve(purpose: Purpose, state: State, known: Callable[[], Iterable[str]] = tuple) -> Connector:
+    """The connector bound to a purpose, else the default; a tenant it is not available to is refused.
+
+    `known` says which purposes are bound, to suggest one where this one is not.
+    """
     where = f"purpose {purpose}"
     nearest = next((each for each in candidates(purpose) if each in state.bindings or each in state.lost), None)
     if nearest in state.lost:
         raise RegistryError(f"{where} is bound to a connector that the registry does not hold: bind it again.")
     bound = state.bindings[nearest] if nearest else state.default
     if bound is None:
-        raise DeclarationError([Problem(where, "", "no connector is bound to it and there is no default")])
+        suggestion = did_you_mean(purpose.name, [each for each in known() if each != purpose.name])
+        told = f"no connector is bound to it and there is no default{suggestion}"
+        raise DeclarationError([Problem(where, "", told)])
     if bound in state.damaged:
         raise RegistryError(str(state.damaged[bound]))
     connector = state.connectors[bound]

@@ -7,10 +7,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any, Callable, NamedTuple
 
 from .._errors import Problem
 from . import checks
@@ -126,6 +126,8 @@ class State:
     bindings: Mapping[Purpose, str] = field(default_factory=dict)
     others_enabled: bool = False
     """Whether there are enabled connectors besides those asked for."""
+    all_names: Callable[[], Iterable[str]] = field(default=tuple, compare=False, repr=False)
+    """Looks up the names of all connectors, to suggest one in place of a misspelt one."""
 
 
 @dataclass(frozen=True)

@@ -181,7 +181,8 @@ def _chosen(params: Mapping[str, Any], registry: Registry, reader: Reader) -> Co
         purpose, problems = read_purpose(params["purpose"], params["tenant"])
         if problems:
             raise DeclarationError(problems)
-        return resolve(purpose, reader.load(Wanted(frozenset(), frozenset(candidates(purpose)))))
+        state = reader.load(Wanted(frozenset(), frozenset(candidates(purpose))))
+        return resolve(purpose, state, reader.purpose_names)
     name = params["connector"]
     problems = checks.complaint(checks.connector_name, name, "", "connector")
     if problems:

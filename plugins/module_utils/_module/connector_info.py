@@ -76,7 +76,7 @@ def _with_own_secrets(module: Task, reader: Reader, connector: Connector) -> Con
 def _look(reader: Reader, name: str | None, purpose: Purpose | None) -> tuple[State, list[Connector]]:
     if purpose:
         state = reader.load(Wanted(frozenset(), frozenset(candidates(purpose))))
-        return state, [resolve(purpose, state)]
+        return state, [resolve(purpose, state, reader.purpose_names)]
     state = reader.load(Wanted(frozenset([name]) if name else None))
     if name and name in state.damaged:
         raise RegistryError(str(state.damaged[name]))

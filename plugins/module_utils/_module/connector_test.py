@@ -16,6 +16,7 @@ from .._connector import checks
 from .._connector.declaration import Declaration, read_declaration
 from .._connector.plan import Request, make_plan
 from .._connector.state import Stamp, State, Wanted
+from .._connector.suggest import did_you_mean
 from .._connector.view import can_read
 from .._errors import ConnectorsFailed, DeclarationError, Problem, RegistryError
 from .._probe.job import Job
@@ -165,7 +166,8 @@ def _reading_job(module: Task, reader: Reader, bounds: Bounds) -> Job | None:
         raise RegistryError(str(state.damaged[name]))
     connector = state.connectors.get(name)
     if not problems and not connector:
-        problems = [Problem("", "deliver_via", f"there is no connector {name}")]
+        suggestion = did_you_mean(name, state.all_names())
+        problems = [Problem("", "deliver_via", f"there is no connector {name}{suggestion}")]
     elif connector and not connector.enabled:
         problems = [Problem("", "deliver_via", f"connector {name} is disabled")]
     elif connector and not can_read(connector.settings):

@@ -13,6 +13,7 @@ from dataclasses import replace
 
 from .._connector.secret import Secret
 from .._connector.state import Connector, Damage, State, Wanted
+from .._connector.suggest import Suggestions
 from .._errors import (
     DeclarationError,
     ForeignSecret,
@@ -34,7 +35,10 @@ def load_named(registry: Registry, reader: Reader, names: Sequence[str] | None) 
     unknown = [name for name in names or () if name not in state.connectors and name not in state.damaged]
     if unknown:
         missing = "there is no such connector" + ("" if registry.exists() else ": there is no registry here yet")
-        raise DeclarationError([Problem(f"connector {name}", "", missing) for name in unknown])
+        suggestions = Suggestions(state.all_names)
+        raise DeclarationError(
+            [Problem(f"connector {name}", "", missing + suggestions.did_you_mean(name)) for name in unknown]
+        )
     return state
 
 

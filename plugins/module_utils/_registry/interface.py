@@ -34,6 +34,10 @@ class Reader(ABC):
         """The connectors and bindings asked for, as far as they exist."""
 
     @abstractmethod
+    def purpose_names(self) -> list[str]:
+        """All purposes that are bound, for a tenant or for everybody."""
+
+    @abstractmethod
     def is_same_secret(self, token: str, secret: Secret) -> bool:
         """Whether a stored secret, named by a token that was loaded here, is the given one; it is not opened."""
 

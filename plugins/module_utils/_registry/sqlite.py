@@ -138,7 +138,11 @@ class _SqliteReader(Reader):
             default=default if default in connectors or default in damaged else None,
             bindings={**asked, **self._bindings_of(ids)},
             others_enabled=names is not None and self._others_enabled(names),
+            all_names=lambda: self._texts("SELECT name FROM connector ORDER BY name"),
         )
+
+    def purpose_names(self) -> list[str]:
+        return self._texts("SELECT DISTINCT name FROM purpose ORDER BY name")
 
     def is_same_secret(self, token: str, secret: Secret) -> bool:
         return self._vault.is_same(self._stored[token], secret)
@@ -197,6 +201,9 @@ class _SqliteReader(Reader):
         record = self._database.execute(query, (path,)).fetchone()
         ring = self._vault.ring() if record else None
         return ring is not None and ring.is_file(path, content, *map(str, record))
+
+    def _texts(self, query: str) -> list[str]:
+        return [each for (each,) in self._database.execute(query) if isinstance(each, str)]
 
     def _connectors(self, names: Iterable[str] | None) -> tuple[dict[str, Connector], dict[str, Damage]]:
         where, parameters = _among("name", names)

@@ -195,6 +195,7 @@ def loaded(state: State, wanted: Wanted) -> State:
         default=state.default,
         bindings={each: name for each, name in state.bindings.items() if each in purposes or name in connectors},
         others_enabled=any(each.enabled for name, each in state.connectors.items() if name not in names),
+        all_names=lambda: list(state.connectors),
     )
 
 
