@@ -310,6 +310,11 @@ options:
         description:
           - 'The application''s secret: its value, not its id.'
         type: str
+      client_secret_expires:
+        description:
+          - The day on which O(oauth2.client_secret) expires, as V(2027-05-31).
+          - 'For warnings only: a test warns when that day is near.'
+        type: str
       certificate:
         description:
           - The application's certificate and key as PEM text.
@@ -698,6 +703,11 @@ options:
             description:
               - 'The application''s secret: its value, not its id.'
             type: str
+          client_secret_expires:
+            description:
+              - The day on which O(connectors[].oauth2.client_secret) expires, as V(2027-05-31).
+              - 'For warnings only: a test warns when that day is near.'
+            type: str
           certificate:
             description:
               - The application's certificate and key as PEM text.
@@ -1081,6 +1091,11 @@ options:
           client_secret:
             description:
               - 'The application''s secret: its value, not its id.'
+            type: str
+          client_secret_expires:
+            description:
+              - The day on which O(declaration.oauth2.client_secret) expires, as V(2027-05-31).
+              - 'For warnings only: a test warns when that day is near.'
             type: str
           certificate:
             description:

@@ -28,6 +28,7 @@ LONGEST_CONNECTOR_NAME = 50
 _IDENTIFIER = re.compile(rf"[A-Za-z0-9_]{{1,{LONGEST_CONNECTOR_NAME}}}\Z")
 _PURPOSE = re.compile(r"[A-Za-z0-9_.-]{1,100}\Z")
 _LABEL = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)\Z")
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}\Z")
 _NUMBER = re.compile(r"(?:[0-9]+|0[xX][0-9A-Fa-f]*)\Z")
 _IPV4 = re.compile(r"(?:(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])(?:\.(?!\Z)|\Z)){4}\Z")
 _LOCAL_PART = re.compile(r"[^\s\x00-\x20\x7f<>()\[\]\\,;:\"@.]+(?:\.[^\s\x00-\x20\x7f<>()\[\]\\,;:\"@.]+)*\Z")
@@ -107,6 +108,18 @@ def number(low: int, high: int) -> Check:
         return int(value)
 
     return check
+
+
+def date(value: Any) -> str:
+    from datetime import date as calendar_date
+
+    allowed = "must be a date such as 2027-05-31"
+    if not _DATE.match(_as_text(value)):
+        raise NotAllowed(allowed)
+    try:
+        return calendar_date.fromisoformat(value).isoformat()
+    except ValueError:
+        raise NotAllowed(allowed) from None
 
 
 def flag(value: Any) -> bool:

@@ -159,7 +159,7 @@ def merged(stored: Settings, declaration: Declaration) -> Settings:
 
 
 WAYS = ("client_secret", "certificate", "certificate_file", "assertion_file", "managed_identity", "service_account")
-_GONE_WITH = {"proxy": ("proxy_username",)}
+_GONE_WITH = {"proxy": ("proxy_username",), "client_secret": ("client_secret_expires",)}
 
 
 def _remove(settings: Settings, path: str) -> None:
@@ -185,6 +185,8 @@ def _make_room(name: str, block: Settings, declaration: Declaration) -> None:
     if name == "oauth2" and given_way(declaration):
         for way in WAYS:
             block.pop(way, None)
+        if given_way(declaration) != "client_secret":
+            block.pop("client_secret_expires", None)
 
 
 def _spell_out(block: Settings) -> None:

@@ -22,6 +22,7 @@ from .suggest import did_you_mean, folded, nearest
 SECURITY = ("none", "starttls", "starttls_optional", "tls")
 MECHANISMS = ("PLAIN", "LOGIN", "CRAM-MD5", "SCRAM-SHA-1", "SCRAM-SHA-256", "OAUTHBEARER", "XOAUTH2")
 MOST_COPIES = 100
+LONGEST_DISPLAY_NAME = 64
 CLOUDS = ("global", "us_gov", "us_gov_dod", "china")
 
 # Words of other products, each with what is meant by it here.
@@ -253,6 +254,12 @@ _OAUTH2 = _block(
         _text("tenant_id", checks.tenant_id, "The Microsoft tenant: its id or one of its domain names."),
         _text("client_id", checks.client_id, "The registered application's id."),
         _secret("client_secret", _PASSWORD, "The application's secret: its value, not its id."),
+        _text(
+            "client_secret_expires",
+            checks.date,
+            "The day on which O(oauth2.client_secret) expires, as V(2027-05-31).",
+            "For warnings only: a test warns when that day is near.",
+        ),
         _secret("certificate", checks.certificate, "The application's certificate and key as PEM text."),
         _path("certificate_file", "The application's certificate and key in a PEM or PFX file, read at each use."),
         _secret("certificate_passphrase", _PASSWORD, "What unlocks the certificate's key."),
@@ -294,7 +301,11 @@ _OAUTH2 = _block(
 )
 
 FIELDS: tuple[Field, ...] = (
-    _text("display_name", checks.text(64), "A name to show, 1 to 64 characters. Default: the connector's name."),
+    _text(
+        "display_name",
+        checks.text(LONGEST_DISPLAY_NAME),
+        "A name to show, 1 to 64 characters. Default: the connector's name.",
+    ),
     _text("description", checks.text(1000, lines=True), "What the connector is for, at most 1000 characters."),
     _flag("enabled", "A disabled connector is kept but never used. Default: V(true)."),
     Field(

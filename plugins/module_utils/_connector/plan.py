@@ -18,16 +18,18 @@ from .._errors import DeclarationError, Problem
 from .declaration import Declaration, Settings, given_way, merged
 from .diff import difference
 from .effective import effective, resolve_preset
-from .fields import BLOCKS, split_path
+from .fields import BLOCKS, LONGEST_DISPLAY_NAME, split_path
 from .places import destination, has_use, newly_offered
 from .secret import Secret, changed_secrets
-from .state import SENDING_FIELDS, Connector, Damage, Purpose, Stamp, State, Wanted
+from .state import SENDING_FIELDS, UNUSED_FIELDS, Connector, Damage, Purpose, Stamp, State, Wanted
 from .suggest import Suggestions
 from .validity import contradictions, warnings
 
 SameSecret = Callable[[str, Secret], bool]
 IsForeign = Callable[[str], bool]
 Secrets = dict[str, Union[str, Secret]]
+
+_COPY = " (copy)"
 
 _WAY_OF = {
     "oauth2.client_secret": "client_secret",
@@ -361,7 +363,7 @@ class _Draft:
         source: Connector | None,
         name: str,
     ) -> None:
-        base = stored or source or Connector(name, {})
+        base = stored or (replace(source, settings=_as_copied(source.settings)) if source else Connector(name, {}))
         whole = not request.merge
         self._name = name
         self._declaration = declaration
@@ -459,11 +461,25 @@ class _Draft:
         return self._stored is None or bool(changed_secrets(self._stored.secrets, self._held))
 
     def _sends_differently(self, stored: Connector) -> bool:
-        if any(stored.resolved.get(name) != self._effective.get(name) for name in SENDING_FIELDS):
+        if any(_used(name, stored.resolved) != _used(name, self._effective) for name in SENDING_FIELDS):
             return True
         changed = changed_secrets(stored.secrets, self._held)
         shares_imap = self._effective.get("smtp", {}).get("same_credentials", False)
         return any(not path.startswith("imap.") or (shares_imap and path == "imap.password") for path in changed)
+
+
+def _used(name: str, effective: Mapping[str, Any]) -> Any:
+    """A field as sending depends on it."""
+    value, unused = effective.get(name), UNUSED_FIELDS.get(name, ())
+    return {key: inner for key, inner in value.items() if key not in unused} if unused and value else value
+
+
+def _as_copied(settings: Settings) -> Settings:
+    """The settings of a source as its duplicate takes them over; it is not shown under the same name."""
+    shown = settings.get("display_name")
+    if shown is None:
+        return settings
+    return {**settings, "display_name": shown[: LONGEST_DISPLAY_NAME - len(_COPY)].rstrip() + _COPY}
 
 
 def _without_cleared(secrets: Mapping[str, str | Secret], declaration: Declaration, whole: bool) -> Secrets:

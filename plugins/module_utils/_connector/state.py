@@ -19,6 +19,8 @@ from .effective import Preset, effective, with_test_address
 from .secret import Secret
 
 CONNECTING_FIELDS = ("smtp", "imap", "graph", "oauth2")
+UNUSED_FIELDS = {"oauth2": ("client_secret_expires",)}
+"""What a block holds that nothing is done with but to warn."""
 SENDING_FIELDS = ("smtp", "graph", "oauth2", "from_address", "from_name", "errors_to")
 
 

@@ -64,7 +64,8 @@ def damaged_job(damage: Damage) -> Job:
 
 
 def job_of(connector: Connector, secrets: Mapping[str, Secret]) -> Job:
-    return Job(connector.name, connector.effective(), dict(secrets))
+    is_assumed = "security" not in connector.settings.get("smtp", {})
+    return Job(connector.name, connector.effective(), dict(secrets), assumes_security=is_assumed)
 
 
 def open_secrets(reader: Reader, connector: Connector, paths: Iterable[str]) -> dict[str, Secret]:

@@ -85,6 +85,7 @@ ACCEPTED: dict[str, Any] = {
     **{f"graph.{name}": value for name, value in _PROXY.items()},
     "oauth2.tenant_id": "contoso.example.com",
     "oauth2.client_id": "11111111-2222-3333-4444-555555555555",
+    "oauth2.client_secret_expires": "2027-05-31",
     "oauth2.certificate_file": "/etc/mailroom/app.pfx",
     "oauth2.assertion_file": "/run/assertion",
     "oauth2.managed_identity": "system",

@@ -402,6 +402,11 @@ def sign_in() -> Iterator[Row]:
     ]
     yield from each(["oauth2.token_url"], no_token_urls, TOKEN_URL)
     yield from each(["oauth2.token_url"], NO_TEXT, TEXT)
+    no_days = ["", "soon", "31.05.2027", "2027-02-30", "2027-5-31", "20270531", "2027-05-31T00:00:00", "2027-05-31\n"]
+    yield from each(
+        ["oauth2.client_secret_expires"], [*no_days, "\u0662027-05-31"], "must be a date such as 2027-05-31"
+    )
+    yield from each(["oauth2.client_secret_expires"], NO_TEXT, TEXT)
     no_tenants = ["", ".", "..", "con toso", "contoso/../other", "contoso?x", "contoso\n", "t\u00e4nant", "x" * 201]
     yield from each(["oauth2.tenant_id"], no_tenants, TENANT_ID)
     no_clients = ["", "two words", "id\n", "\u00efd", "id\x00", "x" * 201]

@@ -427,7 +427,7 @@ def test_what_is_declared_holds_and_what_is_cleared_is_gone(before: dict[str, An
 TOGETHER = (
     {"smtp.uri", "smtp.host", "smtp.port", "smtp.security"},
     {"smtp.same_credentials", "smtp.auth", "smtp.username"},
-    {f"oauth2.{way}" for way in WAYS},
+    {"oauth2.client_secret_expires", *(f"oauth2.{way}" for way in WAYS)},
     *({f"{block}.proxy", f"{block}.proxy_username"} for block in BLOCKS),
 )
 
