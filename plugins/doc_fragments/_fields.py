@@ -29,6 +29,7 @@ options:
       - A preset that fills host, port and security of O(smtp) and O(imap); what is given explicitly wins.
       - It is resolved when it is written, so that an upgrade of the collection moves no connector.
       - 'V(custom), or left out: nothing is filled.'
+      - Case is ignored. Other names, as V(office365) or V(gsuite), are understood and kept as the preset's own.
       - V(ses) is Amazon's region us-east-1; other regions are named like V(ses_eu_west_1).
       - One of V(custom), V(gmail), V(workspace_relay), V(microsoft365), V(outlook_com), V(ses), V(sendgrid), V(mailgun),
         V(postmark), V(mailjet), V(brevo), V(sparkpost), V(zoho), V(yahoo), V(icloud), V(fastmail), V(proton).
@@ -309,6 +310,11 @@ options:
         description:
           - 'The application''s secret: its value, not its id.'
         type: str
+      client_secret_expires:
+        description:
+          - The day on which O(oauth2.client_secret) expires, as V(2027-05-31).
+          - 'For warnings only: a test warns when that day is near.'
+        type: str
       certificate:
         description:
           - The application's certificate and key as PEM text.
@@ -410,6 +416,8 @@ options:
             given explicitly wins.
           - It is resolved when it is written, so that an upgrade of the collection moves no connector.
           - 'V(custom), or left out: nothing is filled.'
+          - Case is ignored. Other names, as V(office365) or V(gsuite), are understood and kept as the preset's
+            own.
           - V(ses) is Amazon's region us-east-1; other regions are named like V(ses_eu_west_1).
           - One of V(custom), V(gmail), V(workspace_relay), V(microsoft365), V(outlook_com), V(ses), V(sendgrid),
             V(mailgun), V(postmark), V(mailjet), V(brevo), V(sparkpost), V(zoho), V(yahoo), V(icloud), V(fastmail),
@@ -695,6 +703,11 @@ options:
             description:
               - 'The application''s secret: its value, not its id.'
             type: str
+          client_secret_expires:
+            description:
+              - The day on which O(connectors[].oauth2.client_secret) expires, as V(2027-05-31).
+              - 'For warnings only: a test warns when that day is near.'
+            type: str
           certificate:
             description:
               - The application's certificate and key as PEM text.
@@ -793,6 +806,8 @@ options:
             given explicitly wins.
           - It is resolved when it is written, so that an upgrade of the collection moves no connector.
           - 'V(custom), or left out: nothing is filled.'
+          - Case is ignored. Other names, as V(office365) or V(gsuite), are understood and kept as the preset's
+            own.
           - V(ses) is Amazon's region us-east-1; other regions are named like V(ses_eu_west_1).
           - One of V(custom), V(gmail), V(workspace_relay), V(microsoft365), V(outlook_com), V(ses), V(sendgrid),
             V(mailgun), V(postmark), V(mailjet), V(brevo), V(sparkpost), V(zoho), V(yahoo), V(icloud), V(fastmail),
@@ -1076,6 +1091,11 @@ options:
           client_secret:
             description:
               - 'The application''s secret: its value, not its id.'
+            type: str
+          client_secret_expires:
+            description:
+              - The day on which O(declaration.oauth2.client_secret) expires, as V(2027-05-31).
+              - 'For warnings only: a test warns when that day is near.'
             type: str
           certificate:
             description:

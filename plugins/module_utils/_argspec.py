@@ -103,4 +103,4 @@ def _option(field: Field) -> dict[str, Any]:
     return option
 
 
-_SOUNDS_SECRET = ("client_key", "token_url")
+_SOUNDS_SECRET = ("client_key", "token_url", "client_secret_expires")

@@ -12,18 +12,23 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from typing import Any, Callable, NamedTuple
 
 from .._errors import Problem
 from .domain import LONGEST_NAME, DomainError, check_characters, to_ascii
+from .suggest import did_you_mean
 
 Check = Callable[[Any], Any]
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _CONTROL_BUT_LINES = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
-_IDENTIFIER = re.compile(r"[A-Za-z0-9_]{1,50}\Z")
+LONGEST_CONNECTOR_NAME = 50
+
+_IDENTIFIER = re.compile(rf"[A-Za-z0-9_]{{1,{LONGEST_CONNECTOR_NAME}}}\Z")
 _PURPOSE = re.compile(r"[A-Za-z0-9_.-]{1,100}\Z")
 _LABEL = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)\Z")
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}\Z")
 _NUMBER = re.compile(r"(?:[0-9]+|0[xX][0-9A-Fa-f]*)\Z")
 _IPV4 = re.compile(r"(?:(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])(?:\.(?!\Z)|\Z)){4}\Z")
 _LOCAL_PART = re.compile(r"[^\s\x00-\x20\x7f<>()\[\]\\,;:\"@.]+(?:\.[^\s\x00-\x20\x7f<>()\[\]\\,;:\"@.]+)*\Z")
@@ -105,18 +110,31 @@ def number(low: int, high: int) -> Check:
     return check
 
 
+def date(value: Any) -> str:
+    from datetime import date as calendar_date
+
+    allowed = "must be a date such as 2027-05-31"
+    if not _DATE.match(_as_text(value)):
+        raise NotAllowed(allowed)
+    try:
+        return calendar_date.fromisoformat(value).isoformat()
+    except ValueError:
+        raise NotAllowed(allowed) from None
+
+
 def flag(value: Any) -> bool:
     if not isinstance(value, bool):
         raise NotAllowed("must be true or false")
     return value
 
 
-def one_of(*choices: str) -> Check:
+def one_of(*choices: str, others: Mapping[str, str] | None = None) -> Check:
+    """One of these words. `others` says which of them was meant by words that people use in their place."""
     allowed = "must be one of " + ", ".join(choices)
 
     def check(value: Any) -> str:
         if value not in choices:
-            raise NotAllowed(allowed)
+            raise NotAllowed(allowed + (did_you_mean(value, choices, others or {}) if isinstance(value, str) else ""))
         return str(value)
 
     return check
@@ -151,7 +169,7 @@ def pattern(expression: re.Pattern[str], allowed: str) -> Check:
     return check
 
 
-connector_name = pattern(_IDENTIFIER, "must be 1 to 50 letters, digits or underscores")
+connector_name = pattern(_IDENTIFIER, f"must be 1 to {LONGEST_CONNECTOR_NAME} letters, digits or underscores")
 purpose_name = pattern(_PURPOSE, "must be 1 to 100 letters, digits or any of _ . -")
 tenant_name = text(100)
 _user_text = text(320)

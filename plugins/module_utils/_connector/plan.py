@@ -10,7 +10,7 @@ The only place that decides what "changed" means, and where the rules of the reg
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Callable, Union
 
@@ -18,15 +18,18 @@ from .._errors import DeclarationError, Problem
 from .declaration import Declaration, Settings, given_way, merged
 from .diff import difference
 from .effective import effective, resolve_preset
-from .fields import split_path
+from .fields import BLOCKS, LONGEST_DISPLAY_NAME, split_path
 from .places import destination, has_use, newly_offered
 from .secret import Secret, changed_secrets
-from .state import SENDING_FIELDS, Connector, Damage, Purpose, Stamp, State, Wanted
+from .state import SENDING_FIELDS, UNUSED_FIELDS, Connector, Damage, Purpose, Stamp, State, Wanted
+from .suggest import Suggestions
 from .validity import contradictions, warnings
 
 SameSecret = Callable[[str, Secret], bool]
 IsForeign = Callable[[str], bool]
 Secrets = dict[str, Union[str, Secret]]
+
+_COPY = " (copy)"
 
 _WAY_OF = {
     "oauth2.client_secret": "client_secret",
@@ -193,6 +196,7 @@ class _Planning:
         self._changes: list[Change] = []
         self._unchanged = 0
         self._warnings: list[str] = []
+        self._suggestions = Suggestions(self._candidates)
         self.problems: list[Problem] = list(request.problems)
 
     def plan(self) -> Plan:
@@ -239,7 +243,7 @@ class _Planning:
         self._bindings.update(request.bind)
         blocked = self._blocked()
         in_doubt = {each: name for each, name in self._bindings.items() if f"connector {name}" not in blocked}
-        self.problems += _broken_bindings(in_doubt, self._after, self._damaged, request.bind)
+        self.problems += _broken_bindings(in_doubt, self._after, self._damaged, request.bind, self._meant)
 
     def _blocked(self) -> frozenset[str]:
         """Connectors with problems of their own, which would only be repeated."""
@@ -255,7 +259,7 @@ class _Planning:
         elif name in self._damaged:
             self._refuse("", "new_name", str(self._damaged[name]))
         elif not old and not new and new_name not in self._damaged:
-            self._refuse(f"connector {name}", "new_name", "there is no such connector to rename")
+            self._refuse(f"connector {name}", "new_name", f"there is no such connector to rename{self._meant(name)}")
         return old or new
 
     def _source(self, name: str, stored: Connector | None) -> Connector | None:
@@ -265,7 +269,7 @@ class _Planning:
         if source in self._damaged:
             self._refuse(f"connector {name}", "copy_from", str(self._damaged[source]))
         elif source not in self._state.connectors:
-            self._refuse(f"connector {name}", "copy_from", f"there is no connector {source}")
+            self._refuse(f"connector {name}", "copy_from", f"there is no connector {source}{self._meant(source)}")
         return self._state.connectors.get(source)
 
     def _declare_one(self, declaration: Declaration, stored: Connector | None, source: Connector | None) -> None:
@@ -274,7 +278,8 @@ class _Planning:
         draft.take_secrets(self._same_secret, self._is_foreign)
         found = [Problem(f"connector {declaration.name}", *finding) for finding in draft.problems()]
         if found:
-            self.problems += found
+            misspelt = "" if stored or source or self._request.copy_from else self._misspelt(declaration)
+            self.problems += [Problem(f"connector {declaration.name}", "", misspelt)] if misspelt else found
             return
         self._warnings += [f"connector {name}: {path}: {remark}" for path, remark in draft.warnings()]
         self._settle(stored, draft.connector(self._stamp))
@@ -299,7 +304,7 @@ class _Planning:
         if name in self._damaged:
             self._refuse("", "", str(self._damaged[name]))
         elif connector is None and where not in self._blocked():
-            self._refuse(where, "", "cannot be the default: there is no such connector")
+            self._refuse(where, "", f"cannot be the default: there is no such connector{self._meant(name)}")
         elif connector and not connector.enabled:
             self._refuse(where, "", "cannot be the default: it is disabled")
         return bool(connector and connector.enabled)
@@ -329,6 +334,23 @@ class _Planning:
     def _refuse(self, where: str, path: str, message: str) -> None:
         self.problems.append(Problem(where, path, message))
 
+    def _misspelt(self, declaration: Declaration) -> str:
+        """Why a declaration that makes no new connector was probably meant for another one; empty if it was not."""
+        only_secrets = not any(declaration.settings.values()) and declaration.secrets
+        if only_secrets and any(self._candidates()):
+            return f"there is no such connector, and only secrets are given for it{self._meant(declaration.name)}"
+        meant = "" if declaration.settings.keys() & BLOCKS else self._meant(declaration.name)
+        return f"there is no such connector, and a new one needs smtp, imap or graph{meant}" if meant else ""
+
+    def _meant(self, name: str) -> str:
+        """The end of a message about a connector that does not exist."""
+        return self._suggestions.did_you_mean(name)
+
+    def _candidates(self) -> Iterable[str]:
+        """The connectors that a misspelt name may stand for: those that there are or will be, with no problem."""
+        gone = {change.name for change in self._changes if change.after is None}
+        return sorted({*self._state.all_names(), *self._after} - gone)
+
 
 class _Draft:
     """One connector as its declaration wants it."""
@@ -341,7 +363,7 @@ class _Draft:
         source: Connector | None,
         name: str,
     ) -> None:
-        base = stored or source or Connector(name, {})
+        base = stored or (replace(source, settings=_as_copied(source.settings)) if source else Connector(name, {}))
         whole = not request.merge
         self._name = name
         self._declaration = declaration
@@ -439,11 +461,25 @@ class _Draft:
         return self._stored is None or bool(changed_secrets(self._stored.secrets, self._held))
 
     def _sends_differently(self, stored: Connector) -> bool:
-        if any(stored.resolved.get(name) != self._effective.get(name) for name in SENDING_FIELDS):
+        if any(_used(name, stored.resolved) != _used(name, self._effective) for name in SENDING_FIELDS):
             return True
         changed = changed_secrets(stored.secrets, self._held)
         shares_imap = self._effective.get("smtp", {}).get("same_credentials", False)
         return any(not path.startswith("imap.") or (shares_imap and path == "imap.password") for path in changed)
+
+
+def _used(name: str, effective: Mapping[str, Any]) -> Any:
+    """A field as sending depends on it."""
+    value, unused = effective.get(name), UNUSED_FIELDS.get(name, ())
+    return {key: inner for key, inner in value.items() if key not in unused} if unused and value else value
+
+
+def _as_copied(settings: Settings) -> Settings:
+    """The settings of a source as its duplicate takes them over; it is not shown under the same name."""
+    shown = settings.get("display_name")
+    if shown is None:
+        return settings
+    return {**settings, "display_name": shown[: LONGEST_DISPLAY_NAME - len(_COPY)].rstrip() + _COPY}
 
 
 def _without_cleared(secrets: Mapping[str, str | Secret], declaration: Declaration, whole: bool) -> Secrets:
@@ -475,6 +511,7 @@ def _broken_bindings(
     connectors: Mapping[str, Connector],
     damaged: Mapping[str, Damage],
     asked: Mapping[Purpose, str],
+    meant: Callable[[str], str],
 ) -> Iterator[Problem]:
     """What is wrong with the bindings as they would be: asked ones one by one, others by connector."""
     unusable: dict[str, list[Purpose]] = {}
@@ -490,7 +527,8 @@ def _broken_bindings(
             if purpose in asked:
                 yield Problem(where, "connector", str(damaged[name]))
         elif purpose in asked:
-            yield Problem(where, "connector", f"connector {name} " + ("is disabled" if connector else "does not exist"))
+            told = "is disabled" if connector else f"does not exist{meant(name)}"
+            yield Problem(where, "connector", f"connector {name} {told}")
         else:
             unusable.setdefault(name, []).append(purpose)
     for name, purposes in unusable.items():

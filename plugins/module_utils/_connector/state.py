@@ -7,10 +7,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any, Callable, NamedTuple
 
 from .._errors import Problem
 from . import checks
@@ -19,6 +19,8 @@ from .effective import Preset, effective, with_test_address
 from .secret import Secret
 
 CONNECTING_FIELDS = ("smtp", "imap", "graph", "oauth2")
+UNUSED_FIELDS = {"oauth2": ("client_secret_expires",)}
+"""What a block holds that nothing is done with but to warn."""
 SENDING_FIELDS = ("smtp", "graph", "oauth2", "from_address", "from_name", "errors_to")
 
 
@@ -126,6 +128,8 @@ class State:
     bindings: Mapping[Purpose, str] = field(default_factory=dict)
     others_enabled: bool = False
     """Whether there are enabled connectors besides those asked for."""
+    all_names: Callable[[], Iterable[str]] = field(default=tuple, compare=False, repr=False)
+    """Looks up the names of all connectors, to suggest one in place of a misspelt one."""
 
 
 @dataclass(frozen=True)

@@ -168,8 +168,8 @@ def _reading_job(module: Task, reader: Reader, bounds: Bounds) -> Job | None:
         return damaged_job(state.damaged[name])
     connector = state.connectors.get(name)
     if not problems and not connector:
-        known = reader.load(Wanted(None)).connectors
-        problems = [Problem("", "deliver_via", f"there is no connector {name}{did_you_mean(name, known)}")]
+        suggestion = did_you_mean(name, state.all_names())
+        problems = [Problem("", "deliver_via", f"there is no connector {name}{suggestion}")]
     elif connector and not can_read(connector.settings):
         problems = [Problem("", "deliver_via", f"connector {name} reads no mail: it has neither imap nor graph")]
     if problems or not connector:

@@ -13,7 +13,7 @@ from dataclasses import replace
 
 from .._connector.secret import Secret
 from .._connector.state import Connector, Damage, State, Wanted
-from .._connector.suggest import did_you_mean
+from .._connector.suggest import Suggestions
 from .._errors import (
     DeclarationError,
     ForeignSecret,
@@ -35,9 +35,10 @@ def load_named(registry: Registry, reader: Reader, names: Sequence[str] | None) 
     unknown = [name for name in names or () if name not in state.connectors and name not in state.damaged]
     if unknown:
         missing = "there is no such connector" + ("" if registry.exists() else ": there is no registry here yet")
-        known = reader.load(Wanted(None)).connectors
-        problems = [Problem(f"connector {name}", "", missing + did_you_mean(name, known)) for name in unknown]
-        raise DeclarationError(problems)
+        suggestions = Suggestions(state.all_names)
+        raise DeclarationError(
+            [Problem(f"connector {name}", "", missing + suggestions.did_you_mean(name)) for name in unknown]
+        )
     return state
 
 
@@ -65,7 +66,8 @@ def damaged_job(damage: Damage) -> Job:
 
 
 def job_of(connector: Connector, secrets: Mapping[str, Secret]) -> Job:
-    return Job(connector.name, connector.effective(), dict(secrets))
+    is_assumed = "security" not in connector.settings.get("smtp", {})
+    return Job(connector.name, connector.effective(), dict(secrets), assumes_security=is_assumed)
 
 
 def open_secrets(reader: Reader, connector: Connector, paths: Iterable[str]) -> dict[str, Secret]:

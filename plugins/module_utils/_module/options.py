@@ -14,6 +14,8 @@ from typing import Any
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from .._argspec import ArgumentSpec, Options, narrowed
+from .._connector.fields import BLOCKS, BY_NAME, did_you_mean_field
+from .._connector.suggest import did_you_mean
 from .._errors import Problem
 
 LONGEST_NAME = 100
@@ -132,7 +134,17 @@ def _allowed(option: Mapping[str, Any]) -> str:
 
 def _unknown(prefix: str, options: Options, written: Mapping[str, Any]) -> list[Problem]:
     unknown = sorted(str(name) for name in written if name not in options)
-    return [Problem("", f"{prefix}{_printable(name)}", "there is no such option") for name in unknown]
+    return [
+        Problem("", f"{prefix}{_printable(name)}", f"there is no such option{_suggestion(name, prefix, options)}")
+        for name in unknown
+    ]
+
+
+def _suggestion(name: str, prefix: str, options: Options) -> str:
+    block = prefix.rstrip(".")
+    if block in BLOCKS or (not block and options.keys() >= BY_NAME.keys()):
+        return did_you_mean_field(name, block, options)
+    return did_you_mean(name, options)
 
 
 def _printable(name: str) -> str:

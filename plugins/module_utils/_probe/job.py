@@ -39,6 +39,8 @@ class Job:
     """What to send in place of a test mail. Only the server that sends is asked then."""
     reader: Job | None = None
     """The connector whose mailbox is read at depth deliver, where that is another one."""
+    assumes_security: bool = False
+    """Whether nobody has said how the connection to the SMTP server is encrypted."""
     unused_secrets: Mapping[str, Secret] = field(default_factory=dict)
     """The connector's secrets that this test does not use. A server may know them all the same, and repeat them."""
 

@@ -36,6 +36,10 @@ class Reader(ABC):
         """The connectors and bindings asked for, as far as they exist."""
 
     @abstractmethod
+    def purpose_names(self) -> list[str]:
+        """All purposes that are bound, for a tenant or for everybody."""
+
+    @abstractmethod
     def is_same_secret(self, token: str, secret: Secret) -> bool:
         """Whether a stored secret, named by a token that was loaded here, is the given one; it is not opened."""
 
@@ -58,10 +62,6 @@ class Reader(ABC):
     @abstractmethod
     def needs_resealing(self) -> bool:
         """Whether secrets are sealed with another key than the one that seals now."""
-
-    @abstractmethod
-    def purpose_names(self) -> list[str]:
-        """The purposes that any connector is bound to, for whatever tenant; sorted."""
 
     @abstractmethod
     def history(self, connectors: Sequence[Connector]) -> dict[str, list[dict[str, Any]]]:

@@ -143,7 +143,11 @@ class _SqliteReader(Reader):
             default=default if default in connectors or default in damaged else None,
             bindings={**asked, **self._bindings_of(ids)},
             others_enabled=names is not None and self._others_enabled(names),
+            all_names=lambda: self._texts("SELECT name FROM connector ORDER BY name"),
         )
+
+    def purpose_names(self) -> list[str]:
+        return self._texts("SELECT DISTINCT name FROM purpose ORDER BY name")
 
     def is_same_secret(self, token: str, secret: Secret) -> bool:
         return self._vault.is_same(self._stored[token], secret)
@@ -186,10 +190,6 @@ class _SqliteReader(Reader):
             return []
         return [str(each) for each in self._all_stored().values() if each.sealed.key_id not in ring.key_ids]
 
-    def purpose_names(self) -> list[str]:
-        rows = self._database.execute("SELECT DISTINCT name FROM purpose ORDER BY name")
-        return [name for (name,) in rows if isinstance(name, str)]
-
     def history(self, connectors: Sequence[Connector]) -> dict[str, list[dict[str, Any]]]:
         names = {connector.id: connector.name for connector in connectors}
         revisions: dict[str, list[dict[str, Any]]] = {name: [] for name in names.values()}
@@ -213,6 +213,9 @@ class _SqliteReader(Reader):
         record = self._database.execute(query, (path,)).fetchone()
         ring = self._vault.ring() if record else None
         return ring is not None and ring.is_file(path, content, *map(str, record))
+
+    def _texts(self, query: str) -> list[str]:
+        return [each for (each,) in self._database.execute(query) if isinstance(each, str)]
 
     def _connectors(self, names: Iterable[str] | None) -> tuple[dict[str, Connector], dict[str, Damage]]:
         where, parameters = _among("name", names)

@@ -52,8 +52,9 @@ BLOCKS: dict[str, str] = {
     "smtp": f"{SERVER} uri same_credentials relay ehlo_name",
     "imap": f"{SERVER} mailbox",
     "graph": f"mailbox url save_to_sent ca_file {PROXY}",
-    "oauth2": "tenant_id client_id client_secret certificate certificate_file certificate_passphrase assertion_file"
-    f" managed_identity username password cloud authority scope ca_file service_account token_url {PROXY}",
+    "oauth2": "tenant_id client_id client_secret client_secret_expires certificate certificate_file"
+    " certificate_passphrase assertion_file managed_identity username password cloud authority scope ca_file"
+    f" service_account token_url {PROXY}",
 }
 TYPES: dict[str, str] = {
     "port": "int",

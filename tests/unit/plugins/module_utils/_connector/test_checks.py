@@ -17,7 +17,8 @@ from unit.plugins.module_utils._connector.given import ACCEPTED, GOOGLE_KEY, PEM
 
 from ansible_collections.mailroom.core.plugins.module_utils._connector import checks
 from ansible_collections.mailroom.core.plugins.module_utils._connector.fields import BY_PATH, SECRETS
-from ansible_collections.mailroom.core.plugins.module_utils._connector.presets import PRESETS
+from ansible_collections.mailroom.core.plugins.module_utils._connector.presets import ALIASES, PRESETS
+from ansible_collections.mailroom.core.plugins.module_utils._connector.suggest import folded
 
 Row = tuple[str, Any, str]
 
@@ -31,7 +32,10 @@ SECURITY = "must be one of none, starttls, starttls_optional, tls"
 AUTH = "must be one of none, password, oauth2"
 MECHANISM = "must be one of PLAIN, LOGIN, CRAM-MD5, SCRAM-SHA-1, SCRAM-SHA-256, OAUTHBEARER, XOAUTH2"
 CLOUD = "must be one of global, us_gov, us_gov_dod, china"
-PROVIDER = "must be one of custom, " + ", ".join(PRESETS)
+PROVIDER = (
+    "must be one of custom, gmail, workspace_relay, microsoft365, outlook_com, ses (other regions as ses_eu_west_1),"
+    " sendgrid, mailgun, postmark, mailjet, brevo, sparkpost, zoho, yahoo, icloud, fastmail, proton"
+)
 URI = "must be smtp://host, smtp://host:port, smtps://host or smtps://host:port"
 PROXY = "must be socks5://host:port or http://host:port"
 ORIGIN = "must be https://host or https://host:port, without a path"
@@ -398,6 +402,11 @@ def sign_in() -> Iterator[Row]:
     ]
     yield from each(["oauth2.token_url"], no_token_urls, TOKEN_URL)
     yield from each(["oauth2.token_url"], NO_TEXT, TEXT)
+    no_days = ["", "soon", "31.05.2027", "2027-02-30", "2027-5-31", "20270531", "2027-05-31T00:00:00", "2027-05-31\n"]
+    yield from each(
+        ["oauth2.client_secret_expires"], [*no_days, "\u0662027-05-31"], "must be a date such as 2027-05-31"
+    )
+    yield from each(["oauth2.client_secret_expires"], NO_TEXT, TEXT)
     no_tenants = ["", ".", "..", "con toso", "contoso/../other", "contoso?x", "contoso\n", "t\u00e4nant", "x" * 201]
     yield from each(["oauth2.tenant_id"], no_tenants, TENANT_ID)
     no_clients = ["", "two words", "id\n", "\u00efd", "id\x00", "x" * 201]
@@ -488,7 +497,9 @@ def test_a_malformed_value_is_refused_with_a_message_that_says_what_is_allowed(
 ) -> None:
     with pytest.raises(checks.NotAllowed) as refused:
         BY_PATH[path].check(value)
-    assert str(refused.value) == message
+    allowed, _, suggestion = str(refused.value).partition("; did you mean ")
+    assert allowed == message
+    assert not suggestion or message.startswith("must be one of") or path.endswith("mechanisms")
 
 
 def test_the_table_of_malformed_values_leaves_out_no_field() -> None:
@@ -581,6 +592,51 @@ def test_a_service_account_compares_the_same_however_it_was_spelled() -> None:
     spellings = [key, dict(reversed(key.items())), json.dumps(key), json.dumps(key, indent=4)]
     assert len({check(spelling) for spelling in spellings}) == 1
     assert json.loads(check(key)) == key
+
+
+SUGGESTED = [
+    *(("smtp.security", word, "tls") for word in ("ssl", "SSL", "ssl/tls", "smtps", "TLS")),
+    *(("imap.security", word, "starttls") for word in ("STARTTLS", "start-tls", "starttsl")),
+    ("imap.security", "opportunistic", "starttls_optional"),
+    *(("smtp.auth", word, "password") for word in ("plain", "login", "basic", "Password")),
+    *(("imap.auth", word, "oauth2") for word in ("oauth", "XOAUTH2", "modern")),
+    ("smtp.auth", "anonymous", "none"),
+    ("oauth2.cloud", "us-gov", "us_gov"),
+    *(("provider", word, "gmail") for word in ("gmial", "gmailcom", "googel")),
+    *(("provider", word, "microsoft365") for word in ("microsoft", "offce365", "mircosoft365")),
+    ("provider", "ses_eu_wset_1", "ses_eu_west_1"),
+    ("smtp.mechanisms", ["plain"], "PLAIN"),
+    ("imap.mechanisms", ["SCRAM_SHA_256"], "SCRAM-SHA-256"),
+]
+
+
+@pytest.mark.parametrize(("path", "value", "meant"), SUGGESTED, ids=[labelled(row) for row in SUGGESTED])
+def test_word_that_is_nearly_a_choice_suggests_it(path: str, value: Any, meant: str) -> None:
+    with pytest.raises(checks.NotAllowed) as refused:
+        BY_PATH[path].check(value)
+    assert str(refused.value).endswith(f"; did you mean {meant}?")
+
+
+PROVIDERS = [
+    *(
+        (word, "gmail")
+        for word in ("gmail", "Gmail", "Gsuite", "gsuite", "google_workspace", "Google Workspace", "G-Suite")
+    ),
+    *((word, "microsoft365") for word in ("Microsoft365", "o365", "O365", "office365", "Office 365", "m365")),
+    *((word, "ses_eu_west_1") for word in ("ses_eu_west_1", "SES-EU-WEST-1")),
+    ("Custom", "custom"),
+    ("sendinblue", "brevo"),
+]
+
+
+@pytest.mark.parametrize(("word", "preset"), PROVIDERS)
+def test_provider_is_kept_under_its_preset_whatever_it_is_called(word: str, preset: str) -> None:
+    assert BY_PATH["provider"].check(word) == preset
+
+
+def test_other_names_of_providers_name_presets_and_are_compared_as_they_are_written() -> None:
+    assert set(ALIASES.values()) <= PRESETS.keys()
+    assert [word for word in ALIASES if folded(word) != word or word in PRESETS] == []
 
 
 NAMES = {

@@ -153,6 +153,37 @@ class TestConnector:
         remark = "looks like an app password as it is displayed; if it is refused, give it without the spaces"
         assert told == [f"connector a: smtp.password: {remark}"]
 
+    def test_duplicate_of_itself_is_refused_and_keeps_its_password(self, play: Play) -> None:
+        play("connector", name="a", smtp=SIGNED_IN)
+        copied = {"name": "a", "copy_from": "a", "smtp": {"password": "hunter2-new"}}
+        result = play("connector", state="duplicated", **copied)
+        assert result["msg"] == "connector a: copy_from: must be another connector than name: that is the duplicate's"
+        assert play("connector", name="a", smtp=SIGNED_IN)["changed"] is False
+
+    def test_derived_name_that_is_too_long_names_its_source(self, play: Play) -> None:
+        source = "a" * 44
+        play("connector", name=source, smtp=HOST)
+        result = play("connector", state="duplicated", copy_from=source)
+        allowed = "is longer than 50 characters: give the duplicate a name"
+        assert result["msg"] == f"name: {source}_copied, made from copy_from {source}, {allowed}"
+        assert play("connector", state="duplicated", copy_from=source, name="b")["changed"] is True
+
+    def test_user_whose_password_is_kept_needs_none(self, play: Play) -> None:
+        play("connector", name="a", smtp=SIGNED_IN)
+        for update_password in ("always", "on_create"):
+            told = {"smtp": {**HOST, "username": "mailer"}, "update_password": update_password}
+            assert play("connector", name="a", **told)["changed"] is False
+        result = play("connector", name="b", smtp={**HOST, "username": "mailer"}, update_password="on_create")
+        assert "smtp.username: has nothing to sign in with" in result["msg"]
+
+    def test_provider_is_stored_under_its_own_name(self, play: Play) -> None:
+        first = play("connector", name="a", provider="Office365", smtp={"relay": True})
+        assert (first["connector"]["provider"], first["connector"]["smtp"]["host"]) == (
+            "microsoft365",
+            "smtp.office365.com",
+        )
+        assert play("connector", name="a", provider="microsoft365")["changed"] is False
+
 
 class TestConnectors:
     def test_what_it_returns(self, play: Play) -> None:

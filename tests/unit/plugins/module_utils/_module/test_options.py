@@ -89,7 +89,7 @@ WRONG: list[tuple[str, dict[str, Any], list[str]]] = [
         {"name": "a", "state": "gone", "sntp": HOST},
         [
             "state: must be one of present, absent, default, duplicated",
-            "sntp: there is no such option",
+            "sntp: there is no such option; did you mean smtp?",
         ],
     ),
     (
@@ -101,7 +101,7 @@ WRONG: list[tuple[str, dict[str, Any], list[str]]] = [
     (
         "connector_config",
         {**REQUIRED["connector_config"], "options": {"leave_out": "bcc", "password_flie": SECRET}},
-        ["options.password_flie: there is no such option"],
+        ["options.password_flie: there is no such option; did you mean password_file?"],
     ),
     ("connector_config", {**REQUIRED["connector_config"], "options": [1]}, ["options: must be a dictionary"]),
     (

@@ -5,12 +5,16 @@
 
 from __future__ import annotations
 
+import sys
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from ansible_collections.mailroom.core.plugins.module_utils._connector.redaction import Redaction
 from ansible_collections.mailroom.core.plugins.module_utils._connector.secret import Secret
+from ansible_collections.mailroom.core.plugins.module_utils._connector.state import Connector
+from ansible_collections.mailroom.core.plugins.module_utils._module.jobs import job_of
 from ansible_collections.mailroom.core.plugins.module_utils._probe.job import Job
 from ansible_collections.mailroom.core.plugins.module_utils._probe.refusals import Refusals
 from ansible_collections.mailroom.core.plugins.module_utils._probe.remarks import remarks
@@ -187,6 +191,50 @@ def _codes(server: Server, tls: dict[str, Any] | None, connector: dict[str, Any]
 def test_warnings(server: Server, tls: dict[str, Any] | None, connector: dict[str, Any], codes: set[str]) -> None:
     phases = [] if server.get("auth") == "none" else ["auth"]
     assert _codes(server, tls, connector, *phases) == codes
+
+
+@pytest.mark.parametrize(
+    ("server", "is_told"),
+    [
+        ({"port": 25}, True),
+        ({"uri": "smtp://mail.example.com:25"}, True),
+        ({"port": 25, "security": "starttls"}, False),
+        ({"uri": "smtps://mail.example.com:25"}, False),
+        ({"port": 587}, False),
+    ],
+)
+def test_port_25_that_means_starttls_by_itself_is_told(server: Server, is_told: bool) -> None:
+    settings = {"smtp": server if "uri" in server else {"host": "mail.example.com", **server}}
+    job = job_of(Connector("alpha", settings), {})
+    session = SmtpSession(job.endpoints()[0], Clock(5, 5), Record("smtp"), Redaction())
+    codes = {remark.code for remark in remarks(job, job.endpoints()[0], session, 14)}
+    assert ("security_assumed" in codes) is is_told
+
+
+@pytest.mark.parametrize(
+    ("days", "auth", "told"),
+    [
+        (-1, "oauth2", "oauth2.client_secret has expired, on {} as declared"),
+        (0, "oauth2", "oauth2.client_secret expires in 0 days, on {} as declared"),
+        (13, "oauth2", "oauth2.client_secret expires in 13 days, on {} as declared"),
+        (14, "oauth2", None),
+        (3, "password", None),
+    ],
+)
+def test_client_secret_near_its_declared_end_is_told(
+    monkeypatch: pytest.MonkeyPatch, days: int, auth: str, told: str | None
+) -> None:
+    class Noon(datetime):
+        @classmethod
+        def now(cls, tz: Any = None) -> datetime:
+            return datetime(2027, 5, 17, 12, tzinfo=tz)
+
+    monkeypatch.setattr(sys.modules[remarks.__module__], "datetime", Noon)
+    expires = (date(2027, 5, 17) + timedelta(days=days)).isoformat()
+    job = _job(_server(auth=auth), oauth2={"client_secret_expires": expires})
+    session = SmtpSession(job.endpoints()[0], Clock(5, 5), Record("smtp"), Redaction())
+    found = [each.text for each in remarks(job, job.endpoints()[0], session, 14) if each.code == "client_secret_ends"]
+    assert found == ([told.format(expires)] if told else [])
 
 
 def test_a_password_that_was_not_sent_crosses_no_network() -> None:
