@@ -27,7 +27,7 @@ CLOUDS = ("global", "us_gov", "us_gov_dod", "china")
 
 # Words of other products, each with what is meant by it here.
 _OTHER_SECURITY = {
-    **dict.fromkeys(("ssl", "ssl/tls", "tls/ssl", "ssl_tls", "tls_ssl", "smtps", "imaps", "implicit"), "tls"),
+    **dict.fromkeys(("ssl", "ssl/tls", "tls/ssl", "ssl_tls", "tls_ssl", "smtps", "imaps", "implicit", "true"), "tls"),
     **dict.fromkeys(("explicit", "start_tls"), "starttls"),
     **dict.fromkeys(("opportunistic", "auto", "may", "if_available"), "starttls_optional"),
 }

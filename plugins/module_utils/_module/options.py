@@ -120,7 +120,8 @@ def _problems(path: str, option: Mapping[str, Any], value: Any) -> list[Problem]
                 problems += _problems(f"{path}.{name}", each, value.get(name))
         if problems:
             return problems
-    return [Problem("", path, _allowed(option))]
+    choices = option.get("choices") or ()
+    return [Problem("", path, _allowed(option) + (did_you_mean(value, choices) if isinstance(value, str) else ""))]
 
 
 def _allowed(option: Mapping[str, Any]) -> str:
