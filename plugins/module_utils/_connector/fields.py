@@ -170,7 +170,12 @@ def _sign_in_fields() -> tuple[Field, ...]:
             elements="str",
             choices=MECHANISMS,
         ),
-        _text("username", checks.user_name, "Who signs in. It may differ from O(from_address)."),
+        _text(
+            "username",
+            checks.user_name,
+            "Who signs in. It may differ from O(from_address).",
+            "With nothing to sign in with, neither a password nor O(oauth2), it is an error unless C(auth) is V(none).",
+        ),
         _secret(
             "password",
             _PASSWORD,

@@ -14,7 +14,7 @@ from .._argspec import ArgumentSpec
 from .._connector import checks
 from .._connector.plan import Request
 from .._connector.state import Purpose, read_purpose
-from .._errors import DeclarationError, Problem
+from .._errors import DeclarationError
 from .diff import plan_diff
 from .registry import registry_options
 from .task import Task, change, run
@@ -27,7 +27,8 @@ def argument_spec() -> ArgumentSpec:
             "connector": {"type": "str"},
             "tenant": {"type": "str"},
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-        }
+        },
+        required_if=[("state", "present", ("connector",))],
     )
     return options.merge(registry_options())
 
@@ -55,8 +56,6 @@ def read_request(params: Mapping[str, Any]) -> Request:
     connector = params["connector"]
     if connector is not None:
         problems += checks.complaint(checks.connector_name, connector, "", "connector")
-    elif params["state"] == "present":
-        problems.append(Problem("", "connector", "is required with state present"))
     if problems:
         raise DeclarationError(problems)
     return _request(purpose, params)
