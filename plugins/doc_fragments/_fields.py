@@ -128,6 +128,7 @@ options:
       username:
         description:
           - Who signs in. It may differ from O(from_address).
+          - With nothing to sign in with, neither a password nor O(oauth2), it is an error unless C(auth) is V(none).
         type: str
       password:
         description:
@@ -217,6 +218,7 @@ options:
       username:
         description:
           - Who signs in. It may differ from O(from_address).
+          - With nothing to sign in with, neither a password nor O(oauth2), it is an error unless C(auth) is V(none).
         type: str
       password:
         description:
@@ -519,6 +521,8 @@ options:
           username:
             description:
               - Who signs in. It may differ from O(connectors[].from_address).
+              - With nothing to sign in with, neither a password nor O(connectors[].oauth2), it is an error unless
+                C(auth) is V(none).
             type: str
           password:
             description:
@@ -609,6 +613,8 @@ options:
           username:
             description:
               - Who signs in. It may differ from O(connectors[].from_address).
+              - With nothing to sign in with, neither a password nor O(connectors[].oauth2), it is an error unless
+                C(auth) is V(none).
             type: str
           password:
             description:
@@ -909,6 +915,8 @@ options:
           username:
             description:
               - Who signs in. It may differ from O(declaration.from_address).
+              - With nothing to sign in with, neither a password nor O(declaration.oauth2), it is an error unless
+                C(auth) is V(none).
             type: str
           password:
             description:
@@ -998,6 +1006,8 @@ options:
           username:
             description:
               - Who signs in. It may differ from O(declaration.from_address).
+              - With nothing to sign in with, neither a password nor O(declaration.oauth2), it is an error unless
+                C(auth) is V(none).
             type: str
           password:
             description:

@@ -26,7 +26,7 @@ options:
     description:
       - "The connector's name: 1 to 50 letters, digits or underscores."
       - Required, except with O(state=duplicated), where it defaults to the source's name with C(_copied)
-        appended.
+        appended. Where that would be longer than 50 characters, it is required.
     type: str
   state:
     description:
@@ -35,6 +35,7 @@ options:
       - V(default) makes it the default. No field can be given then.
       - V(duplicated) creates it as a copy of O(copy_from), with the fields given. Secrets are not copied; all
         that the source holds must be given. Where the connector exists already, this is the same as V(present).
+        A O(display_name) of the source gets V( (copy\)) appended, unless another one is given.
     type: str
     choices:
       - present
@@ -53,7 +54,7 @@ options:
     type: str
   copy_from:
     description:
-      - The connector to duplicate. Required with O(state=duplicated).
+      - The connector to duplicate. Required with O(state=duplicated). It must be another one than O(name).
     type: str
   new_default:
     description:

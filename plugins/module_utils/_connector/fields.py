@@ -27,7 +27,7 @@ CLOUDS = ("global", "us_gov", "us_gov_dod", "china")
 
 # Words of other products, each with what is meant by it here.
 _OTHER_SECURITY = {
-    **dict.fromkeys(("ssl", "ssl/tls", "tls/ssl", "ssl_tls", "tls_ssl", "smtps", "imaps", "implicit"), "tls"),
+    **dict.fromkeys(("ssl", "ssl/tls", "tls/ssl", "ssl_tls", "tls_ssl", "smtps", "imaps", "implicit", "true"), "tls"),
     **dict.fromkeys(("explicit", "start_tls"), "starttls"),
     **dict.fromkeys(("opportunistic", "auto", "may", "if_available"), "starttls_optional"),
 }
@@ -170,7 +170,12 @@ def _sign_in_fields() -> tuple[Field, ...]:
             elements="str",
             choices=MECHANISMS,
         ),
-        _text("username", checks.user_name, "Who signs in. It may differ from O(from_address)."),
+        _text(
+            "username",
+            checks.user_name,
+            "Who signs in. It may differ from O(from_address).",
+            "With nothing to sign in with, neither a password nor O(oauth2), it is an error unless C(auth) is V(none).",
+        ),
         _secret(
             "password",
             _PASSWORD,

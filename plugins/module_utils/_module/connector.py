@@ -136,7 +136,7 @@ def _misplaced(params: Mapping[str, Any], where: str) -> list[Problem]:
     if state == "duplicated" and not params["copy_from"]:
         problems.append(Problem(where, "copy_from", "is required with state duplicated"))
     if state == "duplicated" and params["copy_from"] and params["copy_from"] == params["name"]:
-        problems.append(Problem(where, "copy_from", "must be another connector than name: that is the duplicate's"))
+        problems.append(Problem(where, "copy_from", "must be another connector than the duplicate itself"))
     if params["default"] and params["enabled"] is False:
         problems.append(Problem(where, "default", "cannot be true for a connector that is disabled"))
     for option in ("new_name", "copy_from", "new_default"):

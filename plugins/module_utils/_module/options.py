@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -29,6 +30,7 @@ _ALLOWED = {
     "dict": "must be a dictionary",
     "list": "must be a list",
 }
+_REQUIRED_IF = re.compile(r"(\w+) is (\w+) but all of the following are missing: (\w+)\Z")
 _NOT_IN_TEXT = (list, dict)
 
 
@@ -61,7 +63,7 @@ def read_options(spec: ArgumentSpec, written: Mapping[str, Any]) -> ReadOptions:
     given = {name: value for name, value in found.params.items() if value is not None}
     loose = {name: {"type": "raw"} for name in spec.options}
     told = ArgumentSpecValidator(loose, **spec.conditions).validate(given).error_messages
-    found.problems += [Problem("", "", message) for message in told]
+    found.problems += [_of_condition(message) for message in told]
     return found
 
 
@@ -108,6 +110,14 @@ def _is_no_text(option: Mapping[str, Any], value: Any) -> bool:
     return option.get("type") in ("str", "path") and isinstance(value, _NOT_IN_TEXT)
 
 
+def _of_condition(message: str) -> Problem:
+    """What Ansible says of options that depend on each other; one that is required is named as any other field is."""
+    required = _REQUIRED_IF.match(message)
+    if required is None:
+        return Problem("", "", message)
+    return Problem("", required[3], f"is required with {required[1]} {required[2]}")
+
+
 def _problems(path: str, option: Mapping[str, Any], value: Any) -> list[Problem]:
     """What is wrong within an option, else what is allowed for it."""
     inner: Options = option.get("options") or {}
@@ -120,7 +130,8 @@ def _problems(path: str, option: Mapping[str, Any], value: Any) -> list[Problem]
                 problems += _problems(f"{path}.{name}", each, value.get(name))
         if problems:
             return problems
-    return [Problem("", path, _allowed(option))]
+    choices = option.get("choices") or ()
+    return [Problem("", path, _allowed(option) + (did_you_mean(value, choices) if isinstance(value, str) else ""))]
 
 
 def _allowed(option: Mapping[str, Any]) -> str:

@@ -95,7 +95,7 @@ WRONG: list[tuple[str, dict[str, Any], list[str]]] = [
     (
         "connector_purpose",
         {},
-        ["purpose: is required", "state is present but all of the following are missing: connector"],
+        ["purpose: is required", "connector: is required with state present"],
     ),
     ("connector_purpose", {"purpose": None, "connector": "a"}, ["purpose: is required"]),
     (
