@@ -497,7 +497,7 @@ def test_a_malformed_value_is_refused_with_a_message_that_says_what_is_allowed(
 ) -> None:
     with pytest.raises(checks.NotAllowed) as refused:
         BY_PATH[path].check(value)
-    allowed, _, suggestion = str(refused.value).partition("; did you mean ")
+    allowed, _between, suggestion = str(refused.value).partition("; did you mean ")
     assert allowed == message
     assert not suggestion or message.startswith("must be one of") or path.endswith("mechanisms")
 
