@@ -208,18 +208,19 @@ def _step(here: Folder, name: str, owners: Collection[int], create: bool) -> Fol
 def _enter(name: str, path: str, parent: int | None, owners: Collection[int]) -> Folder:
     descriptor = os.open(name, _PASS, dir_fd=parent)
     try:
-        return Folder(descriptor, path, _others_may_add(path, os.fstat(descriptor), owners))
+        return Folder(descriptor, path, _others_may_add(path, descriptor, owners))
     except BaseException:
         os.close(descriptor)
         raise
 
 
-def _others_may_add(path: str, found: os.stat_result, owners: Collection[int]) -> bool:
+def _others_may_add(path: str, folder: int, owners: Collection[int]) -> bool:
     """Refuse a folder in which others can replace files; say whether they can add some."""
+    found = os.fstat(folder)
     if found.st_uid not in owners:
         raise UnsafePath(f"the folder {path} must belong to {_names(owners)} and belongs to {_name(found.st_uid)}")
     writable = found.st_mode & _OTHERS_WRITE
-    if writable & stat.S_IWGRP and _is_private(found.st_gid, owners):
+    if writable & stat.S_IWGRP and _is_private(found.st_gid, owners) and not _has_acl(folder):
         writable &= ~stat.S_IWGRP
     if not writable:
         return False
@@ -228,6 +229,14 @@ def _others_may_add(path: str, found: os.stat_result, owners: Collection[int]) -
         advice = "go-w" if writable == _OTHERS_WRITE else advice
         raise UnsafePath(f"the folder {path} is writable for {who}: chmod {advice} {path}, or use another folder")
     return True
+
+
+def _has_acl(folder: int) -> bool:
+    """Whether an access control list names further users, whose rights show in the mode as the group's."""
+    try:
+        return bool(os.getxattr(f"/proc/self/fd/{folder}", "system.posix_acl_access"))
+    except OSError:
+        return False
 
 
 def _is_private(gid: int, owners: Collection[int]) -> bool:

@@ -58,6 +58,6 @@ def test_where_one_fails_the_old_ones_stay(stage: Stage, mail_server: MailServer
     variables = declare(stage, mail_server, ALICE.password)
     code, said = rotate(stage, variables, {"sending": ALICE.password, "reading": WRONG})
     assert code == 2, said
-    assert said.count("reading: auth_rejected") == 1
+    assert "reading: auth_rejected" in said
     assert "1 of 1 connectors failed the test, so nothing was changed" in said
     assert signs_in(stage, variables)

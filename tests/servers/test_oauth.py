@@ -359,7 +359,7 @@ def _with_assertion(rig: Rig, **claims: object) -> Block:
 
 def _garbage(rig: Rig) -> Block:
     path = rig.path()
-    path.write_text("no-assertion", encoding="ascii")
+    path.write_text("bm8.cmVhbA.YXNzZXJ0aW9u", encoding="ascii")
     return rig.microsoft(rig.app(), assertion_file=str(path))
 
 

@@ -254,11 +254,11 @@ class SqliteFile:
     def _check_files_beside(self, folder: Folder) -> None:
         """Refuse a journal that is not ours, and leave no room for one where others may add files."""
         for suffix in _BESIDE:
-            if folder.others_may_add and suffix in (_JOURNAL, _LOG):
+            # Who may not write the registry opens it read-only, so that no journal changes it.
+            if folder.others_may_add and suffix in (_JOURNAL, _LOG) and self._may_write(folder):
                 try:
                     os.close(create_file(folder, self._name + suffix))
                 except OSError as error:
-                    # Who may not write the folder opens the registry read-only, so that no journal changes it.
                     if error.errno not in (errno.EEXIST, errno.EACCES, errno.EROFS):
                         raise
             found = status(folder, self._name + suffix)

@@ -12,6 +12,7 @@ certificates of the environment have no influence.
 from __future__ import annotations
 
 import logging
+import re
 import warnings
 from abc import abstractmethod
 from typing import Any
@@ -38,6 +39,7 @@ _NOBODY_THERE: tuple[Kind, ...] = (
     "name_temporary",
 )
 _LONGEST_ASSERTION = 64 * 1024
+_JWT = re.compile(r"[\w-]+\.[\w-]+\.[\w-]+", re.ASCII)
 
 
 def _msal() -> Any:
@@ -146,8 +148,13 @@ class Assertion(_Application):
     def _assertion(self) -> str:
         path = str(self.settings["assertion_file"])
         text = read(path, "assertion_file").decode("ascii", "replace").strip()
-        if not text or len(text) > _LONGEST_ASSERTION or any(not "!" <= char <= "~" for char in text):
-            raise stop("config", f"assertion_file {path} does not hold an assertion", field="oauth2.assertion_file")
+        # Nothing else that a file may hold is sent anywhere.
+        if len(text) > _LONGEST_ASSERTION or not _JWT.fullmatch(text):
+            raise stop(
+                "config",
+                f"assertion_file {path} does not hold an assertion: three parts in base64url, separated by full stops",
+                field="oauth2.assertion_file",
+            )
         return text
 
 

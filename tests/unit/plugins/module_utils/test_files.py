@@ -26,6 +26,8 @@ from .strangers import STRANGER, GiveAway
 from .strangers import give_away as make_give_away
 
 GROUP = 4_000_000
+# Version 2; the owner, user 65534 and the mask may do everything, the group and all others read and enter.
+ACCESS_LIST = bytes.fromhex("0200000001000700ffffffff02000700feff000004000500ffffffff10000700ffffffff20000500ffffffff")
 STRANGERS_NAME = pwd.getpwuid(STRANGER).pw_name
 
 
@@ -161,6 +163,12 @@ class TestGroups:
     def test_group_named_after_the_user_is_accepted_without_members(self, folder: Path, group: SimpleNamespace) -> None:
         group.gr_name = "root"
         assert others_may_add(folder) is False
+
+    def test_access_list_with_another_user_is_refused(self, folder: Path, group: SimpleNamespace) -> None:
+        """The rights of that user show in the mode as the group's."""
+        group.gr_mem = ["root"]
+        os.setxattr(folder, "system.posix_acl_access", ACCESS_LIST)
+        assert "is writable for its group" in refusal(folder)
 
     def test_group_without_members_is_refused(self, folder: Path, group: SimpleNamespace) -> None:
         assert (

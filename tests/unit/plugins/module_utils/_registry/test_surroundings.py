@@ -372,6 +372,16 @@ class TestFolderThatEverybodyMayAddTo:
         assert {name: (folder / name).read_bytes() for name in taken} == dict.fromkeys(taken, b"")
         assert {mode(folder / name) for name in taken} == {0o600}
 
+    def test_who_may_only_read_makes_no_files(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Files of another user beside it would keep the owner from using the registry."""
+        registry = make_registry(path)
+        for suffix in ("-journal", "-wal"):
+            path.with_name(path.name + suffix).unlink()
+        before = folder_content(path.parent)
+        monkeypatch.setattr(os, "access", lambda _path, mode, **_how: not mode & os.W_OK)
+        assert list(everything(registry).connectors) == ["a"]
+        assert folder_content(path.parent) == before
+
     def test_own_journal_is_played_back_and_stays(self, path: Path) -> None:
         registry = make_registry(path)
         leave_hot_journal(path)
