@@ -13,6 +13,8 @@ from integration.playing import TARGET_PYTHON, Stage
 
 from ansible_collections.mailroom.core.plugins.plugin_utils._variables import VARIABLES
 
+pytestmark = pytest.mark.exhaustive
+
 ROLES = sorted(path.name for path in (Path(__file__).resolve().parents[2] / "roles").iterdir())
 PLAYBOOKS = ("apply", "verify", "drift", "rotate")
 PREFIX = "mailroom_"

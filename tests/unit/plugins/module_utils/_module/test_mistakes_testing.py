@@ -80,7 +80,7 @@ SENTENCES: dict[str, tuple[str, dict[str, Any], str]] = {
         declared(ca_file="files/ca.pem"),
         "connector new: smtp.ca_file: must be an absolute path",
     ),
-    "a depth that is misspelt": (TEST, {"depth": "deliever"}, f"depth: {DEPTHS}"),
+    "a depth that is misspelt": (TEST, {"depth": "deliever"}, f"depth: {DEPTHS}; did you mean deliver?"),
     "a recipient without a domain": (TEST, {"depth": "send", "to": "ann"}, f"to: {ADDRESS}"),
     "a recipient with a name": (TEST, {"depth": "send", "to": "Ann <ann@example.com>"}, f"to: {ADDRESS}"),
     "several recipients": (TEST, {"depth": "send", "to": ["a@example.com", "b@example.com"]}, "to: must be text"),
