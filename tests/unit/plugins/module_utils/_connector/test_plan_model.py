@@ -12,7 +12,6 @@ import copy
 from dataclasses import dataclass, field
 from typing import Any
 
-import pytest
 from hypothesis import event, example, given, settings
 from hypothesis import strategies as st
 from unit.plugins.module_utils._connector.given import applied, bounded, declared, planned, sealed
@@ -20,8 +19,6 @@ from unit.plugins.module_utils._connector.given import applied, bounded, declare
 from ansible_collections.mailroom.core.plugins.module_utils._connector.plan import Request
 from ansible_collections.mailroom.core.plugins.module_utils._connector.state import Connector, Purpose, State
 from ansible_collections.mailroom.core.plugins.module_utils._errors import DeclarationError
-
-pytestmark = pytest.mark.exhaustive
 
 Fields = dict[str, Any]
 Key = tuple[str, str]

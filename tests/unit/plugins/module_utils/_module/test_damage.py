@@ -18,8 +18,6 @@ import pytest
 
 from .conftest import Play
 
-pytestmark = pytest.mark.exhaustive
-
 PASSWORD = "Rumpelstilzchen-7f3a9c51e2"
 HOST = "127.0.0.1"
 CLOSED_PORT = 1

@@ -21,8 +21,6 @@ import pytest
 
 from .child import BODIES, require_root, run_in_child
 
-pytestmark = pytest.mark.exhaustive
-
 PASSWORD, ANOTHER = "Rumpelstilzchen-7f3a9c51e2", "Schneewittchen-0b8d4c6a11"
 SERVER = {"host": "mail.example.com", "username": "mailer", "password": PASSWORD}
 MAIN = "relayhost = old.example.com\nother = value\n"

@@ -21,8 +21,6 @@ from peers.smtp import SmtpScript
 
 import ansible_collections.mailroom.core as collection
 
-pytestmark = pytest.mark.exhaustive
-
 TESTS = Path(__file__).resolve().parents[4]
 COLLECTIONS = Path(next(iter(collection.__path__))).parents[2]
 WAYS = (

@@ -28,8 +28,6 @@ from ansible_collections.mailroom.core.plugins.module_utils._errors import Mailr
 
 from .samples import declare, edit_file, edit_settings, open_registry
 
-pytestmark = pytest.mark.exhaustive
-
 DATA = Path(__file__).parent / "data"
 DECLARED = {
     entry["name"]: entry

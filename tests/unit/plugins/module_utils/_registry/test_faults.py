@@ -28,8 +28,6 @@ from ansible_collections.mailroom.core.plugins.module_utils._registry.sqlite imp
 from .processes import Link, count_calls, die_at_call, forked
 from .samples import ask_file, carry_out, change, declare, entry, everything, mode, open_registry, request
 
-pytestmark = pytest.mark.exhaustive
-
 MEMBERS = tuple(f"member_{number}" for number in range(6))
 ALERTS = Purpose("alerts")
 KILLED = -9
