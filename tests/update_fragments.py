@@ -130,7 +130,7 @@ def providers_page() -> str:
         "",
         "``provider`` fills host, port and security of ``smtp`` and ``imap``. What is given explicitly wins. It is",
         "resolved when the connector is written, so that an upgrade of the collection moves no connector. Encryption",
-        "is always required.",
+        "is always required. Case is ignored.",
         "",
         ".. list-table::",
         "  :header-rows: 1",
@@ -151,6 +151,11 @@ def providers_page() -> str:
             f"    - {_server(imap) if imap else '(nothing)'}",
             f"    - {preset['sign_in']}",
         ]
+    lines += ["", "Other names are understood as well, and the provider's own name is stored:", ""]
+    for name in presets:
+        words = [word for word, preset in _load("_connector.presets").ALIASES.items() if preset == name]
+        if words:
+            lines.append(f"* ``{name}``: {', '.join(f'``{word}``' for word in words)}")
     return "\n".join(lines) + "\n"
 
 

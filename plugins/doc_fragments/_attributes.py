@@ -32,6 +32,9 @@ attributes:
     support: full
     details:
       - Nothing is written. The registry and its key file are not made either where they do not exist yet.
+      - Where something would change and this user may not write the registry, its folder or that of the key file, it
+        fails as the task itself would. A task that changes nothing needs no right to write.
+      - A Python library that is missing is a warning, since an earlier task may be going to install it.
   diff_mode:
     support: full
     details:
@@ -48,7 +51,7 @@ attributes:
   check_mode:
     support: full
     details:
-      - Nothing is written.
+      - Nothing is written. Where the file or its folder cannot be written, it fails as the task itself would.
   diff_mode:
     support: full
     details:

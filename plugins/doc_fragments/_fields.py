@@ -29,6 +29,7 @@ options:
       - A preset that fills host, port and security of O(smtp) and O(imap); what is given explicitly wins.
       - It is resolved when it is written, so that an upgrade of the collection moves no connector.
       - 'V(custom), or left out: nothing is filled.'
+      - Case is ignored. Other names, as V(office365) or V(gsuite), are understood and kept as the preset's own.
       - V(ses) is Amazon's region us-east-1; other regions are named like V(ses_eu_west_1).
       - One of V(custom), V(gmail), V(workspace_relay), V(microsoft365), V(outlook_com), V(ses), V(sendgrid), V(mailgun),
         V(postmark), V(mailjet), V(brevo), V(sparkpost), V(zoho), V(yahoo), V(icloud), V(fastmail), V(proton).
@@ -36,6 +37,8 @@ options:
   from_address:
     description:
       - The address that the From header shows.
+      - As everywhere, an international domain may have the letters, marks and digits of Unicode 3.2 that every
+        version of IDNA encodes alike. Other names, such as those with V(ß), are written in their ASCII form, V(xn--…).
     type: str
   from_name:
     description:
@@ -65,7 +68,9 @@ options:
     elements: str
   headers:
     description:
-      - 'Custom headers. None that the message sets itself: From, To, Subject, Date, Message-ID and the like.'
+      - Custom headers. None that the message itself or the mail system sets.
+      - The message sets From, To, Cc, Bcc, Reply-To, Sender, Subject, Date, Message-ID, MIME-Version, Content-*.
+      - Mail servers set Received, Return-Path, Delivered-To, DKIM-Signature, Authentication-Results, Resent-*.
       - The dictionary is replaced as a whole.
     type: dict
   test_address:
@@ -86,6 +91,7 @@ options:
       host:
         description:
           - The server's name or IP address.
+          - An international name follows the rule of O(from_address).
           - Filled by O(provider) where that names one.
         type: str
       port:
@@ -122,6 +128,7 @@ options:
       username:
         description:
           - Who signs in. It may differ from O(from_address).
+          - With nothing to sign in with, neither a password nor O(oauth2), it is an error unless C(auth) is V(none).
         type: str
       password:
         description:
@@ -179,6 +186,7 @@ options:
       host:
         description:
           - The server's name or IP address.
+          - An international name follows the rule of O(from_address).
           - Filled by O(provider) where that names one.
         type: str
       port:
@@ -210,6 +218,7 @@ options:
       username:
         description:
           - Who signs in. It may differ from O(from_address).
+          - With nothing to sign in with, neither a password nor O(oauth2), it is an error unless C(auth) is V(none).
         type: str
       password:
         description:
@@ -302,6 +311,11 @@ options:
       client_secret:
         description:
           - 'The application''s secret: its value, not its id.'
+        type: str
+      client_secret_expires:
+        description:
+          - The day on which O(oauth2.client_secret) expires, as V(2027-05-31).
+          - 'For warnings only: a test warns when that day is near.'
         type: str
       certificate:
         description:
@@ -404,6 +418,8 @@ options:
             given explicitly wins.
           - It is resolved when it is written, so that an upgrade of the collection moves no connector.
           - 'V(custom), or left out: nothing is filled.'
+          - Case is ignored. Other names, as V(office365) or V(gsuite), are understood and kept as the preset's
+            own.
           - V(ses) is Amazon's region us-east-1; other regions are named like V(ses_eu_west_1).
           - One of V(custom), V(gmail), V(workspace_relay), V(microsoft365), V(outlook_com), V(ses), V(sendgrid),
             V(mailgun), V(postmark), V(mailjet), V(brevo), V(sparkpost), V(zoho), V(yahoo), V(icloud), V(fastmail),
@@ -412,6 +428,9 @@ options:
       from_address:
         description:
           - The address that the From header shows.
+          - As everywhere, an international domain may have the letters, marks and digits of Unicode 3.2 that every
+            version of IDNA encodes alike. Other names, such as those with V(ß), are written in their ASCII form,
+            V(xn--…).
         type: str
       from_name:
         description:
@@ -441,7 +460,9 @@ options:
         elements: str
       headers:
         description:
-          - 'Custom headers. None that the message sets itself: From, To, Subject, Date, Message-ID and the like.'
+          - Custom headers. None that the message itself or the mail system sets.
+          - The message sets From, To, Cc, Bcc, Reply-To, Sender, Subject, Date, Message-ID, MIME-Version, Content-*.
+          - Mail servers set Received, Return-Path, Delivered-To, DKIM-Signature, Authentication-Results, Resent-*.
           - The dictionary is replaced as a whole.
         type: dict
       test_address:
@@ -462,6 +483,7 @@ options:
           host:
             description:
               - The server's name or IP address.
+              - An international name follows the rule of O(connectors[].from_address).
               - Filled by O(connectors[].provider) where that names one.
             type: str
           port:
@@ -499,6 +521,8 @@ options:
           username:
             description:
               - Who signs in. It may differ from O(connectors[].from_address).
+              - With nothing to sign in with, neither a password nor O(connectors[].oauth2), it is an error unless
+                C(auth) is V(none).
             type: str
           password:
             description:
@@ -557,6 +581,7 @@ options:
           host:
             description:
               - The server's name or IP address.
+              - An international name follows the rule of O(connectors[].from_address).
               - Filled by O(connectors[].provider) where that names one.
             type: str
           port:
@@ -588,6 +613,8 @@ options:
           username:
             description:
               - Who signs in. It may differ from O(connectors[].from_address).
+              - With nothing to sign in with, neither a password nor O(connectors[].oauth2), it is an error unless
+                C(auth) is V(none).
             type: str
           password:
             description:
@@ -681,6 +708,11 @@ options:
           client_secret:
             description:
               - 'The application''s secret: its value, not its id.'
+            type: str
+          client_secret_expires:
+            description:
+              - The day on which O(connectors[].oauth2.client_secret) expires, as V(2027-05-31).
+              - 'For warnings only: a test warns when that day is near.'
             type: str
           certificate:
             description:
@@ -780,6 +812,8 @@ options:
             given explicitly wins.
           - It is resolved when it is written, so that an upgrade of the collection moves no connector.
           - 'V(custom), or left out: nothing is filled.'
+          - Case is ignored. Other names, as V(office365) or V(gsuite), are understood and kept as the preset's
+            own.
           - V(ses) is Amazon's region us-east-1; other regions are named like V(ses_eu_west_1).
           - One of V(custom), V(gmail), V(workspace_relay), V(microsoft365), V(outlook_com), V(ses), V(sendgrid),
             V(mailgun), V(postmark), V(mailjet), V(brevo), V(sparkpost), V(zoho), V(yahoo), V(icloud), V(fastmail),
@@ -788,6 +822,9 @@ options:
       from_address:
         description:
           - The address that the From header shows.
+          - As everywhere, an international domain may have the letters, marks and digits of Unicode 3.2 that every
+            version of IDNA encodes alike. Other names, such as those with V(ß), are written in their ASCII form,
+            V(xn--…).
         type: str
       from_name:
         description:
@@ -817,7 +854,9 @@ options:
         elements: str
       headers:
         description:
-          - 'Custom headers. None that the message sets itself: From, To, Subject, Date, Message-ID and the like.'
+          - Custom headers. None that the message itself or the mail system sets.
+          - The message sets From, To, Cc, Bcc, Reply-To, Sender, Subject, Date, Message-ID, MIME-Version, Content-*.
+          - Mail servers set Received, Return-Path, Delivered-To, DKIM-Signature, Authentication-Results, Resent-*.
           - The dictionary is replaced as a whole.
         type: dict
       test_address:
@@ -838,6 +877,7 @@ options:
           host:
             description:
               - The server's name or IP address.
+              - An international name follows the rule of O(declaration.from_address).
               - Filled by O(declaration.provider) where that names one.
             type: str
           port:
@@ -875,6 +915,8 @@ options:
           username:
             description:
               - Who signs in. It may differ from O(declaration.from_address).
+              - With nothing to sign in with, neither a password nor O(declaration.oauth2), it is an error unless
+                C(auth) is V(none).
             type: str
           password:
             description:
@@ -932,6 +974,7 @@ options:
           host:
             description:
               - The server's name or IP address.
+              - An international name follows the rule of O(declaration.from_address).
               - Filled by O(declaration.provider) where that names one.
             type: str
           port:
@@ -963,6 +1006,8 @@ options:
           username:
             description:
               - Who signs in. It may differ from O(declaration.from_address).
+              - With nothing to sign in with, neither a password nor O(declaration.oauth2), it is an error unless
+                C(auth) is V(none).
             type: str
           password:
             description:
@@ -1056,6 +1101,11 @@ options:
           client_secret:
             description:
               - 'The application''s secret: its value, not its id.'
+            type: str
+          client_secret_expires:
+            description:
+              - The day on which O(declaration.oauth2.client_secret) expires, as V(2027-05-31).
+              - 'For warnings only: a test warns when that day is near.'
             type: str
           certificate:
             description:

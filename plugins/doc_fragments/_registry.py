@@ -15,6 +15,8 @@ options:
     description:
       - The registry, a SQLite file on the host where the module runs.
       - It is made with mode C(0600) when the first connector is declared, its folder with mode C(0700).
+      - An absolute path, or one that begins with C(~/). File and folders must belong to root or to the user that the
+        module runs as, and nobody else may write them.
       - The environment variable E(MAILROOM_REGISTRY) of that host is used where the option is left out.
     type: path
     default: /var/lib/mailroom/registry.db
@@ -30,6 +32,7 @@ options:
     description:
       - A file with such keys, used where O(registry_key) is not given. It is made with mode C(0600) when the
         first secret is stored.
+      - It must be a file that belongs to root or to the user that the module runs as, and that nobody else may use.
       - "Default: the path in O(registry) with C(.key) appended."
       - The environment variable E(MAILROOM_REGISTRY_KEY_FILE) of the host where the module runs is used where
         the option is left out.

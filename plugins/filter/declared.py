@@ -28,6 +28,12 @@ options:
         nothing but secrets is given for a connector.
     type: bool
     default: false
+  problems:
+    description:
+      - Whether to return what is wrong with the layers, a sentence for each mistake, in place of the connectors.
+      - Otherwise a mistake is an error.
+    type: bool
+    default: false
 seealso:
   - module: mailroom.core.connectors
 """
@@ -52,9 +58,9 @@ EXAMPLES = r"""
 
 RETURN = r"""
 _value:
-  description: The connectors, each with its name, in the order in which they were first named.
+  description: The connectors, each with its name, in the order in which they were first named; or what is wrong.
   type: list
-  elements: dict
+  elements: raw
 """
 
 from collections.abc import Callable, Mapping
@@ -66,13 +72,17 @@ from ansible_collections.mailroom.core.plugins.module_utils._connector.layers im
 from ansible_collections.mailroom.core.plugins.module_utils._errors import DeclarationError
 
 
-def declared(layers: Any, partial: bool = False) -> list[dict[str, Any]]:
+def declared(layers: Any, partial: bool = False, problems: bool = False) -> list[dict[str, Any]] | list[str]:
     if not isinstance(layers, Mapping):
         raise AnsibleFilterError("mailroom.core.declared: the input must be a dictionary of layers by their names")
     try:
-        return merged(layers, partial=partial)
+        connectors = merged(layers, partial=partial)
     except DeclarationError as error:
+        if problems:
+            texts = [str(problem) for problem in error.problems]
+            return [text if text.endswith("?") else f"{text}." for text in texts]
         raise AnsibleFilterError(str(error)) from None
+    return [] if problems else connectors
 
 
 class FilterModule:

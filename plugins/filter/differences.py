@@ -11,7 +11,7 @@ version_added: 0.1.0
 description:
   - Takes the RV(mailroom.core.connectors#module:diff) of M(mailroom.core.connectors), and returns one line for each
     connector that comes or goes, and for each field that differs.
-  - A secret shows as C((stored)) or C((changed)), never as its value.
+  - A secret shows as C((stored)), C((changed)) or C((set)), never as its value.
 author:
   - mailroom.core contributors (!UNKNOWN)
 positional: _input
@@ -20,6 +20,10 @@ options:
     description: The diff.
     type: dict
     required: true
+  details:
+    description: Whether each field of a connector that is new is shown as well.
+    type: bool
+    default: false
 """
 
 EXAMPLES = r"""
@@ -46,10 +50,10 @@ from ansible.errors import AnsibleFilterError
 from ansible_collections.mailroom.core.plugins.plugin_utils._differences import differences
 
 
-def lines(diff: Any) -> list[str]:
+def lines(diff: Any, details: bool = False) -> list[str]:
     if not isinstance(diff, Mapping) or not {"before", "after"} <= set(diff):
         raise AnsibleFilterError("mailroom.core.differences: the input must be the diff of mailroom.core.connectors")
-    return differences(diff["before"], diff["after"])
+    return differences(diff["before"], diff["after"], details=details)
 
 
 class FilterModule:

@@ -46,7 +46,7 @@ from typing import Any
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.mailroom.core.plugins.plugin_utils._verdicts import junit
+from ansible_collections.mailroom.core.plugins.module_utils._report.junit import junit
 
 
 def suite(results: Any, host: str) -> str:

@@ -10,8 +10,9 @@ short_description: Show the results of tests as a table
 version_added: 0.1.0
 description:
   - Takes the RV(mailroom.core.connector_test#module:results) of M(mailroom.core.connector_test), and returns the
-    lines of a table with a row for each connector, the worst first, and below it what to do about each that is not
-    well.
+    lines of a table with a row for each connector, the worst first, and below it what to do about those that are not
+    well. What is to be done for several of them is said once.
+  - No line is longer than 88 characters, so that it fits into 100 columns as Ansible shows a list.
 author:
   - mailroom.core contributors (!UNKNOWN)
 positional: _input
@@ -44,7 +45,7 @@ from typing import Any
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.mailroom.core.plugins.plugin_utils._verdicts import table
+from ansible_collections.mailroom.core.plugins.module_utils._report.table import table
 
 
 def verdict_table(results: Any) -> list[str]:

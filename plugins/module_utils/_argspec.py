@@ -24,18 +24,21 @@ VERIFY: Options = {"verify": {"type": "str", "choices": ["none", "connect", "log
 class ArgumentSpec:
     """What a module accepts."""
 
-    def __init__(self, options: Options, **conditions: Any) -> None:
+    def __init__(self, options: Options, *, declares: Iterable[str] = (), **conditions: Any) -> None:
         self.options = options
+        self.declares = frozenset(declares)
+        """The options that hold connectors, or parts of one."""
         self.conditions = conditions
 
     def merge(self, *others: ArgumentSpec) -> ArgumentSpec:
         """One spec that accepts what this one and the others accept."""
-        options, conditions = dict(self.options), dict(self.conditions)
+        options, declares, conditions = dict(self.options), self.declares, dict(self.conditions)
         for other in others:
             options.update(other.options)
+            declares |= other.declares
             for condition, groups in other.conditions.items():
                 conditions[condition] = _joined(conditions.get(condition), groups)
-        return ArgumentSpec(options, **conditions)
+        return ArgumentSpec(options, declares=declares, **conditions)
 
     def to_kwargs(self) -> dict[str, Any]:
         """The arguments that AnsibleModule wants."""
@@ -50,13 +53,14 @@ def _joined(some: Any, more: Any) -> Any:
 
 def connector_fields() -> ArgumentSpec:
     """The fields of a connector besides its name, as options of the module."""
-    return ArgumentSpec(_options(FIELDS))
+    return ArgumentSpec(_options(FIELDS), declares=[field.name for field in FIELDS])
 
 
 def connector_list() -> ArgumentSpec:
     """A list of whole connectors."""
     entry = {"name": {"type": "str", "required": True}, **_options(FIELDS)}
-    return ArgumentSpec({"connectors": {"type": "list", "elements": "dict", "options": entry, "required": True}})
+    option = {"type": "list", "elements": "dict", "options": entry, "required": True}
+    return ArgumentSpec({"connectors": option}, declares=["connectors"])
 
 
 def narrowed(options: Options, written: Mapping[str, Any]) -> Options:
@@ -80,7 +84,7 @@ def _narrow(option: dict[str, Any], values: list[Any]) -> dict[str, Any]:
 def connector_declaration() -> ArgumentSpec:
     """A connector that is declared inline, for this task alone."""
     fields = {"name": {"type": "str"}, **_options(FIELDS)}
-    return ArgumentSpec({"declaration": {"type": "dict", "options": fields}})
+    return ArgumentSpec({"declaration": {"type": "dict", "options": fields}}, declares=["declaration"])
 
 
 def _options(fields: Iterable[Field]) -> Options:
@@ -99,4 +103,4 @@ def _option(field: Field) -> dict[str, Any]:
     return option
 
 
-_SOUNDS_SECRET = ("client_key", "token_url")
+_SOUNDS_SECRET = ("client_key", "token_url", "client_secret_expires")

@@ -7,9 +7,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import sys
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+MOST_FRAMES = 30
+MOST_CAUSES = 5
+LONGEST_TEXT = 500
 
 
 class MailroomError(Exception):
@@ -59,13 +65,64 @@ class RegistryKeyError(MailroomError):
     """The registry's secrets cannot be sealed, compared or opened."""
 
 
+class ForeignSecret(RegistryKeyError):
+    """What is stored for a field was sealed as something else: it counts as not stored."""
+
+    def __init__(self, message: str, field: str) -> None:
+        self.field = field
+        super().__init__(message)
+
+
+_INSTALL = "install it with {} -m pip install {}, or, on Debian and Ubuntu, as the package {}"
+_DEBIAN = {
+    "cryptography": "python3-cryptography",
+    "imapclient": "python3-imapclient",
+    "msal": "python3-msal",
+    "psycopg": "python3-psycopg",
+    "PyYAML": "python3-yaml",
+}
+
+
 class MissingLibrary(MailroomError):
     """The task needs a Python library that is not installed."""
 
     def __init__(self, library: str, purpose: str, reason: str = "") -> None:
         self.library = library
-        detail = f" ({reason})" if reason else ""
+        package = library.partition(" ")[0]
+        install = _INSTALL.format(sys.executable or "python3", package, _DEBIAN[package]) if package in _DEBIAN else ""
+        detail = "; ".join(each for each in (reason, install) if each)
         super().__init__(
             f"The Python library {library} is needed {purpose} and cannot be imported by the interpreter"
-            f" that runs this module{detail}."
+            f" that runs this module{f' ({detail})' if detail else ''}."
         )
+
+
+def traceback_of(bug: BaseException, redact: Callable[[str], str] | None = None) -> list[str]:
+    """Where a bug happened, in lines: files and source, never the values of variables.
+
+    What an exception says may hold a secret: it is left out unless it can be redacted.
+    """
+    lines: list[str] = []
+    for error in reversed(list(_causes(bug))[:MOST_CAUSES]):
+        lines.append("Traceback (most recent call last):")
+        for entry in traceback.format_tb(error.__traceback__, limit=-MOST_FRAMES):
+            lines += entry.rstrip().split("\n")
+        text = redact(_text_of(error))[:LONGEST_TEXT] if redact else ""
+        lines.append(f"{type(error).__name__}: {text}" if text else type(error).__name__)
+    return [redact(line) for line in lines] if redact else lines
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """An exception, and those that led to it."""
+    known: set[int] = set()
+    while error is not None and id(error) not in known:
+        known.add(id(error))
+        yield error
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+
+
+def _text_of(error: BaseException) -> str:
+    try:
+        return " ".join(str(error).split())
+    except Exception:  # noqa: BLE001  an exception may be broken itself
+        return ""

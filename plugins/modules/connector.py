@@ -14,8 +14,8 @@ description:
   - What is left out, or V(null), stays as it is. V(""), V([]) and V({}) clear a string, a list or a dictionary;
     O(clear) clears anything else.
   - A stored secret is never offered to a new place. Changing where it goes (the host, the port to another
-    service, the user, the proxy, a weaker security, and the like) needs the secret given again in the same
-    task.
+    service, the user, the proxy, the C(ca_file), a weaker security, and the like) needs the secret given again
+    in the same task.
   - A task either does all of its change or nothing.
 author:
   - mailroom.core contributors (!UNKNOWN)
@@ -26,7 +26,7 @@ options:
     description:
       - "The connector's name: 1 to 50 letters, digits or underscores."
       - Required, except with O(state=duplicated), where it defaults to the source's name with C(_copied)
-        appended.
+        appended. Where that would be longer than 50 characters, it is required.
     type: str
   state:
     description:
@@ -35,6 +35,7 @@ options:
       - V(default) makes it the default. No field can be given then.
       - V(duplicated) creates it as a copy of O(copy_from), with the fields given. Secrets are not copied; all
         that the source holds must be given. Where the connector exists already, this is the same as V(present).
+        A O(display_name) of the source gets V( (copy\)) appended, unless another one is given.
     type: str
     choices:
       - present
@@ -53,7 +54,7 @@ options:
     type: str
   copy_from:
     description:
-      - The connector to duplicate. Required with O(state=duplicated).
+      - The connector to duplicate. Required with O(state=duplicated). It must be another one than O(name).
     type: str
   new_default:
     description:
@@ -69,7 +70,8 @@ options:
   update_password:
     description:
       - V(always) stores the secrets that are given where they differ from what is stored.
-      - V(on_create) only stores a secret where none is stored yet, or where a change offers it to a new place.
+      - V(on_create) only stores a secret where none is stored yet, or where a change offers it to a new place,
+        or where what is stored was moved or edited from outside the collection.
     type: str
     choices:
       - always
@@ -85,7 +87,7 @@ options:
         change (or C(from_address) or C(errors_to), with V(send)).
       - The secrets are those that the task gives, and stored ones that stay. So a new password is proven before the
         old one is replaced.
-      - In check mode, V(send) tests as V(login) does, and says so.
+      - In check mode the test goes no deeper than C(envelope), and says so, as with M(mailroom.core.connector_test).
     type: str
     choices:
       - none

@@ -16,6 +16,8 @@ description:
   - What an application cannot express is an error that names the connector, the field and what is possible. Nothing is
     weakened or left out silently.
   - The application is not restarted. Notify a handler for that where it is needed.
+  - Files are replaced, never changed where they lie, and nothing that another user may have put in the way is followed.
+    Only regular files are read, none that has further names (hard links), and none that is larger than 1 MiB.
 author:
   - mailroom.core contributors (!UNKNOWN)
 requirements:
@@ -55,12 +57,25 @@ options:
     description:
       - The file with the settings.
       - That of V(msmtp) is made where it does not exist, that of the others has to exist.
+      - It must be another file than the registry, its journal and its key file, and so must O(options.password_file).
+      - In a folder that a group or everybody can write, a file that is there already must belong to root, the user that
+        runs the task, the owner of the folder or O(owner).
     type: path
     required: true
+  follow:
+    description:
+      - Whether a symbolic link in the place of the file at O(path) is followed. Otherwise it is refused.
+      - A symbolic link is followed, here and in the folders above the file and above O(options.password_file), only
+        where it and every folder above it belong to root or the user that runs the task, and nobody else can write its
+        folder. Folders further up may be writable for all if they have the sticky bit, as C(/tmp) does.
+    type: bool
+    default: false
   owner:
     description:
       - Who owns the file that holds the password, by name or number.
       - This is O(path) with V(msmtp), else O(options.password_file).
+      - A password file that is not needed any more is only removed from a folder that nobody but root, the user that
+        runs the task and this owner can write.
     type: str
   group:
     description:
@@ -75,6 +90,7 @@ options:
   backup:
     description:
       - Whether to keep a copy of O(path) as it was. That of V(msmtp) holds the earlier password.
+      - The copy belongs to the owner of the file, and nobody else can read it.
     type: bool
     default: false
   options:
@@ -99,12 +115,18 @@ options:
         description:
           - The file that the password has for itself. V(msmtp) has none.
           - "Default: C(mailroom_password) in the folder of O(path)."
-          - It is replaced as a whole, and removed when it is no longer needed.
+          - It is replaced as a whole. In its own place it is never a symbolic link.
+          - When it is no longer needed it is removed, provided that it is known to be as it was written. That of
+            V(postfix) says so itself, that of V(alertmanager) is known to the registry. Otherwise it is left, and a
+            warning says so.
+          - A file that only O(path) names, since this option has changed, is never touched. A warning names it.
         type: path
   state:
     description:
       - V(present) writes the connector, in place of another that was written there.
-      - V(absent) removes what was written, and leaves a file alone in which nothing was written. No registry is needed.
+      - V(absent) removes what was written, and leaves a file alone in which nothing was written. No registry is needed,
+        but for the password file of V(alertmanager), which is left with a warning where the registry cannot tell that
+        it was written by this module.
     type: str
     choices:
       - present

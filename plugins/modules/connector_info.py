@@ -11,6 +11,8 @@ short_description: Look up mail connectors
 version_added: 0.1.0
 description:
   - Returns one connector, the one that serves a purpose, or all of them. Secrets are named, never shown.
+  - Where the registry's key is there, a secret that was moved or edited from outside the collection counts as not
+    stored, with a warning.
   - A registry that does not exist yet holds no connectors; that is a warning.
 author:
   - mailroom.core contributors (!UNKNOWN)
@@ -23,6 +25,8 @@ options:
     description:
       - The purpose to find a connector for, which is the one bound to it for O(tenant), else the one bound to
         it for all, else the default.
+      - Where the default serves it and nobody has bound it, for any tenant, that is a warning, which names the purpose
+        that was probably meant.
       - Where there is none of these, and where that connector is not available to O(tenant), the task fails.
     type: str
   tenant:
@@ -69,6 +73,8 @@ connectors:
       V(imap) or V(graph)), C(is_default), C(purposes), C(secrets) (the sorted names of those stored),
       C(revision), C(created_at), C(created_by), C(updated_at), C(updated_by) and C(init_mail) (when and to whom
       it was sent, and whether it is due)."
+    - With O(purpose) it has C(resolved_by), which says what has led to it, V(tenant_purpose) (the purpose is bound to
+      it for O(tenant)), V(purpose) (it is bound to it for all) or V(default).
     - With O(history=true) each has C(history), the list of its revisions with C(revision), C(at), C(by),
       C(before) and C(after), the oldest first.
   returned: success

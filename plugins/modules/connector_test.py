@@ -20,6 +20,11 @@ description:
     logged or returned.
   - Each credential is tried once. There is no second attempt with another mechanism after a refusal, and
     connectors that sign in as the same user do so one after another, since accounts get locked.
+  - A credential that was refused is not sent again in the same task, whatever the connector, the protocol or the
+    spelling of the server's name. It counts as refused, too, where the server closes the connection or falls silent
+    after the password was sent, as many do. Only where the reply's code says that nobody looked at the password, or
+    that the trouble is temporary (SMTP C(4xx), IMAP C([UNAVAILABLE])), the next connector tries it. The result
+    says where it was refused.
   - A password only crosses an unencrypted connection where C(security) V(none) is written, and then with a
     warning.
 author:
@@ -48,7 +53,9 @@ options:
         receives mail goes no further than V(login).
       - V(deliver) sends it as well, finds that very mail in the connector's own mailbox or in that of O(deliver_via),
         and removes it from there, and nothing else. The mailbox is opened first; where that fails, nothing is sent.
-      - In check mode the depth is V(envelope) at most. Results say so with the warning C(check_mode).
+      - In check mode the depth is V(envelope) at most. Results say so with the warning C(check_mode). The same holds
+        for the option C(verify) of M(mailroom.core.connector) and M(mailroom.core.connectors), and for the roles;
+        M(mailroom.core.init_mail) asks no server in check mode.
     type: str
     choices:
       - connect
@@ -64,7 +71,13 @@ options:
       - With O(depth=deliver), mail for it has to arrive in the mailbox that is read.
       - The sender is C(errors_to), else C(from_address), else the user who signs in. Where C(relay) is set, a
         sender in a foreign domain is tried as well, to C(test_address) only.
+      - Mail goes to that address alone, unless O(include_copies=true).
     type: str
+  include_copies:
+    description:
+      - Whether the test mail goes to the connector's C(cc) and C(bcc) as well.
+    type: bool
+    default: false
   deliver_via:
     description:
       - The connector in whose mailbox mail is looked for with O(depth=deliver), by name. Left out, each connector's
@@ -85,6 +98,7 @@ options:
   concurrency:
     description:
       - How many connectors are tested at once. Servers of a provider are never asked by more than ten at once.
+      - They are fewer where the process may not open as many files as that takes, about six for each connector.
     type: int
     default: 32
   min_days_valid:
@@ -95,6 +109,16 @@ options:
   fail:
     description:
       - Whether the task fails where a connector does. The results are returned either way.
+    type: bool
+    default: true
+  alternatives:
+    description:
+      - Whether the other usual ports of a host are tried where no encrypted connection comes about (refused, timed out,
+        one side speaks TLS and the other plain text, no STARTTLS). These are 465 (tls), 587 (starttls) and 25
+        (starttls) for SMTP, and 993 (tls) and 143 (starttls) for IMAP.
+      - They are tried side by side and without signing in, through the same proxy and with the same check of
+        certificates, each host once in a task. All together take O(timeout) at most, within O(deadline).
+      - The remedy names what answers. It is never used by itself.
     type: bool
     default: true
 extends_documentation_fragment:
@@ -165,15 +189,42 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+msg:
+  description:
+    - The table of verdicts, whether or not the task fails. It has a row for each connector, the worst first, and below
+      it what to do about those that are not well, once for all that it concerns. No line is longer than 88 characters.
+    - It never holds the details, which are in RV(results). The filter P(mailroom.core.verdict_table#filter) makes the
+      same table of them.
+    - Where the options are wrong, or the registry cannot be read, it says that.
+  returned: always
+  type: str
+  sample: |-
+    connector  status  verdict            where                           ms
+    alerts     fail    tls_name_mismatch  smtp smtp.example.com 465, tls  212
+    support    ok      ok                 smtp smtp.example.org 587       1874
+    2 tested: 1 ok, 0 warn, 1 fail
+    alerts: tls_name_mismatch (certain), field smtp.host. The certificate is issued for:
+        mail.example.com. Set host to one of these, or have a certificate issued for
+        smtp.example.com.
 results:
   description:
     - What was found out of each connector, in the order asked.
     - C(status) is V(ok), V(warn) or V(fail); C(verdict) says why, C(certainty) how sure that is, and C(remedy)
-      what to do.
+      what to do. V(host_not_ready) is the verdict on the host rather than the connector, where a library or a key that
+      the task needs is missing or wrong there.
+    - C(field) is the declared field to look at first, such as C(smtp.password), or the option of the task, such as
+      C(to) or C(deliver_via); V(null) where there is none. Where C(smtp) signs in as C(imap) does
+      (C(same_credentials)), it is the field of C(imap).
+    - C(deliver_via) names the connector whose mailbox is read, where that is another one. Where it cannot be used,
+      it is in C(remedy), too, and C(field) is V(deliver_via).
+    - C(alternatives) lists what answers instead, as O(alternatives) says, each with C(protocol), C(port) and
+      C(security). It is empty where nothing was tried or nothing answered.
     - C(message), of the server that sends, is V(null) where no mail was sent. It has C(message_id), C(queue_id)
       (V(null) where the server does not tell), and, where the mail was found, C(delivered_ms) (how long that took from
       when the server had accepted it), C(authentication) (the results of C(spf), C(dkim) and C(dmarc), where the
       receiving server tells them) and C(hops) (how many servers it has passed).
+    - With C(-vvv), C(traceback) says where a bug of this collection happened (C(verdict=internal_error)). Secrets are
+      hidden in it.
   returned: always
   type: list
   elements: dict
@@ -181,10 +232,12 @@ results:
     - connector: alerts
       status: fail
       verdict: tls_name_mismatch
+      field: smtp.host
       certainty: certain
       remedy: "The certificate is issued for: mail.example.com. Set host to one of these, or have a certificate issued
         for smtp.example.com."
       warnings: []
+      alternatives: []
       depth: login
       elapsed_ms: 212
       endpoints:
@@ -216,9 +269,11 @@ results:
     - connector: support
       status: ok
       verdict: ok
+      field: null
       certainty: certain
       remedy: ""
       warnings: []
+      alternatives: []
       depth: deliver
       elapsed_ms: 1874
       endpoints:

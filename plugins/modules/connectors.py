@@ -16,8 +16,8 @@ description:
     secrets stay, unless nothing uses them any more. With O(merge=true), what an entry leaves out stays as it
     is.
   - A stored secret is never offered to a new place. Changing where it goes (the host, the port to another
-    service, the user, the proxy, a weaker security, and the like) needs the secret given again in the same
-    task.
+    service, the user, the proxy, the C(ca_file), a weaker security, and the like) needs the secret given again
+    in the same task.
   - All problems of a declaration are reported at once, each with its connector and field, and nothing is
     changed then.
 author:
@@ -48,7 +48,8 @@ options:
   update_password:
     description:
       - V(always) stores the secrets that are given where they differ from what is stored.
-      - V(on_create) only stores a secret where none is stored yet, or where a change offers it to a new place.
+      - V(on_create) only stores a secret where none is stored yet, or where a change offers it to a new place,
+        or where what is stored was moved or edited from outside the collection.
     type: str
     choices:
       - always
@@ -64,7 +65,7 @@ options:
         change (or C(from_address) or C(errors_to), with V(send)), many at once.
       - The secrets are those that the task gives, and stored ones that stay. So a new password is proven before the
         old one is replaced.
-      - In check mode, V(send) tests as V(login) does, and says so.
+      - In check mode the test goes no deeper than C(envelope), and says so, as with M(mailroom.core.connector_test).
     type: str
     choices:
       - none
@@ -161,7 +162,9 @@ default:
   type: str
   sample: alerts
 diff:
-  description: What differs, by connector, and the default and the purposes where they change.
+  description:
+    - What differs, by connector, and the default and the purposes where they change.
+    - Where nothing differs but the key that the secrets are to be sealed with, C(registry_key) says so.
   returned: success
   type: dict
   sample:

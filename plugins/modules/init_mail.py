@@ -22,6 +22,8 @@ description:
   - Many connectors send at once, within the bounds of M(mailroom.core.connector_test). Where some fail, the others
     still send, and the task fails with a table of those that did not. That a server has accepted the mail does not
     say that it is delivered; M(mailroom.core.connector_test) with C(depth) V(deliver) finds that out.
+  - In check mode no server is asked. It says to whom mail would be sent, and fails where it cannot be written or its
+    sending not be recorded.
 author:
   - mailroom.core contributors (!UNKNOWN)
 requirements:
@@ -38,6 +40,7 @@ options:
     description:
       - Whom the mail goes to. Left out, each connector's C(test_address), which is the user who signs in where that is
         an address, and C(from_address) else.
+      - It goes to that address alone, unless O(include_copies=true).
     type: str
   tenant:
     description:
@@ -46,6 +49,11 @@ options:
   force:
     description:
       - Whether to send where it is not due as well. The Message-ID is the same as before while the settings are.
+    type: bool
+    default: false
+  include_copies:
+    description:
+      - Whether the mail goes to the connector's C(cc) and C(bcc) as well.
     type: bool
     default: false
 extends_documentation_fragment:
@@ -122,10 +130,12 @@ results:
     - connector: campaigns
       status: fail
       verdict: relay_denied
+      field: smtp.username
       certainty: certain
       remedy: "Sign in (username and password) or have this host's address allowed to relay on smtp.example.com. It
         says: 5.7.1 Relay access denied"
       warnings: []
+      alternatives: []
       depth: send
       elapsed_ms: 148
       endpoints: []

@@ -11,22 +11,33 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from ansible_collections.mailroom.core.plugins.module_utils._connector.fields import SECRETS
+
 LONGEST = 100
+SET = "(set)"
 
 
-def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
-    """One line for each connector that comes or goes, and for each field that differs."""
+def differences(before: Mapping[str, Any], after: Mapping[str, Any], *, details: bool = False) -> list[str]:
+    """One line for each connector that comes or goes, and for each field that differs.
+
+    `details` adds a line for each field of a connector that is new.
+    """
     return [
-        *_connectors(before.get("connectors", {}), after.get("connectors", {})),
+        *_connectors(before.get("connectors", {}), after.get("connectors", {}), details),
         *_fields("", _only("default", before), _only("default", after)),
         *_fields("purpose ", before.get("purposes", {}), after.get("purposes", {})),
+        *(["the key that seals the secrets: is another one"] if "registry_key" in after else []),
     ]
 
 
-def _connectors(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str]:
+def _connectors(before: Mapping[str, Any], after: Mapping[str, Any], details: bool) -> Iterator[str]:
     for name in dict.fromkeys([*before, *after]):
         if name not in before:
             yield f"connector {name}: is new"
+            if details:
+                yield from (
+                    f"connector {name}: {path}: {_shown(value)}" for path, value in _of_new(after[name]).items()
+                )
         elif name not in after:
             yield f"connector {name}: is deleted"
         else:
@@ -51,6 +62,11 @@ def _flat(connector: Mapping[str, Any]) -> dict[str, Any]:
         else:
             flat[name] = value
     return flat
+
+
+def _of_new(connector: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a connector that is new, in which a secret has not changed but is set."""
+    return {path: SET if path in SECRETS else value for path, value in _flat(connector).items() if path != "name"}
 
 
 def _shown(value: Any) -> str:

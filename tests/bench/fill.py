@@ -11,7 +11,7 @@ import declared
 from ansible_collections.mailroom.core.plugins.module_utils._connector.declaration import read_declaration
 from ansible_collections.mailroom.core.plugins.module_utils._connector.plan import Request, make_plan
 from ansible_collections.mailroom.core.plugins.module_utils._connector.state import Stamp
-from ansible_collections.mailroom.core.plugins.module_utils._registry.sealing import KeySource
+from ansible_collections.mailroom.core.plugins.module_utils._registry.key_source import KeySource
 from ansible_collections.mailroom.core.plugins.module_utils._registry.sqlite import SqliteRegistry
 
 CHUNK = 5000

@@ -8,6 +8,7 @@ import contextlib
 import json
 import typing as t
 
+from ansible_collections.mailroom.core.plugins.module_utils._connector.redaction import Redaction
 from ansible_collections.mailroom.core.plugins.module_utils._connector.secret import Secret
 from ansible_collections.mailroom.core.plugins.module_utils._probe.imap import ImapProbe
 from ansible_collections.mailroom.core.plugins.module_utils._probe.job import Job
@@ -75,7 +76,7 @@ def stream_of(data: bytes, largest_piece: int = 16 * 1024) -> Stream:
     return Stream(t.cast("t.Any", ScriptedSocket(data, largest_piece)), Clock(5, 5))
 
 
-def _scripted(session_type: type[Session], data: bytes) -> type[Session]:
+def scripted(session_type: type[Session], data: bytes) -> type[Session]:
     """The session, connected to the script, for which encryption always succeeds."""
 
     class Scripted(session_type):  # type: ignore[misc,valid-type]
@@ -105,11 +106,12 @@ def _probed(probe_type: type[Probe], server: dict[str, t.Any], data: bytes) -> R
     effective = {**addresses, protocol: {**defaults, **server}}
     job = Job("fuzzed", effective, {f"{protocol}.password": Secret(PASSWORD)})
     refusals = Refusals()
-    probe = probe_type(job, job.endpoints()[0], Bounds(depth="envelope"), refusals)
-    probe.session_type = _scripted(probe.session_type, data)
+    redact = Redaction(job.all_secrets())
+    probe = probe_type(job, job.endpoints()[0], Bounds(depth="envelope"), refusals, redact)
+    probe.session_type = scripted(probe.session_type, data)
     result = Result("fuzzed", "envelope")
     clock = Clock(5, 5)
-    result.endpoints.append(probe.run(clock, Tokens(job, clock, refusals)))
+    result.endpoints.append(probe.run(clock, Tokens(job, clock, refusals, redact)))
     return result
 
 

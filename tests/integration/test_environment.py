@@ -19,6 +19,9 @@ def test_two_environments_from_one_tree(tree: Tree) -> None:
     looked = tree.play("apply", "--check", "--diff")
     assert looked.code == 0, looked.said
     assert looked.changed == {"prod1": 1, "test1": 1}
+    assert looked.said.count('"connector alerts: is new"') == 2
+    assert "connector support: imap.host: " in looked.said
+    assert "connector support: imap.password: (set)" in looked.said
     assert not tree.registries.exists()
 
     first = tree.play("apply", "--diff", "-vvv", mailroom_verify="login")
@@ -50,7 +53,9 @@ def test_drift_after_a_manual_change(tree: Tree) -> None:
     before = (tree.registries / "prod1.db").read_bytes()
     drift = tree.play("drift")
     assert drift.code == 2, drift.said
-    assert drift.changed == {"prod1": 1, "test1": 0}
+    assert drift.changed == {"prod1": 0, "test1": 0}
+    assert "TASK [mailroom.core.connectors : Compare the registry with what is declared]" in drift.said
+    assert "Bring the registry" not in drift.said
     assert "connector support: imap.mailbox: Elsewhere -> (none)" in drift.said
     assert "connector by_hand: is deleted" in drift.said
     assert (tree.registries / "prod1.db").read_bytes() == before

@@ -26,6 +26,10 @@ def of(name: str) -> Any:
         ("verdict_table", ["ok"], []),
         ("junit", "ok", ["host"]),
         ("junit", [["ok"]], ["host"]),
+        ("variable_problems", ["mailroom_verify"], []),
+        ("unknown_names", "alerts", [["alerts"]]),
+        ("unknown_names", ["alerts"], ["alerts"]),
+        ("unknown_names", 5, [[]]),
     ],
 )
 def test_another_input_is_refused(name: str, given: Any, more: list[str]) -> None:
@@ -38,11 +42,29 @@ def test_declared_tells_what_is_wrong_with_a_layer() -> None:
         of("declared")({"secrets": ["alerts"]})
 
 
+DETAILS = ["connector a: is new", "connector a: cc: b"]
+UNKNOWN = ["alrts (did you mean alerts?)", "zebra"]
+
+
+def test_declared_lists_what_is_wrong_where_that_is_asked_for() -> None:
+    layers = {"shape": {"alerts": {"smtp": {"host": "h"}}}, "secrets": {"alrts": {"smtp": {"password": "x"}}}}
+    assert of("declared")(layers, problems=True) == [
+        "connector alrts: only secrets are given for it; did you mean alerts?"
+    ]
+    assert of("declared")({"shape": {"alerts": 5}}, problems=True) == [
+        "shape: alerts: must be a dictionary, or null to leave the connector out."
+    ]
+    assert of("declared")({"shape": {"alerts": {}}}, problems=True) == []
+
+
 @pytest.mark.parametrize(
     ("name", "given", "more", "result"),
     [
         ("declared", {"a": {"x": {"smtp": {"host": "h"}}}}, [], [{"name": "x", "smtp": {"host": "h"}}]),
         ("differences", {"before": {}, "after": {"default": "a"}}, [], ["default: (none) -> a"]),
+        ("differences", {"before": {}, "after": {"connectors": {"a": {"cc": "b"}}}}, [True], DETAILS),
+        ("variable_problems", {"mailroom_x_mine": 1, "mailroom_purge": ""}, [], []),
+        ("unknown_names", ["alrts", "zebra", "alerts", "alrts"], [["alerts"]], UNKNOWN),
         ("verdict_table", [], [], ["connector  status  verdict  where  ms", "0 tested: 0 ok, 0 warn, 0 fail"]),
     ],
 )

@@ -20,6 +20,8 @@ from peers.imap import ImapScript
 from peers.scripted import ScriptedServer
 from peers.smtp import SmtpScript
 
+pytestmark = pytest.mark.exhaustive
+
 SECONDS = 300
 LONGER = 2 * SECONDS
 SCRIPTS = {"smtp": SmtpScript, "imap": ImapScript}

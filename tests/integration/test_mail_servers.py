@@ -49,7 +49,7 @@ def test_stored_connectors(stage: Stage, mail_server: MailServer) -> None:
     assert "ok=4 " in played.stdout, played.stdout
     assert "changed=1 " in played.stdout
     assert "bad: auth_rejected" in played.stdout
-    assert "1 of 2" in played.stdout
+    assert "2 tested: 1 ok, 0 warn, 1 fail" in played.stdout
     assert "a-wrong-password" not in played.stdout
 
 
@@ -61,7 +61,7 @@ def test_a_declaration(stage: Stage, mail_server: MailServer) -> None:
     assert played.returncode == 2, played.stdout
     assert "ok=1 " in played.stdout, played.stdout
     assert "changed=0 " in played.stdout
-    for words in ("declaration: tls_name_mismatch", "wrong.example.com", "1 of 1"):
+    for words in ("declaration: tls_name_mismatch", "wrong.example.com", "1 tested: 0 ok, 0 warn, 1 fail"):
         assert words in played.stdout
     assert ALICE.password not in played.stdout
 
@@ -121,7 +121,7 @@ def test_connectors_with_tokens(stage: Stage, mail_server: MailServer) -> None:
     assert played.returncode == 2, played.stdout
     assert "ok=4 " in played.stdout, played.stdout
     assert "changed=1 " in played.stdout
-    assert "expired: token_expired_secret at smtp localhost" in played.stdout
+    assert "expired: token_expired_secret" in played.stdout, played.stdout
     assert "AADSTS7000222" in played.stdout
     for app in (good, expired):
         assert app.secret not in played.stdout

@@ -32,6 +32,8 @@ from peers.token_url import TokenUrl
 from peers.users import USERS
 from servers import oauth_echoes as echoes
 
+pytestmark = pytest.mark.exhaustive
+
 RECORDERS = Path(__file__).parent / "recorders"
 # Where a secret's random part stands: among characters that JSON, Python, shells and addresses escape or cut at.
 SHAPES = {"first": "{0}\"\\/é @:'$x\t<&", "second": "\\{0}'\n\"%$x\t<&é "}
@@ -198,10 +200,15 @@ def leaks(known: Secrets, seen: dict[str, bytes]) -> dict[str, list[str]]:
 
 
 def written(seen: dict[str, bytes]) -> set[str]:
-    """The files that modules wrote, besides those that Ansible unpacks a module from."""
+    """The names of the files that modules wrote, besides those that Ansible unpacks a module from.
+
+    A file is opened by its name, relative to a folder that is held open; one without a name gets it when it is whole.
+    """
     unpacked = re.compile(r"/tmp/(ansible_[^/]+_payload_[^/]+/[^/]+\.zip|[a-z0-9_]{8})\Z")
-    paths = re.findall(r"^writes (/.*)$", seen["process.log"].decode(), re.MULTILINE)
-    return {path for path in paths if not unpacked.search(path)}
+    paths = re.findall(r"^writes (.*)$", seen["process.log"].decode(), re.MULTILINE)
+    names = {Path(path).name for path in paths if not unpacked.search(path)}
+    # What is opened a second time, by its descriptor, is no further file.
+    return {name for name in names if name and not name.isdigit()}
 
 
 def connectors(known: Secrets, which: str, mark: str) -> list[Options]:
@@ -355,13 +362,14 @@ def on_mail_server(known: Secrets, server: MailServer) -> list[Options]:
 
 
 def echo(prefix: str) -> Action:
-    """Refuses, and repeats all that the client has said, as it is and decoded."""
+    """Refuses, and repeats all that the client has said, as it is, decoded and encoded again."""
 
     def act(talk: Talk) -> None:
         words = bytes(talk.received).split()
         with suppress(ValueError):
             words += [base64.b64decode(word, validate=True) for word in words[-2:]]
         said = b" ".join(words[-12:]).replace(b"\0", b" ")
+        said = b" ".join([said, base64.b64encode(b"?" + words[-1]), words[-1].hex().encode()])
         talk.send(prefix.replace("{tag}", talk.tag or "*").encode() + b" You said " + said + b"\r\n")
 
     return act
@@ -449,7 +457,7 @@ def test_a_secret_that_signs_in_never_shows(stage: Stage, mail_server: MailServe
     for place in SHOWN:
         for words in (b"auth_rejected", b"proxy_failed", b"You said"):
             assert words in seen[place], place
-    assert written(seen) == {str(stage.folder / "registry.db")}
+    assert written(seen) == {"registry.db"}
     assert not leaks(known, seen)
 
 
@@ -605,7 +613,7 @@ def test_a_token_never_shows(stage: Stage, mail_server: MailServer, tmp_path: Pa
     for place in SHOWN:
         for words in (b"auth_rejected", b"token_secret", b"token_endpoint", b"mailbox_missing", b"You sent", b"exp 20"):
             assert words in seen[place], (place, words)
-    assert written(seen) == {str(stage.folder / "registry.db")}
+    assert written(seen) == {"registry.db"}
     assert not leaks(known, seen)
 
 
@@ -663,9 +671,7 @@ def test_a_secret_that_an_application_is_told_shows_nowhere_else(stage: Stage, t
     scenario = configuring(known, stage, tmp_path)
     seen = play(stage, scenario, known, "mark", pipelining=True)
     assert endings(seen["results.json"]) == scenario.endings
-    elsewhere = [path for path in written(seen) if not Path(path).is_relative_to(tmp_path)]
-    copies = stage.remote_tmp / "ansible-moduletmp-"
-    assert {path for path in elsewhere if not path.startswith(str(copies))} == {str(stage.folder / "registry.db")}
+    assert written(seen) == {"registry.db"}
     assert any(known.found_in(path.read_bytes()) for path in tmp_path.iterdir())
     assert not leaks(known, seen)
 
@@ -677,7 +683,7 @@ def test_a_declared_secret_never_shows(stage: Stage) -> None:
     assert endings(seen["results.json"]) == scenario.endings
     without_mark = [place for place, content in seen.items() if mark.encode() not in content]
     assert not {*SHOWN, "the arguments of processes", "process.log", "registry.db"}.intersection(without_mark)
-    assert written(seen) == {str(stage.folder / "registry.db")}
+    assert written(seen) == {"registry.db"}
     assert not leaks(known, seen)
 
 

@@ -136,12 +136,20 @@ WRONG_VARIABLES: dict[str, tuple[str, dict[str, Any], str]] = {
     "stray": (
         "apply",
         {"mailroom_connectors_secrets": {"alrts": {"smtp": {"password": WRONG}}}},
-        "connector alrts: only secrets are given for it: is it declared under another name?",
+        "connector alrts: only secrets are given for it; did you mean alerts?",
     ),
-    "depth": ("apply", {"mailroom_verify": "deeply"}, "value of mailroom_verify must be one of: none, connect, login"),
-    "app": ("apply", {"mailroom_apps": [{"app": "pine", "path": "/x"}]}, "alertmanager, msmtp, postfix, got: pine"),
-    "only": ("verify", {"mailroom_only": "nobody"}, "connector nobody: there is no such connector"),
-    "batch": ("verify", {"mailroom_batch": 0}, "mailroom_batch must be a whole number above 0."),
+    "depth": ("apply", {"mailroom_verify": "deeply"}, "mailroom_verify: must be one of: none, connect, login"),
+    "app": (
+        "apply",
+        {"mailroom_apps": [{"app": "pine", "path": "/x"}]},
+        "mailroom_apps[0]: app: must be one of: alertmanager, msmtp, postfix.",
+    ),
+    "only": (
+        "verify",
+        {"mailroom_only": "nobody"},
+        "mailroom_only names what is not in the registry of test1: nobody.",
+    ),
+    "batch": ("verify", {"mailroom_batch": 0}, "mailroom_batch: must be a whole number above 0."),
     "rotate": (
         "rotate",
         {"mailroom_connectors_secrets": {}},

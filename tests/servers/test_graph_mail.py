@@ -17,6 +17,7 @@ from peers.mail import MailServer
 from peers.users import USERS
 
 from ansible_collections.mailroom.core.plugins.module_utils._connector.effective import effective
+from ansible_collections.mailroom.core.plugins.module_utils._connector.redaction import Redaction
 from ansible_collections.mailroom.core.plugins.module_utils._connector.secret import Secret
 from ansible_collections.mailroom.core.plugins.module_utils._mail.compose import TEST_MAIL, Request, compose
 from ansible_collections.mailroom.core.plugins.module_utils._mail.facts import facts_of
@@ -67,7 +68,7 @@ class Rig:
         **graph: Any,
     ) -> GraphMail:
         connector = effective(self.settings(mailbox, **graph), {}, {}, "alerts")
-        session = GraphSession(endpoints_of(connector, {})[0], Clock(deadline, timeout), Record("graph"))
+        session = GraphSession(endpoints_of(connector, {})[0], Clock(deadline, timeout), Record("graph"), Redaction())
         self.sessions.append(session)
         token = self.cloud.tokens.issue({"aud": self.cloud.graph.url, "roles": list(roles)})
         session.sign_in(Token(Secret(token)))
@@ -76,7 +77,8 @@ class Rig:
     def letter(self, *to: str, **changes: Any) -> Letter:
         connector = effective({**self.settings(), **changes}, {}, {}, "alerts")
         facts = facts_of("alerts", connector, "Acme")
-        return compose(connector, Request(TEST_MAIL, to or (BOB,), facts, random_message_id("example.com"), WHEN))
+        message_id = random_message_id("example.com")
+        return compose(connector, Request(TEST_MAIL, to or (BOB,), facts, message_id, WHEN, include_copies=True))
 
     def stopped(self, act: Callable[[], object]) -> Signal:
         with pytest.raises(Stopped) as caught:

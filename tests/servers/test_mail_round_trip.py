@@ -28,6 +28,7 @@ from peers.smtp import SmtpScript
 from peers.users import USERS
 from servers.verdicts_probing import forms
 
+from ansible_collections.mailroom.core.plugins.module_utils._connector.redaction import Redaction
 from ansible_collections.mailroom.core.plugins.module_utils._connector.secret import Secret
 from ansible_collections.mailroom.core.plugins.module_utils._mail import imap as imap_mail
 from ansible_collections.mailroom.core.plugins.module_utils._mail.compose import TEST_MAIL, Request, compose
@@ -94,7 +95,7 @@ def session(
         username=who.address,
         password=Secret(who.password),
     )
-    conversation = KINDS[protocol](endpoint, Clock(deadline, timeout), Record(protocol))
+    conversation = KINDS[protocol](endpoint, Clock(deadline, timeout), Record(protocol), Redaction([endpoint.password]))
     try:
         conversation.open()
         conversation.sign_in()
@@ -138,7 +139,12 @@ def test_every_field_arrives_as_it_was_set(clean: MailServer, zoo: CertificateZo
     }
     effective = {**SETTINGS, "smtp": server}
     request = Request(
-        TEST_MAIL, (ALICE.address,), facts_of("alerts", effective, "Acme"), random_message_id("example.com"), WHEN
+        TEST_MAIL,
+        (ALICE.address,),
+        facts_of("alerts", effective, "Acme"),
+        random_message_id("example.com"),
+        WHEN,
+        include_copies=True,
     )
     composed = compose(effective, request)
     with session(zoo, "smtp", smtp_port, security=security) as outgoing:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import dataclasses
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -14,7 +15,7 @@ import pytest
 from peers import actions, net
 from peers.ca import CertificateZoo
 from peers.imap import ImapScript
-from peers.scripted import Talk
+from peers.scripted import ScriptedServer, Talk
 from peers.smtp import SmtpScript
 from servers import verdicts_probing as probing
 from servers import verdicts_table as table
@@ -158,6 +159,8 @@ def test_what_is_not_the_servers_fault(
         "ca_file_empty": {"ca_file": str(empty), "security": "starttls"},
         "client_cert_missing": {"client_cert": "/nowhere/client.crt", "security": "starttls"},
         "unfit_password": {"password": "bell\u0007\u00fc", "mechanisms": ["PLAIN"]},
+        # An IP address would not be looked up.
+        **{key: {"host": "mail.example.com"} for key in ("name_unknown", "name_later", "name_hangs")},
         "name_impossible": {"host": f"{'a' * 70}.example.com"},
         "no_route": {"host": "255.255.255.255"},
         "proxy_refused": {"proxy": f"socks5://127.0.0.1:{dead_ports['refused']}"},
@@ -183,7 +186,7 @@ def test_every_verdict_of_smtp_and_imap_is_produced() -> None:
     produced = {verdict for each in lines for verdict in each.verdicts} | {
         verdict for _p, verdict, _c in ELSEWHERE.values()
     }
-    produced |= {"internal_error"}  # by the test of a crash below
+    produced |= {"internal_error", "host_not_ready"}  # by the test of a crash below, and by unit tests
     assert produced == set(table.SECTION_5) - table.OF_TOKENS_AND_GRAPH - table.OF_SENDING
     assert set(VERDICTS) == set(table.SECTION_5)
 
@@ -191,7 +194,7 @@ def test_every_verdict_of_smtp_and_imap_is_produced() -> None:
 @pytest.mark.parametrize(
     ("protocol", "name", "words"),
     [
-        ("smtp", "greeting_blocklisted", "block list"),
+        ("smtp", "greeting_blocklisted", "taken off the list"),
         ("smtp", "certificate_wrong_name", "wrong.example.com"),
         ("smtp", "certificate_no_names", "127.0.0.1"),
         ("smtp", "certificate_other_ca", "ca_file"),
@@ -438,3 +441,46 @@ def test_no_second_attempt_whatever_the_refusal(zoo: CertificateZoo, code: str) 
         probe(connector(zoo, "smtp", server.port, security="starttls"))
     assert server.mechanisms == ["SCRAM-SHA-256"]
     assert server.connections == 1
+
+
+def _tls_port(zoo: CertificateZoo, why: str) -> ScriptedServer:
+    """A port that speaks TLS from the first byte, where the handshake breaks down."""
+    if why == "client certificate":
+        context = zoo.good.server_context(zoo.client_ca_file)
+        context.maximum_version = ssl.TLSVersion.TLSv1_2  # where the handshake ends with it
+    else:
+        context = zoo.good.server_context()
+        context.sni_callback = lambda *_about: ssl.AlertDescription.ALERT_DESCRIPTION_HANDSHAKE_FAILURE
+    return ScriptedServer(SmtpScript(), tls=context)
+
+
+@pytest.mark.parametrize("security", ["starttls", "none"])
+@pytest.mark.parametrize("why", ["client certificate", "alert"])
+@BOTH
+def test_an_alert_proves_tls(zoo: CertificateZoo, protocol: str, why: str, security: str) -> None:
+    """Verdicts, cause 11: the second handshake, which looks for TLS, breaks down by an alert."""
+    bounds = dataclasses.replace(ENDING, depth="connect")
+    with _tls_port(zoo, why) as server:
+        (result,) = probe(connector(zoo, protocol, server.port, security=security), bounds=bounds)
+    assert (result["verdict"], result["certainty"]) == ("security_mismatch", "certain")
+    assert "tls" in result["remedy"]
+
+
+@BOTH
+def test_an_alert_in_place_of_a_greeting_proves_tls(zoo: CertificateZoo, protocol: str) -> None:
+    """Some servers give up on a handshake that does not begin, and say so."""
+    alert = actions.raw(b"\x15\x03\x03\x00\x02\x02\x28", close=True)
+    with SCRIPTS[protocol]({"greeting": alert}).server() as server:
+        (result,) = probe(connector(zoo, protocol, server.port, security="starttls"))
+    assert (result["verdict"], failing_phase(result)) == ("security_mismatch", "greeting")
+
+
+@BOTH
+def test_a_refused_sign_in_names_the_way_that_was_used(zoo: CertificateZoo, protocol: str) -> None:
+    """Verdicts, cause 10."""
+    script = SCRIPTS[protocol](tls=zoo.good.server_context(), mechanisms=("SCRAM-SHA-1", "PLAIN"))
+    with script.server() as server:
+        (result,) = probe(connector(zoo, protocol, server.port, security="starttls", password=WRONG))
+    assert result["verdict"] == "auth_rejected"
+    assert "used SCRAM-SHA-1" in result["remedy"]
+    assert "PLAIN" in result["remedy"]

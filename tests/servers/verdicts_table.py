@@ -12,13 +12,14 @@ from peers import imap, smtp
 CERTAIN, LIKELY, POSSIBLE, ANY = "certain", "likely", "possible", ""
 
 SECTION_5 = """
-    ok config_invalid dns_not_found dns_temporary connect_refused connect_timeout connect_unreachable connection_reset
-    proxy_failed greeting_timeout greeting_rejected protocol_error response_timeout security_mismatch starttls_missing
-    starttls_refused starttls_injection tls_untrusted tls_name_mismatch tls_expired tls_not_yet_valid tls_version
-    tls_handshake tls_timeout auth_required auth_unsupported auth_rejected auth_disabled auth_temporary token_endpoint
-    token_tenant token_client token_secret token_expired_secret token_certificate token_consent token_user token_mfa
-    token_policy token_throttled mailbox_missing mailbox_denied mailbox_full sender_rejected recipient_rejected
-    relay_denied message_too_large message_rejected throttled delivery_timeout internal_error
+    ok config_invalid dns_not_found dns_temporary connect_refused connect_timeout connect_unreachable
+    connection_reset proxy_failed greeting_timeout greeting_rejected client_blocked protocol_error response_timeout
+    security_mismatch starttls_missing starttls_refused starttls_injection tls_untrusted tls_name_mismatch
+    tls_expired tls_not_yet_valid tls_version tls_handshake tls_timeout auth_required auth_unsupported auth_rejected
+    auth_disabled auth_temporary token_endpoint token_tenant token_client token_secret token_expired_secret
+    token_certificate token_consent token_user token_mfa token_policy token_throttled mailbox_missing mailbox_denied
+    mailbox_full sender_rejected recipient_rejected relay_denied message_too_large message_rejected throttled
+    delivery_timeout host_not_ready internal_error
 """.split()
 OF_TOKENS_AND_GRAPH = {name for name in SECTION_5 if name.startswith("token_")}
 OF_SENDING = {"message_rejected", "delivery_timeout"}
@@ -137,19 +138,19 @@ _BOTH = {
 
 # A client that is not known by the name it gives is told so (550, 501): another command does not help it. 421 means the
 # same everywhere.
-_HELLO = {"name_refused syntax": ("greeting_rejected", ANY), "busy": ("throttled", POSSIBLE)}
+_HELLO = {"name_refused syntax": ("client_blocked", ANY), "busy": ("throttled", POSSIBLE)}
 _AUTH = {
     "exchange_tenant_disabled exchange_mailbox_disabled exchange_security_defaults": ("auth_disabled", CERTAIN),
     "exchange_retired": ("auth_disabled", CERTAIN),
     "exchange_conditional_access": ("auth_disabled", LIKELY),
-    "exchange_unsuccessful rejected rejected_bare": ("auth_rejected", LIKELY),
-    "app_password": ("auth_rejected", CERTAIN),
+    "exchange_unsuccessful": ("auth_rejected", LIKELY),
+    "app_password rejected rejected_bare": ("auth_rejected", CERTAIN),
     "too_weak encryption_needed": ("auth_unsupported", CERTAIN),
-    "line_too_long not_supported not_enabled": ("auth_unsupported", LIKELY),
+    "line_too_long not_supported not_enabled": ("auth_unsupported", CERTAIN),
     "temporary": ("auth_temporary", CERTAIN),
     "transition": ("auth_unsupported", ANY),  # RFC 4954: sign in once with PLAIN; waiting does not help
     "too_many_connections": ("throttled", ANY),
-    "too_many_attempts": ("throttled", POSSIBLE),
+    "too_many_attempts": ("throttled", CERTAIN),
 }
 _MAIL = {
     "auth_needed exchange_not_authenticated": ("auth_required", CERTAIN),
@@ -157,21 +158,29 @@ _MAIL = {
     "exchange_send_as_denied exchange_send_as_denied_store not_owned rejected": ("sender_rejected", CERTAIN),
     "domain_not_found": ("sender_rejected", ANY),
     "too_large": ("message_too_large", CERTAIN),
-    "storage busy": ("throttled", POSSIBLE),
+    "storage": ("throttled", CERTAIN),
+    "busy": ("throttled", LIKELY),
     "throttled": ("throttled", ANY),
 }
 _RCPT = {
     "unknown_user": ("recipient_rejected", CERTAIN),
     "relay_denied relay_denied_550 exchange_relay_denied": ("relay_denied", CERTAIN),
-    "auth_needed": ("auth_required", CERTAIN),
+    "auth_needed": ("auth_required", LIKELY),
     "mailbox_full mailbox_full_now": ("mailbox_full", CERTAIN),
-    "greylisted too_many throttled": ("throttled", LIKELY),
-    "storage busy": ("throttled", POSSIBLE),
+    "greylisted too_many": ("throttled", CERTAIN),
+    "throttled": ("throttled", ANY),
+    "storage": ("throttled", CERTAIN),
+    "busy": ("throttled", POSSIBLE),
+}
+_GREETING = {
+    "busy too_many temporary": ("throttled", CERTAIN),
+    "blocklisted": ("client_blocked", CERTAIN),
+    "refused": ("greeting_rejected", CERTAIN),
 }
 SMTP_EXPECTED: dict[str, Expected] = {
     **_everywhere([phase for phase in smtp.PHASES if phase not in ("helo", "noop")], SMTP_PHASES),
     **_BOTH,
-    **_each("greeting", {"busy too_many blocklisted refused temporary": ("greeting_rejected", CERTAIN)}),
+    **_each("greeting", _GREETING),
     "ehlo_not_known": expect("starttls", "starttls_missing"),
     **_each("ehlo", _HELLO),
     **_each("starttls", {"temporary not_known syntax policy busy": ("starttls_refused", CERTAIN)}),
@@ -188,27 +197,26 @@ SMTP_EXPECTED: dict[str, Expected] = {
     "greeting_endless": expect("greeting", "protocol_error", LIKELY),
     "greeting_many_lines": OK,
     "greeting_not_a_reply": expect("greeting", "protocol_error", LIKELY),
-    "ehlo_other_codes": expect("ehlo starttls", "protocol_error starttls_missing greeting_rejected", ANY),
+    "ehlo_other_codes": expect("ehlo starttls", "protocol_error starttls_missing client_blocked", ANY),
     "ehlo_many_lines": expect("ehlo", "protocol_error", LIKELY),
     **dict.fromkeys(("no_auth", "unknown_auth", "helo_only"), expect("auth", "auth_unsupported")),
     **dict.fromkeys(("auth_with_equals", "starttls_last", "auth_needed", "shutting_down"), OK),
 }
 
 _IMAP_AUTH = {
-    "failed failed_bare web_login": ("auth_rejected", LIKELY),
-    "alert expired": ("auth_rejected", CERTAIN),
-    "unauthorized contact not_enabled": ("auth_disabled", LIKELY),
-    "privacy": ("auth_disabled", CERTAIN),
+    "failed_bare web_login": ("auth_rejected", LIKELY),
+    "failed alert expired": ("auth_rejected", CERTAIN),
+    "unauthorized contact": ("auth_disabled", LIKELY),
+    "privacy not_enabled": ("auth_disabled", CERTAIN),
     "unavailable in_use": ("auth_temporary", CERTAIN),
     "limit": ("throttled", ANY),  # "Too many simultaneous connections": as 432 4.3.2 in SMTP
-    "bad": ("auth_unsupported", LIKELY),  # as 500 in SMTP: the credentials were not judged
-    "bye": ("throttled", POSSIBLE),  # as 421 in SMTP
+    "bad": ("auth_unsupported", CERTAIN),  # as 500 in SMTP: the credentials were not judged
+    "bye": ("throttled", CERTAIN),  # too many failed attempts, it says
     "bye_unavailable": ("auth_temporary", ANY),
 }
 # No such mailbox is only what a server says that knows it.
 _SELECT = {
-    "nonexistent": ("mailbox_missing", CERTAIN),
-    "nonexistent_bare": ("mailbox_missing", LIKELY),
+    "nonexistent nonexistent_bare": ("mailbox_missing", CERTAIN),
     "no_permission": ("mailbox_denied", CERTAIN),
     "over_quota": ("mailbox_full", CERTAIN),
     "unavailable": ("throttled", ANY),
@@ -221,7 +229,7 @@ IMAP_EXPECTED: dict[str, Expected] = {
     **_BOTH,
     # The first line is a good greeting; it is the reply to CAPABILITY that does not end.
     "greeting_endless_lines": expect("greeting capability", "protocol_error", LIKELY),
-    **_each("greeting", {"bye bye_unavailable bye_alert": ("greeting_rejected", CERTAIN)}),
+    **_each("greeting", {"bye": ("greeting_rejected", CERTAIN), "bye_unavailable bye_alert": ("throttled", LIKELY)}),
     **_each("starttls", {"no bad": ("starttls_refused", CERTAIN)}),
     **_each("auth_end", _IMAP_AUTH),
     **_each("select", _SELECT),

@@ -7,7 +7,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from email.utils import formataddr
 from typing import Any, NamedTuple, NoReturn
 
@@ -19,6 +19,8 @@ from .sender import Finding, Sender
 
 _IMPLICIT_TLS = 465
 _OURS = "smtp_"
+_NULL = "tag:yaml.org,2002:null"
+_MERGE = "tag:yaml.org,2002:merge"
 
 
 class Alertmanager(SettingsBesideOthers):
@@ -37,7 +39,7 @@ class Alertmanager(SettingsBesideOthers):
         if not sender.from_address:
             yield "from_address", "is required by alertmanager"
         if not sender.from_address.isascii():
-            yield "from_address", "must be ASCII in alertmanager"
+            yield "from_address", "must be ASCII before the @ in alertmanager"
         if "{{" in sender.from_address + sender.from_name:
             yield "from_name", "cannot hold {{ in alertmanager, where it begins a template"
         if sender.password and sender.password.reveal() != sender.password.reveal().strip():
@@ -48,12 +50,12 @@ class Alertmanager(SettingsBesideOthers):
         if not text.endswith("\n"):
             text += "\n"
         named = sender.password_file if sender.password else ""
-        settings = _settings(sender)
-        expected = _expected(text, settings)
-        place = _find(text)
-        lines = [*place.opening, *(f"{place.indent}{line}" for line in _yaml_of(settings))]
-        written = block.inserted(text, place.position, lines, place.aside, named)
-        if not _says(written, expected):
+        lines = [*_yaml_of(_settings(sender))]
+        before = _read(text)
+        place = _find(text, before)
+        indented = [*place.opening, *(f"{place.indent}{line}" for line in lines)]
+        written = block.inserted(text, place.position, indented, place.aside, named)
+        if not _says(written, before, lines):
             _refuse("must have its global settings in block style, each on a line of its own")
         return written
 
@@ -100,17 +102,41 @@ class _Place(NamedTuple):
     aside: frozenset[int] = frozenset()
 
 
-def _find(text: str) -> _Place:
-    yaml = _yaml()
-    root = yaml.compose(text, Loader=yaml.SafeLoader)
-    for key, value in root.value if root else ():
-        if key.value != "global":
-            continue
-        if value.value and isinstance(value, yaml.MappingNode):
-            first = value.value[0][0].start_mark
-            return _Place(first.line, " " * first.column, aside=frozenset(_lines_of_ours(text, value)))
+class _Configuration(NamedTuple):
+    """What a file says, as pairs of YAML nodes. They are never made into data: that could be endless."""
+
+    others: list[tuple[Any, Any]]
+    key: Any
+    """The one of the global settings, None where there are none."""
+
+    settings: Any
+    """The node of the global settings."""
+
+    @property
+    def pairs(self) -> list[tuple[Any, Any]]:
+        return list(self.settings.value) if isinstance(self.settings, _yaml().MappingNode) else []
+
+    @property
+    def ours(self) -> list[tuple[Any, Any]]:
+        return [pair for pair in self.pairs if _is_ours(pair[0])]
+
+    @property
+    def others_within(self) -> list[tuple[Any, Any]]:
+        return [pair for pair in self.pairs if not _is_ours(pair[0])]
+
+
+def _is_ours(key: Any) -> bool:
+    return isinstance(key.value, str) and key.value.startswith(_OURS)
+
+
+def _find(text: str, configuration: _Configuration) -> _Place:
+    key, settings = configuration.key, configuration.settings
+    if key is None:
+        return _Place(text.count("\n"), "  ", ("global:",))
+    if not configuration.pairs:
         return _Place(key.end_mark.line + 1, "  ")
-    return _Place(text.count("\n"), "  ", ("global:",))
+    first = settings.value[0][0].start_mark
+    return _Place(first.line, " " * first.column, aside=frozenset(_lines_of_ours(text, settings)))
 
 
 def _lines_of_ours(text: str, mapping: Any) -> Iterator[int]:
@@ -118,40 +144,81 @@ def _lines_of_ours(text: str, mapping: Any) -> Iterator[int]:
     lines = text.split("\n")
     starts = [key.start_mark.line for key, _value in mapping.value]
     for (key, _value), start, end in zip(mapping.value, starts, [*starts[1:], mapping.end_mark.line]):
-        if str(key.value).startswith(_OURS):
-            yield from (number for number in range(start, end) if _says_something(lines[number]))
+        if _is_ours(key):
+            # YAML counts lines that end in other ways, too; whether these were the right ones is seen afterwards.
+            yield from (number for number in range(start, min(end, len(lines))) if _says_something(lines[number]))
 
 
 def _says_something(line: str) -> bool:
     return bool(line.strip()) and not line.lstrip().startswith("#")
 
 
-def _expected(text: str, settings: Mapping[str, Any]) -> dict[str, Any]:
-    """What is to be read afterwards: all that was there, but for the settings that are replaced."""
-    data = _read(text)
-    data = {} if data is None else data
-    if not isinstance(data, dict) or not isinstance(data.get("global") or {}, dict):
-        _refuse("is no configuration of alertmanager")
-    others = {key: value for key, value in (data.get("global") or {}).items() if not str(key).startswith(_OURS)}
-    return {**data, "global": {**others, **settings}}
-
-
-def _says(text: str, expected: Mapping[str, Any]) -> bool:
-    yaml = _yaml()
+def _says(written: str, before: _Configuration, lines: Sequence[str]) -> bool:
+    """Whether what is read afterwards is these settings and all that was there, but for those that they replace."""
     try:
-        return bool(yaml.safe_load(text) == expected)
-    except yaml.YAMLError:
+        after = _read(written)
+    except DeclarationError:
         return False
+    ours = _nodes("\n".join(lines)).value
+    expected = (before.others, before.others_within, ours)
+    return all(map(_are_same, expected, (after.others, after.others_within, after.ours)))
 
 
-def _read(text: str) -> Any:
+def _are_same(expected: Sequence[tuple[Any, Any]], found: Sequence[tuple[Any, Any]]) -> bool:
+    """Compare YAML nodes, each two of them once: by aliases, few lines can stand for more than can be gone through."""
+    if len(expected) != len(found):
+        return False
+    left = [nodes for pairs in zip(expected, found) for nodes in zip(*pairs)]
+    seen = set()
+    while left:
+        one, other = left.pop()
+        if (id(one), id(other)) in seen:
+            continue
+        seen.add((id(one), id(other)))
+        if one.tag != other.tag or isinstance(one.value, str) != isinstance(other.value, str):
+            return False
+        if isinstance(one.value, str):
+            if one.value != other.value:
+                return False
+            continue
+        if len(one.value) != len(other.value):
+            return False
+        for inner in zip(one.value, other.value):
+            left += zip(*inner) if isinstance(inner[0], tuple) else [inner]
+    return True
+
+
+def _read(text: str) -> _Configuration:
+    """The configuration, or a refusal that shows nothing of it."""
+    yaml = _yaml()
+    root = _nodes(text)
+    if root is None:
+        return _Configuration([], None, None)
+    if not isinstance(root, yaml.MappingNode):
+        _refuse("is no configuration of alertmanager")
+    found = [pair for pair in root.value if pair[0].value == "global"]
+    others = [pair for pair in root.value if pair[0].value != "global"]
+    key, settings = found[0] if found else (None, None)
+    if len(found) > 1:
+        _refuse("has global settings in more than one place")
+    if settings is not None and not isinstance(settings, yaml.MappingNode) and settings.tag != _NULL:
+        _refuse("is no configuration of alertmanager")
+    configuration = _Configuration(others, key, settings)
+    if any(pair[0].tag == _MERGE for pair in (configuration.pairs if found else others)):
+        _refuse("takes global settings from elsewhere (<<), write them in full")
+    return configuration
+
+
+def _nodes(text: str) -> Any:
     yaml = _yaml()
     try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        # Its own words would show what stands there.
+        return yaml.compose(text, Loader=yaml.SafeLoader)
+    except (yaml.YAMLError, ValueError, OverflowError) as error:
+        # The others come from impossible escapes. Its own words would show what stands there.
         mark = getattr(error, "problem_mark", None)
         return _refuse(f"is no valid YAML{f', line {mark.line + 1}' if mark else ''}")
+    except RecursionError:
+        return _refuse("is nested too deeply")
 
 
 def _yaml_of(settings: Mapping[str, Any]) -> Iterator[str]:

@@ -13,6 +13,9 @@ from typing import ClassVar
 
 from .sender import MAY_BE_LEFT_OUT, Finding, Sender
 
+MARK = "# Written by mailroom.core.connector_config; what is changed here is lost.\n"
+"""The first line of a file that holds nothing but what was written."""
+
 
 class Application(ABC):
     """An application that sends mail over SMTP. Texts go in and come out: it touches no file itself."""
@@ -27,14 +30,15 @@ class Application(ABC):
     keeps_password_apart: ClassVar[bool] = False
     """Whether the password is in a file of its own."""
 
+    password_mark: ClassVar[str] = ""
+    """The first line of that file, by which it is known to be ours; empty where it cannot hold a comment."""
+
     def refusals(self, sender: Sender) -> Iterator[Finding]:
         """Each (field, what is allowed) that the application cannot express."""
         for path in sender.asks:
             if path not in self.expresses:
                 hint = "; name it in options.leave_out if mail may go without it" if path in MAY_BE_LEFT_OUT else ""
                 yield path, f"cannot be expressed in {self.name}{hint}"
-        if not sender.server.host.isascii():
-            yield "smtp.host", f"must be written in its ASCII form (xn--…) for {self.name}"
         if sender.server.security not in self.securities:
             yield "smtp.security", f"must be one of {', '.join(self.securities)} for {self.name}"
         if sender.password and "\n" in sender.password.reveal():
@@ -65,4 +69,4 @@ class Application(ABC):
 
     @abstractmethod
     def password_file_in(self, text: str) -> str:
-        """The file that a text names for the password, empty where it names none."""
+        """The file that a text names for the password, empty where it names none. Whose text that is, nobody knows."""

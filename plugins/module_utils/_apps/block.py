@@ -11,8 +11,8 @@ all files that this is used for.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Container, Sequence
+from typing import NamedTuple
 
 from .._errors import DeclarationError, Problem
 
@@ -20,13 +20,11 @@ _BEGIN = "# BEGIN mailroom.core.connector_config"
 _END = "# END mailroom.core.connector_config"
 _ASIDE = "# set aside by mailroom.core.connector_config: "
 _PASSWORD = "# The password is in "
-_BLOCK = re.compile(rf"^{re.escape(_BEGIN)}\n((?:.*\n)*?){re.escape(_END)}\n", re.MULTILINE)
 
 
 def content(text: str) -> str:
     """The lines of the block, empty where there is none."""
-    found = _BLOCK.search(text)
-    return found.group(1) if found else ""
+    return "".join(f"{line}\n" for line in _parse(text).inside)
 
 
 def password_file_in(text: str) -> str:
@@ -37,10 +35,27 @@ def password_file_in(text: str) -> str:
 
 def restored(text: str) -> str:
     """The text as it was before there was a block."""
-    others = _BLOCK.sub("", text).split("\n")
-    if _BEGIN in others or _END in others:
-        raise DeclarationError([Problem("", "path", f"holds {_BEGIN} or {_END} without the other, put it back first")])
-    return "\n".join(line[len(_ASIDE) :] if line.startswith(_ASIDE) else line for line in others)
+    outside = _parse(text).outside
+    return "\n".join(line[len(_ASIDE) :] if line.startswith(_ASIDE) else line for line in outside)
+
+
+class _Lines(NamedTuple):
+    outside: list[str]
+    inside: list[str]
+
+
+def _parse(text: str) -> _Lines:
+    """Tell the lines of the block from the others. Whatever is not exactly one whole block, or none, is refused."""
+    lines = text.split("\n")
+    # An editor may have given all lines another ending.
+    marks = [(number, line.rstrip("\r")) for number, line in enumerate(lines) if line.rstrip("\r") in (_BEGIN, _END)]
+    if not marks:
+        return _Lines(lines, [])
+    if [mark for _number, mark in marks] != [_BEGIN, _END]:
+        what = f"holds {_BEGIN} or {_END} without the other, or more than once: put that right first"
+        raise DeclarationError([Problem("", "path", what)])
+    (begin, _begin), (end, _end) = marks
+    return _Lines([*lines[:begin], *lines[end + 1 :]], lines[begin + 1 : end])
 
 
 def inserted(text: str, position: int, lines: Sequence[str], aside: Container[int], password_file: str) -> str:

@@ -12,10 +12,9 @@ from collections.abc import Iterator
 
 from .._connector.diff import CHANGED, STORED
 from .._session.endpoint import Endpoint
-from .application import Application
+from .application import MARK, Application
 from .sender import Finding, Sender
 
-_MARK = "# Written by mailroom.core.connector_config; what is changed here is lost.\n"
 _PASSWORD = re.compile(r"^password .*$", re.MULTILINE)
 _REPLACED = re.compile(r"%[UHCM]|[*?]")
 _NO_OTHER_SENDER = "allow_from_override off"
@@ -42,13 +41,13 @@ class Msmtp(Application):
                 yield field, f"is too long: a line of msmtp's holds {_LONGEST_LINE} bytes"
 
     def write(self, _text: str, sender: Sender) -> str:
-        return _MARK + "".join(f"{line}\n" for _field, line in _lines(sender))
+        return MARK + "".join(f"{line}\n" for _field, line in _lines(sender))
 
     def clear(self, text: str) -> str:
-        return "" if text.startswith(_MARK) else text
+        return "" if text.startswith(MARK) else text
 
     def difference(self, before: str, after: str) -> tuple[str, str]:
-        old, new = (text if text.startswith(_MARK) else "" for text in (before, after))
+        old, new = (text if text.startswith(MARK) else "" for text in (before, after))
         word = STORED if _PASSWORD.findall(old) == _PASSWORD.findall(new) else CHANGED
         return _PASSWORD.sub(f"password {STORED}", old), _PASSWORD.sub(f"password {word}", new)
 
@@ -82,7 +81,7 @@ def _lines(sender: Sender) -> Iterator[tuple[str, str]]:
     if sender.connector != "default":
         yield "name", f"account default : {sender.connector}"
         if sender.from_address:
-            # An account takes over all but this from the one that it is based on.
+            # An account takes over all but this from the one that it is based on: msmtp -P shows it.
             yield "from_address", _NO_OTHER_SENDER
 
 

@@ -12,6 +12,7 @@ from collections.abc import Container, Iterator
 
 from .._session.endpoint import Endpoint
 from . import block
+from .application import MARK
 from .beside import SettingsBesideOthers
 from .sender import Finding, Sender
 
@@ -25,6 +26,7 @@ class Postfix(SettingsBesideOthers):
     name = "postfix"
     securities = ("none", "starttls_optional", "starttls", "tls")
     expresses = frozenset(("smtp.mechanisms", "smtp.client_cert"))
+    password_mark = MARK
 
     def own_refusals(self, sender: Sender) -> Iterator[Finding]:
         server = sender.server
@@ -50,7 +52,7 @@ class Postfix(SettingsBesideOthers):
     def password_text(self, sender: Sender) -> str | None:
         if not sender.password:
             return None
-        return f"{_relayhost(sender.server)} {sender.server.username}:{sender.password.reveal()}\n"
+        return f"{MARK}{_relayhost(sender.server)} {sender.server.username}:{sender.password.reveal()}\n"
 
 
 def _paths(server: Endpoint) -> Iterator[tuple[str, str]]:

@@ -8,9 +8,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from .._connector.domain import address_to_ascii, to_ascii
 from .._connector.fields import split_path
 from .._connector.secret import Secret
 from .._connector.state import Connector
@@ -71,12 +72,18 @@ def sender_of(
     server = next(each for each in endpoints_of(effective, secrets) if each.protocol == "smtp")
     return Sender(
         connector.name,
-        server,
-        effective.get("from_address", ""),
+        _in_ascii(server),
+        address_to_ascii(effective.get("from_address", "")),
         effective.get("from_name", ""),
         password_file,
         tuple(path for path in _NOT_EVERYWHERE if _asks(effective, path)),
     )
+
+
+def _in_ascii(server: Endpoint) -> Endpoint:
+    """The same server, with all names as DNS knows them: few applications convert them, and not alike."""
+    proxy = server.proxy and replace(server.proxy, host=to_ascii(server.proxy.host))
+    return replace(server, host=to_ascii(server.host), ehlo_name=to_ascii(server.ehlo_name), proxy=proxy)
 
 
 def _asks(effective: Mapping[str, Any], path: str) -> bool:

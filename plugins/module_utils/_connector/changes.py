@@ -8,10 +8,8 @@
 from __future__ import annotations
 
 from .plan import Plan
-from .state import Connector
-
-_CONNECTING = ("smtp", "imap", "graph", "oauth2")
-_SENDING = ("from_address", "errors_to")
+from .secret import changed_secrets
+from .state import CONNECTING_FIELDS, SENDING_FIELDS, Connector
 
 
 def newly_connecting(plan: Plan, *, sends: bool = False) -> list[Connector]:
@@ -25,7 +23,7 @@ def newly_connecting(plan: Plan, *, sends: bool = False) -> list[Connector]:
 
 def connects_alike(one: Connector | None, other: Connector, *, sends: bool = False) -> bool:
     """Whether both connect, and send if need be, in the same way and with the same secrets."""
-    if one is None or not one.enabled or dict(one.secrets) != dict(other.secrets):
+    if one is None or not one.enabled or changed_secrets(one.secrets, other.secrets):
         return False
-    old, new = one.effective(), other.effective()
-    return all(old.get(name) == new.get(name) for name in (*_CONNECTING, *(_SENDING if sends else ())))
+    fields = (*CONNECTING_FIELDS, *(SENDING_FIELDS if sends else ()))
+    return all(one.resolved.get(name) == other.resolved.get(name) for name in fields)

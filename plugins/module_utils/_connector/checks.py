@@ -12,17 +12,23 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from typing import Any, Callable, NamedTuple
 
 from .._errors import Problem
+from .domain import LONGEST_NAME, DomainError, check_characters, to_ascii
+from .suggest import did_you_mean
 
 Check = Callable[[Any], Any]
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _CONTROL_BUT_LINES = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
-_IDENTIFIER = re.compile(r"[A-Za-z0-9_]{1,50}\Z")
+LONGEST_CONNECTOR_NAME = 50
+
+_IDENTIFIER = re.compile(rf"[A-Za-z0-9_]{{1,{LONGEST_CONNECTOR_NAME}}}\Z")
 _PURPOSE = re.compile(r"[A-Za-z0-9_.-]{1,100}\Z")
 _LABEL = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)\Z")
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}\Z")
 _NUMBER = re.compile(r"(?:[0-9]+|0[xX][0-9A-Fa-f]*)\Z")
 _IPV4 = re.compile(r"(?:(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])(?:\.(?!\Z)|\Z)){4}\Z")
 _LOCAL_PART = re.compile(r"[^\s\x00-\x20\x7f<>()\[\]\\,;:\"@.]+(?:\.[^\s\x00-\x20\x7f<>()\[\]\\,;:\"@.]+)*\Z")
@@ -33,9 +39,13 @@ _SCOPE = re.compile(r"%[A-Za-z0-9_.-]{1,32}\Z")
 _TENANT_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]{0,199}\Z")
 _VISIBLE = re.compile(r"[!-~]{1,200}\Z")
 
-MESSAGE_HEADERS = frozenset(
+_LONGEST_ADDRESS = 254
+
+_SET_BY_MESSAGE = frozenset(
     "from to cc bcc reply-to sender subject date message-id mime-version content-type content-transfer-encoding".split()
 )
+_SET_BY_SYSTEM = frozenset("received return-path delivered-to dkim-signature authentication-results".split())
+_SET_BY_SYSTEM_PREFIXES = ("content-", "resent-")
 
 
 class NotAllowed(ValueError):
@@ -100,18 +110,31 @@ def number(low: int, high: int) -> Check:
     return check
 
 
+def date(value: Any) -> str:
+    from datetime import date as calendar_date
+
+    allowed = "must be a date such as 2027-05-31"
+    if not _DATE.match(_as_text(value)):
+        raise NotAllowed(allowed)
+    try:
+        return calendar_date.fromisoformat(value).isoformat()
+    except ValueError:
+        raise NotAllowed(allowed) from None
+
+
 def flag(value: Any) -> bool:
     if not isinstance(value, bool):
         raise NotAllowed("must be true or false")
     return value
 
 
-def one_of(*choices: str) -> Check:
+def one_of(*choices: str, others: Mapping[str, str] | None = None) -> Check:
+    """One of these words. `others` says which of them was meant by words that people use in their place."""
     allowed = "must be one of " + ", ".join(choices)
 
     def check(value: Any) -> str:
         if value not in choices:
-            raise NotAllowed(allowed)
+            raise NotAllowed(allowed + (did_you_mean(value, choices, others or {}) if isinstance(value, str) else ""))
         return str(value)
 
     return check
@@ -146,10 +169,11 @@ def pattern(expression: re.Pattern[str], allowed: str) -> Check:
     return check
 
 
-connector_name = pattern(_IDENTIFIER, "must be 1 to 50 letters, digits or underscores")
+connector_name = pattern(_IDENTIFIER, f"must be 1 to {LONGEST_CONNECTOR_NAME} letters, digits or underscores")
 purpose_name = pattern(_PURPOSE, "must be 1 to 100 letters, digits or any of _ . -")
 tenant_name = text(100)
-tenant_id = pattern(_TENANT_ID, "must be a tenant's id or domain name")
+_user_text = text(320)
+tenant_id = pattern(_TENANT_ID, "must be a tenant's id or domain name, in ASCII (xn--…)")
 client_id = pattern(_VISIBLE, "must be 1 to 200 visible ASCII characters without spaces")
 
 
@@ -167,32 +191,73 @@ def _is_ipv6(value: str) -> bool:
 
 def _is_domain(value: str) -> bool:
     try:
-        ascii_name = value if value.isascii() else value.encode("idna").decode("ascii")
-    except UnicodeError:
+        ascii_name = to_ascii(value)
+    except DomainError:
         return False
     labels = ascii_name.split(".")
-    if len(ascii_name) > 253 or _NUMBER.match(labels[-1]):
+    if len(ascii_name) > LONGEST_NAME or _NUMBER.match(labels[-1]):
         return False
     return all(_LABEL.match(label) for label in labels)
+
+
+def _check_characters(name: str) -> None:
+    try:
+        check_characters(name)
+    except DomainError as refused:
+        raise NotAllowed(str(refused)) from None
+
+
+def _stored_host(value: str) -> str:
+    """A host as any release has accepted it: a stored one may be used until it is changed."""
+    bare = value[1:-1] if value.startswith("[") and value.endswith("]") else value
+    if len(value) <= LONGEST_NAME and (_IPV4.match(value) or (":" in bare and _is_ipv6(bare)) or _is_domain(value)):
+        return bare
+    raise NotAllowed("must be a host name or an IP address, without scheme, port or path")
 
 
 def host(value: Any) -> str:
     """A host's name or address; an IPv6 address may stand in brackets."""
     value = _as_text(value)
-    bare = value[1:-1] if value.startswith("[") and value.endswith("]") else value
-    if len(value) <= 253 and (_IPV4.match(value) or (":" in bare and _is_ipv6(bare)) or _is_domain(value)):
-        return str(bare)
-    raise NotAllowed("must be a host name or an IP address, without scheme, port or path")
+    _check_characters(value)
+    return _stored_host(value)
 
 
-def address(value: Any) -> str:
-    """A bare mail address: no display name, no angle brackets."""
+def stored_address(value: Any) -> str:
+    """A bare mail address as any release has accepted it: a stored one may be used until it is changed."""
     value = _as_text(value)
     local, at, domain = value.rpartition("@")
-    fits = at and len(value) <= 254 and len(local.encode()) <= 64 and not _CONTROL.search(value)
+    fits = at and len(value) <= _LONGEST_ADDRESS and len(local.encode()) <= 64 and not _CONTROL.search(value)
     if fits and _LOCAL_PART.match(local) and _is_domain(domain):
         return str(value)
     raise NotAllowed("must be a mail address such as alerts@example.com, without a display name")
+
+
+def address(value: Any) -> str:
+    """A bare mail address: no display name, no angle brackets, and nothing that a reader would decode."""
+    value = _as_text(value)
+    local, _at, domain = value.rpartition("@")
+    _check_characters(domain)
+    if "=?" in local:
+        raise NotAllowed("must be a mail address without =?, which begins an encoded word")
+    stored_address(value)
+    if len(local.encode()) + len("@") + len(to_ascii(domain)) > _LONGEST_ADDRESS:
+        raise NotAllowed(f"must have at most {_LONGEST_ADDRESS} characters once its domain is in ASCII")
+    return str(value)
+
+
+def is_address(value: object) -> bool:
+    """Whether mail can be sent to or from this, which may be the name of a user."""
+    try:
+        stored_address(value)
+    except NotAllowed:
+        return False
+    return True
+
+
+def user_name(value: Any) -> str:
+    """Who signs in. Where that is a mail address it has the rules of one, since mail may come from it or go to it."""
+    value = _user_text(value)
+    return address(value) if is_address(value) else str(value)
 
 
 class Endpoint(NamedTuple):
@@ -211,16 +276,17 @@ def endpoint(value: Any, schemes: tuple[str, ...], allowed: str, *, semicolon: b
         raise NotAllowed(allowed)
     port = int(match.group(3)) if match.group(3) else None
     try:
-        where = host(match.group(2))
+        where = _stored_host(match.group(2))
         if port is not None:
             number(1, 65535)(port)
     except NotAllowed:
+        _check_characters(match.group(2))
         raise NotAllowed(allowed) from None
     return Endpoint(match.group(1).lower(), where, port)
 
 
 def smtp_uri(value: Any) -> str:
-    parse_smtp_uri(value)
+    _check_characters(parse_smtp_uri(value).host)
     return str(value)
 
 
@@ -231,13 +297,15 @@ def parse_smtp_uri(value: Any) -> Endpoint:
 
 def proxy(value: Any) -> str:
     allowed = "must be socks5://host:port or http://host:port"
-    if endpoint(value, ("socks5", "http"), allowed).port is None:
+    where = endpoint(value, ("socks5", "http"), allowed)
+    if where.port is None:
         raise NotAllowed(allowed)
+    _check_characters(where.host)
     return str(value)
 
 
 def https_origin(value: Any) -> str:
-    endpoint(value, ("https",), "must be https://host or https://host:port, without a path")
+    _check_characters(endpoint(value, ("https",), "must be https://host or https://host:port, without a path").host)
     return str(value)
 
 
@@ -247,7 +315,7 @@ def https_url(value: Any) -> str:
     match = _HTTPS_URL.match(value)
     if len(value) > 2000 or not match or "@" in match.group(1):
         raise NotAllowed(allowed)
-    endpoint(match.group(1), ("https",), allowed)
+    _check_characters(endpoint(match.group(1), ("https",), allowed).host)
     return str(value)
 
 
@@ -258,19 +326,28 @@ def absolute_path(value: Any) -> str:
     return str(value)
 
 
-def headers(value: Any) -> dict[str, str]:
-    """Custom headers: none that the message itself sets."""
+def stored_headers(value: Any) -> dict[str, str]:
+    """Custom headers as any release has accepted them: stored ones may be used until they are changed."""
     if not isinstance(value, dict) or len(value) > 50:
         raise NotAllowed("must be a dictionary of at most 50 headers")
     kept: dict[str, str] = {}
     for name, content in value.items():
         if not isinstance(name, str) or not _HEADER_NAME.match(name):
             raise NotAllowed("a header's name must be 1 to 76 visible ASCII characters without a colon")
-        if name.lower() in MESSAGE_HEADERS:
+        if name.lower() in _SET_BY_MESSAGE:
             raise NotAllowed(f"{name} is set by the message itself")
         if name.lower() in (other.lower() for other in kept):
             raise NotAllowed(f"{name} is there twice")
         kept[name] = _header_content(name, content)
+    return kept
+
+
+def headers(value: Any) -> dict[str, str]:
+    """Custom headers: none that the message itself or the mail system sets."""
+    kept = stored_headers(value)
+    for name in kept:
+        if name.lower() in _SET_BY_SYSTEM or name.lower().startswith(_SET_BY_SYSTEM_PREFIXES):
+            raise NotAllowed(f"{name} is set by the mail system")
     return kept
 
 
@@ -312,4 +389,9 @@ def service_account(value: Any) -> str:
         raise NotAllowed(allowed)
     if not all(isinstance(value.get(key), str) and value[key] for key in ("client_email", "private_key")):
         raise NotAllowed(allowed)
+    if "token_uri" in value:
+        try:
+            https_url(value["token_uri"])
+        except NotAllowed as refused:
+            raise NotAllowed(f"its token_uri {refused}") from None
     return json.dumps(value, sort_keys=True, separators=(",", ":"))

@@ -13,7 +13,8 @@ from typing import Any
 
 from .._errors import Problem
 from . import checks
-from .fields import BLOCKS, BY_NAME, BY_PATH, FIELDS, Field, split_path
+from .fields import BLOCKS, BY_NAME, BY_PATH, FIELDS, Field, did_you_mean_field, split_path
+from .printable import printable
 from .secret import Secret
 
 Settings = dict[str, Any]
@@ -84,12 +85,17 @@ class _Reading:
             self._name = checks.connector_name(value)
             self._where = f"connector {self._name}"
         except checks.NotAllowed as refused:
-            self._refuse("name", str(refused) if value else "is required")
+            advice = "; a name with blanks belongs in display_name" if isinstance(value, str) and " " in value else ""
+            self._refuse("name", f"{refused}{advice}" if value else "is required")
 
     def unknown(self, path: str) -> None:
-        shown = "".join(char if char.isprintable() else "?" for char in path[:100])
-        near = _nearest(path)
-        self._refuse(shown, "there is no such field" + (f"; did you mean {near}?" if near else ""))
+        block, name = split_path(path)
+        if block in BLOCKS and name and path not in BY_PATH:
+            known = [each.name for each in BY_NAME[block].fields]
+            suggestion = did_you_mean_field(name, block, known)
+        else:
+            suggestion = did_you_mean_field(path, "", ["name", *BY_NAME])
+        self._refuse(printable(path[:100]), f"there is no such field{suggestion}")
 
     def field(self, known: Field, value: Any) -> None:
         if known.fields and isinstance(value, dict):
@@ -140,18 +146,6 @@ class _Reading:
         self.problems.append(Problem(self._where, path, message))
 
 
-def _nearest(path: str) -> str:
-    """The field of the same block that was most likely meant, if any."""
-    import difflib
-
-    block, name = split_path(path)
-    siblings = {split_path(known)[1]: known for known in BY_PATH if split_path(known)[0] == block}
-    if not name:
-        siblings = {known: known for known in BY_NAME}
-    near = [] if "." in name else difflib.get_close_matches(name or block, siblings, n=1)
-    return siblings[near[0]] if near else ""
-
-
 def merged(stored: Settings, declaration: Declaration) -> Settings:
     """What is stored, changed by what was declared; a value that replaces another ends that one."""
     result = {name: dict(value) if name in BLOCKS else value for name, value in stored.items()}
@@ -165,7 +159,7 @@ def merged(stored: Settings, declaration: Declaration) -> Settings:
 
 
 WAYS = ("client_secret", "certificate", "certificate_file", "assertion_file", "managed_identity", "service_account")
-_GONE_WITH = {"proxy": ("proxy_username",)}
+_GONE_WITH = {"proxy": ("proxy_username",), "client_secret": ("client_secret_expires",)}
 
 
 def _remove(settings: Settings, path: str) -> None:
@@ -191,6 +185,8 @@ def _make_room(name: str, block: Settings, declaration: Declaration) -> None:
     if name == "oauth2" and given_way(declaration):
         for way in WAYS:
             block.pop(way, None)
+        if given_way(declaration) != "client_secret":
+            block.pop("client_secret_expires", None)
 
 
 def _spell_out(block: Settings) -> None:

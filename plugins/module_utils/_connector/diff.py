@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from .fields import split_path
-from .secret import Secret
+from .secret import Secret, is_same
 from .state import Connector
 
 STORED, CHANGED = "(stored)", "(changed)"
@@ -57,13 +57,13 @@ def _from_preset(block: str, declared: Mapping[str, Any], connector: Connector) 
 
 
 class _Hidden:
-    """A secret in a comparison: equal only to the very same stored one."""
+    """A secret in a comparison."""
 
     def __init__(self, secret: str | Secret) -> None:
         self.secret = secret
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Hidden) and self.secret is other.secret
+        return isinstance(other, _Hidden) and is_same(self.secret, other.secret)
 
     __hash__ = None  # type: ignore[assignment]
 

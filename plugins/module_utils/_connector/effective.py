@@ -50,10 +50,10 @@ def effective(settings: Settings, preset: Preset, secrets: Container[str], name:
     return result
 
 
-def with_test_address(result: dict[str, Any]) -> dict[str, Any]:
+def with_test_address(result: Mapping[str, Any]) -> dict[str, Any]:
     """The same with where test mail goes, which only matters to those who look at the connector."""
     test_address = result.get("test_address") or _test_address(result)
-    return {**result, "test_address": test_address} if test_address else result
+    return {**result, **({"test_address": test_address} if test_address else {})}
 
 
 def kind(settings: Mapping[str, Any]) -> str:
@@ -120,18 +120,10 @@ def _sign_in_alike(smtp: dict[str, Any], imap: Mapping[str, Any]) -> None:
 def _test_address(result: Mapping[str, Any]) -> str | None:
     candidates = [result.get(block, {}).get(key) for block, key in _SENDING_USERS]
     for candidate in candidates:
-        if candidate and _is_address(candidate):
+        if candidate and checks.is_address(candidate):
             return str(candidate)
     otherwise = result.get("from_address") or result.get("graph", {}).get("mailbox")
     return str(otherwise) if otherwise else None
 
 
 _SENDING_USERS = (("smtp", "username"), ("oauth2", "username"), ("imap", "username"))
-
-
-def _is_address(value: str) -> bool:
-    try:
-        checks.address(value)
-    except checks.NotAllowed:
-        return False
-    return True

@@ -11,15 +11,42 @@ description O(smtp.port) names a field; the generator of the documentation adds 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from . import checks
-from .presets import PRESETS
+from .presets import ALIASES, NAMES, preset_name
+from .suggest import did_you_mean, folded, nearest
 
 SECURITY = ("none", "starttls", "starttls_optional", "tls")
 MECHANISMS = ("PLAIN", "LOGIN", "CRAM-MD5", "SCRAM-SHA-1", "SCRAM-SHA-256", "OAUTHBEARER", "XOAUTH2")
+MOST_COPIES = 100
+LONGEST_DISPLAY_NAME = 64
 CLOUDS = ("global", "us_gov", "us_gov_dod", "china")
+
+# Words of other products, each with what is meant by it here.
+_OTHER_SECURITY = {
+    **dict.fromkeys(("ssl", "ssl/tls", "tls/ssl", "ssl_tls", "tls_ssl", "smtps", "imaps", "implicit", "true"), "tls"),
+    **dict.fromkeys(("explicit", "start_tls"), "starttls"),
+    **dict.fromkeys(("opportunistic", "auto", "may", "if_available"), "starttls_optional"),
+}
+_OTHER_AUTH = {
+    **dict.fromkeys(("plain", "login", "basic", "normal", "cram_md5"), "password"),
+    **dict.fromkeys(("oauth", "oauth_2", "xoauth2", "oauthbearer", "modern"), "oauth2"),
+    **dict.fromkeys(("anonymous", "false", "off"), "none"),
+}
+OTHER_FIELDS = {
+    **dict.fromkeys(("from", "sender", "email", "from_email"), "from_address"),
+    **dict.fromkeys(("server", "hostname", "smtp_host", "smtp_server", "imap_host"), "host"),
+    **dict.fromkeys(("ssl", "tls", "starttls", "use_tls", "use_ssl", "encryption", "secure"), "security"),
+    **dict.fromkeys(("login", "account"), "username"),
+    **dict.fromkeys(("secret", "passwd", "app_password"), "password"),
+    **dict.fromkeys(("verify_certs", "ssl_verify", "verify_ssl", "tls_verify", "insecure"), "validate_certs"),
+    **dict.fromkeys(("folder", "inbox"), "mailbox"),
+    **dict.fromkeys(("tenant", "tenants"), "available_to"),
+}
+"""Names of fields elsewhere, each with the field that is meant by it here."""
 
 
 @dataclass(frozen=True)
@@ -40,8 +67,8 @@ def _text(name: str, check: checks.Check, *description: str) -> Field:
     return Field(name, "str", check, description)
 
 
-def _choice(name: str, choices: tuple[str, ...], *description: str) -> Field:
-    return Field(name, "str", checks.one_of(*choices), description, choices=choices)
+def _choice(name: str, choices: tuple[str, ...], others: Mapping[str, str], *description: str) -> Field:
+    return Field(name, "str", checks.one_of(*choices, others=others), description, choices=choices)
 
 
 def _flag(name: str, *description: str) -> Field:
@@ -60,6 +87,16 @@ def _secret(name: str, check: checks.Check, *description: str) -> Field:
     return Field(name, "str", check, description, secret=True)
 
 
+def _provider(value: Any) -> str:
+    name = preset_name(value) if isinstance(value, str) else ""
+    if not name:
+        shown = [each for each in NAMES if not each.startswith("ses_")]
+        allowed = ", ".join(f"{each} (other regions as ses_eu_west_1)" if each == "ses" else each for each in shown)
+        suggestion = did_you_mean(value, NAMES, ALIASES) if isinstance(value, str) else ""
+        raise checks.NotAllowed(f"must be one of {allowed}{suggestion}")
+    return name
+
+
 def _no_block(_value: object) -> object:
     raise checks.NotAllowed("must be a dictionary")
 
@@ -69,7 +106,6 @@ def _block(name: str, fields: tuple[Field, ...], *description: str) -> Field:
 
 
 _PASSWORD = checks.secret_text(1024)
-_USER = checks.text(320)
 _IN_PRACTICE = "A value in a variable that is not set must not erase it: an empty text is an error."
 
 
@@ -81,14 +117,20 @@ def _proxy_fields(block: str) -> tuple[Field, ...]:
             "The proxy to connect through, as V(socks5://host:port) or V(http://host:port).",
             f"User and password belong in O({block}.proxy_username) and O({block}.proxy_password).",
         ),
-        _text("proxy_username", _USER, "Who signs in at the proxy."),
+        _text("proxy_username", checks.text(320), "Who signs in at the proxy."),
         _secret("proxy_password", _PASSWORD, f"The password of O({block}.proxy_username)."),
     )
 
 
 def _server_fields(block: str, ports: str, secure_default: str) -> tuple[Field, ...]:
     return (
-        _text("host", checks.host, "The server's name or IP address.", "Filled by O(provider) where that names one."),
+        _text(
+            "host",
+            checks.host,
+            "The server's name or IP address.",
+            "An international name follows the rule of O(from_address).",
+            "Filled by O(provider) where that names one.",
+        ),
         Field(
             "port",
             "int",
@@ -98,6 +140,7 @@ def _server_fields(block: str, ports: str, secure_default: str) -> tuple[Field, 
         _choice(
             "security",
             SECURITY,
+            _OTHER_SECURITY,
             "How the connection is encrypted: V(tls) from the first byte, V(starttls) after the server was asked, and"
             " required, V(starttls_optional) where the server offers it, V(none) never.",
             f"Default: {secure_default}. It is never V(none) unless that is written.",
@@ -110,6 +153,7 @@ def _sign_in_fields() -> tuple[Field, ...]:
         _choice(
             "auth",
             ("none", "password", "oauth2"),
+            _OTHER_AUTH,
             "How to sign in.",
             "Default: V(password) where a user and a password are there, V(oauth2) where O(oauth2) is there and no"
             " password, else V(none).",
@@ -126,7 +170,12 @@ def _sign_in_fields() -> tuple[Field, ...]:
             elements="str",
             choices=MECHANISMS,
         ),
-        _text("username", _USER, "Who signs in. It may differ from O(from_address)."),
+        _text(
+            "username",
+            checks.user_name,
+            "Who signs in. It may differ from O(from_address).",
+            "With nothing to sign in with, neither a password nor O(oauth2), it is an error unless C(auth) is V(none).",
+        ),
         _secret(
             "password",
             _PASSWORD,
@@ -210,6 +259,12 @@ _OAUTH2 = _block(
         _text("tenant_id", checks.tenant_id, "The Microsoft tenant: its id or one of its domain names."),
         _text("client_id", checks.client_id, "The registered application's id."),
         _secret("client_secret", _PASSWORD, "The application's secret: its value, not its id."),
+        _text(
+            "client_secret_expires",
+            checks.date,
+            "The day on which O(oauth2.client_secret) expires, as V(2027-05-31).",
+            "For warnings only: a test warns when that day is near.",
+        ),
         _secret("certificate", checks.certificate, "The application's certificate and key as PEM text."),
         _path("certificate_file", "The application's certificate and key in a PEM or PFX file, read at each use."),
         _secret("certificate_passphrase", _PASSWORD, "What unlocks the certificate's key."),
@@ -224,7 +279,7 @@ _OAUTH2 = _block(
         ),
         _text(
             "username",
-            _USER,
+            checks.user_name,
             "The user of the resource-owner flow, or whom a service account acts for, or the mailbox's address.",
         ),
         _secret(
@@ -233,7 +288,7 @@ _OAUTH2 = _block(
             "The user's password, for the resource-owner flow. It is always warned about, since it cannot work with"
             " multi-factor sign-in.",
         ),
-        _choice("cloud", CLOUDS, "The Microsoft cloud that the tenant lives in. Default: V(global)."),
+        _choice("cloud", CLOUDS, {}, "The Microsoft cloud that the tenant lives in. Default: V(global)."),
         _text(
             "authority",
             checks.https_origin,
@@ -251,36 +306,50 @@ _OAUTH2 = _block(
 )
 
 FIELDS: tuple[Field, ...] = (
-    _text("display_name", checks.text(64), "A name to show, 1 to 64 characters. Default: the connector's name."),
+    _text(
+        "display_name",
+        checks.text(LONGEST_DISPLAY_NAME),
+        "A name to show, 1 to 64 characters. Default: the connector's name.",
+    ),
     _text("description", checks.text(1000, lines=True), "What the connector is for, at most 1000 characters."),
     _flag("enabled", "A disabled connector is kept but never used. Default: V(true)."),
     Field(
         "provider",
         "str",
-        checks.one_of("custom", *PRESETS),
+        _provider,
         (
             "A preset that fills host, port and security of O(smtp) and O(imap); what is given explicitly wins.",
             "It is resolved when it is written, so that an upgrade of the collection moves no connector.",
             "V(custom), or left out: nothing is filled.",
+            "Case is ignored. Other names, as V(office365) or V(gsuite), are understood and kept as the preset's own.",
             "V(ses) is Amazon's region us-east-1; other regions are named like V(ses_eu_west_1).",
         ),
-        choices=("custom", *PRESETS),
+        choices=NAMES,
     ),
-    _text("from_address", checks.address, "The address that the From header shows."),
+    _text(
+        "from_address",
+        checks.address,
+        "The address that the From header shows.",
+        "As everywhere, an international domain may have the letters, marks and digits of Unicode 3.2 that every"
+        " version of IDNA encodes alike. Other names, such as those with V(ß), are written in their ASCII form,"
+        " V(xn--…).",
+    ),
     _text("from_name", checks.text(200), "The name that the From header shows."),
     _text(
         "signature", checks.text(250, lines=True), "Added to mail that the collection sends, at most 250 characters."
     ),
     _text("reply_to", checks.address, "Where answers go."),
     _text("errors_to", checks.address, "The envelope sender: where bounces go."),
-    _list("cc", checks.address, 100, "Who gets a copy."),
-    _list("bcc", checks.address, 100, "Who gets a copy without being named in a header."),
+    _list("cc", checks.address, MOST_COPIES, "Who gets a copy."),
+    _list("bcc", checks.address, MOST_COPIES, "Who gets a copy without being named in a header."),
     Field(
         "headers",
         "dict",
         checks.headers,
         (
-            "Custom headers. None that the message sets itself: From, To, Subject, Date, Message-ID and the like.",
+            "Custom headers. None that the message itself or the mail system sets.",
+            "The message sets From, To, Cc, Bcc, Reply-To, Sender, Subject, Date, Message-ID, MIME-Version, Content-*.",
+            "Mail servers set Received, Return-Path, Delivered-To, DKIM-Signature, Authentication-Results, Resent-*.",
             "The dictionary is replaced as a whole.",
         ),
     ),
@@ -317,3 +386,27 @@ def split_path(path: str) -> tuple[str, str]:
     """A field's block and its name there; a field that is in no block is its own block, with no name."""
     block, _dot, name = path.partition(".")
     return block, name
+
+
+def did_you_mean_field(name: str, block: str, known: Iterable[str]) -> str:
+    """The end of a message about a name that no field has in a block, or with "" outside of one: where it belongs, or
+    which of the known ones there was probably meant."""
+    if not block and name in BY_PATH:
+        return "; write it as {1} within {0}".format(*split_path(name))
+    if "." in name:
+        return ""
+    siblings = {each: f"{block}.{each}" if block else each for each in known}
+    meant = {other: field for other, field in OTHER_FIELDS.items() if field in siblings}
+    if block and name in BY_NAME:
+        return f"; it belongs beside {block}, not in it"
+    if _blocks_with(name):
+        return f"; it belongs in {_blocks_with(name)}"
+    found = nearest(name, siblings, meant)
+    if found:
+        return f"; did you mean {siblings[found]}?"
+    field = OTHER_FIELDS.get(folded(name), "")
+    return f"; did you mean {field}, in {_blocks_with(field)}?" if _blocks_with(field) else ""
+
+
+def _blocks_with(name: str) -> str:
+    return " or ".join(block for block in BLOCKS if f"{block}.{name}" in BY_PATH)

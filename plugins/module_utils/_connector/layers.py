@@ -12,6 +12,7 @@ from typing import Any
 
 from .._errors import DeclarationError, Problem
 from .fields import BY_PATH, SECRETS
+from .suggest import did_you_mean
 
 Connector = dict[str, Any]
 
@@ -35,8 +36,9 @@ def merged(layers: Mapping[str, Any], *, partial: bool = False) -> list[Connecto
         if connector.get("name", name) != name:
             problems.append(Problem(f"connector {name}", "name", "must be as the key above it, or left out"))
         if not partial and _holds_only_secrets(connector):
-            message = "only secrets are given for it: is it declared under another name?"
-            problems.append(Problem(f"connector {name}", "", message))
+            declared = [each for each in connectors if not _holds_only_secrets(connectors[each])]
+            suggestion = did_you_mean(name, declared) or ": is it declared under another name?"
+            problems.append(Problem(f"connector {name}", "", f"only secrets are given for it{suggestion}"))
     if problems:
         raise DeclarationError(problems)
     return [{**connector, "name": name} for name, connector in connectors.items()]

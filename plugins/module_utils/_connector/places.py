@@ -3,21 +3,39 @@
 
 # This file is private to the collection mailroom.core and may change at any time.
 
-"""Where a secret goes: whether it has a use, and whether a change would offer it to a new place."""
+"""Where a secret goes: whether it has a use, its destination, and whether a change would offer it to a new place."""
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping
+import hashlib
+import json
+from collections.abc import Container, Iterable, Iterator, Mapping
 from typing import Any
 
+from .domain import canonical
 from .fields import split_path
+
+VERSION = 1
+"""Of the form of destinations. What a version says of a connector never changes: secrets are bound to it."""
+
+_DEFAULTS: dict[str, Any] = {
+    "cloud": "global",
+    "mechanisms": ["LOGIN", "OAUTHBEARER", "PLAIN", "SCRAM-SHA-1", "SCRAM-SHA-256", "XOAUTH2"],
+    "validate_certs": True,
+}
+"""What a field that is left out stands for in this version of the form."""
+
+_PROXY = ("proxy", "proxy_username")
+_SERVER = ("host", "port", "username", "security", "validate_certs", "ca_file", "mechanisms", *_PROXY)
+_GRAPH = ("url", "ca_file", *_PROXY)
+_TOKEN_SERVICE = ("token_url", "authority", "cloud", "tenant_id", "client_id", "scope", "ca_file", *_PROXY)
 
 _MAIL_PORTS = {"smtp": (25, 465, 587, 2465, 2525, 2587), "imap": (143, 993)}
 _STRENGTH = {"none": 0, "starttls_optional": 1, "starttls": 2, "tls": 2, False: 0, True: 1}
-_MAY_GROW = ("security", "validate_certs")
-_OPENS_A_PLACE = ("smtp.same_credentials", "smtp.auth", "imap.auth", "graph")
+_EXPOSING = frozenset(("PLAIN", "LOGIN", "CRAM-MD5"))
+"""Mechanisms that reveal the password to the server, or let it be guessed from what was overheard."""
 
-Place = dict[str, Any]
+Destination = dict[str, dict[str, Any]]
 
 
 def has_use(path: str, effective: Mapping[str, Any], secrets: Container[str]) -> bool:
@@ -35,67 +53,81 @@ def has_use(path: str, effective: Mapping[str, Any], secrets: Container[str]) ->
     return True
 
 
-def newly_offered(path: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
-    """The fields whose change would offer the secret at this path to a new place."""
-    old, new = _place(path, before), _place(path, after)
-    changed = [field for field, value in new.items() if field in old and _is_new(field, old[field], value)]
-    opened = [field for field in _OPENS_A_PLACE if field in new and field not in old]
-    return changed + opened
-
-
-def _is_new(field: str, old: Any, new: Any) -> bool:
-    if field.endswith(_MAY_GROW):
-        return _STRENGTH[new] < _STRENGTH[old]
-    return bool(old != new)
-
-
-def _place(path: str, effective: Mapping[str, Any]) -> Place:
+def destination(path: str, effective: Mapping[str, Any]) -> Destination:
+    """Every server that the secret at this path is used at, by the block that declares it."""
     block, field = split_path(path)
     if block not in effective:
         return {}
     if field == "proxy_password":
-        return _fields(block, effective, ("proxy", "proxy_username"))
-    if block == "smtp":
-        return _server(block, effective)
-    if block == "imap":
-        return {**_server(block, effective), **_shared_with_smtp(effective)}
-    return {**_token_service(field, effective), **_token_users(effective)}
-
-
-def _fields(block: str, effective: Mapping[str, Any], names: Iterable[str]) -> Place:
-    return {f"{block}.{name}": effective[block].get(name) for name in names}
-
-
-def _server(block: str, effective: Mapping[str, Any]) -> Place:
-    server = effective[block]
-    place = _fields(block, effective, ("username", "proxy", "security", "validate_certs"))
-    place[f"{block}.host"] = server.get("host", "").lower()
-    port = server["port"]
-    place[f"{block}.port"] = "mail" if port in _MAIL_PORTS[block] else port
-    return place
-
-
-def _shared_with_smtp(effective: Mapping[str, Any]) -> Place:
-    if not effective.get("smtp", {}).get("same_credentials"):
-        return {}
-    shared = _server("smtp", effective)
-    del shared["smtp.username"]
-    return {"smtp.same_credentials": True, **shared}
-
-
-def _token_service(field: str, effective: Mapping[str, Any]) -> Place:
-    names = ["token_url", "authority", "cloud", "tenant_id", "client_id", "proxy"]
-    if field in ("password", "service_account"):
-        names.append("username")
-    return _fields("oauth2", effective, names)
-
-
-def _token_users(effective: Mapping[str, Any]) -> Place:
-    """A token goes where its connector signs in: that is a place its secrets are offered to as well."""
-    place: Place = {}
-    for block in _MAIL_PORTS:
-        if effective.get(block, {}).get("auth") == "oauth2":
-            place.update({f"{block}.auth": "oauth2", **_server(block, effective)})
+        return {block: _fields(block, effective, _PROXY)}
+    if block in _MAIL_PORTS:
+        place = {block: _fields(block, effective, _SERVER)}
+        if block == "imap" and effective.get("smtp", {}).get("same_credentials"):
+            place["smtp"] = _fields("smtp", effective, _SERVER)
+        return place
+    owner = ("username",) if field in ("password", "service_account") else ()
+    place = {block: _fields(block, effective, (*_TOKEN_SERVICE, *owner))}
+    for server in _MAIL_PORTS:
+        if effective.get(server, {}).get("auth") == "oauth2":
+            place[server] = _fields(server, effective, _SERVER)
     if "graph" in effective:
-        place.update({"graph": True, **_fields("graph", effective, ("url", "proxy"))})
+        place["graph"] = _fields("graph", effective, _GRAPH)
     return place
+
+
+def destination_digest(path: str, effective: Mapping[str, Any]) -> str:
+    """The destination in 64 characters, alike on every host and in every later release."""
+    form = _CANONICAL.encode([VERSION, destination(path, effective)])
+    return hashlib.sha256(form.encode("ascii")).hexdigest()
+
+
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
+
+
+def newly_offered(path: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+    """The fields whose change would offer the secret at this path to a new place."""
+    old = destination(path, before)
+    found: list[str] = []
+    for block, place in destination(path, after).items():
+        if block in old:
+            found += _moved(path, block, old[block], place)
+        else:
+            found.append(_opened(path, block))
+    return found
+
+
+def _moved(path: str, block: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
+    """Any difference counts, save what leaves the secret as safe as it was with those who have it."""
+    for field, value in new.items():
+        was = old[field]
+        if value == was:
+            continue
+        if field in ("security", "validate_certs"):
+            is_new = _STRENGTH[value] < _STRENGTH[was]
+        elif field == "port":
+            is_new = not {value, was} <= {*_MAIL_PORTS[block]}
+        elif field == "mechanisms":
+            is_new = bool(_EXPOSING.intersection(value).difference(was))
+        elif field == "proxy_username":
+            is_new = path == f"{block}.proxy_password"
+        else:
+            is_new = True
+        if is_new:
+            yield f"{block}.{field}"
+
+
+def _opened(path: str, block: str) -> str:
+    """The field that lets a secret be used at one more server."""
+    if block == "graph":
+        return block
+    return "smtp.same_credentials" if path == "imap.password" else f"{block}.auth"
+
+
+def _fields(block: str, effective: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
+    declared = effective[block]
+    found = {name: declared.get(name, _DEFAULTS.get(name)) for name in names}
+    if found.get("host"):
+        found["host"] = canonical(found["host"])
+    if "mechanisms" in declared and "mechanisms" in found:
+        found["mechanisms"] = sorted(set(found["mechanisms"]))
+    return found

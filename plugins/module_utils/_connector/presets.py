@@ -12,6 +12,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from .suggest import folded
+
 _APP_PASSWORD = "Sign in with OAuth 2.0, or with an app password (two-step sign-in must be on)."
 
 _SES_REGIONS = (
@@ -140,3 +142,44 @@ PRESETS: dict[str, dict[str, Any]] = {
         "sign_in": "An SMTP token, for addresses in a domain of one's own. Reading needs Proton's bridge.",
     },
 }
+
+_CUSTOM = "custom"
+NAMES = (_CUSTOM, *PRESETS)
+
+ALIASES = {
+    "g_suite": "gmail",
+    "google": "gmail",
+    "google_mail": "gmail",
+    "google_workspace": "gmail",
+    "googlemail": "gmail",
+    "gsuite": "gmail",
+    "gsuite_relay": "workspace_relay",
+    "google_workspace_relay": "workspace_relay",
+    "exchange_online": "microsoft365",
+    "m365": "microsoft365",
+    "microsoft_365": "microsoft365",
+    "ms365": "microsoft365",
+    "o365": "microsoft365",
+    "office365": "microsoft365",
+    "office_365": "microsoft365",
+    "hotmail": "outlook_com",
+    "outlook.com": "outlook_com",
+    "amazon_ses": "ses",
+    "amazonses": "ses",
+    "aws_ses": "ses",
+    "twilio_sendgrid": "sendgrid",
+    "sendinblue": "brevo",
+    "zoho_mail": "zoho",
+    "yahoo_mail": "yahoo",
+    "icloud_mail": "icloud",
+    "proton_mail": "proton",
+    "protonmail": "proton",
+}
+"""Other names of providers, in lower case and with underscores."""
+
+_BY_WORD = {**ALIASES, **{folded(name): name for name in NAMES}}
+
+
+def preset_name(word: str) -> str:
+    """The name of the preset that a word stands for, whatever its case; empty where it stands for none."""
+    return _BY_WORD.get(folded(word), "")

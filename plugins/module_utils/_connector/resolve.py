@@ -7,8 +7,19 @@
 
 from __future__ import annotations
 
-from .._errors import DeclarationError, Problem
+from collections.abc import Collection
+from typing import Literal, NamedTuple
+
+from .._errors import DeclarationError, Problem, RegistryError
 from .state import Connector, Purpose, State
+from .suggest import did_you_mean
+
+
+class Resolution(NamedTuple):
+    """The connector that serves a purpose, and what made it so."""
+
+    connector: Connector
+    by: Literal["tenant_purpose", "purpose", "default"]
 
 
 def candidates(purpose: Purpose) -> tuple[Purpose, ...]:
@@ -16,13 +27,24 @@ def candidates(purpose: Purpose) -> tuple[Purpose, ...]:
     return (purpose, Purpose(purpose.name)) if purpose.tenant else (purpose,)
 
 
-def resolve(purpose: Purpose, state: State) -> Connector:
-    """The connector bound to a purpose, else the default; a tenant it is not available to is refused."""
-    bound = next((state.bindings[each] for each in candidates(purpose) if each in state.bindings), state.default)
+def resolve(purpose: Purpose, state: State, known: Collection[str] = ()) -> Resolution:
+    """The connector bound to a purpose, else the default; a tenant it is not available to is refused.
+
+    `known` are the purposes that others are bound to, to suggest one of them.
+    """
     where = f"purpose {purpose}"
+    nearest = next((each for each in candidates(purpose) if each in state.bindings or each in state.lost), None)
+    if nearest in state.lost:
+        raise RegistryError(f"{where} is bound to a connector that the registry does not hold: bind it again.")
+    bound = state.bindings[nearest] if nearest else state.default
     if bound is None:
-        raise DeclarationError([Problem(where, "", "no connector is bound to it and there is no default")])
+        hint = "" if purpose.name in known else did_you_mean(purpose.name, known)
+        raise DeclarationError([Problem(where, "", f"no connector is bound to it and there is no default{hint}")])
+    if bound in state.damaged:
+        raise RegistryError(str(state.damaged[bound]))
     connector = state.connectors[bound]
     if not connector.available_to(purpose.tenant):
         raise DeclarationError([Problem(where, "tenant", f"connector {bound} is not available to this tenant")])
-    return connector
+    if nearest is None:
+        return Resolution(connector, "default")
+    return Resolution(connector, "tenant_purpose" if nearest.tenant else "purpose")

@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NoReturn
 
 HIDDEN = "********"
@@ -28,3 +29,16 @@ class Secret:
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a secret is neither copied nor pickled")
+
+
+def is_same(one: str | Secret | None, other: str | Secret | None) -> bool:
+    """Whether both stand for one secret: the same token of a registry, or the very Secret that was given.
+
+    What two secrets hold is never compared here: only the registry can tell whether a given one is stored already.
+    """
+    return one == other
+
+
+def changed_secrets(before: Mapping[str, str | Secret], after: Mapping[str, str | Secret]) -> set[str]:
+    """The paths at which there is another secret than before, or none any more."""
+    return {path for path in {**before, **after} if not is_same(before.get(path), after.get(path))}

@@ -7,15 +7,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from functools import cached_property
+from typing import Any, Callable, NamedTuple
 
 from .._errors import Problem
 from . import checks
 from .declaration import Settings
 from .effective import Preset, effective, with_test_address
 from .secret import Secret
+
+CONNECTING_FIELDS = ("smtp", "imap", "graph", "oauth2")
+UNUSED_FIELDS = {"oauth2": ("client_secret_expires",)}
+"""What a block holds that nothing is done with but to warn."""
+SENDING_FIELDS = ("smtp", "graph", "oauth2", "from_address", "from_name", "errors_to")
 
 
 class Purpose(NamedTuple):
@@ -75,8 +81,13 @@ class Connector:
         """Whether mail was sent with the settings that it sends with now."""
         return self.proof is not None and self.proof.revision >= self.sending_revision
 
+    @cached_property
+    def resolved(self) -> Mapping[str, Any]:
+        """Every field that has a value, declared or derived; made once, so nobody may change it."""
+        return effective(self.settings, self.preset, self.secrets, self.name)
+
     def effective(self) -> dict[str, Any]:
-        return with_test_address(effective(self.settings, self.preset, self.secrets, self.name))
+        return with_test_address(self.resolved)
 
     def available_to(self, tenant: str) -> bool:
         tenants = self.settings.get("available_to")
@@ -84,14 +95,41 @@ class Connector:
 
 
 @dataclass(frozen=True)
+class Damage:
+    """Why a stored connector cannot be read: it was damaged, or changed from outside."""
+
+    id: int
+    name: str
+    """Its name, or a number in place of one that is damaged."""
+    is_named: bool
+    field: str
+    what: str
+    enabled: bool = True
+
+    def __str__(self) -> str:
+        way = (
+            "delete it (state: absent), or declare it anew in full, with its secrets"
+            if self.is_named
+            else "put back a copy of the registry, or have it deleted with purge: true"
+        )
+        return f"connector {self.name} is damaged in the registry: {self.field} {self.what}; {way}."
+
+
+@dataclass(frozen=True)
 class State:
     """The part of a registry that a task asked for."""
 
     connectors: Mapping[str, Connector] = field(default_factory=dict)
+    damaged: Mapping[str, Damage] = field(default_factory=dict)
+    """What cannot be read of the connectors that were asked for, by the name that is shown."""
+    lost: frozenset[Purpose] = frozenset()
+    """Purposes that are bound to a connector which the registry does not hold."""
     default: str | None = None
     bindings: Mapping[Purpose, str] = field(default_factory=dict)
     others_enabled: bool = False
     """Whether there are enabled connectors besides those asked for."""
+    all_names: Callable[[], Iterable[str]] = field(default=tuple, compare=False, repr=False)
+    """Looks up the names of all connectors, to suggest one in place of a misspelt one."""
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from .declaration import WAYS, Declaration, ways_of
+from .domain import canonical
 from .fields import split_path
 from .places import has_use
 from .presets import PRESETS
@@ -48,8 +49,8 @@ def warnings(effective: Mapping[str, Any], declaration: Declaration, secrets: Co
             yield from _about_password(path, secret.reveal(), effective)
     for block in ("smtp", "imap"):
         server = effective.get(block, {})
-        if server.get("auth") == "none" and "username" in server:
-            yield f"{block}.username", "is not used: there is no password, so nobody signs in"
+        if block in effective:
+            yield from _unusual_pair(block, server["port"], server["security"])
         if server.get("auth") == "oauth2" and "username" not in server:
             yield f"{block}.username", "is missing: most servers refuse a token that names no user"
     if sends_for_another_domain(effective):
@@ -58,6 +59,28 @@ def warnings(effective: Mapping[str, Any], declaration: Declaration, secrets: Co
         yield (
             "oauth2.password",
             "works only without multi-factor sign-in and is being retired: prefer client credentials",
+        )
+
+
+_USUAL = {
+    "smtp": (
+        {465: "tls", 2465: "tls", 25: "starttls", 587: "starttls", 2587: "starttls"},
+        {"tls": 465, "none": 25},
+        587,
+    ),
+    "imap": ({993: "tls", 143: "starttls"}, {"tls": 993}, 143),
+}
+"""The encryption that the servers on a port expect, and the port for each kind of encryption."""
+
+
+def _unusual_pair(block: str, port: int, security: str) -> Iterator[Finding]:
+    by_port, by_security, otherwise = _USUAL[block]
+    usual = by_port.get(port)
+    if usual and (security == "tls") != (usual == "tls"):
+        other = by_security.get(security, otherwise)
+        yield (
+            f"{block}.security",
+            f"{security} is unusual on port {port}: usual are {usual} on {port}, and {security} on {other}",
         )
 
 
@@ -77,7 +100,7 @@ def sends_for_another_domain(effective: Mapping[str, Any]) -> bool:
     user = smtp.get("username", "") if smtp.get("auth") != "none" else ""
     if smtp.get("relay") or "@" not in user or not sender:
         return False
-    return bool(user.rpartition("@")[2].lower() != sender.rpartition("@")[2].lower())
+    return canonical(user.rpartition("@")[2]) != canonical(sender.rpartition("@")[2])
 
 
 def _server(
@@ -91,6 +114,11 @@ def _server(
             yield f"{block}.username", "is required to sign in with a password"
         if f"{block}.password" not in secrets:
             yield f"{block}.password", "is required to sign in with a password"
+    if server.get("auth") == "none" and "username" in settings[block] and "auth" not in settings[block]:
+        yield (
+            f"{block}.username",
+            f"has nothing to sign in with: give {block}.password or oauth2, or write auth: none if nobody signs in",
+        )
     if server.get("auth") == "oauth2" and "oauth2" not in settings:
         yield f"{block}.auth", "oauth2 needs an oauth2 block"
     if "client_key" in server and "client_cert" not in server:
@@ -161,6 +189,8 @@ def _oauth2(block: Mapping[str, Any], settings: Mapping[str, Any], secrets: Coll
             "oauth2",
             f"needs one of {', '.join(WAYS)}, or username and password",
         )
+    if "client_secret_expires" in block and "client_secret" not in ways:
+        yield "oauth2.client_secret_expires", "needs client_secret beside it"
     if "oauth2.password" in secrets and "username" not in block:
         yield "oauth2.username", "is required beside oauth2.password"
     if "service_account" in ways and "username" not in block:

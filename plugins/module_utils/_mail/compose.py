@@ -15,18 +15,23 @@ from email.utils import format_datetime
 from typing import Any
 
 from .._connector import checks
-from .._connector.fields import BY_NAME
+from .._connector.fields import BY_NAME, MOST_COPIES
 from .._verdict.observed import stop
 from . import header
-from .address import ascii_domain, domain_of, is_address, on_the_wire
+from .address import domain_of, on_the_wire
 from .body import Content, mime
 from .facts import Facts
 from .letter import Letter
 
-_ADDRESS_FIELDS = ("from_address", "reply_to", "errors_to")
 _LIST_FIELDS = ("cc", "bcc")
-_CHECKED = (*_ADDRESS_FIELDS, "from_name", "signature", *_LIST_FIELDS, "headers")
 _MOST_RECIPIENTS = 1000
+_CHECKS: dict[str, checks.Check] = {
+    **dict.fromkeys(("from_address", "reply_to", "errors_to"), checks.stored_address),
+    **{name: BY_NAME[name].check for name in ("from_name", "signature")},
+    **dict.fromkeys(_LIST_FIELDS, checks.many(checks.stored_address, MOST_COPIES)),
+    "headers": checks.stored_headers,
+    "to": checks.many(checks.stored_address, _MOST_RECIPIENTS),
+}
 _MESSAGE_ID = re.compile(r"<[!#-;=?A-Z^-~]{1,120}@[A-Za-z0-9_.-]{1,253}>\Z")
 _AUTO_SUBMITTED = "Auto-Submitted"
 
@@ -58,6 +63,8 @@ class Request:
     facts: Facts
     message_id: str
     date: datetime
+    include_copies: bool = False
+    """Whether the connector's own cc and bcc get it too."""
 
 
 def compose(effective: Mapping[str, Any], request: Request) -> Letter:
@@ -65,7 +72,10 @@ def compose(effective: Mapping[str, Any], request: Request) -> Letter:
     _check(effective, request)
     author = author_of(effective)
     to = _unique(on_the_wire(each) for each in request.to)
-    cc, bcc = ([on_the_wire(each) for each in effective.get(name) or ()] for name in _LIST_FIELDS)
+    cc: list[str] = []
+    bcc: list[str] = []
+    if request.include_copies:
+        cc, bcc = ([on_the_wire(each) for each in effective.get(name) or ()] for name in _LIST_FIELDS)
     name = request.facts.shown_name
     subject = request.wording.subject.format(name=name)
     headers = [
@@ -95,15 +105,15 @@ def author_of(effective: Mapping[str, Any]) -> str:
     if effective.get("from_address"):
         return str(effective["from_address"])
     signing_in = (effective.get("smtp", {}).get("username"), effective.get("graph", {}).get("mailbox"))
-    author = next((str(each) for each in signing_in if is_address(each)), "")
+    author = next((str(each) for each in signing_in if checks.is_address(each)), "")
     if not author:
-        raise stop("config", "there is no address to send from: set from_address")
+        raise stop("config", "there is no address to send from: set from_address", field="from_address")
     return author
 
 
 def sending_domain(effective: Mapping[str, Any]) -> str:
     """The domain for the Message-ID."""
-    return ascii_domain(domain_of(author_of(effective)))
+    return domain_of(on_the_wire(author_of(effective)))
 
 
 def _further(custom: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -124,13 +134,12 @@ def _unique(addresses: Iterable[str]) -> list[str]:
 
 
 def _check(effective: Mapping[str, Any], request: Request) -> None:
-    """Settings were checked when they were written; what reaches a header is checked again."""
-    for name in _CHECKED:
-        if effective.get(name):
-            _require(name, BY_NAME[name].check, effective[name])
-    _require("to", checks.many(checks.address, _MOST_RECIPIENTS), list(dict.fromkeys(request.to)))
+    """Settings were checked when they were written; what reaches a header is checked again for what breaks it."""
+    for name, value in {**effective, "to": list(dict.fromkeys(request.to))}.items():
+        if value and name in _CHECKS:
+            _require(name, _CHECKS[name], value)
     if not request.to:
-        raise stop("config", "there is nobody to send to: set test_address or the option to")
+        raise stop("config", "there is nobody to send to: set test_address or the option to", field="test_address")
     for each in fields(request.facts):
         value = getattr(request.facts, each.name)
         if isinstance(value, str) and value:

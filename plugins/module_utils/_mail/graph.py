@@ -21,7 +21,7 @@ from typing import Any
 from urllib.parse import quote
 
 from .._session.graph import LARGEST_REQUEST, GraphSession
-from .._verdict.observed import PERHAPS_ACCEPTED, Signal, Stopped, stop
+from .._verdict.observed import PERHAPS_ACCEPTED, Kind, Signal, Stopped, stop
 from .letter import Letter
 from .trace import traced
 from .transport import Accepted, Delivered, Incoming, Outgoing
@@ -34,7 +34,7 @@ _TAKEN = 202
 _FOLD = re.compile(r"\r?\n(?=[ \t])")
 _HEAD_END = re.compile(rb"\r?\n\r?\n")
 _SAID_IN_JSON = frozenset("from to cc bcc reply-to subject date message-id mime-version".split())
-_UNKNOWN_OUTCOME = ("timeout", "reset", "closed", "protocol")
+_UNKNOWN_OUTCOME: tuple[Kind, ...] = ("timeout", "reset", "closed", "protocol")
 _TROUBLE = (500, 502, 504)
 _FOR_A_MOMENT = (429, 500, 502, 503, 504)
 

@@ -8,7 +8,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, cast
 
 from .._session.session import Session
 from .._verdict.observed import stop
@@ -18,32 +18,48 @@ Settings = Mapping[str, Any]
 
 
 # What only one protocol needs is imported only for it.
-def _by_smtp(session: Any, _settings: Settings) -> Outgoing:
+def _smtp_mail() -> Any:
     from .smtp import SmtpMail
 
-    return SmtpMail(session)
+    return SmtpMail
+
+
+def _imap_mail() -> Any:
+    from .imap import ImapMail
+
+    return ImapMail
+
+
+def _graph_mail() -> Any:
+    from .graph import GraphMail
+
+    return GraphMail
+
+
+def _by_smtp(session: Any, _settings: Settings) -> Outgoing:
+    return cast(Outgoing, _smtp_mail()(session))
 
 
 def _by_imap(session: Any, _settings: Settings) -> Incoming:
-    from .imap import ImapMail
-
-    return ImapMail(session)
+    return cast(Incoming, _imap_mail()(session))
 
 
 def _to_graph(session: Any, settings: Settings) -> Outgoing:
-    from .graph import GraphMail
-
-    return GraphMail(session, settings["graph"])
+    return cast(Outgoing, _graph_mail()(session, settings["graph"]))
 
 
 def _from_graph(session: Any, settings: Settings) -> Incoming:
-    from .graph import GraphMail
-
-    return GraphMail(session, settings["graph"])
+    return cast(Incoming, _graph_mail()(session, settings["graph"]))
 
 
+_TRANSPORTS: Mapping[str, Callable[[], Any]] = {"smtp": _smtp_mail, "imap": _imap_mail, "graph": _graph_mail}
 _OUTGOING: Mapping[str, Callable[[Any, Settings], Outgoing]] = {"smtp": _by_smtp, "graph": _to_graph}
 _INCOMING: Mapping[str, Callable[[Any, Settings], Incoming]] = {"imap": _by_imap, "graph": _from_graph}
+
+
+def transport_type(protocol: str) -> Any:
+    """What hands mail over or finds it, imported when it is first asked for."""
+    return _TRANSPORTS[protocol]()
 
 
 def can_hand_over(protocol: str) -> bool:

@@ -47,7 +47,8 @@ def argument_spec() -> ArgumentSpec:
             "clear": {"type": "list", "elements": "str"},
             **UPDATE_PASSWORD,
             **VERIFY,
-        }
+        },
+        declares=["name"],
     )
     return options.merge(connector_fields(), registry_options())
 
@@ -95,11 +96,19 @@ def read_request(params: Mapping[str, Any], written: Mapping[str, Any]) -> Reque
 
 
 def _read_declaration(params: Mapping[str, Any], written: Mapping[str, Any]) -> tuple[Declaration, list[Problem]]:
-    return read_declaration(
-        {"name": params.get("name") or _copied_name(params), **_fields(params)},
+    copied = None if params.get("name") else _copied_name(params)
+    declaration, problems = read_declaration(
+        {"name": copied or params.get("name"), **_fields(params)},
         clear=params.get("clear") or (),
         emptied=emptied_blocks(written),
     )
+    if copied and not declaration.name:
+        # It cannot be used because copy_from cannot, which is told by itself, or because it is too long.
+        problems = [problem for problem in problems if problem.field != "name"]
+        if len(copied) > checks.LONGEST_CONNECTOR_NAME and not _complaints(params, "copy_from"):
+            allowed = f"is longer than {checks.LONGEST_CONNECTOR_NAME} characters: give the duplicate a name"
+            problems.append(Problem("", "name", f"{copied}, made from copy_from {params['copy_from']}, {allowed}"))
+    return declaration, problems
 
 
 def _fields(params: Mapping[str, Any]) -> dict[str, Any]:
@@ -126,12 +135,18 @@ def _misplaced(params: Mapping[str, Any], where: str) -> list[Problem]:
         ]
     if state == "duplicated" and not params["copy_from"]:
         problems.append(Problem(where, "copy_from", "is required with state duplicated"))
+    if state == "duplicated" and params["copy_from"] and params["copy_from"] == params["name"]:
+        problems.append(Problem(where, "copy_from", "must be another connector than the duplicate itself"))
     if params["default"] and params["enabled"] is False:
         problems.append(Problem(where, "default", "cannot be true for a connector that is disabled"))
     for option in ("new_name", "copy_from", "new_default"):
-        if params[option] is not None:
-            problems += checks.complaint(checks.connector_name, params[option], where, option)
+        problems += _complaints(params, option, where)
     return problems
+
+
+def _complaints(params: Mapping[str, Any], option: str, where: str = "") -> list[Problem]:
+    name = params[option]
+    return [] if name is None else checks.complaint(checks.connector_name, name, where, option)
 
 
 def _present(declaration: Declaration, params: Mapping[str, Any]) -> Request:

@@ -8,7 +8,9 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack, suppress
 from typing import Any
 
 from .._apps.application import Application
@@ -17,16 +19,20 @@ from .._apps.sender import MAY_BE_LEFT_OUT, Finding, Sender, password_path, send
 from .._argspec import ArgumentSpec
 from .._connector import checks
 from .._connector.diff import CHANGED, STORED
-from .._connector.resolve import candidates, resolve
-from .._connector.state import Connector, Wanted, read_purpose
-from .._errors import DeclarationError, Problem
+from .._connector.secret import Secret
+from .._connector.state import Connector, read_purpose
+from .._errors import DeclarationError, MailroomError, Problem, RegistryError
 from .._registry.interface import Reader, Registry
-from .files import FileChange, back_up, is_open_to_all, read_text, write_files
+from .attributes import wanted_attributes
+from .files import FileChange, FileContent, read_file, write_files
 from .jobs import load_named, open_secrets
-from .registry import open_registry, registry_options
+from .purposes import look_up
+from .registry import open_registry, registry_files, registry_options
+from .safe_path import Location, is_closed, locate, trusted_users
 from .task import Task, run
 
 _PASSWORD_FILE = "mailroom_password"
+_LONGEST_SHOWN = 200
 
 
 def argument_spec() -> ArgumentSpec:
@@ -45,6 +51,7 @@ def argument_spec() -> ArgumentSpec:
             "group": {"type": "str"},
             "mode": {"type": "raw", "default": "0600"},
             "backup": {"type": "bool", "default": False},
+            "follow": {"type": "bool", "default": False},
             "options": {"type": "dict", "options": options},
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
         },
@@ -61,19 +68,35 @@ def run_module() -> None:
 
 def _connector_config(module: Task) -> dict[str, Any]:
     application = APPLICATIONS[module.params["app"]]
-    path, password_file = _places(module.params, application)
-    sender = _sender(module, application, password_file) if module.params["state"] == "present" else None
-    changes = _changes(application, path, sender)
-    kept = back_up(module, changes, path) if module.params["backup"] and not module.check_mode else {}
-    written = write_files(module, changes)
-    holder = password_file or path
-    if sender and sender.password and is_open_to_all(holder):
-        module.warn(f"Everybody on this host can read the password in {holder}: give a mode such as 0600 or 0640.")
-    return {"connector": sender.connector if sender else None, "path": path, **kept, **written}
+    _check_paths(module.params)
+    wanted = wanted_attributes(module)
+    with ExitStack() as opened:
+        settings = _locate_settings(module, opened)
+        password_file = _password_file(module.params, application, settings)
+        password = _locate_password(module, opened, password_file) if application.keeps_password_apart else None
+        _check_locations(module, application, settings, password)
+        registry = open_registry(module) if module.params["state"] == "present" else None
+        sender = _sender(module, registry, application, password_file) if registry else None
+        change = _settings_change(application, settings, sender, wanted.owner)
+        needed = password if sender and sender.password else None
+        changes = [change]
+        if needed and sender:
+            # Before the settings, which never name a file that is not there.
+            changes.insert(0, _password_change(application, needed, sender, wanted.owner))
+        for location in _unused_locations(change, password, needed, _former_file(application, change)):
+            changes += _removal(module, registry, application, location, wanted.owner)
+        written = write_files(module, changes, wanted, change if module.params["backup"] else None)
+        _warn_of_former_file(module, application, change, password_file)
+        if not module.check_mode:
+            for each in changes:
+                if each is not change:
+                    _keep_record(module, registry, application, each)
+        if sender and sender.password:
+            _warn_of_others(module, password or settings)
+    return {"connector": sender.connector if sender else None, "path": settings.path, **written}
 
 
-def _places(params: Mapping[str, Any], application: Application) -> tuple[str, str]:
-    """The file of the settings and that of the password, empty where it has none."""
+def _check_paths(params: Mapping[str, Any]) -> None:
     given = {"path": params["path"], "options.password_file": (params["options"] or {}).get("password_file")}
     problems = [
         problem
@@ -83,29 +106,59 @@ def _places(params: Mapping[str, Any], application: Application) -> tuple[str, s
     ]
     if problems:
         raise DeclarationError(problems)
-    path = os.path.realpath(given["path"])
-    apart = os.path.join(os.path.dirname(path), _PASSWORD_FILE) if application.keeps_password_apart else ""
-    password_file = given["options.password_file"] or apart
-    if params["state"] == "present":
-        _check_places(path, password_file, application)
-    return path, password_file
 
 
-def _check_places(path: str, password_file: str, application: Application) -> None:
-    for option, place in (("path", path), ("options.password_file", password_file)):
-        if place and not os.path.isdir(os.path.dirname(place)):
-            raise DeclarationError([Problem("", option, "is in a folder that does not exist")])
-    if application.keeps_password_apart and not os.path.exists(path):
-        raise DeclarationError([Problem("", "path", f"does not exist: {application.name} is configured there first")])
-    if os.path.realpath(password_file) == path:
-        raise DeclarationError([Problem("", "options.password_file", "must be another file than path")])
+def _locate_settings(module: Task, opened: ExitStack) -> Location:
+    params = module.params
+    is_optional = module.check_mode or params["state"] == "absent"
+    place = locate(params["path"], "path", follow=params["follow"], may_lack_folder=is_optional)
+    return _told_if_missing(module, "path", opened.enter_context(place))
 
 
-def _sender(module: Task, application: Application, password_file: str) -> Sender:
+def _told_if_missing(module: Task, option: str, location: Location) -> Location:
+    """In check mode an earlier task may be going to make the folder."""
+    if not location.has_folder and module.params["state"] == "present":
+        module.warn(f"{option}: is in a folder that does not exist yet: {os.path.dirname(location.path)}")
+    return location
+
+
+def _password_file(params: Mapping[str, Any], application: Application, settings: Location) -> str:
+    """The file that the password has for itself, by the name that the settings give it; empty where it has none."""
+    given = (params["options"] or {}).get("password_file")
+    return given or (_beside(settings).path if application.keeps_password_apart else "")
+
+
+def _locate_password(module: Task, opened: ExitStack, path: str) -> Location | None:
+    is_present = module.params["state"] == "present"
+    try:
+        place = locate(path, "options.password_file", may_lack_folder=module.check_mode or not is_present)
+        return _told_if_missing(module, "options.password_file", opened.enter_context(place))
+    except MailroomError as error:
+        if is_present:
+            raise
+        _warn_of_what_is_left(module, path, str(error))
+        return None
+
+
+def _check_locations(module: Task, application: Application, settings: Location, password: Location | None) -> None:
+    problems = []
+    files = registry_files(module)
+    for option, location in (("path", settings), ("options.password_file", password)):
+        if location and location.is_one_of(files):
+            problems.append(Problem("", option, "must be another file than the registry, its journal and its key file"))
+    if password and password.is_same(settings):
+        problems.append(Problem("", "options.password_file", "must be another file than path"))
+    is_needed = application.keeps_password_apart and module.params["state"] == "present"
+    if is_needed and settings.has_folder and settings.status() is None:
+        problems.append(Problem("", "path", f"does not exist: {application.name} is configured there first"))
+    if problems:
+        raise DeclarationError(problems)
+
+
+def _sender(module: Task, registry: Registry, application: Application, password_file: str) -> Sender:
     """What the connector sends with, or all that the application cannot express of it."""
-    registry = open_registry(module)
     with registry.reading() as reader:
-        connector = _chosen(module.params, registry, reader)
+        connector = _chosen(module, registry, reader)
         refused = unusable(connector)
         if refused:
             raise _refusal(connector, [refused])
@@ -123,41 +176,155 @@ def _refusal(connector: Connector, findings: Sequence[Finding]) -> DeclarationEr
     return DeclarationError([Problem(f"connector {connector.name}", *finding) for finding in findings])
 
 
-def _chosen(params: Mapping[str, Any], registry: Registry, reader: Reader) -> Connector:
+def _chosen(module: Task, registry: Registry, reader: Reader) -> Connector:
+    params = module.params
     if params["purpose"]:
         purpose, problems = read_purpose(params["purpose"], params["tenant"])
         if problems:
             raise DeclarationError(problems)
-        return resolve(purpose, reader.load(Wanted(frozenset(), frozenset(candidates(purpose)))))
+        return look_up(module, reader, purpose)[1].connector
     name = params["connector"]
     problems = checks.complaint(checks.connector_name, name, "", "connector")
     if problems:
         raise DeclarationError(problems)
-    return load_named(registry, reader, [name]).connectors[name]
+    state = load_named(registry, reader, [name])
+    if name in state.damaged:
+        raise RegistryError(str(state.damaged[name]))
+    return state.connectors[name]
 
 
-def _changes(application: Application, path: str, sender: Sender | None) -> list[FileChange]:
-    """The file of the password first: settings never name one that is not there."""
-    settings = _settings_change(application, path, sender)
-    password = application.password_text(sender) if sender else None
-    current = sender.password_file if sender and password is not None else ""
-    former = application.password_file_in(settings.before or "")
-    changes = [_password_change(current, password), settings] if current else [settings]
-    return changes if former in ("", current) else [*changes, _password_change(former, None)]
-
-
-def _settings_change(application: Application, path: str, sender: Sender | None) -> FileChange:
-    before = read_text(path)
-    text = before or ""
-    after = application.write(text, sender) if sender else application.clear(text)
+def _settings_change(
+    application: Application, location: Location, sender: Sender | None, owner: int | None
+) -> FileChange:
+    before = read_file(location, owner)
+    text = before.text if before else ""
     is_own_file = not application.keeps_password_apart
+    if sender and "\0" in text and not is_own_file:
+        raise DeclarationError([Problem("", "path", "holds NUL characters, so it is no text")])
+    after = application.write(text, sender) if sender else application.clear(text)
     gone = not after and (is_own_file or before is None)
     # What was not written for a sender is somebody else's, and so are its owner and mode.
     private = is_own_file and sender is not None
-    return FileChange(path, before, None if gone else after, application.difference(text, after), private)
+    return FileChange(location, before, None if gone else after, application.difference(text, after), private)
 
 
-def _password_change(path: str, after: str | None) -> FileChange:
-    before = read_text(path)
-    shown = ("" if before is None else f"{STORED}\n", "" if after is None else f"{CHANGED}\n")
-    return FileChange(path, before, after, shown, private=True)
+def _password_change(application: Application, location: Location, sender: Sender, owner: int | None) -> FileChange:
+    before = read_file(location, owner)
+    after = application.password_text(sender)
+    mark = application.password_mark
+    if before and after and before.text.removeprefix(mark) == after.removeprefix(mark):
+        # An earlier version wrote no mark, and adding it would change nothing for the application.
+        after = before.text
+    return FileChange(location, before, after, (f"{STORED}\n" if before else "", f"{CHANGED}\n"), private=True)
+
+
+def _former_file(application: Application, settings: FileChange) -> str:
+    """The password file that settings name which are about to change. Anybody who can write them may have named it."""
+    return application.password_file_in(settings.before.text) if settings.before and settings.differs else ""
+
+
+def _beside(settings: Location) -> Location:
+    return settings.sibling(_PASSWORD_FILE)
+
+
+def _unused_locations(
+    settings: FileChange, password: Location | None, needed: Location | None, former: str
+) -> list[Location]:
+    """Where a password may be that is not needed any more: where the task says, else beside the settings.
+
+    Never where only the settings say. They only decide whether the file beside them is theirs or another application's.
+    """
+    beside = _beside(settings.location)
+    unused = [password] if password and not needed else []
+    return unused + ([beside] if former == beside.path and password and not beside.is_same(password) else [])
+
+
+def _removal(
+    module: Task, registry: Registry | None, application: Application, location: Location, owner: int | None
+) -> list[FileChange]:
+    """Remove the file of a password that is not needed any more, if it is there and beyond doubt ours."""
+    try:
+        before = read_file(location, owner)
+        if before is None:
+            return []
+        if not is_closed(location.folder_status(), trusted_users() | {owner}):
+            raise MailroomError(
+                "others than root, the user that runs the task and the given owner can write its folder"
+            )
+        if not _is_ours(module, registry, application, location, before):
+            raise MailroomError("it is not known to be as this module has written it")
+    except MailroomError as error:
+        _warn_of_what_is_left(module, location.path, str(error))
+        return []
+    return [FileChange(location, before, None, (f"{STORED}\n", ""), private=True)]
+
+
+def _is_ours(
+    module: Task, registry: Registry | None, application: Application, location: Location, content: FileContent
+) -> bool:
+    """Whether a file has our mark, or the registry knows that just this was written to it."""
+    if _is_marked(application, content.text):
+        return True
+    try:
+        with (registry or open_registry(module)).reading() as reader:
+            return reader.wrote_file(location.path, Secret(content.text))
+    except (MailroomError, UnicodeEncodeError):
+        # What is no UTF-8 was not written by us.
+        return False
+
+
+def _is_marked(application: Application, text: str) -> bool:
+    return bool(application.password_mark) and text.startswith(application.password_mark)
+
+
+def _keep_record(module: Task, registry: Registry | None, application: Application, change: FileChange) -> None:
+    """Record that a file without our mark is ours, or that it is gone."""
+    path = change.location.path
+    if change.after is None:
+        # Should that fail, the record is of no use without a file that still is what it was.
+        with suppress(MailroomError, UnicodeEncodeError):
+            registry = registry or open_registry(module)
+            if registry.exists():
+                with registry.writing() as writer:
+                    writer.forget_file(path)
+    elif registry and not _is_marked(application, change.after):
+        try:
+            _record(registry, path, Secret(change.after))
+        except (MailroomError, UnicodeEncodeError):
+            module.warn(
+                f"The registry could not record that {path} was written by this task, so that no later task will remove"
+                " it: remove it yourself when it is not needed any more."
+            )
+
+
+def _record(registry: Registry, path: str, content: Secret) -> None:
+    with registry.reading() as reader:
+        if reader.wrote_file(path, content):
+            return
+    with registry.writing() as writer:
+        writer.record_file(path, content)
+
+
+def _warn_of_what_is_left(module: Task, path: str, why: str) -> None:
+    module.warn(f"The password file {path} was left as it is ({why}): remove it yourself if nothing needs it.")
+
+
+def _warn_of_former_file(module: Task, application: Application, settings: FileChange, password_file: str) -> None:
+    """Tell of a password file that only the settings name: whoever may write them could have named any file there."""
+    former = _former_file(application, settings)
+    if former not in ("", password_file, _beside(settings.location).path):
+        shown = "".join(character if character.isprintable() else "?" for character in former[:_LONGEST_SHOWN])
+        module.warn(
+            f"{settings.location.path} named another password file. It was not touched, as anybody who can write the"
+            f" settings could have put that name there. Remove it yourself if nothing needs it: {shown}"
+        )
+
+
+def _warn_of_others(module: Task, holder: Location) -> None:
+    """Tell who besides the application can read the password, or exchange the file that holds it."""
+    status = holder.status()
+    if status and status.st_mode & stat.S_IROTH:
+        module.warn(f"Everybody on this host can read the password in {holder.path}: give a mode such as 0600 or 0640.")
+    folder = holder.folder_status().st_mode if holder.has_folder else 0
+    if folder & stat.S_IWOTH and not folder & stat.S_ISVTX:
+        module.warn(f"Everybody on this host can write the folder of {holder.path}, and so exchange that file.")

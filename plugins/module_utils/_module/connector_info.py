@@ -7,15 +7,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from .._argspec import ArgumentSpec
-from .._connector.resolve import candidates, resolve
 from .._connector.state import Connector, Purpose, State, Wanted, read_purpose
 from .._connector.view import views
-from .._errors import DeclarationError
+from .._errors import DeclarationError, RegistryError, RegistryKeyError
 from .._registry.interface import Reader
+from .purposes import look_up
 from .registry import open_registry, registry_options
 from .task import Task, run
 
@@ -44,22 +45,56 @@ def _connector_info(module: Task) -> dict[str, Any]:
     if not registry.exists():
         module.warn(f"There is no registry {module.params['registry']} yet, so there are no connectors.")
     with registry.reading() as reader:
-        state, found = _look(reader, module.params["name"], purpose)
-        connectors = views([connector.name for connector in found], state)
+        state, found, resolved_by = _look(module, reader, purpose)
+        own = {each.name: _with_own_secrets(module, reader, each) for each in found}
+        state = replace(state, connectors={**state.connectors, **own})
+        connectors = [{**shown, **resolved_by} for shown in views([connector.name for connector in found], state)]
         if module.params["history"]:
             revisions = reader.history(found)
             for shown in connectors:
                 shown["history"] = revisions[shown["name"]]
+    for warning in _damage(state, connectors):
+        module.warn(warning)
     return {"changed": False, "connectors": connectors}
 
 
-def _look(reader: Reader, name: str | None, purpose: Purpose | None) -> tuple[State, list[Connector]]:
+def _with_own_secrets(module: Task, reader: Reader, connector: Connector) -> Connector:
+    """The connector without what counts as not stored; only the key can tell."""
+    try:
+        foreign = [path for path, token in connector.secrets.items() if reader.is_foreign(str(token))]
+    except RegistryKeyError:
+        return connector
+    for path in foreign:
+        module.warn(
+            f"connector {connector.name}: {path}: what is stored was not sealed for this connector and where it goes,"
+            " or was changed from outside, so that it counts as not stored: give it again."
+        )
+    own = {path: token for path, token in connector.secrets.items() if path not in foreign}
+    return replace(connector, secrets=own) if foreign else connector
+
+
+def _look(module: Task, reader: Reader, purpose: Purpose | None) -> tuple[State, list[Connector], dict[str, str]]:
+    """What was loaded, the connectors asked for, and how the purpose has led there, if it was one."""
     if purpose:
-        state = reader.load(Wanted(frozenset(), frozenset(candidates(purpose))))
-        return state, [resolve(purpose, state)]
+        state, resolution = look_up(module, reader, purpose)
+        return state, [resolution.connector], {"resolved_by": resolution.by}
+    name = module.params["name"]
     state = reader.load(Wanted(frozenset([name]) if name else None))
+    if name and name in state.damaged:
+        raise RegistryError(str(state.damaged[name]))
     names = [name] if name else sorted(state.connectors)
-    return state, [state.connectors[each] for each in names if each in state.connectors]
+    return state, [state.connectors[each] for each in names if each in state.connectors], {}
+
+
+def _damage(state: State, connectors: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """What is not shown, or not in full, because it cannot be read."""
+    yield from map(str, state.damaged.values())
+    for purpose in sorted(state.lost):
+        yield f"purpose {purpose} is bound to a connector that the registry does not hold: bind it again."
+    for shown in connectors:
+        broken = [str(entry["revision"]) for entry in shown.get("history", ()) if entry["after"] is None]
+        if broken:
+            yield f"connector {shown['name']}: its history is damaged at revision {', '.join(broken)}."
 
 
 def _read_purpose(params: Mapping[str, Any]) -> Purpose | None:

@@ -13,9 +13,10 @@ from typing import Any
 
 from .._argspec import ArgumentSpec, connector_declaration
 from .._connector import checks
-from .._connector.declaration import read_declaration
+from .._connector.declaration import Declaration, read_declaration
 from .._connector.plan import Request, make_plan
 from .._connector.state import Stamp, State, Wanted
+from .._connector.suggest import did_you_mean
 from .._connector.view import can_read
 from .._errors import ConnectorsFailed, DeclarationError, Problem
 from .._probe.job import Job
@@ -23,9 +24,9 @@ from .._probe.probe import Bounds
 from .._probe.result import DEPTHS, reaches
 from .._probe.run import run as run_tests
 from .._registry.interface import Reader
+from .._report.table import table_message
 from .abandoned import end_when_abandoned
-from .failures import failure_table
-from .jobs import job_of, load_named, stored_job
+from .jobs import damaged_job, job_of, load_named, stored_job
 from .registry import open_registry, registry_options
 from .task import Task, run
 
@@ -38,12 +39,14 @@ def argument_spec() -> ArgumentSpec:
             "connectors": {"type": "list", "elements": "str"},
             "depth": {"type": "str", "choices": list(DEPTHS), "default": "login"},
             "to": {"type": "str"},
+            "include_copies": {"type": "bool", "default": False},
             "deliver_via": {"type": "str"},
             "timeout": {"type": "float", "default": 10},
             "deadline": {"type": "float", "default": 60},
             "concurrency": {"type": "int", "default": 32},
             "min_days_valid": {"type": "int", "default": 14},
             "fail": {"type": "bool", "default": True},
+            "alternatives": {"type": "bool", "default": True},
         },
         mutually_exclusive=[("connectors", "declaration")],
     )
@@ -62,17 +65,18 @@ def _malformed(params: Mapping[str, Any], _written: Mapping[str, Any]) -> Sequen
 def _connector_test(module: Task) -> dict[str, Any]:
     params = module.params
     bounds = _bounds(params)
-    bounds = bounds.in_check_mode("envelope") if module.check_mode else bounds
+    bounds = bounds.in_check_mode() if module.check_mode else bounds
     end_when_abandoned()
     declared = params["declaration"]
     jobs = _registered_jobs(module, bounds) if declared is None else [_declared_job(module, declared, bounds)]
-    tested = {result.connector: result.shown() for result in run_tests(jobs, bounds, params["concurrency"])}
-    results = [tested[name] for name in (tested if declared is not None else params["connectors"] or tested)]
-    summary = {status: sum(result["status"] == status for result in results) for status in ("ok", "warn", "fail")}
-    outcome = {"changed": False, "results": results, "summary": summary}
+    results = run_tests(jobs, bounds, params["concurrency"])
+    tested = {result.connector: result.shown(verbose=module.is_verbose) for result in results}
+    shown = [tested[name] for name in (tested if declared is not None else params["connectors"] or tested)]
+    summary = {status: sum(result["status"] == status for result in shown) for status in ("ok", "warn", "fail")}
+    outcome = {"changed": False, "results": shown, "summary": summary}
     if summary["fail"] and params["fail"]:
-        raise ConnectorsFailed(failure_table(results), outcome)
-    return outcome
+        raise ConnectorsFailed(table_message(shown), outcome)
+    return {**outcome, "msg": table_message(shown)}
 
 
 def _bounds(params: Mapping[str, Any]) -> Bounds:
@@ -88,9 +92,11 @@ def _bounds(params: Mapping[str, Any]) -> Bounds:
     return Bounds(
         depth=params["depth"],
         to=params["to"] or "",
+        include_copies=params["include_copies"],
         timeout=params["timeout"],
         deadline=params["deadline"],
         min_days_valid=params["min_days_valid"],
+        alternatives=params["alternatives"],
     )
 
 
@@ -106,7 +112,9 @@ def _between(low: float, high: float) -> checks.Check:
     return check
 
 
-def _read(declared: Mapping[str, Any]) -> Any:
+def _read(declared: Any) -> tuple[Declaration, list[Problem]]:
+    if not isinstance(declared, Mapping):
+        return Declaration(UNNAMED), [Problem("", "declaration", "must be a dictionary")]
     return read_declaration({**declared, "name": declared.get("name") or UNNAMED})
 
 
@@ -133,12 +141,19 @@ def _registered_jobs(module: Task, bounds: Bounds) -> list[Job]:
     with registry.reading() as reader:
         reading = _reading_job(module, reader, bounds)
         state = load_named(registry, reader, names)
-        enabled = [name for name, each in state.connectors.items() if each.enabled]
+        enabled = sorted(
+            name for found in (state.connectors, state.damaged) for name, each in found.items() if each.enabled
+        )
         if names is None and not enabled:
             what = "holds no enabled connector" if registry.exists() else "does not exist yet"
-            module.warn(f"Nothing was tested: the registry {what}.")
+            module.warn(f"Nothing was tested: the registry {module.params['registry']} {what}.")
         chosen = enabled if names is None else dict.fromkeys(names)
-        jobs = [stored_job(reader, state.connectors[name], bounds.depth) for name in chosen]
+        jobs = [
+            damaged_job(state.damaged[name])
+            if name in state.damaged
+            else stored_job(reader, state.connectors[name], bounds.depth)
+            for name in chosen
+        ]
     return [_read_by(job, reading) for job in jobs]
 
 
@@ -148,11 +163,13 @@ def _reading_job(module: Task, reader: Reader, bounds: Bounds) -> Job | None:
     if not name or not reaches(bounds.depth, "deliver"):
         return None
     problems = checks.complaint(checks.connector_name, name, "", "deliver_via")
-    connector = None if problems else reader.load(Wanted(frozenset([name]))).connectors.get(name)
+    state = State() if problems else reader.load(Wanted(frozenset([name])))
+    if name in state.damaged:
+        return damaged_job(state.damaged[name])
+    connector = state.connectors.get(name)
     if not problems and not connector:
-        problems = [Problem("", "deliver_via", f"there is no connector {name}")]
-    elif connector and not connector.enabled:
-        problems = [Problem("", "deliver_via", f"connector {name} is disabled")]
+        suggestion = did_you_mean(name, state.all_names())
+        problems = [Problem("", "deliver_via", f"there is no connector {name}{suggestion}")]
     elif connector and not can_read(connector.settings):
         problems = [Problem("", "deliver_via", f"connector {name} reads no mail: it has neither imap nor graph")]
     if problems or not connector:
@@ -164,4 +181,8 @@ def _read_by(job: Job, reading: Job | None) -> Job:
     """The job with the mailbox of another connector, where it is another."""
     if reading is None or reading.connector == job.connector or job.refused:
         return job
-    return replace(job, refused=reading.refused, reader=None if reading.refused else reading)
+    if not reading.refused:
+        return replace(job, reader=reading)
+    text = f"connector {reading.connector}, in whose mailbox the mail is looked for, cannot be used: "
+    signal = reading.refused.seen(text=text + reading.refused.text, facts={"field": "deliver_via"})
+    return replace(job, reader=reading, refused=signal)

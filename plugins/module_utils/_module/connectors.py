@@ -7,12 +7,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from .._argspec import UPDATE_PASSWORD, VERIFY, ArgumentSpec, connector_list
 from .._connector import checks
 from .._connector.declaration import Declaration, emptied_blocks, read_declaration
+from .._connector.diff import CHANGED, STORED
 from .._connector.plan import Request
 from .._connector.state import Purpose, read_purpose
 from .._errors import Problem
@@ -42,6 +43,10 @@ def run_module() -> None:
 def _connectors(module: Task) -> dict[str, Any]:
     tests = verification(module)
     plan, changed = change(module, read_request(module.params, module.written), tests)
+    diff = plan_diff(plan)
+    if changed and not plan.changed:
+        # All that happens is that the secrets are sealed anew, with a key that is now the first.
+        diff["before"]["registry_key"], diff["after"]["registry_key"] = STORED, CHANGED
     return {
         **({"results": tests.results(plan)} if tests else {}),
         "changed": changed,
@@ -50,7 +55,7 @@ def _connectors(module: Task) -> dict[str, Any]:
         "deleted": plan.deleted,
         "unchanged": plan.unchanged,
         "default": plan.after.default,
-        "diff": plan_diff(plan),
+        "diff": diff,
     }
 
 
@@ -81,11 +86,13 @@ def read_request(params: Mapping[str, Any], written: Mapping[str, Any]) -> Reque
 def _read_declarations(
     params: Mapping[str, Any], written: Mapping[str, Any]
 ) -> tuple[list[Declaration], list[Problem]]:
-    if isinstance(written.get("connectors"), dict):
-        return [], [Problem("", "connectors", "must be a list, in which each connector has its name")]
+    entries = params["connectors"]
+    if not isinstance(entries, list):
+        allowed = "is required" if entries is None else "must be a list, in which each connector has its name"
+        return [], [Problem("", "connectors", allowed)]
     declarations: dict[str, Declaration] = {}
     problems: list[Problem] = []
-    for position, (entry, raw) in enumerate(_entries(params["connectors"], written.get("connectors"))):
+    for position, (entry, raw) in enumerate(zip(entries, written["connectors"])):
         where = f"connectors[{position}]"
         if not isinstance(entry, dict):
             problems.append(Problem(where, "", "must be a dictionary"))
@@ -96,17 +103,6 @@ def _read_declarations(
             problems.append(Problem(where, "name", f"{declaration.name} is in the list already"))
         declarations[declaration.name] = declaration
     return list(declarations.values()), problems
-
-
-def _entries(entries: list[Any], written: Any) -> Iterator[tuple[Any, Any]]:
-    """Each entry beside how it was written. Ansible drops those that are no dictionaries."""
-    if not isinstance(written, list):
-        yield from ((entry, None) for entry in entries)
-    elif len(written) == len(entries):
-        yield from zip(entries, written)
-    else:
-        left = iter(entries)
-        yield from ((next(left, raw) if isinstance(raw, dict) else raw, raw) for raw in written)
 
 
 def _read_purposes(purposes: Mapping[str, Any]) -> tuple[dict[Purpose, str], list[Problem]]:

@@ -15,7 +15,7 @@ from typing import Any
 
 from .._argspec import ArgumentSpec
 from .._connector import checks
-from .._connector.state import Connector, Proof
+from .._connector.state import SENDING_FIELDS, Connector, Damage, Proof, State
 from .._connector.view import can_send
 from .._errors import ConnectorsFailed, DeclarationError, MailroomError, Problem
 from .._mail.message_id import init_message_id
@@ -26,14 +26,12 @@ from .._probe.result import Result
 from .._probe.run import CONCURRENCY
 from .._probe.run import run as send_all
 from .._registry.interface import Reader, Registry
+from .._report.table import failure_message
 from .._verdict.observed import Signal, Stopped
 from .abandoned import end_when_abandoned
-from .failures import failure_table
-from .jobs import load_named, stored_job
+from .jobs import damaged_job, load_named, stored_job
 from .registry import open_registry, registry_options, stamp
 from .task import Task, run
-
-_SENDING_FIELDS = ("smtp", "graph", "oauth2", "from_address", "from_name", "errors_to")
 
 
 def argument_spec() -> ArgumentSpec:
@@ -43,6 +41,7 @@ def argument_spec() -> ArgumentSpec:
             "to": {"type": "str"},
             "tenant": {"type": "str"},
             "force": {"type": "bool", "default": False},
+            "include_copies": {"type": "bool", "default": False},
         }
     )
     return options.merge(registry_options())
@@ -71,13 +70,15 @@ def _init_mail(module: Task) -> dict[str, Any]:
     registry = open_registry(module)
     with nullcontext() if module.check_mode or not registry.exists() else registry.alone():
         with registry.reading() as reader:
-            due, proven = _chosen(module, registry, reader)
+            state = load_named(registry, reader, module.params["connectors"])
+            due, proven = _chosen(module, state)
             errands = [_errand(module.params, reader, each) for each in due]
+            errands += [_Errand(Connector(each.name, {}), damaged_job(each), "") for each in _damaged(module, state)]
         mailing = _Mailing(module, registry, errands)
         results = mailing.planned() if module.check_mode else mailing.carried_out()
     outcome = {"changed": bool(mailing.sent), "sent": mailing.sent, "already_proven": proven}
     if any(result["status"] == "fail" for result in results):
-        message = "\n".join([failure_table(results, "could not send"), *mailing.unrecorded])
+        message = "\n".join([failure_message(results, "could not send"), *mailing.unrecorded])
         raise ConnectorsFailed(message, {**outcome, "results": results})
     if mailing.unrecorded:
         raise ConnectorsFailed("\n".join(mailing.unrecorded), outcome)
@@ -93,17 +94,22 @@ def _check(params: Mapping[str, Any]) -> None:
         raise DeclarationError(problems)
 
 
-def _chosen(module: Task, registry: Registry, reader: Reader) -> tuple[list[Connector], list[str]]:
+def _damaged(module: Task, state: State) -> list[Damage]:
+    """What cannot be read of the connectors that are to send."""
+    names = module.params["connectors"]
+    return [each for each in state.damaged.values() if (each.enabled if names is None else each.name in names)]
+
+
+def _chosen(module: Task, state: State) -> tuple[list[Connector], list[str]]:
     """The connectors that are to send, and the names of those that have proven themselves already."""
     names, tenant = module.params["connectors"], module.params["tenant"] or ""
-    state = load_named(registry, reader, names)
     if names is None:
         sending = (each for each in state.connectors.values() if each.enabled and can_send(each.settings))
         wanted = [each for each in sending if each.available_to(tenant)]
-        if not wanted:
+        if not wanted and not state.damaged:
             module.warn("Nobody sends: there is no enabled connector that can.")
     else:
-        wanted = [state.connectors[name] for name in dict.fromkeys(names)]
+        wanted = [state.connectors[name] for name in dict.fromkeys(names) if name in state.connectors]
         _refuse_others(wanted, tenant)
     proven = [] if module.params["force"] else [each.name for each in wanted if _is_done(each)]
     return [each for each in wanted if each.name not in proven], proven
@@ -137,7 +143,10 @@ def _job(tenant: str, reader: Reader, connector: Connector) -> Job:
     from .._mail.compose import sending_domain
 
     if not can_send(connector.settings):
-        return Job(connector.name, refused=Signal("config", text="the connector only receives mail"))
+        return Job(
+            connector.name,
+            refused=Signal("config", text="the connector only receives mail: it needs smtp or graph to send"),
+        )
     job = stored_job(reader, connector, "send")
     if job.refused:
         return job
@@ -152,8 +161,7 @@ def _job(tenant: str, reader: Reader, connector: Connector) -> Job:
 
 def _fingerprint(connector: Connector) -> str:
     """What the mail proves: the settings that sending depends on, and how often they have changed."""
-    effective = connector.effective()
-    settings = {name: effective.get(name) for name in _SENDING_FIELDS}
+    settings = {name: connector.resolved.get(name) for name in SENDING_FIELDS}
     return json.dumps([connector.sending_revision, settings], sort_keys=True)
 
 
@@ -166,10 +174,14 @@ class _Mailing:
         self._module = module
         self._registry = registry
         self._errands = errands
-        self._bounds = Bounds(depth="send", to=module.params["to"] or "")
+        to, include_copies = module.params["to"] or "", module.params["include_copies"]
+        bounds = Bounds(depth="send", to=to, include_copies=include_copies)
+        self._bounds = bounds.in_check_mode() if module.check_mode else bounds
 
     def planned(self) -> list[dict[str, Any]]:
-        """Whom it would be sent to; what cannot even be written fails as it would."""
+        """Whom it would be sent to; what cannot even be written fails as it would. No server is asked."""
+        if self._errands:
+            self._registry.check_writable()
         results = [self._composed(errand) for errand in self._errands]
         self.sent = [
             errand.sent({"message_id": errand.job.init_mail.message_id if errand.job.init_mail else None})
@@ -182,22 +194,25 @@ class _Mailing:
         if not self._errands:
             return []
         end_when_abandoned()
+        # Where nothing can be recorded, nothing is sent. SQLite itself lets a transaction begin that cannot write.
+        self._registry.check_writable()
         with self._registry.writing():
-            pass  # where nothing can be recorded, nothing is sent
+            pass
         jobs = [errand.job for errand in self._errands]
         results = send_all(jobs, self._bounds, CONCURRENCY, self._heard)
         accepted = [(errand, result.accepted()) for errand, result in zip(self._errands, results)]
         self.sent = [errand.sent(message) for errand, message in accepted if message]
-        return [result.shown() for result in results]
+        return [result.shown(verbose=self._module.is_verbose) for result in results]
 
     def _composed(self, errand: _Errand) -> dict[str, Any]:
-        result = Result(errand.connector.name, self._bounds.depth, signal=errand.job.refused)
+        remarks = [*self._bounds.remarks]
+        result = Result(errand.connector.name, self._bounds.depth, signal=errand.job.refused, remarks=remarks)
         try:
             if not errand.job.refused:
                 letter_of(errand.job, self._bounds.to)
         except Stopped as stopped:
             result.signal = stopped.signal
-        return result.shown()
+        return result.shown(verbose=self._module.is_verbose)
 
     def _heard(self, position: int, result: Result) -> None:
         """Record one mail in a transaction of its own: others are still on their way."""

@@ -3,15 +3,26 @@
 
 # This file is private to the collection mailroom.core and may change at any time.
 
-"""From connectors to what is tested of them, with the secrets that the test needs and no others."""
+"""From connectors to what is tested of them, with their secrets: to sign in with, and to keep out of results."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
 
 from .._connector.secret import Secret
-from .._connector.state import Connector, State, Wanted
-from .._errors import DeclarationError, MailroomError, Problem
+from .._connector.state import Connector, Damage, State, Wanted
+from .._connector.suggest import Suggestions
+from .._errors import (
+    DeclarationError,
+    ForeignSecret,
+    MailroomError,
+    MissingLibrary,
+    Problem,
+    RegistryError,
+    RegistryKeyError,
+)
 from .._probe.job import Job
 from .._probe.result import reaches
 from .._registry.interface import Reader, Registry
@@ -19,27 +30,44 @@ from .._verdict.observed import Signal
 
 
 def load_named(registry: Registry, reader: Reader, names: Sequence[str] | None) -> State:
-    """The connectors of these names, or all; one that does not exist is an error."""
+    """The connectors of these names, or all; one that does not exist is an error, one that is damaged is not."""
     state = reader.load(Wanted(None if names is None else frozenset(names)))
-    unknown = [name for name in names or () if name not in state.connectors]
+    unknown = [name for name in names or () if name not in state.connectors and name not in state.damaged]
     if unknown:
         missing = "there is no such connector" + ("" if registry.exists() else ": there is no registry here yet")
-        raise DeclarationError([Problem(f"connector {name}", "", missing) for name in unknown])
+        suggestions = Suggestions(state.all_names)
+        raise DeclarationError(
+            [Problem(f"connector {name}", "", missing + suggestions.did_you_mean(name)) for name in unknown]
+        )
     return state
 
 
 def stored_job(reader: Reader, connector: Connector, depth: str) -> Job:
     """A connector as it is kept, or as it is about to be."""
     if not connector.enabled:
-        return Job(connector.name, refused=Signal("config", text="the connector is disabled"))
+        refused = Signal("config", text="the connector is disabled: set enabled to true", facts={"field": "enabled"})
+        return Job(connector.name, refused=refused)
+    needed = list(_needed(connector.secrets, depth))
     try:
-        return job_of(connector, open_secrets(reader, connector, _needed(connector.secrets, depth)))
+        job = job_of(connector, open_secrets(reader, connector, needed))
+    except ForeignSecret as foreign:
+        return Job(connector.name, refused=Signal("config", text=str(foreign), facts={"field": foreign.field}))
+    except MissingLibrary as missing:
+        return Job(connector.name, refused=Signal("not_ready", text=str(missing), facts={"library": missing.library}))
+    except (RegistryError, RegistryKeyError) as error:
+        return Job(connector.name, refused=Signal("not_ready", text=str(error)))
     except MailroomError as error:
         return Job(connector.name, refused=Signal("config", text=str(error)))
+    return replace(job, unused_secrets=_openable(reader, connector, connector.secrets.keys() - needed))
+
+
+def damaged_job(damage: Damage) -> Job:
+    return Job(damage.name, refused=Signal("config", text=str(damage)))
 
 
 def job_of(connector: Connector, secrets: Mapping[str, Secret]) -> Job:
-    return Job(connector.name, connector.effective(), dict(secrets))
+    is_assumed = "security" not in connector.settings.get("smtp", {})
+    return Job(connector.name, connector.effective(), dict(secrets), assumes_security=is_assumed)
 
 
 def open_secrets(reader: Reader, connector: Connector, paths: Iterable[str]) -> dict[str, Secret]:
@@ -48,6 +76,15 @@ def open_secrets(reader: Reader, connector: Connector, paths: Iterable[str]) -> 
     for path in paths:
         secret = connector.secrets[path]
         found[path] = secret if isinstance(secret, Secret) else reader.open_secret(secret)
+    return found
+
+
+def _openable(reader: Reader, connector: Connector, paths: Iterable[str]) -> dict[str, Secret]:
+    """As many of the secrets at these paths as can be opened here."""
+    found: dict[str, Secret] = {}
+    for path in paths:
+        with suppress(MailroomError):
+            found.update(open_secrets(reader, connector, [path]))
     return found
 
 

@@ -20,7 +20,7 @@ from .._connector.secret import Secret
 from .._connector.state import Stamp
 from .._errors import DeclarationError, MissingLibrary
 from .._registry.interface import Registry
-from .._registry.sealing import KeySource
+from .._registry.key_source import KeySource
 
 DEFAULT_REGISTRY = "/var/lib/mailroom/registry.db"
 
@@ -49,14 +49,19 @@ class Written(Protocol):
     params: dict[str, Any]
     written: dict[str, Any]
 
-    def warn(self, warning: str) -> None: ...
-
 
 def _shared(module: Written, option: str) -> str:
     """A shared option; a blank one gives way to the environment too, which Ansible itself would not do."""
     if module.written.get(option) or option not in module.written:
         return str(module.params[option] or "")
     return os.path.expanduser(os.environ.get(_ENVIRONMENT[option], ""))
+
+
+def registry_files(module: Written) -> list[str]:
+    """Where the registry, what SQLite keeps beside it, and its key are or may be one day."""
+    path = _shared(module, "registry") or DEFAULT_REGISTRY
+    key_file = _shared(module, "registry_key_file") or f"{path}.key"
+    return [path, *(f"{path}-{suffix}" for suffix in ("journal", "wal", "shm")), key_file]
 
 
 def open_registry(module: Written) -> Registry:
@@ -68,9 +73,9 @@ def open_registry(module: Written) -> Registry:
     path = _shared(module, "registry") or DEFAULT_REGISTRY
     given = _shared(module, "registry_key")
     keys = KeySource(Secret(given) if given else None, _shared(module, "registry_key_file") or f"{path}.key")
-    if keys.is_exposed():
-        module.warn(f"The registry's keys can be read by others than their owner: chmod 0600 {keys.path}")
-    return SqliteRegistry(path, keys)
+    registry = SqliteRegistry(path, keys)
+    keys.check_file()
+    return registry
 
 
 def stamp(module: Written) -> Stamp:

@@ -11,105 +11,117 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Callable, NoReturn
 
+from ansible.module_utils import basic
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.common.warnings import get_warning_messages
 
-from .._argspec import ArgumentSpec, narrowed
+from .._argspec import ArgumentSpec
 from .._connector.plan import Plan, Request, make_plan
+from .._connector.secret import HIDDEN
 from .._connector.state import Stamp
-from .._errors import ConnectorsFailed, DeclarationError, MailroomError, Problem, RegistryError, RegistryKeyError
-from .._registry.interface import Reader, Registry
+from .._errors import (
+    ConnectorsFailed,
+    DeclarationError,
+    MailroomError,
+    MissingLibrary,
+    Problem,
+    RegistryError,
+    RegistryKeyError,
+    traceback_of,
+)
+from .._registry.interface import Migration, Reader, Registry
+from .options import read_options, secrets_in
 from .registry import open_registry, stamp
 
 if TYPE_CHECKING:
     from .verify import Verification
 
-# What every service account key says of its type; Ansible takes it for a secret, as it does all in such a key.
-_NO_SECRETS = {"service_account"}
-
+BUG = (
+    "This is a bug in mailroom.core ({kind}), no fault of yours. Run the task again with -vvv, which shows where it"
+    " happened, and report that."
+)
+VERBOSE = 3
 MOST_ATTEMPTS = 5
+MOST_NAMED = 20
 
 Malformed = Callable[[Mapping[str, Any], Mapping[str, Any]], Sequence[Problem]]
 
 
 class Task(AnsibleModule):
-    """A module whose malformed options are all reported at once, by connector and field.
+    """A module whose malformed options are all reported at once, by connector and field, and never with their values.
 
-    Ansible stops at the first option of a wrong type and cannot name the connector in a list. So where the
-    declarations, read as they were written, are found to be wrong themselves, the task goes on to gather
-    all that is wrong with them, and fails with that.
+    Ansible itself would stop at the first one, quote it, and could not name the connector in a list. So AnsibleModule
+    takes the options as they were written, whatever they are, and `read_options` reads them.
     """
 
     def __init__(self, spec: ArgumentSpec, malformed: Malformed | None = None) -> None:
+        handed_over = basic._load_params()  # noqa: SLF001  Ansible says that modules may call it
+        self.written = {name: value for name, value in (handed_over or {}).items() if not name.startswith("_ansible_")}
+        self._spec = spec
         self._malformed = malformed
-        self._refused_by_ansible = ""
-        self.written: dict[str, Any] = {}
-        try:
-            super().__init__(supports_check_mode=True, **spec.to_kwargs())  # type: ignore[no-untyped-call]
-        except TypeError as error:
-            # Ansible stumbles over an option that should be a dictionary and is none.
-            self._fail_unread(str(error))
-        self._malformed = None
+        as_written = ArgumentSpec({name: {"type": "raw"} for name in self.written})
+        # Where ansible-test looks at the spec, nothing is handed over.
+        accepted = spec if handed_over is None else as_written
+        super().__init__(supports_check_mode=True, **accepted.to_kwargs())  # type: ignore[no-untyped-call]
 
-    def _load_params(self) -> None:
-        super()._load_params()  # type: ignore[no-untyped-call]
-        self.written = dict(self.params)
-        self.argument_spec = narrowed(self.argument_spec, self.written)
+    @property
+    def is_verbose(self) -> bool:
+        """Whether the task was run with -vvv."""
+        return int(self._verbosity) >= VERBOSE
 
-    def _log_invocation(self) -> None:
-        """Log which options were given, never their values: a password may have slipped into any of them."""
-        options = sorted(str(option) for option in self.written if str(option)[:1] != "_")
-        self.log(f"Invoked with the options {', '.join(options)}")  # type: ignore[no-untyped-call]
+    def read_options(self) -> None:
+        """Read the options, or raise all that is wrong with them.
 
-    def fail_json(self, msg: str, **kwargs: Any) -> NoReturn:  # type: ignore[misc]
-        if self._malformed is None:
-            super().fail_json(msg=msg, **kwargs)
-        if not self._problems():
-            self._fail_unread(msg)
-        self._refused_by_ansible = msg
+        Declarations that are malformed are left as they were written: the module's body reads them again, and tells
+        of them beside all else that is wrong with the change.
+        """
+        found = read_options(self._spec, self.written)
+        self.params = found.params
+        self.no_log_values.update(secrets_in(self._spec.options, {**self.written, **found.params}))
+        if not found.problems and not found.malformed:
+            return
+        details = self._malformed(self.params, self.written) if self._malformed else ()
+        if found.problems or not details:
+            raise DeclarationError([*(details or found.malformed), *found.problems])
 
     def fail_with(self, error: MailroomError) -> NoReturn:
-        problems = [*error.problems, *self._unknown_options()] if isinstance(error, DeclarationError) else []
+        problems = error.problems if isinstance(error, DeclarationError) else ()
         details = [{"where": each.where, "field": each.field, "message": each.message} for each in problems]
-        self.params = {}
-        self.no_log_values -= _NO_SECRETS
-        text = str(DeclarationError(problems)) if problems else str(error)
         more: dict[str, Any] = {"problems": details} if details else {}
         if isinstance(error, ConnectorsFailed):
             more.update(error.result)
-        super().fail_json(msg=text, **more)
+        self.params = {}
+        self.fail_json(msg=str(error), **more)
+
+    def fail_with_bug(self, bug: Exception) -> NoReturn:
+        """Fail with one sentence, and with -vvv say where it happened.
+
+        It is in `traceback`, since not every Ansible shows an `exception` with -vvv.
+        """
+        lines = [self._masked(line) for line in traceback_of(bug)] if self.is_verbose else []
+        more: dict[str, Any] = {"traceback": lines, "exception": "\n".join(lines)} if lines else {}
+        self.params = {}
+        self.fail_json(msg=BUG.format(kind=type(bug).__name__), **more)
+
+    def _masked(self, text: str) -> str:
+        for secret in sorted(self.no_log_values, key=len, reverse=True):
+            text = text.replace(secret, HIDDEN)
+        return text
 
     def end(self, result: Mapping[str, Any]) -> NoReturn:
-        """Hand over a result, unless Ansible has refused the options after all.
+        """Hand over a result.
 
         The options are never repeated in it. Ansible masks each secret in each text of it one by one, which takes long
         for many: only those that occur are left to mask.
         """
         self.params = {}
-        if self._refused_by_ansible:
-            super().fail_json(msg=self._refused_by_ansible)
         shown = "\0".join({*_texts(result), *get_warning_messages()})
-        self.no_log_values = {secret for secret in self.no_log_values - _NO_SECRETS if secret in shown}
+        self.no_log_values = {secret for secret in self.no_log_values if secret in shown}
         self.exit_json(**result)
 
-    def _fail_unread(self, msg: str) -> NoReturn:
-        """Fail where Ansible may not have learnt yet what is secret: nothing that was written is repeated."""
-        problems = self._problems()
-        self._malformed, self.params = None, {}
-        if problems:
-            self.fail_with(DeclarationError(problems))
-        super().fail_json(msg=msg)
-
-    def _problems(self) -> Sequence[Problem]:
-        try:
-            return self._malformed(self.params, self.written) if self._malformed else ()
-        except (TypeError, AttributeError, KeyError):
-            return ()
-
-    def _unknown_options(self) -> list[Problem]:
-        known = self.argument_spec.keys()
-        unknown = sorted(str(option) for option in self.written if option not in known and str(option)[:1] != "_")
-        return [Problem("", option, "there is no such option") for option in unknown]
+    def _log_invocation(self) -> None:
+        """Log which options were given, never their values: a password may have slipped into any of them."""
+        self.log(f"Invoked with the options {', '.join(sorted(self.written))}")  # type: ignore[no-untyped-call]
 
 
 def _texts(value: Any) -> Iterator[str]:
@@ -125,12 +137,20 @@ def _texts(value: Any) -> Iterator[str]:
 
 def run(module: Task, body: Callable[[Task], Mapping[str, Any]]) -> None:
     """Run a module's body and hand over its result, or the reason why there is none."""
+    failure: Exception | None = None
+    result: Mapping[str, Any] = {}
     try:
+        module.read_options()
         result = body(module)
-    except MailroomError as error:
-        module.fail_with(error)
-    else:
+    except Exception as error:  # noqa: BLE001  an uncaught one would show values
+        failure = error
+    # While an exception is being handled Ansible would add its traceback, with what it says.
+    if failure is None:
         module.end(result)
+    elif isinstance(failure, MailroomError):
+        module.fail_with(failure)
+    else:
+        module.fail_with_bug(failure)
 
 
 def verification(module: Task) -> Verification | None:
@@ -139,7 +159,7 @@ def verification(module: Task) -> Verification | None:
         return None
     from .verify import Verification
 
-    return Verification(module.params["verify"], module.check_mode)
+    return Verification(module.params["verify"], module.check_mode, module.is_verbose)
 
 
 class _Untested(MailroomError):
@@ -163,33 +183,62 @@ def _changed(module: Task, request: Request, tests: Verification | None) -> tupl
     registry = open_registry(module)
     now = stamp(module)
     for _attempt in range(MOST_ATTEMPTS):
-        if module.check_mode or tests or not registry.exists():
-            plan, changed = _look_ahead(registry, request, now, tests)
-            if module.check_mode or not changed:
-                return _told(module, plan, changed)
+        if module.check_mode or tests or not registry.exists() or not _is_writable(registry):
+            plan, changed, migration = _look_ahead(module, registry, request, now, tests)
+            writes = changed or bool(migration.due)
+            if module.check_mode and writes:
+                registry.check_writable(seals=plan.has_new_secrets)
+            if module.check_mode or not writes:
+                return _told(module, plan, changed, migration)
         with suppress(_Untested):
             return _told(module, *_carry_out(registry, request, now, tests))
     raise RegistryError("Others keep changing these connectors while they are tested: run the task again.")
 
 
-def _look_ahead(registry: Registry, request: Request, now: Stamp, tests: Verification | None) -> tuple[Plan, bool]:
+def _is_writable(registry: Registry) -> bool:
+    """Whether this user may change the registry. Who may not can still run a task that changes nothing."""
+    try:
+        registry.check_writable()
+    except RegistryError:
+        return False
+    return True
+
+
+def _look_ahead(
+    module: Task, registry: Registry, request: Request, now: Stamp, tests: Verification | None
+) -> tuple[Plan, bool, Migration]:
     """The plan as things are. It is tested when the registry is let go of: others go on working meanwhile."""
     with registry.reading() as reader:
-        plan, changed = _plan(request, reader, now)
+        plan, changed = _plan(request, reader, now, lacking=module.warn if module.check_mode else None)
+        migration = reader.migration()
         trials = tests.trials(plan, reader) if tests else []
     if tests:
         tests.test(trials)
-    return plan, changed
+        for reason in dict.fromkeys(tests.untested_here):
+            module.warn(reason)
+    return plan, changed, migration
 
 
-def _plan(request: Request, reader: Reader, now: Stamp) -> tuple[Plan, bool]:
-    plan = make_plan(request, reader.load(request.wanted()), reader.is_same_secret, now)
-    if plan.has_new_secrets:
-        reader.check_sealing()
+def _plan(
+    request: Request, reader: Reader, now: Stamp, lacking: Callable[[str], object] | None = None
+) -> tuple[Plan, bool]:
+    """The plan, and whether it changes anything.
+
+    A library that is missing is told to `lacking`, if it is given: in check mode an earlier task may be to install it.
+    """
+    plan = make_plan(request, reader.load(request.wanted()), reader.is_same_secret, now, reader.is_foreign)
+    try:
+        reader.check_sealing(plan)
+    except MissingLibrary as missing:
+        if lacking is None:
+            raise
+        lacking(str(missing))
     return plan, plan.changed or reader.needs_resealing()
 
 
-def _carry_out(registry: Registry, request: Request, now: Stamp, tests: Verification | None) -> tuple[Plan, bool]:
+def _carry_out(
+    registry: Registry, request: Request, now: Stamp, tests: Verification | None
+) -> tuple[Plan, bool, Migration]:
     with registry.writing() as writer:
         plan, changed = _plan(request, writer, now)
         if tests and tests.untested(plan):
@@ -197,10 +246,26 @@ def _carry_out(registry: Registry, request: Request, now: Stamp, tests: Verifica
         writer.apply(plan)
         if writer.needs_resealing():
             writer.reseal()
-    return plan, changed
+        migration = writer.migration()
+    return plan, changed, migration
 
 
-def _told(module: Task, plan: Plan, changed: bool) -> tuple[Plan, bool]:
+def _told(module: Task, plan: Plan, changed: bool, migration: Migration) -> tuple[Plan, bool]:
     for warning in plan.warnings:
         module.warn(warning)
+    if migration.put_off:
+        module.warn(
+            "These secrets were sealed by an earlier release and are not bound to where they go yet, because their key"
+            " or the Python library cryptography is missing, or because they cannot be opened (then give them again):"
+            f" {_some_of(migration.put_off)}"
+        )
+    if migration.not_rotated:
+        module.warn(
+            "Nothing was sealed with the first key, since these secrets are sealed with a key that is not given: add it"
+            f" to registry_key or registry_key_file, or give the secrets again: {_some_of(migration.not_rotated)}"
+        )
     return plan, changed
+
+
+def _some_of(secrets: Sequence[str]) -> str:
+    return "; ".join([*secrets[:MOST_NAMED], *(["and others"] if secrets[MOST_NAMED:] else [])])

@@ -19,11 +19,9 @@ from .._probe.probe import Bounds
 from .._probe.run import CONCURRENCY
 from .._probe.run import run as run_tests
 from .._registry.interface import Reader
+from .._report.table import failure_message
 from .abandoned import end_when_abandoned
-from .failures import failure_table
 from .jobs import stored_job
-
-DEEPEST_IN_CHECK_MODE = "login"
 
 
 class Trial(NamedTuple):
@@ -36,10 +34,14 @@ class Trial(NamedTuple):
 class Verification:
     """The tests of a task: each connector is tested once as it is about to be, and only what passed is committed."""
 
-    def __init__(self, depth: str, is_check: bool) -> None:
-        bounds = Bounds(depth=depth)
-        self._bounds = bounds.in_check_mode(DEEPEST_IN_CHECK_MODE) if is_check else bounds
+    def __init__(self, depth: str, is_check: bool, is_verbose: bool = False) -> None:
+        bounds = Bounds(depth=depth, alternatives=True)
+        self._bounds = bounds.in_check_mode() if is_check else bounds
         self._sends = depth == "send"
+        self._is_check = is_check
+        self._is_verbose = is_verbose
+        self.untested_here: list[str] = []
+        """Why some were not tested in check mode, which is no failure there."""
         self._tested: dict[str, Connector] = {}
         self._results: dict[str, dict[str, Any]] = {}
 
@@ -57,13 +59,19 @@ class Verification:
             return
         if not self._results:
             end_when_abandoned()
-        results = [each.shown() for each in run_tests([trial.job for trial in trials], self._bounds, CONCURRENCY)]
+        tested = run_tests([trial.job for trial in trials], self._bounds, CONCURRENCY)
+        results = [each.shown(verbose=self._is_verbose) for each in tested]
         for trial, result in zip(trials, results):
             self._tested[trial.connector.name] = trial.connector
             self._results[trial.connector.name] = result
-        if any(result["status"] == "fail" for result in results):
-            table = failure_table(results, "failed the test, so nothing was changed")
-            raise ConnectorsFailed(table, {"changed": False, "results": results})
+        failed = [each for each, result in zip(tested, results) if result["status"] == "fail"]
+        if self._is_check and all(each.lacks_library() for each in failed):
+            # An earlier task of the play may be going to install it.
+            self.untested_here = [each.finding().remedy for each in failed]
+            return
+        if failed:
+            message = failure_message(results, "failed the test, so nothing was changed")
+            raise ConnectorsFailed(message, {"changed": False, "results": results})
 
     def results(self, plan: Plan) -> list[dict[str, Any]]:
         """The results of what the plan changes."""

@@ -9,18 +9,24 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import TYPE_CHECKING, cast
 
+from .._connector.redaction import Redaction
 from .._mail.ways import can_hand_over
 from .._session.endpoint import Endpoint
 from .._session.session import Session
 from .._wire.clock import Clock
 from .._wire.record import Phase
+from .alternatives import USUAL_PAIRS, Alternatives, is_worth_trying
 from .job import Job
 from .mail import open_mailbox
 from .probe import Bounds, Probe
 from .refusals import Refusals
 from .result import EndpointResult, reaches
 from .tokens import Tokens
+
+if TYPE_CHECKING:
+    from .._session.conversation import Conversation
 
 
 # What only one protocol needs is imported only for it.
@@ -45,18 +51,38 @@ def _smtp() -> type[Probe]:
 _PROBES: dict[str, Callable[[], type[Probe]]] = {"smtp": _smtp, "imap": _imap, "graph": _graph}
 
 
+def probe_type(protocol: str) -> type[Probe]:
+    """The test for a protocol, imported when it is first asked for."""
+    return _PROBES[protocol]()
+
+
 class Course:
     """The order in which the servers of a connector are tested; results are kept as they come."""
 
-    def __init__(self, job: Job, bounds: Bounds, refusals: Refusals, found: list[EndpointResult]) -> None:
+    def __init__(
+        self,
+        job: Job,
+        bounds: Bounds,
+        refusals: Refusals,
+        found: list[EndpointResult],
+        alternatives: Alternatives | None = None,
+    ) -> None:
         self._job = job
         self._bounds = bounds
         self._refusals = refusals
         self._found = found
+        self._alternatives = alternatives
         self._clock = Clock(bounds.deadline, bounds.timeout)
-        self._tokens = Tokens(job, self._clock, refusals)
+        self._redact = Redaction(job.all_secrets())
+        """One for everything that is asked: one server may repeat what another was told."""
+        self._tokens = self._tokens_of(job)
 
     def run(self) -> None:
+        self._test()
+        if self._alternatives:
+            self._try_alternatives(self._alternatives)
+
+    def _test(self) -> None:
         endpoints = self._job.endpoints()
         sender = next((each for each in endpoints if can_hand_over(each.protocol)), None)
         reading = self._job.reading_endpoint() if sender and reaches(self._bounds.depth, "deliver") else None
@@ -71,6 +97,15 @@ class Course:
                 self._found.append(self._run(self._probe(endpoint, self._bounds)))
         self._found.append(read)
 
+    def _try_alternatives(self, alternatives: Alternatives) -> None:
+        """Where one of the connector's own servers was not reached, see what answers instead."""
+        for result in self._found:
+            endpoint, signal = result.endpoint, result.signal
+            has_usual_ports = endpoint.protocol in USUAL_PAIRS and not result.reads_for
+            if signal and has_usual_ports and is_worth_trying(signal):
+                session_type = cast("type[Conversation]", _PROBES[endpoint.protocol]().session_type)
+                result.alternatives = alternatives.of(endpoint, signal, session_type, self._clock.remaining)
+
     def _send_and_read(self, sender: Endpoint, reading: Endpoint) -> EndpointResult:
         """Send only when the mailbox is open: what nobody can find, nobody can remove."""
         reader = self._job.reader or self._job
@@ -83,7 +118,7 @@ class Course:
 
         looking.meanwhile = send
         is_own = reader is self._job
-        read = self._run(looking, self._tokens if is_own else Tokens(reader, self._clock, self._refusals))
+        read = self._run(looking, self._tokens if is_own else self._tokens_of(reader))
         if sending.mailbox is None:
             self._found.append(self._unsent(sender))
         read.reads_for = "" if is_own else reader.connector
@@ -96,7 +131,10 @@ class Course:
         return result
 
     def _probe(self, endpoint: Endpoint, bounds: Bounds, job: Job | None = None) -> Probe:
-        return _PROBES[endpoint.protocol]()(job or self._job, endpoint, bounds, self._refusals)
+        return probe_type(endpoint.protocol)(job or self._job, endpoint, bounds, self._refusals, self._redact)
+
+    def _tokens_of(self, job: Job) -> Tokens:
+        return Tokens(job, self._clock, self._refusals, self._redact)
 
     def _run(self, probe: Probe, tokens: Tokens | None = None) -> EndpointResult:
         return probe.run(self._clock, tokens or self._tokens)

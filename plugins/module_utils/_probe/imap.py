@@ -25,15 +25,14 @@ class ImapProbe(MailProbe):
         if not isinstance(session, ImapSession) or not self.signs_in:
             return []
         session.select()
-        return _about_quota(session.quota())
+        return self._about_quota(session.quota())
 
     def expected(self) -> list[str]:
         phases = super().expected()
         return [*phases, "select"] if self.signs_in else phases
 
-
-def _about_quota(quota: tuple[int, int] | None) -> list[Remark]:
-    if quota is None or not quota[1] or quota[0] < NEARLY_FULL * quota[1]:
-        return []
-    used, limit = quota
-    return [Remark("mailbox_full", f"imap: the mailbox uses {used} of {limit} KiB: new mail will soon be refused")]
+    def _about_quota(self, quota: tuple[int, int] | None) -> list[Remark]:
+        if quota is None or not quota[1] or quota[0] < NEARLY_FULL * quota[1]:
+            return []
+        used, limit = (self._redact(str(each)) for each in quota)
+        return [Remark("mailbox_full", f"imap: the mailbox uses {used} of {limit} KiB: new mail will soon be refused")]

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from .._connector.checks import is_address
 from .._connector.secret import Secret
 from .._mail.ways import can_find, can_hand_over
 from .._session.endpoint import Endpoint, endpoints_of
@@ -38,6 +39,15 @@ class Job:
     """What to send in place of a test mail. Only the server that sends is asked then."""
     reader: Job | None = None
     """The connector whose mailbox is read at depth deliver, where that is another one."""
+    assumes_security: bool = False
+    """Whether nobody has said how the connection to the SMTP server is encrypted."""
+    unused_secrets: Mapping[str, Secret] = field(default_factory=dict)
+    """The connector's secrets that this test does not use. A server may know them all the same, and repeat them."""
+
+    def all_secrets(self) -> list[Secret]:
+        """What no result may show, that of another connector's mailbox among it."""
+        own = [*self.secrets.values(), *self.unused_secrets.values()]
+        return [*own, *(self.reader.all_secrets() if self.reader else ())]
 
     def endpoints(self) -> list[Endpoint]:
         endpoints = endpoints_of(self.effective, self.secrets)
@@ -53,10 +63,18 @@ class Job:
         reading = self.reading_endpoint() if self.reader else None
         return [*self.endpoints(), *([reading] if reading else [])]
 
+    def declared(self) -> dict[str, Any]:
+        """The settings, with the secrets that there are; not what these hold."""
+        found: dict[str, Any] = dict(self.effective)
+        for path in self.secrets:
+            block, _dot, name = path.partition(".")
+            found[block] = {**(found.get(block) or {}), name: None}
+        return found
+
     def sender(self) -> str:
         sign_in = self.effective.get("smtp", {}).get("username", "")
         candidates = (self.effective.get("errors_to"), self.effective.get("from_address"), sign_in)
-        return next((each for each in candidates if each and "@" in each), "")
+        return next((str(each) for each in candidates if is_address(each)), "")
 
     def accounts(self) -> frozenset[tuple[str, str]]:
         """Who signs in, and where: the same user never does so twice at once."""

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from .._connector.redaction import Redaction
 from .._mail.letter import Letter
 from .._mail.transport import Incoming
 from .._mail.ways import incoming, outgoing
@@ -46,7 +47,7 @@ def open_mailbox(session: Session, reader: Job) -> Mailbox:
     return Mailbox(session, incoming(session, reader.effective))
 
 
-def letter_of(job: Job, to: str) -> Letter:
+def letter_of(job: Job, to: str, *, include_copies: bool = False) -> Letter:
     """The letter that a connector sends: to whom the task says, else to its test_address.
 
     What composes mail is imported only where mail is sent.
@@ -66,6 +67,7 @@ def letter_of(job: Job, to: str) -> Letter:
         facts=facts_of(job.connector, effective, init.tenant if init else ""),
         message_id=init.message_id if init else random_message_id(sending_domain(effective)),
         date=datetime.now(timezone.utc),
+        include_copies=include_copies,
     )
     return compose(effective, request)
 
@@ -73,17 +75,18 @@ def letter_of(job: Job, to: str) -> Letter:
 class Sending:
     """One letter, from handing it over until it is found and removed."""
 
-    def __init__(self, job: Job, letter: Letter) -> None:
+    def __init__(self, job: Job, letter: Letter, redact: Redaction) -> None:
         self.message: dict[str, Any] | None = None
         self.is_left = False
         self._job = job
         self._letter = letter
+        self._redact = redact
         self._accepted_at = 0.0
 
     def hand_over(self, session: Session) -> None:
         accepted = outgoing(session, self._job.effective).hand_over(self._letter)
         self._accepted_at = time.monotonic()
-        self.message = {"message_id": self._letter.message_id, "queue_id": accepted.queue_id or None}
+        self.message = {"message_id": self._letter.message_id, "queue_id": self._redact(accepted.queue_id) or None}
 
     def find(self, mailbox: Mailbox, record: Record) -> list[Remark]:
         """Wait for the letter in a mailbox, and take it out again."""
@@ -96,7 +99,7 @@ class Sending:
                 stopped.signal = stopped.signal.seen(facts=mailbox.session.facts())
                 raise
             elapsed = round((time.monotonic() - self._accepted_at) * 1000)
-            found = {"authentication": dict(delivered.authentication), "hops": delivered.hops}
+            found = {"authentication": self._redact.value(delivered.authentication), "hops": delivered.hops}
             self.message = {**(self.message or {}), "delivered_ms": elapsed, **found}
             try:
                 reason = "" if found_in.remove(message_id) else "it may not be removed, or is gone already"

@@ -11,14 +11,15 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from .._connector.redaction import Redaction
 from .._connector.secret import Secret
-from .._errors import MissingLibrary
+from .._errors import MissingLibrary, traceback_of
 from .._mail.ways import can_hand_over
 from .._session.endpoint import Endpoint
 from .._session.session import Session
 from .._signin.identity import identity as identity_of
 from .._signin.tokens import Token
-from .._verdict.observed import Signal, Stopped, stop
+from .._verdict.observed import Refused, Signal, Stopped, stop
 from .._wire.clock import Clock
 from .._wire.record import Record
 from .job import Job
@@ -28,6 +29,9 @@ from .remarks import remarks
 from .result import EndpointResult, Remark, reaches
 from .tokens import Tokens
 
+DEEPEST_IN_CHECK_MODE = "envelope"
+"""What sends is beyond it. It holds for whatever tests: connector_test, verify, init_mail, and the roles."""
+
 
 @dataclass(frozen=True)
 class Bounds:
@@ -35,15 +39,20 @@ class Bounds:
 
     depth: str = "login"
     to: str = ""
+    include_copies: bool = False
+    """Whether what is sent goes to the connector's cc and bcc too."""
     timeout: float = 10
     deadline: float = 60
     min_days_valid: int = 14
+    alternatives: bool = False
+    """Whether the other usual ports of a host are tried where no encrypted connection comes about."""
     remarks: tuple[Remark, ...] = ()
 
-    def in_check_mode(self, deepest: str) -> Bounds:
-        """The same, but no deeper than this, with a remark where that is not what was asked for."""
-        if reaches(deepest, self.depth):
+    def in_check_mode(self) -> Bounds:
+        """The same, but so that nothing is sent, with a remark where that is not what was asked for."""
+        if reaches(DEEPEST_IN_CHECK_MODE, self.depth):
             return self
+        deepest = DEEPEST_IN_CHECK_MODE
         text = f"in check mode the test ends with {deepest}: nothing was sent, and {self.depth} is not tested"
         return replace(self, depth=deepest, remarks=(*self.remarks, Remark("check_mode", text)))
 
@@ -53,7 +62,7 @@ class Probe(ABC):
 
     session_type: type[Session]
 
-    def __init__(self, job: Job, endpoint: Endpoint, bounds: Bounds, refusals: Refusals) -> None:
+    def __init__(self, job: Job, endpoint: Endpoint, bounds: Bounds, refusals: Refusals, redact: Redaction) -> None:
         self.job = job
         self.endpoint = endpoint
         self.bounds = bounds
@@ -65,12 +74,13 @@ class Probe(ABC):
         self.sends = can_hand_over(endpoint.protocol) and reaches(bounds.depth, "send")
         self._sending: Sending | None = None
         self._refusals = refusals
+        self._redact = redact
         self.signs_in = endpoint.auth != "none" and reaches(bounds.depth, "login")
 
     def run(self, clock: Clock, tokens: Tokens) -> EndpointResult:
         record = Record(self.endpoint.protocol)
-        session = self.session_type(self.endpoint, clock, record)
-        result = EndpointResult(self.endpoint, record, session)
+        session = self.session_type(self.endpoint, clock, record, self._redact)
+        result = EndpointResult(self.endpoint, record, self._redact, session)
         try:
             self._compose(record)
             session.open()
@@ -82,10 +92,13 @@ class Probe(ABC):
             session.quit()
         except (Stopped, MissingLibrary) as stopped:
             signal = _signal(stopped, record)
+            if signal.kind == "internal":
+                result.traceback = self._traceback(stopped)
             signal = tokens.refused(signal) if signal.phase == "auth" else signal
             result.signal = signal.seen(facts={**session.facts(), **signal.facts})
         except Exception as error:  # noqa: BLE001  what was found out so far is worth being shown
             result.signal = Signal("internal", phase=record.current, text=type(error).__name__)
+            result.traceback = self._traceback(error)
         finally:
             session.close()
         result.message = self._sending.message if self._sending else None
@@ -123,14 +136,18 @@ class Probe(ABC):
             return []
         return ["message", "delivery"] if reaches(self.bounds.depth, "deliver") else ["message"]
 
+    def _traceback(self, bug: Exception) -> list[str]:
+        return traceback_of(bug, self._redact)
+
     def _compose(self, record: Record) -> None:
         """Write the mail before anybody is asked anything: what cannot be sent or found is not tried."""
         if not self.sends:
             return
         try:
             if reaches(self.bounds.depth, "deliver") and not self.mailbox and not self.finds_itself():
-                raise stop("config", NO_MAILBOX)
-            self._sending = Sending(self.job, letter_of(self.job, self.bounds.to))
+                raise stop("config", NO_MAILBOX, field="deliver_via")
+            letter = letter_of(self.job, self.bounds.to, include_copies=self.bounds.include_copies)
+            self._sending = Sending(self.job, letter, self._redact)
         except Stopped:
             with record.phase("config"):
                 raise
@@ -139,22 +156,32 @@ class Probe(ABC):
         if self.endpoint.auth == "oauth2":
             with session.record.phase("token"):
                 self.token = tokens.obtain(self.endpoint.protocol)
-        identity = self._identity(tokens)
-        earlier = self._refusals.earlier(identity, self.endpoint.protocol)
-        if earlier:
-            with session.record.phase("auth"):
-                raise Stopped(earlier)
-        try:
-            session.sign_in(self.token)
-        except Stopped as stopped:
-            if session.has_sent_credentials:
-                self._refusals.note(identity, self.endpoint.protocol, stopped.signal)
-            raise
+        identities = self._identities(session, tokens)
+        protocol, where = self.endpoint.protocol, f"{self.endpoint.host} port {self.endpoint.port}"
+        with self._refusals.turn(identities[0], session):
+            earlier = self._refusals.earlier(identities, protocol)
+            if earlier:
+                with session.record.phase("auth"):
+                    raise Stopped(earlier)
+            try:
+                session.sign_in(self.token)
+            except Stopped as stopped:
+                self._refusals.note(identities, protocol, stopped.signal, where)
+                raise
+            except Exception as error:
+                # With a bug of ours the credential would go out once for each connector that has it.
+                refused: Refused = "everywhere" if session.has_sent_credentials else ""
+                bug = Signal("internal", "auth", text=type(error).__name__, refused=refused)
+                self._refusals.note(identities, protocol, bug, where)
+                raise
 
-    def _identity(self, tokens: Tokens) -> str:
+    def _identities(self, session: Session, tokens: Tokens) -> list[str]:
+        """The same credentials, however the server is spelled: at its address, at its site, and in this connector."""
         endpoint = self.endpoint
         secret = Secret(f"{endpoint.protocol}\0{tokens.identity}") if self.token else endpoint.password
-        return identity_of(endpoint.host, endpoint.username, secret)
+        address = session.address if not endpoint.proxy else endpoint.host
+        places = (address, endpoint.host, f"connector {self.job.connector}")
+        return [identity_of(place, endpoint.username, secret) for place in places]
 
 
 class MailProbe(Probe):
@@ -176,4 +203,5 @@ class MailProbe(Probe):
 def _signal(stopped: Stopped | MissingLibrary, record: Record) -> Signal:
     if isinstance(stopped, Stopped):
         return stopped.signal
-    return Signal("config", phase=record.current, text=str(stopped))
+    facts = {"library": stopped.library}
+    return Signal("not_ready", phase=record.current, protocol=record.protocol, text=str(stopped), facts=facts)

@@ -3,30 +3,57 @@
 
 # This file is private to the collection mailroom.core and may change at any time.
 
-"""Credentials that were refused. They are not tried again, since lockouts are real."""
+"""Credentials that were refused. They are not sent again in the same run, since repetition locks accounts."""
 
 from __future__ import annotations
 
-from .._verdict.judge import judge
-from .._verdict.observed import Signal
+import threading
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 
-_PASSING = ("token_endpoint", "token_throttled")
+from .._session.session import Session
+from .._verdict.observed import Signal, stop
+
+_TURN = 0.05
 
 
 class Refusals:
-    """What was refused in this run."""
+    """What was refused in this run, by the identities that a credential has: one for each place that knows it."""
 
     def __init__(self) -> None:
         self._signals: dict[tuple[str, str], Signal] = {}
+        self._turns: dict[str, threading.Lock] = {}
+        self._turns_lock = threading.Lock()
 
-    def earlier(self, identity: str, protocol: str = "") -> Signal | None:
-        signal = self._signals.get((identity, "")) or self._signals.get((identity, protocol))
-        return signal and signal.seen(text=f"{signal.text} (refused a moment ago, so not tried again)")
+    def earlier(self, identities: Collection[str], protocol: str) -> Signal | None:
+        """The refusal for which none of these is to be tried over this protocol."""
+        for identity in identities:
+            for reach in ("", protocol):
+                if (identity, reach) in self._signals:
+                    return self._signals[identity, reach]
+        return None
 
-    def note(self, identity: str, protocol: str, signal: Signal) -> None:
-        """Wrong credentials are wrong for every protocol; what is switched off may be so for one only."""
-        verdict = judge(signal).verdict
-        if verdict == "auth_rejected" or (verdict.startswith("token_") and verdict not in _PASSING):
-            self._signals[identity, ""] = signal
-        elif verdict == "auth_disabled":
-            self._signals[identity, protocol] = signal
+    def note(self, identities: Collection[str], protocol: str, signal: Signal, where: str = "") -> None:
+        """Keep a failure that refused the credential; any other may be tried again."""
+        if not signal.refused:
+            return
+        at = f" at {where}" if where else ""
+        text = f"{signal.text} (a moment ago{at}; the same credentials are not tried again)".lstrip()
+        for identity in identities:
+            reach = protocol if signal.refused == "here" else ""
+            self._signals.setdefault((identity, reach), signal.seen(text=text))
+
+    @contextmanager
+    def turn(self, identity: str, session: Session) -> Iterator[None]:
+        """One sign-in at a time with the same credentials at the same place, so that each knows of those before it."""
+        with self._turns_lock:
+            turn = self._turns.setdefault(identity, threading.Lock())
+        # With an old C library a lock with a timeout waits by the wall clock, which may jump; a pause never does.
+        while not turn.acquire(blocking=False):
+            if not session.clock.pause(_TURN):
+                with session.record.phase("auth"):
+                    raise stop("timeout", "others who sign in as the same user did not come to an end in time")
+        try:
+            yield
+        finally:
+            turn.release()

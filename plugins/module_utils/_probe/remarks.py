@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import date, datetime, timezone
 
 from .._connector.validity import sends_for_another_domain
 from .._session.endpoint import Endpoint
@@ -16,6 +17,7 @@ from .job import Job
 from .result import Remark
 from .retirements import retirement_of
 
+_PLAIN_PORT = 25
 _WEAK_HASHES = ("md5", "sha1")
 
 
@@ -25,8 +27,16 @@ def remarks(job: Job, endpoint: Endpoint, session: Session, min_days_valid: int)
     yield from _about_signing_in(endpoint, session)
     if "oauth2.password" in job.secrets:
         yield Remark("user_password", "oauth2.password works only without multi-factor sign-in and is being retired")
+    if endpoint.auth == "oauth2":
+        yield from _about_client_secret(job, min_days_valid)
     if endpoint.protocol == "smtp":
         yield from _about_sender(job)
+        if job.assumes_security and (endpoint.port, endpoint.security) == (_PLAIN_PORT, "starttls"):
+            yield Remark(
+                "security_assumed",
+                f"smtp: without security, port {_PLAIN_PORT} means starttls, as the connection must be encrypted; write"
+                " security: starttls if that is right, or security: none for a server that offers no encryption",
+            )
 
 
 def _about_encryption(endpoint: Endpoint, session: Session, min_days_valid: int) -> Iterator[Remark]:
@@ -61,6 +71,17 @@ def _about_signing_in(endpoint: Endpoint, session: Session) -> Iterator[Remark]:
     retirement = retirement_of(endpoint.host, endpoint.protocol)
     if retirement:
         yield Remark("basic_auth_retirement", f"{where}{retirement.text} (as announced on {retirement.announced})")
+
+
+def _about_client_secret(job: Job, min_days_valid: int) -> Iterator[Remark]:
+    expires = job.effective.get("oauth2", {}).get("client_secret_expires")
+    if not expires:
+        return
+    days = (date.fromisoformat(expires) - datetime.now(timezone.utc).date()).days
+    if days < 0:
+        yield Remark("client_secret_ends", f"oauth2.client_secret has expired, on {expires} as declared")
+    elif days < min_days_valid:
+        yield Remark("client_secret_ends", f"oauth2.client_secret expires in {days} days, on {expires} as declared")
 
 
 def _about_sender(job: Job) -> Iterator[Remark]:

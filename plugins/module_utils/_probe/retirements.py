@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from .._connector.domain import canonical
+
 
 class Retirement(NamedTuple):
     """What a provider has announced about signing in with a password."""
@@ -37,7 +39,7 @@ RETIREMENTS: tuple[Retirement, ...] = (
 
 
 def retirement_of(host: str, protocol: str) -> Retirement | None:
-    name = f".{host.lower()}"
+    name = f".{canonical(host)}"
     return next(
         (each for each in RETIREMENTS if protocol in each.protocols and name.endswith(each.hosts)),
         None,

@@ -12,12 +12,17 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
-from importlib import import_module
 
+from .._connector.domain import canonical
 from .._connector.presets import PRESETS
+from .._connector.redaction import Redaction
+from .._errors import MissingLibrary, traceback_of
+from .._mail.ways import transport_type
 from .._session.endpoint import Endpoint
-from .._verdict.observed import Signal, Stopped
-from .course import Course
+from .._verdict.observed import Signal
+from .._wire.limits import tests_at_once
+from .alternatives import Alternatives
+from .course import Course, probe_type
 from .job import Job
 from .probe import Bounds
 from .refusals import Refusals
@@ -33,46 +38,82 @@ _PROVIDERS = frozenset(
 Told = Callable[[int, Result], None]
 
 
-def run(jobs: Sequence[Job], bounds: Bounds, concurrency: int, told: Told | None = None) -> list[Result]:
+def run(
+    jobs: Sequence[Job],
+    bounds: Bounds,
+    concurrency: int,
+    told: Told | None = None,
+    alternatives: Alternatives | None = None,
+) -> list[Result]:
     """Test every connector; the results are in the order of the jobs. `told` hears of each as soon as it is there.
 
     Connectors that sign in as the same user are tested one after another. The threads are daemons, so that an
-    interrupted task ends at once.
+    interrupted task ends at once. There are no more of them than there can be sockets for.
     """
     _import_early(jobs, bounds)
-    batch = _Batch(jobs, bounds)
+    if alternatives is None and bounds.alternatives:
+        alternatives = Alternatives(bounds.timeout)
+    batch = _Batch(jobs, bounds, alternatives)
     groups: queue.SimpleQueue[Sequence[int]] = queue.SimpleQueue()
     waiting = _sharing(jobs)
     for group in waiting:
         groups.put(group)
-    if not _start(min(concurrency, len(waiting)), lambda: batch.work(groups)):
+    if not _start(tests_at_once(min(concurrency, len(waiting))), lambda: batch.work(groups)):
         batch.work(groups)
     return batch.results(told)
 
 
 def _import_early(jobs: Sequence[Job], bounds: Bounds) -> None:
-    """What the threads import is imported before they start: at once they would get in each other's way."""
-    names = {f"{__package__}.{endpoint.protocol}" for job in jobs for endpoint in _endpoints(job)}
+    """What the threads import is imported before they start: at once they would get in each other's way.
+
+    A library that is missing is told by each connector that needs it; anything else that cannot be imported is a bug.
+    """
+    protocols = sorted({endpoint.protocol for job in jobs for endpoint in _endpoints(job)})
+    for protocol in protocols:
+        probe_type(protocol)
+    if "imap" in protocols:
+        with suppress(MissingLibrary):
+            _imap_library()
     if any("oauth2" in job.effective for job in jobs):
-        names |= {_near("_signin.ways"), _near("_signin.oauth"), _near("_wire.https")}
-    if any(name.endswith(".imap") for name in names):
-        names |= {_near("_session.imap_client"), "imapclient"}
+        _token_modules()
     if reaches(bounds.depth, "send"):
-        names |= {_near(f"_mail.{name}") for name in ("compose", "facts", "message_id", "queue_ids")}
-        names |= {_near(f"_mail.{name.rpartition('.')[2]}") for name in names if name.startswith(f"{__package__}.")}
-    for name in sorted(names):
-        with suppress(Exception):
-            import_module(name)
+        _mail_modules()
+        for protocol in protocols:
+            transport_type(protocol)
+
+
+def _imap_library() -> object:
+    from .._session.imap_client import client_type
+
+    return client_type()
+
+
+def _token_modules() -> tuple[object, ...]:
+    from .._signin import oauth, ways
+    from .._wire import https
+
+    return oauth, ways, https
+
+
+def _mail_modules() -> tuple[object, ...]:
+    from .._mail import compose, facts, message_id, queue_ids
+
+    return compose, facts, message_id, queue_ids
 
 
 def _endpoints(job: Job) -> list[Endpoint]:
-    with suppress(Stopped):
+    """The servers of a connector and of its mailbox; where they cannot be told, its own test fails with the reason."""
+    try:
         return [*job.endpoints(), *(job.reader.endpoints() if job.reader else ())]
-    return []
+    except Exception:  # noqa: BLE001  one connector's crash must not be another's
+        return []
 
 
-def _near(name: str) -> str:
-    return f"{str(__package__).rpartition('.')[0]}.{name}"
+def _accounts(job: Job) -> frozenset[tuple[str, str]]:
+    try:
+        return job.accounts()
+    except Exception:  # noqa: BLE001  one connector's crash must not be another's
+        return frozenset()
 
 
 def _start(count: int, work: Callable[[], None]) -> int:
@@ -88,9 +129,10 @@ def _start(count: int, work: Callable[[], None]) -> int:
 class _Batch:
     """The connectors of one run and what was found out so far."""
 
-    def __init__(self, jobs: Sequence[Job], bounds: Bounds) -> None:
+    def __init__(self, jobs: Sequence[Job], bounds: Bounds, alternatives: Alternatives | None) -> None:
         self._jobs = jobs
         self._bounds = bounds
+        self._alternatives = alternatives
         self._refusals = Refusals()
         self._done: queue.SimpleQueue[tuple[int, Result]] = queue.SimpleQueue()
         self._gates = {host: threading.BoundedSemaphore(MOST_PER_PROVIDER) for host in _PROVIDERS}
@@ -115,20 +157,23 @@ class _Batch:
     def _tested(self, job: Job) -> Result:
         started = time.monotonic()
         result = Result(job.connector, self._bounds.depth, signal=job.refused, remarks=[*self._bounds.remarks])
+        result.declared, result.to = job.declared(), self._bounds.to
+        result.reader = job.reader.connector if job.reader else ""
         try:
             if not job.refused:
                 self._test(job, result)
         except BaseException as error:  # noqa: BLE001  one connector's crash must not be another's
             result.signal = Signal("internal", text=type(error).__name__)
+            result.traceback = traceback_of(error, Redaction(job.all_secrets()))
         result.elapsed_ms = round((time.monotonic() - started) * 1000)
         return result
 
     def _test(self, job: Job, result: Result) -> None:
         endpoints = job.all_endpoints()
         with ExitStack() as gates:
-            for host in sorted({endpoint.host.lower() for endpoint in endpoints} & _PROVIDERS):
+            for host in sorted({canonical(endpoint.host) for endpoint in endpoints} & _PROVIDERS):
                 gates.enter_context(self._gates[host])
-            Course(job, self._bounds, self._refusals, result.endpoints).run()
+            Course(job, self._bounds, self._refusals, result.endpoints, self._alternatives).run()
 
 
 def _sharing(jobs: Sequence[Job]) -> list[list[int]]:
@@ -136,12 +181,13 @@ def _sharing(jobs: Sequence[Job]) -> list[list[int]]:
     groups: dict[int, list[int]] = {}
     group_of: dict[tuple[str, str], int] = {}
     for position, job in enumerate(jobs):
-        accounts = job.accounts()
+        accounts = _accounts(job)
         joined = sorted({group_of[account] for account in accounts if account in group_of})
         target = joined[0] if joined else position
         for other in joined[1:]:
             groups[target] += groups.pop(other)
         groups.setdefault(target, []).append(position)
-        group_of.update({account: target for account, group in group_of.items() if group in joined})
+        if len(joined) > 1:
+            group_of.update({account: target for account, group in group_of.items() if group in joined})
         group_of.update(dict.fromkeys(accounts, target))
     return [sorted(group) for group in groups.values()]

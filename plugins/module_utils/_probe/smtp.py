@@ -9,8 +9,7 @@ from __future__ import annotations
 
 from .._session.session import Session
 from .._session.smtp import SmtpSession
-from .._verdict.judge import judge
-from .._verdict.observed import Stopped, stop
+from .._verdict.observed import Signal, Stopped, stop
 from .probe import MailProbe
 from .result import Remark, reaches
 
@@ -39,7 +38,8 @@ class SmtpProbe(MailProbe):
         if not sender or not recipient:
             with session.record.phase("sender"):
                 missing = "from_address" if not sender else "test_address or the option to"
-                raise stop("config", f"{missing} is needed to test the envelope")
+                text = f"{missing} is needed to test the envelope"
+                raise stop("config", text, field=missing.partition(" ")[0])
         session.envelope(sender, [recipient])
 
     def _relay(self, session: SmtpSession) -> None:
@@ -50,7 +50,7 @@ class SmtpProbe(MailProbe):
         try:
             session.envelope(FOREIGN_SENDER, [recipient])
         except Stopped as stopped:
-            if stopped.signal.kind == "reply" and judge(stopped.signal).verdict != "throttled":
+            if _refuses_to_relay(stopped.signal):
                 stopped.signal = stopped.signal.seen(kind="relay_refused")
             raise
 
@@ -59,3 +59,9 @@ class SmtpProbe(MailProbe):
         if not reaches(self.bounds.depth, "envelope"):
             return phases
         return [*phases, "sender", "recipient", *self.sending_phases()]
+
+
+def _refuses_to_relay(signal: Signal) -> bool:
+    """Whether it is refused for good. Some servers refuse to relay with a code that says "later": 454 4.7.1."""
+    is_for_good = (signal.code or 0) >= 500 or (signal.code, signal.enhanced) == (454, "4.7.1")
+    return signal.kind == "reply" and is_for_good

@@ -12,155 +12,84 @@ meet a writer, and the registry stays one file that can be copied, also on a net
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
+import re
 import sqlite3
-import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import AbstractContextManager, closing, contextmanager
 from typing import Any
 
 from .._connector.plan import Change, Plan
 from .._connector.secret import Secret
-from .._connector.state import Connector, Proof, Purpose, Stamp, State, Wanted
-from .._errors import RegistryError, RegistryKeyError
+from .._connector.state import Connector, Damage, Proof, Purpose, State, Wanted
+from .._errors import RegistryError
 from . import schema
-from .interface import Reader, Registry, Writer
-from .sealing import KeyRing, KeySource, Sealed
+from .interface import Migration, Reader, Registry, Writer
+from .key_source import KeySource
+from .rows import MOST_CHARACTERS, ConnectorRow, read_connector, read_purpose_row, read_revision, read_secret_row
+from .sealing import OLD_FORM, Mark, Sealed
+from .sqlite_file import SqliteFile, harden
+from .vault import Holdings, StoredSecret, Vault
 
-WAIT_SECONDS = 120
-
-_PLAIN = frozenset(range(33, 127)) - frozenset(b"%?#")
-_COLUMNS = (
-    "id, name, settings, preset, revision, sending_revision, created_at, created_by, updated_at, updated_by,"
-    " proven_revision, proven_at, proven_to"
+_COLUMNS = ", ".join(
+    f"CASE WHEN length({column}) <= {MOST_CHARACTERS} THEN {column} END" if column in ("settings", "preset") else column
+    for column in ConnectorRow._fields
 )
+_SEALED = ", ".join(Sealed._fields)
 
 
 class SqliteRegistry(Registry):
     """A registry in the file at `path`."""
 
     def __init__(self, path: str, keys: KeySource) -> None:
-        if "\0" in path:
-            raise RegistryError("registry must be a path without NUL characters.")
-        self._path = os.path.abspath(path)
+        self._file = SqliteFile(path)
         self._keys = keys
 
     def exists(self) -> bool:
-        # Never opened here: closing it would end the locks that this process holds on it.
-        try:
-            status = os.stat(self._path)
-        except FileNotFoundError:
-            return False
-        except OSError as error:
-            raise RegistryError(f"The registry {self._path} cannot be read: {error.strerror}.") from None
-        if not stat.S_ISREG(status.st_mode):
-            kind = "Is a directory" if stat.S_ISDIR(status.st_mode) else "Is not a file"
-            raise RegistryError(f"The registry {self._path} cannot be read: {kind}.")
-        if not os.access(self._path, os.R_OK):
-            raise RegistryError(f"The registry {self._path} cannot be read: Permission denied.")
-        return status.st_size > 0
+        return self._file.exists()
 
     @contextmanager
     def reading(self) -> Iterator[Reader]:
-        with self._told_plainly("read"):
-            if not self.exists():
-                with _migrated_copy(None) as empty:
-                    yield _SqliteReader(empty, self._keys)
-                return
-            writable = os.access(self._path, os.W_OK) and os.access(os.path.dirname(self._path), os.W_OK)
-            with closing(self._connect("rw" if writable else "ro")) as database:
-                database.execute("BEGIN")
-                if self._version(database) < len(schema.MIGRATIONS):
-                    with _migrated_copy(database) as migrated:
-                        yield _SqliteReader(migrated, self._keys)
-                else:
-                    yield _SqliteReader(database, self._keys)
+        with self._file.reading() as database:
+            version = self._version(database) if database else 0
+            if database and version == len(schema.MIGRATIONS):
+                yield _SqliteReader(database, self._keys)
+            else:
+                with _migrated_copy(database, version) as copy:
+                    yield _SqliteReader(copy, self._keys)
 
     @contextmanager
     def writing(self) -> Iterator[Writer]:
-        with self._told_plainly("changed"):
-            self._make_file()
-            with closing(self._connect("rw")) as database:
-                database.execute("PRAGMA synchronous = EXTRA")
-                database.execute("PRAGMA foreign_keys = ON")
-                database.execute("BEGIN IMMEDIATE")
-                try:
-                    _migrate(database, self._version(database))
-                    yield _SqliteWriter(database, self._keys)
-                    database.execute("COMMIT")
-                except BaseException:
-                    if database.in_transaction:
-                        database.execute("ROLLBACK")
-                    raise
+        with self._file.writing() as database:
+            _migrate(database, self._version(database))
+            writer = _SqliteWriter(database, self._keys)
+            yield writer
+            writer.migrate()
 
-    @contextmanager
-    def alone(self) -> Iterator[None]:
-        """Its folder is locked: to open and close the registry's own file would give away the locks on it."""
-        folder = os.path.dirname(self._path)
-        try:
-            held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        except OSError as error:
-            raise RegistryError(f"The folder {folder} cannot be locked: {error.strerror}.") from None
-        try:
-            fcntl.flock(held, fcntl.LOCK_EX)
-            yield
-        finally:
-            os.close(held)
+    def check_writable(self, *, seals: bool = False) -> None:
+        self._file.check_writable()
+        if seals and self._keys.ring() is None:
+            self._keys.check_can_make()
 
-    def _connect(self, mode: str) -> sqlite3.Connection:
-        quoted = "".join(chr(octet) if octet in _PLAIN else f"%{octet:02x}" for octet in os.fsencode(self._path))
-        uri = f"file:{quoted}?mode={mode}"
-        return sqlite3.connect(uri, uri=True, timeout=WAIT_SECONDS, isolation_level=None)
-
-    def _make_file(self) -> None:
-        try:
-            _make_folder(os.path.dirname(self._path))
-            os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-        except OSError as error:
-            raise RegistryError(f"The registry {self._path} cannot be changed: {error.strerror}.") from None
+    def alone(self) -> AbstractContextManager[None]:
+        return self._file.alone()
 
     def _version(self, database: sqlite3.Connection) -> int:
+        """The version of the schema, which is found to be just as that version made it."""
         version = int(_one(database, "PRAGMA user_version"))
-        if os.stat(self._path).st_size and _one(database, "PRAGMA application_id") != schema.APPLICATION_ID:
-            raise RegistryError(f"{self._path} is a database, but not a registry of mailroom.core.")
         if version > len(schema.MIGRATIONS):
             raise RegistryError(
-                f"The registry {self._path} was written by a newer version of mailroom.core (its schema is {version},"
-                f" this one knows {len(schema.MIGRATIONS)}): upgrade the collection."
+                f"The registry {self._file.path} was written by a newer version of mailroom.core (its schema is"
+                f" {version}, this one knows {len(schema.MIGRATIONS)}): upgrade the collection."
+            )
+        differences = schema.differences(database, version)
+        if differences:
+            raise RegistryError(
+                f"The registry {self._file.path} cannot be used: its tables are not as mailroom.core made them"
+                f" ({differences}); put back a copy."
             )
         return version
-
-    @contextmanager
-    def _told_plainly(self, verb: str) -> Iterator[None]:
-        try:
-            yield
-        except sqlite3.DatabaseError as error:
-            raise RegistryError(f"The registry {self._path} cannot be {verb}: {_reason(error)}.") from None
-
-
-def _make_folder(folder: str) -> None:
-    """Make a folder, and those above it that are missing, for their owner alone."""
-    if not os.path.lexists(folder):
-        _make_folder(os.path.dirname(folder))
-        with suppress(FileExistsError):
-            os.mkdir(folder, 0o700)
-
-
-_REASONS = {
-    "not a database": "the file is no registry",
-    "malformed": "the file is damaged; put back a copy",
-    "locked": f"another task has held it for {WAIT_SECONDS} seconds",
-    "full": "the disk is full",
-    "unable to open": "no journal can be made beside it; its folder may be full or not writable",
-    "readonly": "it is read-only for this user, or on a read-only file system",
-}
-
-
-def _reason(error: sqlite3.DatabaseError) -> str:
-    text = str(error)
-    return next((reason for sign, reason in _REASONS.items() if sign in text), text)
 
 
 def _one(database: sqlite3.Connection, query: str, parameters: Sequence[Any] = ()) -> Any:
@@ -169,12 +98,13 @@ def _one(database: sqlite3.Connection, query: str, parameters: Sequence[Any] = (
 
 
 @contextmanager
-def _migrated_copy(database: sqlite3.Connection | None) -> Iterator[sqlite3.Connection]:
+def _migrated_copy(database: sqlite3.Connection | None, version: int) -> Iterator[sqlite3.Connection]:
     """A copy in memory with today's schema, for those who only read."""
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as copy:
         if database is not None:
             database.backup(copy)
-        _migrate(copy, int(_one(copy, "PRAGMA user_version")))
+        harden(copy, int(_one(copy, "PRAGMA page_count")) * int(_one(copy, "PRAGMA page_size")))
+        _migrate(copy, version)
         yield copy
 
 
@@ -195,35 +125,70 @@ class _SqliteReader(Reader):
 
     def __init__(self, database: sqlite3.Connection, keys: KeySource) -> None:
         self._database = database
-        self._keys = keys
-        self._ring: KeyRing | None = None
+        self._vault = Vault(keys, self._holdings())
+        self._stored: dict[str, StoredSecret] = {}
 
     def load(self, wanted: Wanted) -> State:
-        default = _one(self._database, "SELECT name FROM connector WHERE is_default")
-        asked = self._asked_bindings(wanted)
+        # Only one row can be 1, as the index sees to; the first term is there for that index.
+        default = _one(self._database, "SELECT name FROM connector WHERE is_default AND is_default = 1")
+        default = default if isinstance(default, str) else None
+        asked, lost = self._asked_bindings(wanted)
         names = None if wanted.names is None else wanted.names | {*asked.values()} | ({default} if default else set())
-        connectors = self._connectors(names)
+        connectors, damaged = self._connectors(names)
+        ids = [each.id for found in (connectors, damaged) for each in found.values()]
         return State(
             connectors=connectors,
-            default=default,
-            bindings={**asked, **self._bindings_of(connectors)},
+            damaged=damaged,
+            lost=lost,
+            default=default if default in connectors or default in damaged else None,
+            bindings={**asked, **self._bindings_of(ids)},
             others_enabled=names is not None and self._others_enabled(names),
+            all_names=lambda: self._texts("SELECT name FROM connector ORDER BY name"),
         )
 
+    def purpose_names(self) -> list[str]:
+        return self._texts("SELECT DISTINCT name FROM purpose ORDER BY name")
+
     def is_same_secret(self, token: str, secret: Secret) -> bool:
-        return self._needed_ring().is_sealed(_unpack(token), secret)
+        return self._vault.is_same(self._stored[token], secret)
+
+    def is_foreign(self, token: str) -> bool:
+        return self._vault.is_foreign(self._stored[token])
 
     def open_secret(self, token: str) -> Secret:
-        return self._needed_ring().open(_unpack(token))
+        return self._vault.open(self._stored[token])
 
-    def check_sealing(self) -> None:
-        self._known_ring()
-        self._keys.check()
+    def check_sealing(self, plan: Plan) -> None:
+        if plan.has_new_secrets:
+            self._vault.check_sealing(self._used_keys())
+        for token in plan.redirected:
+            self._vault.check_rebinding(self._stored[token])
+        if self.needs_resealing():
+            dropped = plan.dropped
+            for token, stored in self._all_stored().items():
+                if token not in dropped:
+                    self._vault.check_resealing(stored)
+
+    def migration(self) -> Migration:
+        waiting = self._in_old_form()
+        can_migrate = waiting and self._vault.has_key_of(self._used_keys()) and self._vault.has_library()
+        found = Migration([], [], self._not_rotated())
+        for stored in waiting:
+            is_due = can_migrate and self._vault.migrated(stored)
+            (found.due if is_due else found.put_off).append(str(stored))
+        return found
 
     def needs_resealing(self) -> bool:
         used = self._used_keys()
-        ring = self._keys.ring() if used else None
+        ring = self._vault.ring() if used else None
         return ring is not None and bool(used - {ring.sealing_key_id}) and used <= ring.key_ids
+
+    def _not_rotated(self) -> list[str]:
+        used = self._used_keys()
+        ring = self._vault.ring() if used else None
+        if ring is None or len(ring.key_ids) < 2 or used <= ring.key_ids:
+            return []
+        return [str(each) for each in self._all_stored().values() if each.sealed.key_id not in ring.key_ids]
 
     def history(self, connectors: Sequence[Connector]) -> dict[str, list[dict[str, Any]]]:
         names = {connector.id: connector.name for connector in connectors}
@@ -233,44 +198,91 @@ class _SqliteReader(Reader):
             " WHERE connector IN (SELECT value FROM json_each(?)) ORDER BY connector, revision",
             (json.dumps(list(names)),),
         )
-        for connector, revision, at, actor, before, after in rows:
-            revisions[names[connector]].append(
-                {"revision": revision, "at": at, "by": actor, "before": json.loads(before), "after": json.loads(after)}
-            )
+        for connector, *entry in rows:
+            revisions[names[connector]].append(read_revision(entry))
         return revisions
 
     def registry_id(self) -> str:
-        return str(_one(self._database, "SELECT id FROM registry"))
+        rows = self._database.execute("SELECT id FROM registry LIMIT 2").fetchall()
+        if len(rows) != 1 or not _REGISTRY_ID.match(str(rows[0][0])):
+            raise RegistryError("The registry's own id is damaged: put back a copy of the registry.")
+        return str(rows[0][0])
 
-    def _connectors(self, names: Iterable[str] | None) -> dict[str, Connector]:
+    def wrote_file(self, path: str, content: Secret) -> bool:
+        query = "SELECT key_id, fingerprint FROM written_file WHERE path = ?"
+        record = self._database.execute(query, (path,)).fetchone()
+        ring = self._vault.ring() if record else None
+        return ring is not None and ring.is_file(path, content, *map(str, record))
+
+    def _texts(self, query: str) -> list[str]:
+        return [each for (each,) in self._database.execute(query) if isinstance(each, str)]
+
+    def _connectors(self, names: Iterable[str] | None) -> tuple[dict[str, Connector], dict[str, Damage]]:
         where, parameters = _among("name", names)
-        rows = self._database.execute(f"SELECT {_COLUMNS} FROM connector {where} ORDER BY name", parameters).fetchall()
-        ids = None if names is None else [row[0] for row in rows]
-        secrets = self._secrets(ids)
-        return {row[1]: _connector(row, secrets.get(row[0], {})) for row in rows}
+        query = f"SELECT {_COLUMNS} FROM connector {where} ORDER BY name"
+        rows = [ConnectorRow(*row) for row in self._database.execute(query, parameters)]
+        secrets = self._secrets(None if names is None else [row.id for row in rows])
+        connectors: dict[str, Connector] = {}
+        damaged: dict[str, Damage] = {}
+        for row in rows:
+            sealed = secrets.get(row.id, {})
+            tokens = {
+                path: f"{row.id} {path} {' '.join(map(str, each))}" if each else None for path, each in sealed.items()
+            }
+            found = read_connector(row, tokens)
+            if isinstance(found, Damage):
+                damaged[found.name] = found
+                continue
+            connectors[found.name] = found
+            for path, token in found.secrets.items():
+                self._stored[str(token)] = StoredSecret(found, row.identity, path, sealed[path] or Sealed("", "", ""))
+        return connectors, damaged
 
-    def _secrets(self, ids: Iterable[int] | None) -> dict[int, dict[str, str]]:
+    def _secrets(self, ids: Iterable[int] | None) -> dict[int, dict[str, Sealed | None]]:
         where, parameters = _among("connector", ids)
-        rows = self._database.execute(
-            f"SELECT connector, field, key_id, fingerprint, token FROM secret {where}", parameters
-        )
-        found: dict[int, dict[str, str]] = {}
+        rows = self._database.execute(f"SELECT connector, field, {_SEALED} FROM secret {where}", parameters)
+        found: dict[int, dict[str, Sealed | None]] = {}
         for connector, field, *sealed in rows:
-            found.setdefault(connector, {})[field] = " ".join(sealed)
+            found.setdefault(connector, {})[field] = read_secret_row(sealed)
         return found
 
-    def _asked_bindings(self, wanted: Wanted) -> dict[Purpose, str]:
+    def _all_stored(self) -> dict[str, StoredSecret]:
+        tokens = (str(token) for each in self._connectors(None)[0].values() for token in each.secrets.values())
+        return {token: self._stored[token] for token in tokens}
+
+    def _in_old_form(self) -> list[StoredSecret]:
+        query = "SELECT name FROM connector WHERE id IN (SELECT connector FROM secret WHERE form = 1)"
+        connectors, _damaged = self._connectors([str(name) for (name,) in self._database.execute(query)])
+        tokens = (token for connector in connectors.values() for token in connector.secrets.values())
+        stored = (self._stored[str(token)] for token in tokens)
+        return [each for each in stored if each.sealed.form == OLD_FORM]
+
+    def _holdings(self) -> Holdings:
+        rows = self._database.execute("SELECT key_id, old_form_keys, mac FROM sealing_mark")
+        marks = {key_id: Mark(*map(str, mark)) for key_id, *mark in rows}
+        in_new_form = self._keys_where("form <> 1") if self._keys_where("form = 1") else frozenset()
+        return Holdings(self.registry_id(), in_new_form, marks)
+
+    def _keys_where(self, condition: str) -> frozenset[str]:
+        rows = self._database.execute(f"SELECT DISTINCT key_id FROM secret WHERE {condition}")
+        return frozenset(key_id for (key_id,) in rows)
+
+    def _asked_bindings(self, wanted: Wanted) -> tuple[dict[Purpose, str], frozenset[Purpose]]:
+        """The bindings asked for, and the purposes of those that lead nowhere."""
         if wanted.purposes is None:
-            return _bindings(self._database.execute(_BINDINGS))
-        found: dict[Purpose, str] = {}
-        for purpose in wanted.purposes:
-            query = f"{_BINDINGS} WHERE purpose.name = ? AND tenant = ?"
-            found.update(_bindings(self._database.execute(query, purpose)))
-        return found
+            found = _bindings(self._database.execute(_BINDINGS))
+        else:
+            found = {}
+            for purpose in wanted.purposes:
+                query = f"{_BINDINGS} WHERE purpose.name = ? AND tenant = ?"
+                found.update(_bindings(self._database.execute(query, purpose)))
+        lost = frozenset(purpose for purpose, connector in found.items() if connector is None)
+        return {purpose: connector for purpose, connector in found.items() if connector is not None}, lost
 
-    def _bindings_of(self, connectors: Mapping[str, Connector]) -> dict[Purpose, str]:
-        where, parameters = _among("connector", [connector.id for connector in connectors.values()])
-        return _bindings(self._database.execute(f"{_BINDINGS} {where}", parameters))
+    def _bindings_of(self, ids: Iterable[int | None]) -> dict[Purpose, str]:
+        where, parameters = _among("connector", ids)
+        found = _bindings(self._database.execute(f"{_BINDINGS} {where}", parameters))
+        return {purpose: connector for purpose, connector in found.items() if connector is not None}
 
     def _others_enabled(self, names: Iterable[str]) -> bool:
         query = "SELECT 1 FROM connector WHERE enabled AND name NOT IN (SELECT value FROM json_each(?)) LIMIT 1"
@@ -281,29 +293,15 @@ class _SqliteReader(Reader):
         lowest, highest = (_one(self._database, f"SELECT {end}(key_id) FROM secret") for end in ("min", "max"))
         if lowest == highest:
             return frozenset([lowest] if lowest else [])
-        return frozenset(key_id for (key_id,) in self._database.execute("SELECT DISTINCT key_id FROM secret"))
-
-    def _needed_ring(self) -> KeyRing:
-        if self._ring is None:
-            self._ring = self._keys.needed()
-        return self._ring
-
-    def _known_ring(self) -> KeyRing | None:
-        """The keys for a new secret: those that sealed what is there, or any where nothing is."""
-        used = self._used_keys()
-        ring = self._keys.needed() if used else self._keys.ring()
-        if ring and used and not used & ring.key_ids:
-            raise RegistryKeyError(
-                "None of the keys given in registry_key or registry_key_file has sealed the secrets that the registry"
-                " holds."
-            )
-        return ring
+        return self._keys_where("true")
 
 
 class _SqliteWriter(_SqliteReader, Writer):
     """The tables within a transaction that holds the write lock."""
 
     def apply(self, plan: Plan) -> None:
+        if plan.has_new_secrets:
+            self._vault.make_key(self._used_keys())
         if plan.default_moves:
             self._database.execute("UPDATE connector SET is_default = 0 WHERE is_default")
         self._database.executemany("DELETE FROM purpose WHERE name = ? AND tenant = ?", plan.unbound)
@@ -311,26 +309,50 @@ class _SqliteWriter(_SqliteReader, Writer):
             if change.after:
                 self._write(change, change.after)
         self._bind(plan.bound)
-        if plan.default_moves and plan.after.default:
+        made_anew = any(change.replaces is not None and change.name == plan.after.default for change in plan.changes)
+        if plan.after.default and (plan.default_moves or made_anew):
             self._database.execute("UPDATE connector SET is_default = 1 WHERE name = ?", (plan.after.default,))
-        for name in plan.deleted:
-            self._database.execute("DELETE FROM connector WHERE name = ?", (name,))
+        for change in plan.changes:
+            if change.before and not change.after:
+                # The plan saw to those that it knows of; what is left is damaged.
+                self._database.execute("DELETE FROM purpose WHERE connector = ?", (change.before.id,))
+                self._database.execute("DELETE FROM connector WHERE id = ?", (change.before.id,))
 
     def prove(self, connector: Connector, proof: Proof) -> None:
         self._database.execute(_PROVE, {**proof._asdict(), "id": connector.id})
 
     def reseal(self) -> None:
-        ring = self._needed_ring()
-        rows = self._database.execute(
-            "SELECT connector, field, key_id, fingerprint, token FROM secret WHERE key_id <> ?", (ring.sealing_key_id,)
-        ).fetchall()
-        for connector, field, *sealed in rows:
-            self._keep_secret(connector, field, ring.seal(ring.open(Sealed(*sealed))))
+        for stored in self._all_stored().values():
+            self._keep_secret(stored.connector.id, stored.field, self._vault.resealed(stored))
+
+    def migrate(self) -> None:
+        """Seal anew what an earlier release has sealed, as far as the keys are there, and end the old form."""
+        if not self._vault.has_key_of(self._used_keys()):
+            return
+        waiting = self._in_old_form()
+        if waiting and not self._vault.has_library():
+            return
+        for stored in waiting:
+            self._keep_secret(stored.connector.id, stored.field, self._vault.migrated(stored))
+        marks = self._vault.new_marks(self._keys_where("form = 1"))
+        self._database.executemany(
+            "INSERT OR REPLACE INTO sealing_mark VALUES (?, ?, ?)", [(key_id, *mark) for key_id, mark in marks.items()]
+        )
+
+    def record_file(self, path: str, content: Secret) -> None:
+        self.forget_file(path)
+        ring = self._vault.ring()
+        if ring:
+            row = (path, *ring.file_fingerprint(path, content))
+            self._database.execute("INSERT INTO written_file VALUES (?, ?, ?)", row)
+
+    def forget_file(self, path: str) -> None:
+        self._database.execute("DELETE FROM written_file WHERE path = ?", (path,))
 
     def _write(self, change: Change, after: Connector) -> None:
         row = _row(after)
         if change.before is None:
-            connector = self._database.execute(_INSERT, row).lastrowid
+            connector = self._insert({**row, "identity": os.urandom(16).hex()}, change.replaces)
         else:
             connector = change.before.id
             self._database.execute(_UPDATE, {**row, "id": connector})
@@ -342,16 +364,34 @@ class _SqliteWriter(_SqliteReader, Writer):
             (connector, after.revision, stamp.at, stamp.by, before, now),
         )
 
+    def _insert(self, row: Mapping[str, Any], replaces: int | None) -> int | None:
+        """A new connector; it takes over the purposes of the damaged one that it replaces."""
+        if replaces is None:
+            return self._database.execute(_INSERT, row).lastrowid
+        self._database.execute("UPDATE connector SET name = hex(randomblob(16)) WHERE id = ?", (replaces,))
+        connector = self._database.execute(_INSERT, row).lastrowid
+        self._database.execute("UPDATE purpose SET connector = ? WHERE connector = ?", (connector, replaces))
+        self._database.execute("DELETE FROM connector WHERE id = ?", (replaces,))
+        return connector
+
     def _write_secrets(self, connector: int, before: Connector | None, after: Connector) -> None:
         for field in set(before.secrets if before else ()) - set(after.secrets):
             self._database.execute("DELETE FROM secret WHERE connector = ? AND field = ?", (connector, field))
+        identity = str(_one(self._database, "SELECT identity FROM connector WHERE id = ?", (connector,)))
         for field, secret in after.secrets.items():
+            binding = self._vault.binding_of(identity, field, after)
             if isinstance(secret, Secret):
-                self._ring = self._ring or self._known_ring() or self._keys.make()
-                self._keep_secret(connector, field, self._ring.seal(secret))
+                self._keep_secret(connector, field, self._vault.seal(secret, binding))
+            else:
+                self._keep_secret(connector, field, self._vault.rebound(self._stored[secret], binding))
 
-    def _keep_secret(self, connector: int, field: str, sealed: Sealed) -> None:
-        self._database.execute("INSERT OR REPLACE INTO secret VALUES (?, ?, ?, ?, ?)", (connector, field, *sealed))
+    def _keep_secret(self, connector: int | None, field: str, sealed: Sealed | None) -> None:
+        """Keep a secret as it is sealed anew, if it is."""
+        if sealed:
+            row = (connector, field, *sealed)
+            self._database.execute(
+                f"INSERT OR REPLACE INTO secret (connector, field, {_SEALED}) VALUES (?{', ?' * 6})", row
+            )
 
     def _bind(self, bound: Mapping[Purpose, str]) -> None:
         self._database.executemany(
@@ -360,12 +400,13 @@ class _SqliteWriter(_SqliteReader, Writer):
         )
 
 
-_BINDINGS = "SELECT purpose.name, tenant, connector.name FROM purpose JOIN connector ON connector.id = connector"
+_REGISTRY_ID = re.compile(r"[0-9a-f]{32}\Z")
+_BINDINGS = "SELECT purpose.name, tenant, connector.name FROM purpose LEFT JOIN connector ON connector.id = connector"
 _INSERT = """
-    INSERT INTO connector (name, enabled, settings, preset, revision, sending_revision, created_at, created_by,
-        updated_at, updated_by, proven_revision, proven_at, proven_to)
-    VALUES (:name, :enabled, :settings, :preset, :revision, :sending_revision, :created_at, :created_by,
-        :updated_at, :updated_by, :proven_revision, :proven_at, :proven_to)
+    INSERT INTO connector (identity, name, enabled, settings, preset, revision, sending_revision, created_at,
+        created_by, updated_at, updated_by, proven_revision, proven_at, proven_to)
+    VALUES (:identity, :name, :enabled, :settings, :preset, :revision, :sending_revision, :created_at,
+        :created_by, :updated_at, :updated_by, :proven_revision, :proven_at, :proven_to)
 """
 _UPDATE = """
     UPDATE connector SET name = :name, enabled = :enabled, settings = :settings, preset = :preset,
@@ -384,28 +425,9 @@ def _among(column: str, values: Iterable[Any] | None) -> tuple[str, tuple[str, .
     return f"WHERE {column} IN (SELECT value FROM json_each(?))", (json.dumps(list(values)),)
 
 
-def _bindings(rows: Iterable[Sequence[str]]) -> dict[Purpose, str]:
-    return {Purpose(name, tenant): connector for name, tenant, connector in rows}
-
-
-def _unpack(token: str) -> Sealed:
-    return Sealed(*token.split(" "))
-
-
-def _connector(row: Sequence[Any], secrets: Mapping[str, str]) -> Connector:
-    key, name, settings, preset, revision, sending, created_at, created_by, updated_at, updated_by, *proof = row
-    return Connector(
-        name=name,
-        settings=json.loads(settings),
-        preset=json.loads(preset),
-        secrets=secrets,
-        revision=revision,
-        sending_revision=sending,
-        created=Stamp(created_at, created_by),
-        updated=Stamp(updated_at, updated_by),
-        proof=Proof(*proof) if proof[0] is not None else None,
-        id=key,
-    )
+def _bindings(rows: Iterable[Sequence[Any]]) -> dict[Purpose, str | None]:
+    """The purposes with the names of their connectors, None where there is no such connector."""
+    return dict(filter(None, map(read_purpose_row, rows)))
 
 
 def _row(connector: Connector) -> dict[str, Any]:

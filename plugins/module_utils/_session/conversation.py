@@ -15,9 +15,11 @@ from dataclasses import replace
 from itertools import islice
 from typing import Any
 
+from .._connector.redaction import Redaction
 from .._connector.secret import Secret
 from .._signin.mechanism import Mechanism
-from .._signin.passwords import choose
+from .._signin.passwords import BY_PREFERENCE, REVEALING, choose
+from .._signin.refusal import refused_sign_in
 from .._signin.tokens import Token
 from .._verdict.observed import Signal, Stopped, stop
 from .._wire.clock import Clock
@@ -27,14 +29,13 @@ from .._wire.record import Phase, Record
 from .._wire.stream import Stream
 from .._wire.tls import Trust, context_for, tls_facts
 from .._wire.trouble import signal_of
-from .._wire.words import printable
 from .endpoint import Endpoint
-from .redaction import Redaction
 from .session import Session
 
 X509_V_ERR_CERT_HAS_EXPIRED = 10
 MOST_CAPABILITIES = 100
 LONGEST_CAPABILITY = 200
+TLS_ALERT = b"\x15\x03"
 
 _FIRST_WORDS = {
     "SMTP": re.compile(rb"220[ -]"),
@@ -48,10 +49,10 @@ _FIRST_WORDS = {
 class Conversation(Session):
     """A session over a protocol in which the server speaks first: SMTP and IMAP."""
 
-    def __init__(self, endpoint: Endpoint, clock: Clock, record: Record) -> None:
-        super().__init__(endpoint, clock, record)
-        self.redact = Redaction(endpoint.username, endpoint.password)
+    def __init__(self, endpoint: Endpoint, clock: Clock, record: Record, redact: Redaction) -> None:
+        super().__init__(endpoint, clock, record, redact)
         self._stream: Stream | None = None
+        self._offered_now: tuple[str, ...] = ()
 
     @property
     def stream(self) -> Stream:
@@ -70,8 +71,8 @@ class Conversation(Session):
             raise
 
     def note_capabilities(self, when: str, names: Iterable[str]) -> None:
-        """Keep what the server says that it can do, as far as anybody can read it."""
-        self.capabilities[when] = [printable(name)[:LONGEST_CAPABILITY] for name in islice(names, MOST_CAPABILITIES)]
+        """Keep what the server says that it can do, redacted, as far as anybody can read it."""
+        self.capabilities[when] = [name[:LONGEST_CAPABILITY] for name in islice(names, MOST_CAPABILITIES)]
 
     def converse(self) -> None:
         """Connect, encrypt as the endpoint demands, and learn what the server can do."""
@@ -135,7 +136,7 @@ class Conversation(Session):
                 if was_asked_for and signal.kind == "speaks_plain":
                     raise stop("injection", "plain text follows the reply to STARTTLS") from error
                 raise
-            self.tls = tls_facts(secure)
+            self.tls = tls_facts(secure, self.redact)
             self.is_encrypted = True
 
     @contextmanager
@@ -146,8 +147,7 @@ class Conversation(Session):
             try:
                 yield phase
             except Stopped as stopped:
-                silent = stopped.signal.kind == "timeout" and not self.stream.has_unread
-                if silent and self.endpoint.security != "tls" and self._speaks_tls():
+                if self.endpoint.security != "tls" and self._waits_for_tls(stopped.signal):
                     raise stop("speaks_tls", "the port waits for a TLS handshake") from None
                 raise
 
@@ -162,33 +162,56 @@ class Conversation(Session):
     def mechanism(self, offered: Collection[str], token: Token | None) -> Mechanism:
         """The safest way to sign in that is offered, where anybody may sign in over this connection."""
         endpoint = self.endpoint
+        self._offered_now = tuple(offered)
         if not self.is_encrypted and endpoint.security != "none":
             raise stop("unencrypted", "nobody signs in over a connection that is not encrypted")
         if token:
+            self.redact.hide(token.secret.reveal())
             from .._signin.oauth import choose_token_mechanism
 
             with_token = choose_token_mechanism(offered, endpoint.mechanisms)
-            mechanism = with_token(endpoint.username, token.secret, endpoint.host, endpoint.port)
-            self.redact.hide(mechanism.spellings())
-            return mechanism
-        return choose(offered, endpoint.mechanisms)(endpoint.username, self.password())
+            host = ascii_host(endpoint.host)
+            return with_token(endpoint.username, token.secret, host, endpoint.port, redact=self.redact)
+        return choose(offered, endpoint.mechanisms)(endpoint.username, self.password(), redact=self.redact)
 
     def password(self) -> Secret:
         if self.endpoint.password is None:
-            raise stop("config", "there is no password to sign in with")
+            raise stop("config", "there is no password to sign in with", field="{sign_in}.password")
         return self.endpoint.password
 
     @contextmanager
-    def signing_in(self, mechanism: Mechanism) -> Iterator[None]:
-        """One attempt with a mechanism."""
-        mechanism.check()
+    def signing_in(self, mechanism: Mechanism | None = None) -> Iterator[None]:
+        """One attempt, with a mechanism or IMAP's LOGIN command; a failure says whether the credential was refused."""
+        if mechanism:
+            mechanism.check()
         self.has_sent_credentials = True
         try:
             yield
-        except Stopped as stopped:
-            stopped.signal = mechanism.explained(stopped.signal)
-            raise
-        mechanism.succeeded()
+            if mechanism:
+                mechanism.succeeded()
+        except (Stopped, OSError) as error:
+            signal = error.signal if isinstance(error, Stopped) else signal_of(error)
+            was_sent = mechanism is None or mechanism.has_used_secret
+            refused = refused_sign_in(signal, is_encrypted=self.is_encrypted, was_sent=was_sent)
+            signal = mechanism.explained(signal) if mechanism else signal
+            raise Stopped(signal.seen(refused=refused, facts=self._way(mechanism))) from error
+
+    def _way(self, mechanism: Mechanism | None) -> dict[str, Any]:
+        if mechanism is None:
+            return {"mechanism": "the LOGIN command"}
+        return {"mechanism": mechanism.name, "other_mechanisms": self._others(mechanism)}
+
+    def _others(self, used: Mechanism) -> list[str]:
+        """The other ways to sign in that are offered; none that would reveal the password to listeners."""
+        if self.endpoint.auth == "oauth2":
+            return []
+        return [
+            each.name
+            for each in BY_PREFERENCE
+            if each.name in self._offered_now
+            and each.name != used.name
+            and (self.is_encrypted or each.name not in REVEALING)
+        ]
 
     def close(self) -> None:
         if self._stream is not None:
@@ -197,7 +220,7 @@ class Conversation(Session):
     def _unchecked(self) -> Conversation:
         """Another conversation with the same server, which trusts any certificate and shows none."""
         endpoint = replace(self.endpoint, trust=Trust(validate=False), auth="none", password=None)
-        return type(self)(endpoint, self.clock, Record(self.record.protocol))
+        return type(self)(endpoint, self.clock, Record(self.record.protocol), self.redact)
 
     def _look_at_certificate(self) -> dict[str, Any] | None:
         """What a certificate says that was refused, seen in a second conversation without credentials."""
@@ -210,13 +233,20 @@ class Conversation(Session):
             looking.close()
         return looking.tls
 
+    def _waits_for_tls(self, signal: Signal) -> bool:
+        """Whether the server is silent because it waits for a TLS handshake; some send an alert when that is late."""
+        if self.stream.begins_with(TLS_ALERT):
+            return True
+        return signal.kind == "timeout" and not self.stream.has_unread and self._speaks_tls()
+
     def _speaks_tls(self) -> bool:
+        """A handshake that breaks down (an alert, an old version) proves TLS as well."""
         looking = self._unchecked()
         try:
             looking.connect()
             looking.encrypt()
-        except Stopped:
-            return False
+        except Stopped as stopped:
+            return stopped.signal.kind == "tls"
         finally:
             looking.close()
         return True

@@ -44,6 +44,7 @@ class Endpoint:
             "port": self.port,
             "security": self.security,
             "better_security": other[self.security],
+            "auth": self.auth,
             "username": self.username or "the user",
             "protocol": self.protocol.upper(),
         }

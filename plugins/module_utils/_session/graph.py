@@ -19,6 +19,8 @@ from math import ceil
 from typing import Any
 from urllib.parse import quote, urlsplit
 
+from .._connector.domain import canonical
+from .._connector.redaction import Redaction
 from .._signin.tokens import Token
 from .._verdict.observed import Signal, Stopped, stop
 from .._wire.clock import Clock
@@ -26,7 +28,6 @@ from .._wire.https import HttpClient, HttpResponse
 from .._wire.record import Record
 from .._wire.tls import context_for
 from .endpoint import Endpoint
-from .redaction import Redaction
 from .session import Session
 
 LONGEST_TEXT = 400
@@ -47,13 +48,12 @@ _turns_lock = threading.Lock()
 class GraphSession(Session):
     """Requests for one mailbox, over one connection."""
 
-    def __init__(self, endpoint: Endpoint, clock: Clock, record: Record) -> None:
-        super().__init__(endpoint, clock, record)
+    def __init__(self, endpoint: Endpoint, clock: Clock, record: Record, redact: Redaction) -> None:
+        super().__init__(endpoint, clock, record, redact)
         self.request_id = ""
         """What Microsoft's support asks for, of the last answer."""
-        self._http = HttpClient(clock, endpoint.trust, endpoint.proxy, record)
+        self._http = HttpClient(clock, redact, endpoint.trust, endpoint.proxy, record)
         self._token: Token | None = None
-        self._redact = Redaction("", None)
 
     def told(self) -> dict[str, Any]:
         return {"mailbox": self.endpoint.mailbox, "size_limit": "35 MB unless Exchange says otherwise"}
@@ -72,7 +72,7 @@ class GraphSession(Session):
         if token is None:
             raise stop("config", "there is no token to sign in with")
         self._token = token
-        self._redact.hide([token.secret.reveal()])
+        self.redact.hide(token.secret.reveal())
 
     def folder(self, name: str = "inbox") -> dict[str, Any]:
         """A folder of the mailbox, where the application may read it."""
@@ -97,7 +97,7 @@ class GraphSession(Session):
     def upload(self, url: str, content: bytes) -> None:
         """Put a file where Graph said, range by range. That address is a secret, and is not shown the token."""
         parts = urlsplit(url)
-        self._redact.hide(each for each in (parts.query, parts.path.rpartition("/")[2]) if each)
+        self.redact.hide(parts.query, parts.path.rpartition("/")[2])
         for start in range(0, len(content), LARGEST_RANGE):
             piece = content[start : start + LARGEST_RANGE]
             end = start + len(piece)
@@ -134,11 +134,12 @@ class GraphSession(Session):
     @contextmanager
     def _turn(self) -> Iterator[None]:
         """Graph refuses more requests at once about one mailbox than these, whoever makes them."""
-        key = (self.endpoint.host.lower(), self.endpoint.mailbox.lower())
+        key = (canonical(self.endpoint.host), self.endpoint.mailbox.lower())
         with _turns_lock:
             turns = _turns.setdefault(key, threading.BoundedSemaphore(MOST_AT_ONCE))
-        while not turns.acquire(timeout=_TURN):
-            if not self.clock.pause(_TURN / 10):
+        # Not with a timeout: with an old C library that is by the wall clock, which may jump.
+        while not turns.acquire(blocking=False):
+            if not self.clock.pause(_TURN):
                 raise stop("timeout", "other requests about this mailbox did not end in time")
         try:
             yield
@@ -161,10 +162,11 @@ class GraphSession(Session):
         inner = inner if isinstance(inner, Mapping) else {}
         code = error.get("code")
         request_id = self._word(inner.get("request-id")) or self.request_id
-        wait = _seconds(response)
+        wait = self.redact(str(_seconds(response)))
         details = [f"request-id {request_id}"] if request_id else []
-        details += [f"Retry-After {wait} s"] if wait else []
-        text = _printable(self._redact(str(error.get("message") or f"HTTP status {response.status_code}")))
+        details += [f"Retry-After {wait} s"] if wait != "0" else []
+        message = " ".join(str(error.get("message") or "").split())
+        text = self.redact(message)[:LONGEST_TEXT] or f"HTTP status {response.status_code}"
         return Signal(
             "graph",
             code=response.status_code,
@@ -174,7 +176,8 @@ class GraphSession(Session):
 
     def _word(self, text: object) -> str:
         """What is said in one word; nothing where it is something else, or repeats a secret."""
-        return text if isinstance(text, str) and _WORD.fullmatch(text) and self._redact(text) == text else ""
+        is_word = isinstance(text, str) and _WORD.fullmatch(text) and self.redact.is_free_of_secrets(text)
+        return str(text) if is_word else ""
 
 
 def _seconds(response: HttpResponse) -> int:
@@ -195,7 +198,3 @@ def _object(response: HttpResponse) -> dict[str, Any]:
     except (ValueError, RecursionError):
         return {}
     return told if isinstance(told, dict) else {}
-
-
-def _printable(text: str) -> str:
-    return " ".join("".join(char if char.isprintable() else " " for char in text).split())[:LONGEST_TEXT]

@@ -14,8 +14,7 @@ from typing import Any
 
 from .._signin.mechanism import Mechanism
 from .._signin.tokens import Token
-from .._verdict.observed import Signal, Stopped, stop
-from .._wire.words import LONGEST, printable
+from .._verdict.observed import Kind, Signal, Stopped, stop
 from .conversation import Conversation
 from .imap_client import Asked, Heard, client_on, judged, listen, may_change, replied, response_code
 
@@ -32,6 +31,10 @@ class ImapSession(Conversation):
 
     has_selected = False
 
+    _offered: Sequence[str] = ()
+    """What the server can do now; what it said before encryption does not count any more."""
+    _shown_ways: Sequence[str] = ()
+    """How one can sign in, without secrets. Nothing is decided by it."""
     _client: Any = None
     _hears_idle = True
     _heard: Heard
@@ -127,26 +130,16 @@ class ImapSession(Conversation):
                 self._say("LOGOUT")
         self.close()
 
-    @property
-    def _offered(self) -> list[str]:
-        """What the server can do now; what it said before encryption does not count any more."""
-        return self.capabilities.get("after_tls", self.capabilities.get("before_tls", []))
-
     def told(self) -> dict[str, Any]:
-        return {"offered": sorted(self._ways_to_sign_in()) or "no way to sign in beyond the LOGIN command"}
-
-    def _ways_to_sign_in(self) -> list[str]:
-        return [name[5:] for name in self._offered if name.startswith("AUTH=")]
+        return {"offered": sorted(self._shown_ways) or "no way to sign in beyond the LOGIN command"}
 
     def greet(self) -> None:
         self._tag = 0
         with self.greeting() as phase:
             self._welcome = self.first_line()
-            text = self.redact(printable(self._welcome))[:LONGEST]
+            text = self.redact(self._welcome)
             phase.reply(None, response_code(text), text)
-            if not text.startswith("* "):
-                raise Stopped(Signal("protocol", text=text))
-            kind = text[2:].split(" ", 1)[0].upper()
+            kind = _text(self._welcome)[2:].split(" ", 1)[0].upper() if self._welcome.startswith(b"* ") else ""
             self._is_signed_in = kind == "PREAUTH"
             if kind == "BYE":
                 raise replied("BYE", text[2:])
@@ -155,9 +148,11 @@ class ImapSession(Conversation):
 
     def ask_capabilities(self, when: str) -> None:
         with self.record.phase("capability"):
-            lines = self._say("CAPABILITY")
-            found = [line.split()[2:] for line in lines if line.upper().startswith("* CAPABILITY")]
-            self.note_capabilities(when, [name.upper() for names in found for name in names])
+            lines = [line for line in self._say("CAPABILITY") if line.upper().startswith("* CAPABILITY")]
+            self._offered = _capabilities(lines)
+            shown = _capabilities(self.redact.lines(lines))
+            self._shown_ways = _ways_to_sign_in(shown)
+            self.note_capabilities(when, shown)
 
     def start_tls(self) -> bool:
         if "STARTTLS" not in self._offered and self.endpoint.security == "starttls_optional":
@@ -177,17 +172,19 @@ class ImapSession(Conversation):
         self.stream.sendall(f"{tag} {command}\r\n".encode("ascii"))
         lines: list[str] = []
         while True:
-            line = printable(self.stream.readline())
+            line = _text(self.stream.readline())
             if line.startswith(f"{tag} "):
                 break
             if not line.startswith(("* ", "+")):
-                raise Stopped(Signal("protocol", text=self.redact(line)[:LONGEST]))
+                raise Stopped(Signal("protocol", text=self.redact(line)))
             lines.append(line)
             if line.upper().startswith("* BYE"):
                 raise replied("BYE", self.redact(line[2:]))
         status, _space, text = line[len(tag) + 1 :].partition(" ")
-        if status.upper() != "OK":
+        if status.upper() in ("NO", "BAD"):
             raise replied(status.upper(), self.redact(text))
+        if status.upper() != "OK":
+            raise Stopped(Signal("protocol", text=self.redact(line)))
         return lines
 
     def _next_tag(self) -> str:
@@ -202,12 +199,12 @@ class ImapSession(Conversation):
     def _mechanism(self, token: Token | None) -> Mechanism | None:
         """The mechanism, or None for the LOGIN command, which needs no capability but can be disabled."""
         try:
-            return self.mechanism(self._ways_to_sign_in(), token)
+            return self.mechanism(_ways_to_sign_in(self._offered), token)
         except Stopped as stopped:
             if stopped.signal.kind != "no_mechanism":
                 raise
             if "LOGINDISABLED" in self._offered:
-                kind = "login_disabled" if self.is_encrypted else "login_disabled_unencrypted"
+                kind: Kind = "login_disabled" if self.is_encrypted else "login_disabled_unencrypted"
                 raise stop(kind, "the server lets nobody sign in over this connection (LOGINDISABLED)") from None
             if token or "LOGIN" not in (self.endpoint.mechanisms or ("LOGIN",)):
                 raise
@@ -220,8 +217,7 @@ class ImapSession(Conversation):
                 "unfit_secret",
                 "the only way to sign in that is offered cannot carry line breaks, or characters beyond ASCII",
             )
-        self.has_sent_credentials = True
-        with self._judged():
+        with self.signing_in(), self._judged():
             self._client.login(_quoted(username), password)
 
     def _make_client(self) -> Any:
@@ -237,6 +233,18 @@ class ImapSession(Conversation):
 
     def _judged(self) -> AbstractContextManager[None]:
         return judged(self._heard, self.redact)
+
+
+def _text(line: bytes) -> str:
+    return line.decode("utf-8", "replace").rstrip("\r\n")
+
+
+def _capabilities(lines: Sequence[str]) -> list[str]:
+    return [name.upper() for line in lines for name in line.split()[2:]]
+
+
+def _ways_to_sign_in(capabilities: Sequence[str]) -> list[str]:
+    return [name[5:] for name in capabilities if name.startswith("AUTH=")]
 
 
 def message_ids(header: str) -> list[str]:

@@ -13,13 +13,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from .._connector.redaction import LONGEST_READ, Redaction
 from .._errors import MissingLibrary
 from .._signin.mechanism import Mechanism
 from .._verdict.observed import Signal, Stopped, stop
 from .._wire.clock import Clock
 from .._wire.stream import Stream
-from .._wire.words import LONGEST, printable
-from .redaction import Redaction
 
 _REFUSAL = re.compile(r"[^\s*+]\S* (NO|BAD)\b ?(.*)", re.IGNORECASE | re.DOTALL)
 _FAREWELL = re.compile(r"\* BYE\b ?(.*)", re.IGNORECASE | re.DOTALL)
@@ -40,7 +39,10 @@ class Heard:
     def readline(self) -> bytes:
         self.last_line = ""
         line = self.stream.readline()
-        self.last_line = printable(line[: 8 * LONGEST])
+        if not line.endswith(b"\r\n"):
+            # Some servers end lines with LF alone, which imaplib does not take.
+            line = line[:-1] + b"\r\n"
+        self.last_line = line[:LONGEST_READ].decode("utf-8", "replace").rstrip("\r\n")
         farewell = _FAREWELL.match(self.last_line)
         if farewell:
             self.farewell = farewell.group(1) or "BYE"
@@ -67,14 +69,19 @@ class _Connection(imaplib.IMAP4):
         self._heard.stream.close()
 
 
-def client_on(heard: Heard, host: str, port: int) -> Any:
-    """IMAPClient, talking through a connection whose greeting is still to be read."""
+def client_type() -> Any:
+    """The class of IMAPClient, imported when it is first asked for."""
     try:
         from imapclient import IMAPClient
     except ImportError as missing:
         raise MissingLibrary("imapclient", "to read mail over IMAP", str(missing)) from None
+    return IMAPClient
 
-    class Client(IMAPClient):  # type: ignore[misc, unused-ignore]
+
+def client_on(heard: Heard, host: str, port: int) -> Any:
+    """IMAPClient, talking through a connection whose greeting is still to be read."""
+
+    class Client(client_type()):  # type: ignore[misc]
         """IMAPClient, which makes no connection of its own."""
 
         def _create_IMAP4(self) -> Any:  # noqa: N802  IMAPClient names it so
@@ -178,7 +185,7 @@ def _meant(heard: Heard, error: Exception, redact: Redaction) -> Stopped:
     if refusal and isinstance(error, imaplib.IMAP4.error):
         return replied(refusal.group(1).upper(), redact(refusal.group(2)))
     is_theirs = heard.last_line and not _SUCCESS.match(heard.last_line)
-    return stop("protocol", redact(heard.last_line if is_theirs else str(error))[:LONGEST] or "a malformed reply")
+    return stop("protocol", redact(heard.last_line if is_theirs else str(error)) or "a malformed reply")
 
 
 def response_code(text: str) -> str:
@@ -187,5 +194,5 @@ def response_code(text: str) -> str:
 
 
 def replied(status: str, text: str) -> Stopped:
-    """A server's refusal, as NO, BAD or BYE."""
-    return Stopped(Signal("reply", enhanced=f"{status} {response_code(text)}".strip(), text=text[:LONGEST]))
+    """A server's refusal, as NO, BAD or BYE, in redacted words."""
+    return Stopped(Signal("reply", enhanced=f"{status} {response_code(text)}".strip(), text=text))

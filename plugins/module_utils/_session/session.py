@@ -10,6 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import Any
 
+from .._connector.redaction import Redaction
 from .._signin.tokens import Token
 from .._wire.clock import Clock
 from .._wire.record import Record
@@ -19,10 +20,12 @@ from .endpoint import Endpoint
 class Session(ABC):
     """A conversation with one endpoint, step by step."""
 
-    def __init__(self, endpoint: Endpoint, clock: Clock, record: Record) -> None:
+    def __init__(self, endpoint: Endpoint, clock: Clock, record: Record, redact: Redaction) -> None:
         self.endpoint = endpoint
         self.clock = clock
         self.record = record
+        self.redact = redact
+        """What the server says passes here before anything is made of it that may be shown."""
         self.address = ""
         self.tls: dict[str, Any] | None = None
         self.capabilities: dict[str, list[str]] = {}

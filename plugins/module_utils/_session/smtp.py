@@ -17,13 +17,13 @@ from contextlib import suppress
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+from .._connector.domain import DomainError, address_to_ascii, to_ascii
+from .._connector.redaction import LONGEST_SHOWN
 from .._signin.mechanism import Mechanism
 from .._signin.tokens import Token
 from .._verdict.observed import PERHAPS_ACCEPTED, Signal, Stopped, stop
-from .._wire.dial import ascii_host
 from .._wire.record import Phase
-from .._wire.words import LONGEST, printable
-from .conversation import Conversation
+from .conversation import MOST_CAPABILITIES, Conversation
 
 LAST_WORDS = 1.0
 
@@ -70,6 +70,8 @@ class SmtpSession(Conversation):
     """SMTP, up to the envelope or with a message."""
 
     _features: Mapping[str, str] = MappingProxyType({})
+    _shown_features: Mapping[str, str] = MappingProxyType({})
+    """The same without secrets. Nothing is decided by them."""
 
     def sign_in(self, token: Token | None = None) -> None:
         with self.record.phase("auth") as phase:
@@ -82,9 +84,10 @@ class SmtpSession(Conversation):
         return self._features.get("auth", "").upper().split()
 
     def told(self) -> dict[str, Any]:
-        limit = self._features.get("size", "")
+        limit = self._shown_features.get("size", "")
+        offered = self._shown_features.get("auth", "").upper().split()
         return {
-            "offered": sorted(self._offered) or "no way to sign in",
+            "offered": sorted(offered) or "no way to sign in",
             "size_limit": f"{limit} octets" if limit else "which it does not tell",
         }
 
@@ -127,13 +130,15 @@ class SmtpSession(Conversation):
         with self.record.phase("ehlo") as phase:
             name = self._own_name()
             reply = self._note(phase, self._command(f"EHLO {name}"))
-            self._features = {}
+            self._features = self._shown_features = {}
             if reply.code in _KNOWS_NO_EHLO:
                 self._must_be_ok(self._note(phase, self._command(f"HELO {name}")))
             else:
                 self._must_be_ok(reply)
-                self._features = _features(reply)
-            self.note_capabilities(when, (f"{name} {rest}".strip().upper() for name, rest in self._features.items()))
+                self._features = _features(reply.lines)
+                self._shown_features = _features(self.redact.lines(reply.lines[: MOST_CAPABILITIES + 1]))
+            shown = self._shown_features.items()
+            self.note_capabilities(when, (f"{name} {rest}".strip().upper() for name, rest in shown))
 
     def start_tls(self) -> bool:
         if "starttls" not in self._features and self.endpoint.security == "starttls_optional":
@@ -144,7 +149,7 @@ class SmtpSession(Conversation):
             reply = self._note(phase, self._command("STARTTLS"))
             if reply.code != 220:
                 raise self._stopped(reply)
-            self._features = {}
+            self._features = self._shown_features = {}
         return True
 
     def _authenticate(self, mechanism: Mechanism, phase: Phase) -> None:
@@ -171,7 +176,7 @@ class SmtpSession(Conversation):
     def _address(self, envelope: Envelope) -> None:
         """Name sender and recipients; where one is refused, all are asked about, and the envelope is taken back."""
         with self.record.phase("sender") as phase:
-            sender, *recipients = map(_ascii_domain, (envelope.sender, *envelope.recipients))
+            sender, *recipients = map(_ascii_address, (envelope.sender, *envelope.recipients))
             is_ascii = all(address.isascii() for address in (sender, *recipients))
             envelope = envelope._replace(is_international=envelope.is_international or not is_ascii)
             self._expect_ok(phase, f"MAIL FROM:<{sender}>{self._mail_options(envelope)}")
@@ -203,12 +208,12 @@ class SmtpSession(Conversation):
         else:
             said = dict.fromkeys(f"{each.code} {self._text(each)}" for each in replies)
             text = f"{len(refused)} recipients are refused: {', '.join(refused)}\n" + "\n".join(said)
-        stopped.signal = stopped.signal.seen(text=text[:LONGEST], facts={"refused": tuple(refused)})
+        stopped.signal = stopped.signal.seen(text=text[:LONGEST_SHOWN], facts={"refused": tuple(refused)})
         return stopped
 
     def _mail_options(self, envelope: Envelope) -> str:
         if 0 < self._size_limit < envelope.size:
-            raise Stopped(_too_large(envelope.size, self._size_limit))
+            raise Stopped(_too_large(envelope.size, self.redact(str(self._size_limit))))
         options = f" SIZE={envelope.size}" if envelope.size and "size" in self._features else ""
         if envelope.is_8bit:
             if "8bitmime" not in self._features:
@@ -272,23 +277,23 @@ class SmtpSession(Conversation):
             line = self.stream.readline()
             found = _REPLY_LINE.fullmatch(line)
             if not found or not b"200" <= found.group(1) <= b"599":
-                raise stop("protocol", self._shown(printable(line)) or "a reply without a code")
+                raise stop("protocol", self.redact(line) or "a reply without a code")
             lines.append((found.group(3) or b"").decode("utf-8", "replace"))
             if found.group(2) != b"-":
                 return Reply(int(found.group(1)), tuple(lines))
 
     def _note(self, phase: Phase, reply: Reply) -> Reply:
-        phase.reply(reply.code, reply.enhanced, self._text(reply))
+        phase.reply(reply.code, self._enhanced(reply), self._text(reply))
         return reply
 
     def _stopped(self, reply: Reply) -> Stopped:
-        return Stopped(Signal("reply", code=reply.code, enhanced=reply.enhanced, text=self._text(reply)))
+        return Stopped(Signal("reply", code=reply.code, enhanced=self._enhanced(reply), text=self._text(reply)))
+
+    def _enhanced(self, reply: Reply) -> str:
+        return reply.enhanced if self.redact.is_free_of_secrets(reply.enhanced) else ""
 
     def _text(self, reply: Reply) -> str:
-        return self._shown("\n".join(printable(line) for line in reply.lines[:_MOST_SHOWN]))
-
-    def _shown(self, text: str) -> str:
-        return self.redact(text)[:LONGEST]
+        return "\n".join(self.redact.lines(reply.lines[:_MOST_SHOWN]))[:LONGEST_SHOWN]
 
     def _own_name(self) -> str:
         """What to call oneself: a full name, else the address, as RFC 5321 wants it; never a look-up."""
@@ -302,7 +307,7 @@ class SmtpSession(Conversation):
         return f"[IPv6:{address}]" if address.version == 6 else f"[{address}]"
 
 
-def _too_large(size: int, limit: int) -> Signal:
+def _too_large(size: int, limit: str) -> Signal:
     text = f"the message has {size} octets, and the server takes {limit} at most: it was not asked to take it"
     return Signal("too_large", text=text)
 
@@ -318,21 +323,22 @@ def _framed(message: bytes) -> Iterator[bytes]:
 
 def _ascii_name(name: str) -> str:
     try:
-        return ascii_host(name)
-    except UnicodeError:
-        raise stop("config", "ehlo_name is not a host's name") from None
+        return to_ascii(name)
+    except DomainError as refused:
+        raise stop("config", f"ehlo_name {refused}", field="{block}.ehlo_name") from None
 
 
-def _ascii_domain(address: str) -> str:
-    """An address with its domain as it goes over the wire; the part before it stays."""
-    local, _at, domain = address.rpartition("@")
-    return f"{local}@{_ascii_name(domain)}" if local else address
+def _ascii_address(address: str) -> str:
+    try:
+        return address_to_ascii(address)
+    except DomainError as refused:
+        raise stop("config", f"the domain of a mail address {refused}") from None
 
 
-def _features(reply: Reply) -> dict[str, str]:
+def _features(lines: Sequence[str]) -> dict[str, str]:
     """The capabilities of an EHLO reply, whose first line is the server's name."""
     features: dict[str, str] = {}
-    for line in reply.lines[1:]:
+    for line in lines[1:]:
         name, _space, rest = line.strip().partition(" ")
         if name.upper().startswith("AUTH="):
             name, rest = "AUTH", f"{name[5:]} {rest}"

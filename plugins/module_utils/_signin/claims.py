@@ -12,7 +12,9 @@ import binascii
 import json
 from collections.abc import Mapping
 from datetime import datetime, timezone
-from typing import Any, Callable
+from typing import Any
+
+from .._connector.redaction import Redaction
 
 SHOWN = ("aud", "roles", "scp", "idtyp", "appid", "azp", "oid", "tid", "upn", "exp")
 
@@ -21,7 +23,7 @@ _LONGEST_CLAIM = 200
 _MOST_VALUES = 30
 
 
-def claims_of(token: str, hide: Callable[[str], str] = str) -> dict[str, Any]:
+def claims_of(token: str, redact: Redaction) -> dict[str, Any]:
     """The claims that are no secret. The signature is not checked: only the server that it is for can do that."""
     parts = token.split(".")
     if len(parts) != 3 or len(token) > _LONGEST_TOKEN:
@@ -33,7 +35,7 @@ def claims_of(token: str, hide: Callable[[str], str] = str) -> dict[str, Any]:
         return {}
     if not isinstance(claims, dict):
         return {}
-    kept = {name: _kept(claims[name], hide) for name in SHOWN if name in claims}
+    kept = {name: _kept(claims[name], redact) for name in SHOWN if name in claims}
     return {name: value for name, value in kept.items() if value is not None}
 
 
@@ -43,20 +45,17 @@ def shown(claims: Mapping[str, Any]) -> str:
     return "; ".join(parts)
 
 
-def _kept(value: Any, hide: Callable[[str], str]) -> Any:
+def _kept(value: Any, redact: Redaction) -> Any:
     if isinstance(value, bool):
         return None
     if isinstance(value, int):
-        return value if abs(value) < 10**15 else None
+        return redact.value(value) if abs(value) < 10**15 else None
     if isinstance(value, str):
-        return _printable(hide(value))[:_LONGEST_CLAIM]
+        return redact(value)[:_LONGEST_CLAIM]
     if isinstance(value, list):
-        return [_printable(hide(each))[:_LONGEST_CLAIM] for each in value[:_MOST_VALUES] if isinstance(each, str)]
+        texts = [each for each in value[:_MOST_VALUES] if isinstance(each, str)]
+        return [each[:_LONGEST_CLAIM] for each in redact.lines(texts)]
     return None
-
-
-def _printable(text: str) -> str:
-    return "".join(char if char.isprintable() else "?" for char in text)
 
 
 def _text(name: str, value: Any) -> str:

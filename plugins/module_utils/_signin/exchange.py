@@ -7,46 +7,49 @@
 
 from __future__ import annotations
 
-import base64
-import html
 import json
+import math
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from email.utils import parsedate_to_datetime
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
+from .._connector.redaction import LONGEST_READ, Redaction
 from .._connector.secret import HIDDEN, Secret
-from .._verdict.observed import Signal, Stopped
+from .._verdict.observed import Kind, Signal, Stopped
 from .claims import claims_of
+from .refusal import refused_token
 from .tokens import Answer, Http, Token
 
-SHORTEST = 4
 LONGEST_TEXT = 480
 LONGEST_TOKEN = 64 * 1024
 DOCUMENTATION = "https://login.microsoftonline.com/error?code="
 
 _SECRET_FIELDS = ("client_secret", "client_assertion", "assertion", "password")
 _SECRET_HEADERS = ("authorization", "secret", "x-identity-header")
+_SCHEMES = ("basic", "bearer")
 _TOKENS = ("access_token", "refresh_token", "id_token")
 _JWT = re.compile(r"eyJ[\w-]{8,}\.[\w-]+(?:\.[\w-]*)*")
 _BEARER = re.compile(r"[!-~]+")
 _WORD = re.compile(r"[A-Za-z0-9_.:-]{1,100}")
 _CODE = re.compile(r"AADSTS(\d{1,9})")
-_SAID_TWICE = re.compile(r"\s*Trace ID: .*", re.DOTALL)
 _MOST_CODES = 5
+_NUMBER = re.compile("[0-9]{1,6}")
 
 
 class Exchange:
-    """HTTP for one token. It remembers the last answer, and hides all secrets that were sent or received."""
+    """HTTP for one token. It remembers the last answer, and has all secrets hidden that were sent or received."""
 
-    def __init__(self, http: Http, secrets: Iterable[Secret], kind: str = "token") -> None:
+    def __init__(self, http: Http, redact: Redaction, kind: Kind = "token") -> None:
         self._http = http
+        self._redact = redact
         self._kind = kind
-        self._hidden: set[str] = set()
         self._last: Answer | None = None
+        self._declared_server = ""
         self._server = ""
-        for secret in secrets:
-            self._hide(secret.reveal())
 
     def get(self, url: str, params: Any = None, headers: Any = None, **more: Any) -> Answer:
         self._overhear(None, headers)
@@ -76,21 +79,20 @@ class Exchange:
             raise self._refusal({}, "a token that cannot be sent")
         if str(told.get("token_type") or "bearer").lower() != "bearer":
             raise self._refusal({}, "a token of a type that is not known")
-        self._hide(value)
-        return Token(Secret(value), claims_of(value, self.hide))
+        self._redact.hide(value)
+        return Token(Secret(value), claims_of(value, self._redact))
 
     def failed(self, error: Exception) -> Stopped:
         """What a library's error stands for: what the server answered last, else the error itself."""
-        return self._refusal(self.answered(), f"{type(error).__name__}: {error}")
+        return self._refusal(self.answered(), self.hide(f"{type(error).__name__}: {error}"))
 
     def hide(self, text: str) -> str:
-        for form in sorted(self._hidden, key=len, reverse=True):
-            text = text.replace(form, HIDDEN)
-        return _JWT.sub(HIDDEN, text)
+        """What the server says on one line, without secrets, and without tokens of whomever."""
+        return self._redact(" ".join(_JWT.sub(HIDDEN, text[:LONGEST_READ]).split()))
 
     def _refusal(self, told: Mapping[str, Any], otherwise: str) -> Stopped:
         error, description = _error_of(told)
-        codes = _codes(told.get("error_codes"), description)
+        codes = [each for each in _codes(told.get("error_codes"), description) if self._redact(each) == each]
         status = self._last.status_code if self._last and self._last.status_code >= 300 else None
         if self._last and not self.answered():
             otherwise = f"an answer that is not JSON (HTTP status {self._last.status_code})"
@@ -104,28 +106,38 @@ class Exchange:
             "retry_after": self._retry_after(),
             "link": f"{DOCUMENTATION}{codes[0]}" if codes else "",
         }
-        text = _with_details(self.hide(_SAID_TWICE.sub("", description) or error or otherwise), facts)
+        reason = _without_trace(description) or error
+        text = _with_details(self.hide(reason) if reason else otherwise, facts)
         words = [self._word(error), self._word(told.get("suberror")), *codes]
         enhanced = " ".join(word for word in words if word)
         known = {name: value for name, value in facts.items() if value}
-        return Stopped(Signal(self._kind, code=status, enhanced=enhanced, text=text, facts=known))
+        refused = refused_token(self._last.status_code, words) if self._last else ""
+        return Stopped(Signal(self._kind, code=status, enhanced=enhanced, text=text, facts=known, refused=refused))
 
     def _retry_after(self) -> str:
-        seconds = str(self._last.headers.get("Retry-After") or "") if self._last else ""
-        return seconds if seconds.isdecimal() and len(seconds) < 7 else ""
+        """Seconds to wait, as the provider says them: as a number, or as the date until which to wait."""
+        told = str(self._last.headers.get("Retry-After") or "").strip() if self._last else ""
+        if not told.isdecimal():
+            with suppress(ValueError, TypeError, OverflowError):
+                until = parsedate_to_datetime(told).timestamp()
+                told = str(max(1, math.ceil(until - time.time())))
+        told = self._redact(told)
+        return told if _NUMBER.fullmatch(told) else ""
 
     def _noted(self, url: str, ask: Callable[[], Answer]) -> Answer:
-        self._last, self._server = None, _server(url)
+        server = _server(url)
+        self._declared_server = self._declared_server or server
+        # What is asked first was declared; where to go from there, a server has said.
+        is_declared = server == self._declared_server
+        self._last, self._server = None, server if is_declared else self._redact(server)
         try:
             answer = ask()
         except Stopped as stopped:
-            text = self.hide(stopped.signal.text)
+            text = stopped.signal.text if is_declared else self.hide(stopped.signal.text)
             raise Stopped(stopped.signal.seen(text=text, facts={"token_server": self._server})) from None
         self._last = answer
         told = self.answered()
-        for name in _TOKENS:
-            if isinstance(told.get(name), str):
-                self._hide(told[name])
+        self._redact.hide(*(told[name] for name in _TOKENS if isinstance(told.get(name), str)))
         return answer
 
     def _overhear(self, data: Any, headers: Any) -> None:
@@ -134,22 +146,12 @@ class Exchange:
         given: Mapping[str, Any] = headers or {}
         for name, value in given.items():
             if str(name).lower() in _SECRET_HEADERS and value:
-                sent += [value, str(value).partition(" ")[2]]
-        for value in sent:
-            self._hide(value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value))
-
-    def _hide(self, value: str) -> None:
-        self._hidden.update(form for form in _spellings(value) if len(form) >= SHORTEST)
+                scheme, _space, credentials = str(value).partition(" ")
+                sent.append(credentials if scheme.lower() in _SCHEMES else value)
+        self._redact.hide(*(each.decode("utf-8", "replace") if isinstance(each, bytes) else str(each) for each in sent))
 
     def _word(self, value: Any) -> str:
         return self.hide(value) if isinstance(value, str) and _WORD.fullmatch(value) else ""
-
-
-def _spellings(value: str) -> Iterator[str]:
-    encoded = base64.b64encode(value.encode("utf-8", "replace")).decode("ascii")
-    quoted = quote(value, safe="", errors="replace")
-    yield from (value, quoted, quoted.replace("%20", "+"), encoded, encoded.rstrip("="), html.escape(value))
-    yield from (json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1], repr(value)[1:-1])
 
 
 def _error_of(told: Mapping[str, Any]) -> tuple[str, str]:
@@ -169,12 +171,16 @@ def _codes(given: Any, description: str) -> list[str]:
     return list(dict.fromkeys(codes))[:_MOST_CODES]
 
 
+def _without_trace(description: str) -> str:
+    """Microsoft's description without what the answer says in fields of its own too."""
+    return description[:LONGEST_READ].partition("Trace ID: ")[0].rstrip()
+
+
 def _with_details(text: str, facts: Mapping[str, Any]) -> str:
     """The description with what the provider's support asks for, short enough to be kept as a whole."""
     details = [f"{name} {facts[name]}" for name in ("retry_after", "trace_id", "correlation_id", "link") if facts[name]]
     tail = f" ({', '.join(details)})" if details else ""
-    printable = " ".join("".join(char if char.isprintable() else " " for char in text).split())
-    return printable[: LONGEST_TEXT - len(tail)] + tail
+    return text[: LONGEST_TEXT - len(tail)] + tail
 
 
 def _server(url: str) -> str:

@@ -10,10 +10,10 @@ from __future__ import annotations
 import base64
 import json
 import time
-from typing import Any
+from typing import Any, ClassVar
 
 from .._errors import MissingLibrary
-from .._verdict.observed import stop
+from .._verdict.observed import Kind, stop
 from .exchange import Exchange
 from .source import TokenSource
 
@@ -29,7 +29,7 @@ class ServiceAccount(TokenSource):
 
     needs = frozenset({"service_account"})
     provider = "google"
-    signal_kind = "token_google"
+    signal_kind: ClassVar[Kind] = "token_google"
 
     def default_scope(self, _protocol: str) -> str:
         return MAIL_SCOPE

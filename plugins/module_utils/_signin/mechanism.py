@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 
+from .._connector.redaction import Redaction
 from .._connector.secret import Secret
 from .._verdict.observed import Signal
 from .saslprep import saslprep
@@ -19,9 +20,16 @@ class Mechanism(ABC):
 
     name: str
 
-    def __init__(self, username: str, secret: Secret) -> None:
+    def __init__(self, username: str, secret: Secret, *, redact: Redaction | None = None) -> None:
+        self.has_used_secret = False
+        """Whether anything was said that is made of the secret."""
         self.username = username
         self.secret = secret
+        self._redact = redact
+
+    def redact(self, said: bytes | str) -> str:
+        """What the server says while signing in, fit to be shown."""
+        return (self._redact or Redaction([self.secret]))(said)
 
     def check(self) -> None:
         """Stop before anything is sent where the user's name or password cannot be used to sign in."""

@@ -12,13 +12,14 @@ certificates of the environment have no influence.
 from __future__ import annotations
 
 import logging
+import re
 import warnings
 from abc import abstractmethod
 from typing import Any
 from urllib.parse import quote, urlsplit
 
 from .._errors import MissingLibrary
-from .._verdict.observed import Stopped, stop
+from .._verdict.observed import Kind, Stopped, stop
 from .certificates import key_pair, read
 from .clouds import authority_of, scope_of
 from .exchange import Exchange
@@ -28,8 +29,17 @@ from .tokens import Answer
 OLDEST_FOR_CERTIFICATES = (1, 35)
 
 _RESERVED_SCOPES = ("openid", "profile", "offline_access")
-_NOBODY_THERE = ("timeout", "refused", "unreachable", "reset", "closed", "not_found", "name_temporary")
+_NOBODY_THERE: tuple[Kind, ...] = (
+    "timeout",
+    "refused",
+    "unreachable",
+    "reset",
+    "closed",
+    "not_found",
+    "name_temporary",
+)
 _LONGEST_ASSERTION = 64 * 1024
+_JWT = re.compile(r"[\w-]+\.[\w-]+\.[\w-]+", re.ASCII)
 
 
 def _msal() -> Any:
@@ -138,8 +148,13 @@ class Assertion(_Application):
     def _assertion(self) -> str:
         path = str(self.settings["assertion_file"])
         text = read(path, "assertion_file").decode("ascii", "replace").strip()
-        if not text or len(text) > _LONGEST_ASSERTION or any(not "!" <= char <= "~" for char in text):
-            raise stop("config", f"assertion_file {path} does not hold an assertion")
+        # Nothing else that a file may hold is sent anywhere.
+        if len(text) > _LONGEST_ASSERTION or not _JWT.fullmatch(text):
+            raise stop(
+                "config",
+                f"assertion_file {path} does not hold an assertion: three parts in base64url, separated by full stops",
+                field="oauth2.assertion_file",
+            )
         return text
 
 
@@ -161,13 +176,14 @@ class ResourceOwner(_Application):
     def credential(self, msal: Any) -> Any:
         given = {*self.settings, *(name for name in ("client_secret", "certificate") if self.secret(name))}
         proof = next((each for each in PROOFS if each.needs <= given), None)
-        return proof(self.settings, self._secrets, self._http).credential(msal) if proof else None
+        return proof(self.settings, self._secrets, self._http, self._redact).credential(msal) if proof else None
 
 
 class ManagedIdentity(_Microsoft):
     """As the machine itself, where it runs in Azure or is joined to it."""
 
     needs = frozenset({"managed_identity"})
+    sends_credential = False
 
     def ask(self, exchange: Exchange, scope: str) -> Any:
         msal = _msal()

@@ -7,15 +7,14 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import re
 from abc import abstractmethod
 from collections.abc import Collection
-from typing import Any
 
-from .._connector.secret import HIDDEN, Secret
-from .._verdict.observed import Signal, stop
+from .._connector.redaction import Redaction
+from .._connector.secret import Secret
+from .._verdict.observed import Kind, Signal, stop
 from .claims import shown
 from .mechanism import Mechanism
 from .tokens import Token
@@ -23,14 +22,17 @@ from .tokens import Token
 TOLD = ("status", "schemes", "scope")
 
 _LONGEST_DETAIL = 200
+_REFUSED_BY: dict[str, Kind] = {"microsoft": "token_refused_microsoft", "google": "token_refused_google"}
 _REFUSAL = re.compile(r"(535 (?!5\.7\.139|5\.7\.30)|NO( \[AUTHENTICATIONFAILED\])?\Z)", re.IGNORECASE)
 
 
 class TokenMechanism(Mechanism):
     """One sign-in with a token. Where it fails, the server tells why before it refuses."""
 
-    def __init__(self, username: str, secret: Secret, host: str = "", port: int = 0) -> None:
-        super().__init__(username, secret)
+    def __init__(
+        self, username: str, secret: Secret, host: str = "", port: int = 0, *, redact: Redaction | None = None
+    ) -> None:
+        super().__init__(username, secret, redact=redact)
         self.host = host
         self.port = port
         self.told: dict[str, str] = {}
@@ -38,7 +40,7 @@ class TokenMechanism(Mechanism):
 
     def check(self) -> None:
         if not self.username:
-            raise stop("config", "there is no username to sign in with")
+            raise stop("config", "there is no username to sign in with", field="{sign_in}.username")
         if not self.username.isprintable():
             raise stop("unfit_secret", "username has characters that cannot be used to sign in")
         token = self.secret.reveal()
@@ -47,6 +49,7 @@ class TokenMechanism(Mechanism):
 
     def first(self) -> bytes:
         self.check()
+        self.has_used_secret = True
         return self._message()
 
     def answer(self, challenge: bytes, /) -> bytes:
@@ -56,12 +59,6 @@ class TokenMechanism(Mechanism):
         self._is_answered = True
         self.told = self._reason(challenge)
         return self.dummy
-
-    def spellings(self) -> list[str]:
-        """What must not be shown of what is sent, the longest first."""
-        token = self.secret.reveal()
-        encoded = [base64.b64encode(each).decode("ascii") for each in (self._message(), token.encode())]
-        return sorted({token, *encoded, *(each.rstrip("=") for each in encoded)}, key=len, reverse=True)
 
     def explained(self, signal: Signal) -> Signal:
         """The same refusal, with what the server has told before it."""
@@ -83,13 +80,8 @@ class TokenMechanism(Mechanism):
             return {}
         if not isinstance(reason, dict):
             return {}
-        return {name: self._detail(reason[name]) for name in TOLD if isinstance(reason.get(name), (str, int))}
-
-    def _detail(self, value: Any) -> str:
-        text = str(value)
-        for form in self.spellings():
-            text = text.replace(form, HIDDEN)
-        return "".join(char if char.isprintable() else "?" for char in text)[:_LONGEST_DETAIL]
+        known = [name for name in TOLD if isinstance(reason.get(name), (str, int))]
+        return {name: self.redact(str(reason[name]))[:_LONGEST_DETAIL] for name in known}
 
 
 class OAuthBearer(TokenMechanism):
@@ -124,7 +116,7 @@ def choose_token_mechanism(offered: Collection[str], allowed: Collection[str]) -
     for mechanism in BY_PREFERENCE:
         if mechanism.name in offered and (not allowed or mechanism.name in allowed):
             return mechanism
-    raise stop("no_mechanism", "no common way to sign in", offered=sorted(offered))
+    raise stop("no_mechanism", "no common way to sign in")
 
 
 def refused(signal: Signal, token: Token, provider: str) -> Signal:
@@ -139,5 +131,4 @@ def refused(signal: Signal, token: Token, provider: str) -> Signal:
     reply = f"{signal.code or ''} {signal.enhanced}".lstrip()
     if signal.kind != "reply" or not _REFUSAL.match(reply):
         return signal
-    known = f"_{provider}" if provider in ("microsoft", "google") else ""
-    return signal.seen(kind=f"token_refused{known}")
+    return signal.seen(kind=_REFUSED_BY.get(provider, "token_refused"))

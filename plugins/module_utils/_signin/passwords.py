@@ -14,9 +14,11 @@ import hmac
 import os
 from collections.abc import Collection
 
+from .._connector.redaction import Redaction
 from .._connector.secret import Secret
-from .._verdict.observed import stop
+from .._verdict.observed import Signal, Stopped, stop
 from .mechanism import Mechanism
+from .refusal import SCRAM_ERRORS
 from .saslprep import saslprep
 
 FEWEST_ITERATIONS = 4096
@@ -28,8 +30,10 @@ class Scram(Mechanism):
 
     hash_name: str
 
-    def __init__(self, username: str, secret: Secret, nonce: str | None = None) -> None:
-        super().__init__(username, secret)
+    def __init__(
+        self, username: str, secret: Secret, nonce: str | None = None, *, redact: Redaction | None = None
+    ) -> None:
+        super().__init__(username, secret, redact=redact)
         self._nonce = nonce or base64.b64encode(os.urandom(18)).decode("ascii")
         self._expected_signature: bytes | None = None
         self._is_proven = False
@@ -53,6 +57,7 @@ class Scram(Mechanism):
 
     def _final(self, server_first: bytes) -> bytes:
         nonce, salt, iterations = self._parse(server_first)
+        self.has_used_secret = True
         without_proof = b"c=biws,r=" + nonce
         message = b",".join((self._first_bare(), server_first, without_proof))
         password = saslprep(self.secret.reveal(), "password").encode()
@@ -81,7 +86,11 @@ class Scram(Mechanism):
     def _check_signature(self, server_final: bytes) -> None:
         fields = _fields(server_final)
         if b"e" in fields:
-            raise stop("refused_proof", f"the server refuses: {fields[b'e'].decode('utf-8', 'replace')}")
+            error = fields[b"e"].decode("utf-8", "replace")
+            known = error if error in SCRAM_ERRORS else ""
+            raise Stopped(
+                Signal("refused_proof", enhanced=known, text=f"the server refuses: {self.redact(fields[b'e'])}")
+            )
         try:
             signature = base64.b64decode(fields[b"v"], validate=True)
         except (KeyError, binascii.Error):
@@ -125,6 +134,7 @@ class Plain(Mechanism):
 
     def first(self) -> bytes:
         username, password = saslprep(self.username, "username"), saslprep(self.secret.reveal(), "password")
+        self.has_used_secret = True
         return f"\0{username}\0{password}".encode()
 
     def answer(self, _challenge: bytes, /) -> bytes:
@@ -136,14 +146,16 @@ class Login(Mechanism):
 
     name = "LOGIN"
 
-    def __init__(self, username: str, secret: Secret) -> None:
-        super().__init__(username, secret)
+    def __init__(self, username: str, secret: Secret, *, redact: Redaction | None = None) -> None:
+        super().__init__(username, secret, redact=redact)
         self._answers = [saslprep(username, "username"), saslprep(secret.reveal(), "password")]
 
     def answer(self, _challenge: bytes, /) -> bytes:
         if not self._answers:
             raise stop("protocol", "a challenge where none belongs")
-        return self._answers.pop(0).encode()
+        answer = self._answers.pop(0).encode()
+        self.has_used_secret = not self._answers
+        return answer
 
 
 class CramMd5(Mechanism):
@@ -151,19 +163,21 @@ class CramMd5(Mechanism):
 
     name = "CRAM-MD5"
 
-    def __init__(self, username: str, secret: Secret) -> None:
-        super().__init__(username, secret)
+    def __init__(self, username: str, secret: Secret, *, redact: Redaction | None = None) -> None:
+        super().__init__(username, secret, redact=redact)
         self._is_answered = False
 
     def answer(self, challenge: bytes, /) -> bytes:
         if self._is_answered:
             raise stop("protocol", "a challenge where none belongs")
-        self._is_answered = True
+        self._is_answered = self.has_used_secret = True
         digest = hmac.new(self.secret.reveal().encode(), challenge, "md5").hexdigest()
         return f"{self.username} {digest}".encode()
 
 
 BY_PREFERENCE: tuple[type[Mechanism], ...] = (ScramSha256, ScramSha1, Plain, Login)
+REVEALING = ("PLAIN", "LOGIN")
+"""Those that send the password itself."""
 ONLY_WHERE_NAMED: tuple[type[Mechanism], ...] = (CramMd5,)
 
 
@@ -173,4 +187,4 @@ def choose(offered: Collection[str], allowed: Collection[str]) -> type[Mechanism
         may_be_used = mechanism.name in allowed if allowed else mechanism in BY_PREFERENCE
         if may_be_used and mechanism.name in offered:
             return mechanism
-    raise stop("no_mechanism", "no common way to sign in", offered=sorted(offered))
+    raise stop("no_mechanism", "no common way to sign in")

@@ -11,9 +11,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from .._connector.redaction import Redaction
 from .._connector.secret import Secret
 from .._errors import MissingLibrary
-from .._verdict.observed import Stopped
+from .._verdict.observed import Kind, Refused, Stopped
 from .exchange import Exchange
 from .identity import identity
 from .tokens import Http, Token
@@ -31,29 +32,35 @@ class TokenSource(ABC):
     provider: ClassVar[str] = "other"
     """Whose way it is: microsoft, google or other. Refusals are judged by it."""
 
-    signal_kind: ClassVar[str] = "token"
+    signal_kind: ClassVar[Kind] = "token"
 
-    def __init__(self, settings: Mapping[str, Any], secrets: Mapping[str, Secret], http: Http) -> None:
+    sends_credential: ClassVar[bool] = True
+    """Whether there is anything that an answer could refuse."""
+
+    def __init__(
+        self, settings: Mapping[str, Any], secrets: Mapping[str, Secret], http: Http, redact: Redaction
+    ) -> None:
         self.settings = settings
         self._secrets = secrets
         self._http = http
+        self._redact = redact
 
     def obtain(self, protocol: str) -> Token:
         """A new token to sign in with over smtp, imap or graph."""
         scope = str(self.settings.get("scope") or self.default_scope(protocol))
         facts = {**self.facts(), "scope": scope or "none"}
-        exchange = Exchange(self._http, self._secrets.values(), self.signal_kind)
+        exchange = Exchange(self._http, self._redact, self.signal_kind)
         try:
             return exchange.token(self.ask(exchange, scope))
         except Stopped as stopped:
-            stopped.signal = stopped.signal.seen(facts={**facts, **stopped.signal.facts})
-            raise
+            failed = stopped
         except MissingLibrary:
             raise
         except Exception as error:  # noqa: BLE001  libraries raise anything over what a server may answer
             failed = exchange.failed(error)
-            failed.signal = failed.signal.seen(facts={**facts, **failed.signal.facts})
-            raise failed from None
+        refused: Refused = failed.signal.refused if self.sends_credential else ""
+        failed.signal = failed.signal.seen(facts={**facts, **failed.signal.facts}, refused=refused)
+        raise failed
 
     @abstractmethod
     def default_scope(self, protocol: str) -> str:
@@ -72,7 +79,7 @@ class TokenSource(ABC):
         """The same text for the same credentials at the same place, and for nobody else."""
         settings = "\0".join(f"{name}={self.settings[name]}" for name in sorted(self.settings))
         secrets = "\0".join(f"{path}={self._secrets[path].reveal()}" for path in sorted(self._secrets))
-        return identity("", settings, Secret(secrets))
+        return identity("", "", Secret(f"{settings}\0\0{secrets}"))
 
     def secret(self, name: str) -> Secret | None:
         return self._secrets.get(f"oauth2.{name}")

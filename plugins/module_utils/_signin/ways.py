@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from .._connector.redaction import Redaction
 from .._connector.secret import Secret
 from .._verdict.observed import stop
 from .google import ServiceAccount
@@ -30,7 +31,9 @@ def way_of(settings: Mapping[str, Any], secrets: Mapping[str, Secret]) -> type[T
     raise stop("config", "oauth2 does not say how to sign in")
 
 
-def token_source(settings: Mapping[str, Any], secrets: Mapping[str, Secret], http: Http) -> TokenSource:
+def token_source(
+    settings: Mapping[str, Any], secrets: Mapping[str, Secret], http: Http, redact: Redaction
+) -> TokenSource:
     """The way of an effective oauth2 block, with the connector's secrets by their paths, and HTTP to ask with."""
     own = {path: secret for path, secret in secrets.items() if path.startswith("oauth2.")}
-    return way_of(settings, own)(settings, own, http)
+    return way_of(settings, own)(settings, own, http, redact)

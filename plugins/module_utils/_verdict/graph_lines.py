@@ -23,7 +23,7 @@ _LATER = "Graph did not answer as it should ({text}): try again in some minutes.
 GRAPH_LINES: tuple[Line, ...] = (
     Line("throttled", POSSIBLE, "graph", phases="message", text=PERHAPS_ACCEPTED, remedy=LOOK_FIRST),
     Line("response_timeout", LIKELY, "timeout", phases="mailbox|delivery", remedy=_LATER),
-    Line("connection_reset", LIKELY, "reset|closed", phases="mailbox", remedy=_LATER),
+    Line("connection_reset", LIKELY, ("reset", "closed"), phases="mailbox", remedy=_LATER),
     Line(
         "protocol_error",
         LIKELY,

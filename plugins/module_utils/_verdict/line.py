@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from .observed import Kind
+
 CERTAIN, LIKELY, POSSIBLE = "certain", "likely", "possible"
 
 LOOK_FIRST = (
@@ -18,12 +20,16 @@ LOOK_FIRST = (
 
 
 class Line(NamedTuple):
-    """What follows, and what must fit for it: patterns, of which an empty one fits everything."""
+    """What follows, and what must fit for it: a kind, and patterns, of which an empty one fits everything."""
 
     verdict: str
     certainty: str
-    kind: str
+    kind: Kind | tuple[Kind, ...]
     phases: str = ""
     reply: str = ""
     text: str = ""
     remedy: str = ""
+
+    @property
+    def kinds(self) -> tuple[Kind, ...]:
+        return (self.kind,) if isinstance(self.kind, str) else self.kind

@@ -9,9 +9,65 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Literal, get_args
 
 from .._errors import MailroomError
+
+Kind = Literal[
+    # Before anybody is asked.
+    "config",
+    "unfit_secret",
+    "not_ready",
+    # Name and network.
+    "not_found",
+    "name_temporary",
+    "refused",
+    "unreachable",
+    "proxy",
+    "proxy_target",
+    "timeout",
+    "reset",
+    "closed",
+    "exhausted",
+    # Encryption.
+    "certificate",
+    "issuer_expired",
+    "tls",
+    "speaks_tls",
+    "speaks_plain",
+    "starttls_missing",
+    "injection",
+    "unencrypted",
+    # What a server says.
+    "reply",
+    "graph",
+    "protocol",
+    "other_protocol",
+    "preauth",
+    # Signing in.
+    "no_mechanism",
+    "login_disabled",
+    "login_disabled_unencrypted",
+    "refused_proof",
+    "server_signature",
+    "token",
+    "token_google",
+    "token_refused",
+    "token_refused_google",
+    "token_refused_microsoft",
+    "no_identity_service",
+    # Mail.
+    "relay_refused",
+    "too_large",
+    "not_delivered",
+    "not_removed",
+    # Ours.
+    "internal",
+]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+
+Refused = Literal["", "here", "everywhere"]
+"""Whether a credential was refused and must not be sent again: no, over this protocol, or over any."""
 
 PERHAPS_ACCEPTED = "the message was handed over whole, and may have been accepted"
 
@@ -20,18 +76,31 @@ PERHAPS_ACCEPTED = "the message was handed over whole, and may have been accepte
 class Signal:
     """One observation: its kind, where it was made, and the server's own words if it had any."""
 
-    kind: str
+    kind: Kind
     phase: str = ""
     protocol: str = ""
     code: int | None = None
     enhanced: str = ""
     text: str = ""
     facts: Mapping[str, Any] = field(default_factory=dict)
+    refused: Refused = ""
 
-    def seen(self, **more: Any) -> Signal:
-        """The same observation, with more known about it."""
-        facts = {**self.facts, **more.pop("facts", {})}
-        return replace(self, facts=facts, **more)
+    def seen(  # noqa: PLR0913  so that the type checker sees a misspelt kind here too
+        self,
+        *,
+        kind: Kind | None = None,
+        phase: str | None = None,
+        protocol: str | None = None,
+        enhanced: str | None = None,
+        text: str | None = None,
+        facts: Mapping[str, Any] | None = None,
+        refused: Refused | None = None,
+    ) -> Signal:
+        """The same observation, with more known about it; what is None stays as it is."""
+        more: dict[str, Any] = {"kind": kind, "phase": phase, "protocol": protocol, "enhanced": enhanced, "text": text}
+        more["refused"] = refused
+        known = {name: value for name, value in more.items() if value is not None}
+        return replace(self, facts={**self.facts, **(facts or {})}, **known)
 
 
 class Stopped(MailroomError):
@@ -42,6 +111,6 @@ class Stopped(MailroomError):
         super().__init__(signal.text or signal.kind)
 
 
-def stop(kind: str, text: str = "", **facts: Any) -> Stopped:
+def stop(kind: Kind, text: str = "", **facts: Any) -> Stopped:
     """The exception for an observation that is not a server's reply."""
     return Stopped(Signal(kind, text=text, facts=facts))

@@ -90,6 +90,13 @@ VERDICTS: dict[str, Verdict] = {
         "The server most likely refuses this host's address (a block list, a policy, too many connections). It"
         " says: {text}",
     ),
+    "client_blocked": Verdict(
+        "talking",
+        "The server refuses this host's address, name or reputation.",
+        "The server says so, in whatever phase: a block list, a missing reverse name, a HELO name, a reputation.",
+        "Send over the provider's submission port (587 or 465) with a sign-in, or give this host's address a name in"
+        " DNS and have it taken off the list that the server names.",
+    ),
     "protocol_error": Verdict(
         "talking",
         "What the server says does not fit the protocol.",
@@ -101,6 +108,12 @@ VERDICTS: dict[str, Verdict] = {
         "The server stopped answering in the middle of the conversation.",
         "No complete reply within the timeout, during {phase}.",
         "The server is overloaded or waits for something (a look-up, a scanner): raise timeout, or look into its log.",
+    ),
+    "host_not_ready": Verdict(
+        "host",
+        "Something that the task needs is missing on the host where it runs, or wrong there.",
+        "A Python library cannot be imported, or the registry or its key cannot be used, before anybody is asked.",
+        "This host is not ready for the task: {text}",
     ),
     "security_mismatch": Verdict(
         "encryption",
@@ -355,6 +368,7 @@ VERDICTS: dict[str, Verdict] = {
         "ours",
         "The test itself failed.",
         "An error that the collection did not expect.",
-        "Report it with the error's type: {text}",
+        "This is a bug in mailroom.core ({text}), no fault of yours: run the task again with -vvv, which shows where"
+        " it happened, and report that.",
     ),
 }

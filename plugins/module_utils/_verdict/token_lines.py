@@ -11,8 +11,9 @@ These lines come before all others: trouble with the network means something els
 from __future__ import annotations
 
 from .line import CERTAIN, LIKELY, POSSIBLE, Line
+from .observed import Kind
 
-_ANY = "token|token_google"
+_ANY: tuple[Kind, ...] = ("token", "token_google")
 _SERVER = "authority or token_url ({token_server})"
 _SAYS = " It says: {text}"
 
@@ -27,7 +28,7 @@ def _error(*names: str) -> str:
     return rf"(\d+ )?({'|'.join(names)})(?![\w-])"
 
 
-def _unreachable(certainty: str, kind: str, remedy: str, **pattern: str) -> Line:
+def _unreachable(certainty: str, kind: Kind | tuple[Kind, ...], remedy: str, **pattern: str) -> Line:
     """Trouble on the way to the token endpoint."""
     return Line("token_endpoint", certainty, kind, phases="token", remedy=remedy, **pattern)
 
@@ -105,7 +106,7 @@ _NETWORK: tuple[Line, ...] = (
     ),
     _unreachable(
         CERTAIN,
-        "tls|speaks_plain",
+        ("tls", "speaks_plain"),
         f"Encryption with {_SERVER} could not be started ({{text}}): check the port, and whether something in between"
         " interferes.",
     ),
@@ -117,7 +118,7 @@ _NETWORK: tuple[Line, ...] = (
     ),
     _unreachable(
         LIKELY,
-        "reset|closed",
+        ("reset", "closed"),
         f"The connection to {_SERVER} was ended without a word, while {{step}}: a firewall or a proxy in between most"
         " likely did it. Name the way out in oauth2.proxy.",
     ),

@@ -8,10 +8,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from .._verdict.observed import stop
+
+_SHORTEST_PAUSE, _LONGEST_PAUSE = 0.0005, 0.05
 
 
 class Clock:
@@ -38,7 +40,7 @@ class Clock:
     @contextmanager
     def patient(self) -> Iterator[None]:
         """Steps within may take all the time that is left."""
-        patience, self._timeout = self._timeout, max(self._timeout, self._end - time.monotonic())
+        patience, self._timeout = self._timeout, max(self._timeout, self.remaining)
         self.start_step()
         try:
             yield
@@ -47,10 +49,25 @@ class Clock:
 
     def pause(self, seconds: float) -> bool:
         """Wait, where that much time is asked for and left; whether it was."""
-        if not 0 < seconds < self._end - time.monotonic():
+        if not 0 < seconds < self.remaining:
             return False
         time.sleep(seconds)
         return True
+
+    def wait_for(self, is_done: Callable[[], bool]) -> None:
+        """Wait until something is done; stop where the step is out of time before.
+
+        With an old C library a lock with a timeout waits by the wall clock, which may jump by hours; sleep never does.
+        """
+        started = time.monotonic()
+        while not is_done():
+            pause = min(max(_SHORTEST_PAUSE, (time.monotonic() - started) / 4), _LONGEST_PAUSE)
+            time.sleep(min(pause, self.left()))
+
+    @property
+    def remaining(self) -> float:
+        """Seconds until the deadline; none or less when it has passed."""
+        return self._end - time.monotonic()
 
     def left(self) -> float:
         """Seconds that the current step may still take; a step that is out of time stops."""

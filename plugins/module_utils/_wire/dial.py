@@ -9,22 +9,22 @@ from __future__ import annotations
 
 import errno
 import os
-import queue
 import selectors
 import socket
-import threading
 import time
 from collections.abc import Iterable
 from itertools import chain, zip_longest
 from typing import Any, NamedTuple
 
-from .._verdict.observed import stop
+from .._connector.domain import DomainError, to_ascii
+from .._verdict.observed import Stopped, stop
 from .clock import Clock
+from .limits import NO_DESCRIPTOR_LEFT, WAIT_FOR_DESCRIPTOR
+from .resolver import RESOLVER
 
 NEXT_ADDRESS_AFTER = 0.25
 
 _TELLING = (errno.ECONNREFUSED, errno.ECONNRESET, errno.ETIMEDOUT, errno.EHOSTUNREACH, errno.ENETUNREACH)
-_CHANGED_BY_IDNA = frozenset("\u00df\u03c2\u200c\u200d")
 
 
 class Address(NamedTuple):
@@ -39,37 +39,33 @@ class Address(NamedTuple):
 
 
 def ascii_host(host: str) -> str:
-    """A host's name as it goes over the wire. Python's IDNA would make another name of some characters."""
-    if not _CHANGED_BY_IDNA.isdisjoint(host):
-        raise stop("config", "host has characters that must be written in their ASCII form (xn--…)")
-    return host if host.isascii() else host.encode("idna").decode("ascii")
+    """A host's name as it goes over the wire."""
+    try:
+        return to_ascii(host)
+    except DomainError:
+        raise stop("not_found", "this is not a host's name") from None
 
 
 def resolve(host: str, port: int, clock: Clock) -> list[Address]:
-    """All addresses of a host. The resolver knows no timeout: it is left behind when it takes too long."""
-    answers: queue.SimpleQueue[Any] = queue.SimpleQueue()
-
-    def look_up() -> None:
-        try:
-            answers.put(socket.getaddrinfo(ascii_host(host), port, type=socket.SOCK_STREAM))
-        except (OSError, UnicodeError) as error:
-            answers.put(error)
-
+    """All addresses of a host; an IP address is not looked up, so that no name server can keep it waiting."""
+    name = ascii_host(host)
     try:
-        threading.Thread(target=look_up, daemon=True, name="look-up").start()
-    except RuntimeError:
-        raise stop("exhausted", "this host can start no more threads") from None
-    try:
-        answer = answers.get(timeout=clock.left())
-    except queue.Empty:
-        raise stop("timeout", "the name servers did not answer in time") from None
-    if isinstance(answer, UnicodeError):
-        raise stop("not_found", "this is not a host's name")
-    if isinstance(answer, OSError):
-        raise answer
+        if _is_ip_address(name):
+            answer = socket.getaddrinfo(name, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
+        else:
+            answer = RESOLVER.look_up(name, port, clock)
+    except UnicodeError:
+        raise stop("not_found", "this is not a host's name") from None
     if not answer:
         raise stop("not_found", "the name has no address")
     return _interleaved(Address(int(family), sockaddr) for family, _type, _proto, _name, sockaddr in answer)
+
+
+def _is_ip_address(name: str) -> bool:
+    try:
+        return ":" in name or bool(socket.inet_pton(socket.AF_INET, name))
+    except OSError:
+        return False
 
 
 def _interleaved(addresses: Iterable[Address]) -> list[Address]:
@@ -97,9 +93,10 @@ class _Race:
 
     def __init__(self, addresses: list[Address]) -> None:
         self._waiting = list(addresses)
-        self._selector = selectors.DefaultSelector()
+        self._selector = selectors.PollSelector()  # the others need a descriptor themselves
         self._next_start = 0.0
         self._errors = [OSError("no address")]
+        self._no_descriptor: OSError | None = None
 
     def end(self) -> None:
         """Give up on the attempts that are still under way."""
@@ -113,6 +110,8 @@ class _Race:
         if not self._selector.get_map():
             if not self._waiting:
                 raise min(self._errors, key=_says_little)
+            if self._no_descriptor:
+                self._wait_for_descriptor(self._no_descriptor, clock)
             self._next_start = 0.0
             return None
         left = clock.left()
@@ -128,14 +127,28 @@ class _Race:
         try:
             attempt = socket.socket(address.family, socket.SOCK_STREAM)
         except OSError as error:
-            self._errors.append(error)
+            if error.errno in NO_DESCRIPTOR_LEFT:
+                self._no_descriptor = error
+                self._next_start = time.monotonic() + WAIT_FOR_DESCRIPTOR
+                self._waiting.insert(0, address)
+            else:
+                self._errors.append(error)
             return
+        self._no_descriptor = None
         attempt.setblocking(False)
         outcome = attempt.connect_ex(address.sockaddr)
         if outcome in (0, errno.EINPROGRESS, errno.EWOULDBLOCK):
             self._selector.register(attempt, selectors.EVENT_WRITE, address)
         else:
             self._lost(attempt, outcome)
+
+    def _wait_for_descriptor(self, error: OSError, clock: Clock) -> None:
+        """Others close theirs; where none does before the step is out of time, that is what is told."""
+        try:
+            left = clock.left()
+        except Stopped:
+            raise error from None
+        time.sleep(min(left, WAIT_FOR_DESCRIPTOR))
 
     def _finish(self, attempt: socket.socket, address: Address) -> tuple[socket.socket, Address] | None:
         self._selector.unregister(attempt)

@@ -21,6 +21,7 @@ from email.message import Message
 from typing import Any, NamedTuple
 from urllib.parse import SplitResult, quote, urlencode, urlsplit
 
+from .._connector.redaction import Redaction
 from .._verdict.observed import Stopped, stop
 from .clock import Clock
 from .dial import ascii_host, connect, resolve
@@ -92,11 +93,17 @@ class HttpClient:
     """
 
     def __init__(
-        self, clock: Clock, trust: Trust | None = None, proxy: Proxy | None = None, record: Record | None = None
+        self,
+        clock: Clock,
+        redact: Redaction,
+        trust: Trust | None = None,
+        proxy: Proxy | None = None,
+        record: Record | None = None,
     ) -> None:
         self.address = ""
         self.tls: dict[str, Any] | None = None
         self._clock = clock
+        self._redact = redact
         self._trust = trust or Trust()
         self._proxy = proxy
         self._record = record
@@ -199,7 +206,7 @@ class HttpClient:
         if context is not None:
             try:
                 with self._step("tls", record):
-                    self.tls = tls_facts(stream.start_tls(context, ascii_host(origin.host)))
+                    self.tls = tls_facts(stream.start_tls(context, ascii_host(origin.host)), self._redact)
             except BaseException:
                 stream.close()
                 raise
@@ -317,8 +324,4 @@ def _taken_apart(url: str) -> tuple[SplitResult, Origin]:
         host, port, parts = None, None, urlsplit("")
     if parts.scheme not in ("https", "http") or not host or parts.username is not None:
         raise stop("protocol", "an address that is not https")
-    try:
-        name = ascii_host(host)
-    except UnicodeError:
-        raise stop("not_found", "this is not a host's name") from None
-    return parts, Origin(parts.scheme, name, port or (443 if parts.scheme == "https" else 80))
+    return parts, Origin(parts.scheme, ascii_host(host), port or (443 if parts.scheme == "https" else 80))

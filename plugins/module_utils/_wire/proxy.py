@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import base64
+import re
 import socket
 import struct
 from collections.abc import Iterator
@@ -15,8 +16,9 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Callable
 
+from .._connector.domain import LONGEST_NAME
 from .._connector.secret import Secret
-from .._verdict.observed import Stopped, stop
+from .._verdict.observed import Kind, Stopped, stop
 from .dial import ascii_host
 from .stream import Stream
 
@@ -31,12 +33,11 @@ _SOCKS_REPLIES = {
     8: "the proxy knows no such address type",
 }
 _ABOUT_THE_TARGET = (3, 4, 5, 6)
-_NO_PROXY = ("timeout", "closed", "reset", "protocol")
+_NO_PROXY: tuple[Kind, ...] = ("timeout", "closed", "reset", "protocol")
 _LONGEST_CREDENTIAL = 255
 _GATEWAY_TROUBLE = ("502", "503", "504")
-
-
-LONGEST_NAME = 253
+# Of what a proxy says no more is shown than the three digits of its status.
+_STATUS_LINE = re.compile(rb"HTTP/\S*\s+([0-9]{3})(?!\S)")
 
 
 @dataclass(frozen=True)
@@ -67,10 +68,7 @@ def reaching(proxy: Proxy | None) -> Iterator[None]:
 
 def through(stream: Stream, proxy: Proxy, host: str, port: int) -> None:
     """Ask the proxy at the other end of the stream to connect to a host."""
-    try:
-        name = ascii_host(host)
-    except UnicodeError:
-        name = ""
+    name = ascii_host(host)
     if not 0 < len(name) <= LONGEST_NAME or "%" in name:
         raise stop("not_found", "this is not a host's name or address that a proxy could be asked for")
     try:
@@ -91,12 +89,12 @@ def _socks5(stream: Stream, proxy: Proxy, host: str, port: int) -> None:
     if method == 2 and proxy.username:
         _socks5_sign_in(stream, proxy)
     elif method:
-        raise stop("proxy", "it wants a sign-in that was not given")
+        raise stop("proxy", "it wants a sign-in that was not given", field="{block}.proxy_username")
     name = _socks5_address(host)
     stream.sendall(b"\x05\x01\x00" + name + struct.pack(">H", port))
     _version, reply, _reserved, kind = stream.read(4)
     if reply:
-        kind_of_trouble = "proxy_target" if reply in _ABOUT_THE_TARGET else "proxy"
+        kind_of_trouble: Kind = "proxy_target" if reply in _ABOUT_THE_TARGET else "proxy"
         raise stop(kind_of_trouble, _SOCKS_REPLIES.get(reply, f"it answers with code {reply}"))
     length = {1: 4, 4: 16}.get(kind) or stream.read(1)[0]
     stream.read(length + 2)
@@ -105,10 +103,11 @@ def _socks5(stream: Stream, proxy: Proxy, host: str, port: int) -> None:
 def _socks5_sign_in(stream: Stream, proxy: Proxy) -> None:
     username, password = proxy.username.encode(), proxy.revealed().encode()
     if max(len(username), len(password)) > _LONGEST_CREDENTIAL:
-        raise stop("config", "proxy_username and proxy_password must have at most 255 octets each for SOCKS5")
+        text = "proxy_username and proxy_password must have at most 255 octets each for SOCKS5"
+        raise stop("config", text, field="{block}.proxy_password")
     stream.sendall(b"\x01" + bytes([len(username)]) + username + bytes([len(password)]) + password)
     if stream.read(2)[1]:
-        raise stop("proxy", "it refuses proxy_username and proxy_password")
+        raise stop("proxy", "it refuses proxy_username and proxy_password", field="{block}.proxy_password")
 
 
 def _socks5_address(host: str) -> bytes:
@@ -127,17 +126,20 @@ def _http(stream: Stream, proxy: Proxy, host: str, port: int) -> None:
         credentials = base64.b64encode(f"{proxy.username}:{proxy.revealed()}".encode()).decode("ascii")
         lines.append(f"Proxy-Authorization: Basic {credentials}")
     stream.sendall("\r\n".join([*lines, "", ""]).encode("ascii"))
-    parts = stream.readline().decode("latin-1").split(None, 2)
-    if len(parts) < 2 or not parts[0].startswith("HTTP/") or not parts[1].isdigit():
+    answered = _STATUS_LINE.match(stream.readline())
+    if answered is None:
         raise stop("proxy", "it does not speak HTTP")
+    status = answered.group(1).decode("ascii")
     while stream.readline().strip():
         pass
-    if parts[1] == "407":
-        raise stop("proxy", "it wants a sign-in: check proxy_username and proxy_password (407)")
-    if parts[1] in _GATEWAY_TROUBLE:
-        raise stop("proxy_target", f"the proxy answers with {parts[1]}")
-    if not parts[1].startswith("2"):
-        raise stop("proxy", f"it refuses the connection ({parts[1]})")
+    if status == "407":
+        name = "proxy_password" if proxy.username else "proxy_username"
+        text = "it wants a sign-in: check proxy_username and proxy_password (407)"
+        raise stop("proxy", text, field=f"{{block}}.{name}")
+    if status in _GATEWAY_TROUBLE:
+        raise stop("proxy_target", f"the proxy answers with {status}")
+    if not status.startswith("2"):
+        raise stop("proxy", f"it refuses the connection ({status})")
 
 
 _WAYS: dict[str, Callable[[Stream, Proxy, str, int], None]] = {"socks5": _socks5, "http": _http}

@@ -59,6 +59,9 @@ class Record:
             raise
         except OSError as error:
             raise Stopped(self._failed(phase, signal_of(error))) from error
+        except Exception:
+            phase.status = "fail"
+            raise
         finally:
             phase.ms = round((time.monotonic() - started) * 1000, 1)
 

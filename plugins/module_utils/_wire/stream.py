@@ -40,6 +40,10 @@ class Stream:
     def has_unread(self) -> bool:
         return bool(self._buffer)
 
+    def begins_with(self, data: bytes) -> bool:
+        """Whether what has come and was not read begins so."""
+        return self._buffer.startswith(data)
+
     def start_step(self) -> None:
         """From here on the next reply has the whole timeout and the whole limits."""
         self._clock.start_step()

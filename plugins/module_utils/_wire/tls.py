@@ -17,6 +17,7 @@ from datetime import datetime, timezone
 from functools import lru_cache
 from typing import Any
 
+from .._connector.redaction import Redaction
 from .._verdict.observed import stop
 
 MOST_NAMES = 100
@@ -49,11 +50,13 @@ def _made(trust: Trust) -> ssl.SSLContext:
         ("client_key", trust.client_key),
     ):
         if path and os.path.exists(path) and not os.path.isfile(path):
-            raise stop("config", f"{field} {path} cannot be used: it is not a file")
+            raise stop("config", f"{field} {path} cannot be used: it is not a file", field=f"{{block}}.{field}")
     try:
         context = ssl.create_default_context(cafile=trust.ca_file or None)
     except (OSError, ValueError) as error:
-        raise stop("config", f"ca_file {trust.ca_file} cannot be used: {_why(error)}") from None
+        raise stop(
+            "config", f"ca_file {trust.ca_file} cannot be used: {_why(error)}", field="{block}.ca_file"
+        ) from None
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     if not trust.validate:
         context.check_hostname = False
@@ -62,7 +65,8 @@ def _made(trust: Trust) -> ssl.SSLContext:
         try:
             context.load_cert_chain(trust.client_cert, trust.client_key or None, password="")
         except (OSError, ValueError) as error:
-            raise stop("config", f"client_cert {trust.client_cert} cannot be used: {_why(error)}") from None
+            text = f"client_cert {trust.client_cert} cannot be used: {_why(error)}"
+            raise stop("config", text, field="{block}.client_cert") from None
     return context
 
 
@@ -92,11 +96,12 @@ class Certificate:
         return _by_cryptography(der) or _by_standard_library(der, connection.getpeercert() or {})
 
 
-def tls_facts(connection: ssl.SSLSocket) -> dict[str, Any]:
-    """Version, cipher and certificate, as results show them."""
+def tls_facts(connection: ssl.SSLSocket, redact: Redaction) -> dict[str, Any]:
+    """Version, cipher and certificate, as results show them. Anything may stand in a certificate, secrets too."""
     certificate = Certificate.of(connection)
     cipher = connection.cipher()
-    return {"version": connection.version(), "cipher": cipher[0] if cipher else None, **vars(certificate)}
+    facts = {"version": connection.version(), "cipher": cipher[0] if cipher else None, **vars(certificate)}
+    return dict(redact.value(facts))
 
 
 def _by_cryptography(der: bytes) -> Certificate | None:

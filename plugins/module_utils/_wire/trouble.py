@@ -11,7 +11,7 @@ import errno
 import socket
 import ssl
 
-from .._verdict.observed import Signal
+from .._verdict.observed import Kind, Signal
 
 _PLAIN_TEXT_MET = (
     "WRONG_VERSION_NUMBER",
@@ -20,7 +20,7 @@ _PLAIN_TEXT_MET = (
     "RECORD_LAYER_FAILURE",
     "PACKET_LENGTH_TOO_LONG",
 )
-_ERRNO_KINDS = {
+_ERRNO_KINDS: dict[int, Kind] = {
     errno.ECONNREFUSED: "refused",
     errno.ECONNRESET: "reset",
     errno.ECONNABORTED: "reset",

@@ -4,11 +4,23 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+
+from ansible_collections.mailroom.core.plugins.module_utils._apps import applications
+from ansible_collections.mailroom.core.plugins.plugin_utils._variables import (
+    APPLICATION,
+    APPLICATIONS,
+    DEPTHS,
+    FLAG,
+    TEXT,
+    VARIABLES,
+)
 
 ROOT = Path(__file__).resolve().parents[3]
 ROLES = sorted(path.name for path in (ROOT / "roles").iterdir())
@@ -62,3 +74,58 @@ def test_blank_answers_are_allowed(role: str) -> None:
         for name, option in entry["options"].items():
             assert "" in option.get("choices", [""]), name
             assert option["type"] != "bool", name
+
+
+# What the playbooks read before there is a host.
+OF_THE_PLAY = {"mailroom_hosts", "mailroom_serial"}
+
+
+def every_option() -> Iterator[tuple[str, dict[str, Any]]]:
+    for role in ROLES:
+        for entry in load(f"{role}/meta/argument_specs.yml")["argument_specs"].values():
+            yield from entry["options"].items()
+
+
+def test_known_variables_are_those_of_the_argument_specs() -> None:
+    assert {name for name, _option in every_option()} | OF_THE_PLAY == set(VARIABLES)
+
+
+@pytest.mark.parametrize("name", sorted(set(VARIABLES) - OF_THE_PLAY))
+def test_argument_specs_refuse_nothing_that_the_check_lets_pass(name: str) -> None:
+    """Ansible shows the whole spec where it refuses a value, so it must never come to that."""
+    kind = VARIABLES[name]
+    for option in (option for other, option in every_option() if other == name):
+        assert not option.get("required")
+        assert not option.keys() & {"options", "elements"}
+        if option["type"] == "raw":
+            assert "choices" not in option
+            assert kind.may_be_null
+        else:
+            assert option["type"] == "str"
+            assert not kind.may_be_null
+            assert kind is TEXT or "choices" in option
+        for choice in set(option.get("choices", ())) - {""}:
+            assert kind.fits(choice), choice
+        if kind is FLAG:
+            assert option["choices"] == ["true", "false", ""]
+
+
+def test_depths_and_applications_are_those_of_the_modules() -> None:
+    specified = [option["choices"] for name, option in every_option() if name == "mailroom_verify"]
+    assert specified
+    assert all(choices == [*DEPTHS, ""] for choices in specified)
+    assert tuple(sorted(applications.APPLICATIONS)) == APPLICATIONS
+
+
+def test_entry_of_an_application_holds_what_the_role_gives_the_module() -> None:
+    tasks = (ROOT / "roles" / "applications" / "tasks" / "write.yml").read_text(encoding="utf-8")
+    handlers = (ROOT / "roles" / "applications" / "handlers" / "main.yml").read_text(encoding="utf-8")
+    assert "service" in handlers
+    assert set(re.findall(r"item\.(\w+)", tasks)) | {"service"} == set(APPLICATION)
+
+
+@pytest.mark.parametrize("path", [*ROOT.glob("roles/*/*/*.yml"), *ROOT.glob("playbooks/*.yml")], ids=str)
+def test_roles_and_playbooks_use_known_variables_only(path: Path) -> None:
+    used = set(re.findall(r"(?<![\w.@/+])mailroom_\w+", path.read_text(encoding="utf-8")))
+    tags = {"mailroom_packages", "mailroom_connectors", "mailroom_verify", "mailroom_init_mail", "mailroom_apps"}
+    assert used - tags - set(VARIABLES) <= {"mailroom_"}

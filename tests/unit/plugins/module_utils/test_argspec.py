@@ -52,8 +52,9 @@ BLOCKS: dict[str, str] = {
     "smtp": f"{SERVER} uri same_credentials relay ehlo_name",
     "imap": f"{SERVER} mailbox",
     "graph": f"mailbox url save_to_sent ca_file {PROXY}",
-    "oauth2": "tenant_id client_id client_secret certificate certificate_file certificate_passphrase assertion_file"
-    f" managed_identity username password cloud authority scope ca_file service_account token_url {PROXY}",
+    "oauth2": "tenant_id client_id client_secret client_secret_expires certificate certificate_file"
+    " certificate_passphrase assertion_file managed_identity username password cloud authority scope ca_file"
+    f" service_account token_url {PROXY}",
 }
 TYPES: dict[str, str] = {
     "port": "int",
@@ -92,9 +93,9 @@ MODULES: dict[str, tuple[ArgumentSpec, set[str]]] = {
     "connector_purpose": (connector_purpose.argument_spec(), {"purpose", "connector", "tenant", "state"}),
     "connector_test": (
         connector_test.argument_spec(),
-        {"connectors", "declaration", "depth", "to", "deliver_via", *LIMITS, "fail"},
+        {"connectors", "declaration", "depth", "to", "include_copies", "deliver_via", *LIMITS, "fail", "alternatives"},
     ),
-    "init_mail": (init_mail.argument_spec(), {"connectors", "to", "tenant", "force"}),
+    "init_mail": (init_mail.argument_spec(), {"connectors", "to", "tenant", "force", "include_copies"}),
 }
 ENTRY = connector_list().options["connectors"]["options"]
 
@@ -206,13 +207,15 @@ DEFAULTS: dict[str, dict[str, Any]] = {
     "connector_purpose": {"state": "present"},
     "connector_test": {
         "depth": "login",
+        "include_copies": False,
         "timeout": 10,
         "deadline": 60,
         "concurrency": 32,
         "min_days_valid": 14,
         "fail": True,
+        "alternatives": True,
     },
-    "init_mail": {"force": False},
+    "init_mail": {"force": False, "include_copies": False},
 }
 VERIFY = ["none", "connect", "login", "send"]
 CHOICES: dict[str, dict[str, list[str]]] = {

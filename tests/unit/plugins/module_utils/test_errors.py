@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
 from ansible_collections.mailroom.core.plugins.module_utils._errors import (
@@ -40,9 +42,10 @@ def test_a_missing_library_is_one_clear_sentence() -> None:
     error = MissingLibrary("cryptography", "to seal secrets", "no module named cryptography")
     assert str(error) == (
         "The Python library cryptography is needed to seal secrets and cannot be imported by the interpreter that runs"
-        " this module (no module named cryptography)."
+        f" this module (no module named cryptography; install it with {sys.executable} -m pip install cryptography, or,"
+        " on Debian and Ubuntu, as the package python3-cryptography)."
     )
-    assert str(MissingLibrary("imapclient", "to read mail")).endswith("that runs this module.")
+    assert str(MissingLibrary("sqlite3", "to read the registry")).endswith("that runs this module.")
     assert error.library == "cryptography"
 
 

@@ -33,6 +33,11 @@ from ansible_collections.mailroom.core.plugins.plugin_utils._differences import 
         ),
         ({"default": None}, {"default": "a"}, ["default: (none) -> a"]),
         (
+            {"registry_key": "(stored)"},
+            {"registry_key": "(changed)"},
+            ["the key that seals the secrets: is another one"],
+        ),
+        (
             {"purposes": {"alerts": "a", "old": "b"}},
             {"purposes": {"alerts": "b", "new@acme": "a"}},
             ["purpose alerts: a -> b", "purpose old: b -> (none)", "purpose new@acme: (none) -> a"],
@@ -50,3 +55,20 @@ def test_a_line_stays_one_short_line() -> None:
     old, _arrow, new = line.removeprefix("connector a: signature: ").partition(" -> ")
     assert old == r'"one\ntwo\u001b[31m"'
     assert new == "x" * (LONGEST - 3) + "..."
+
+
+def test_new_connector_shows_its_fields_and_no_secret_where_details_are_wanted() -> None:
+    new = {"name": "a", "smtp": {"host": "h", "port": 465, "password": "(changed)"}, "cc": ["b@example.com"]}
+    assert differences({}, {"connectors": {"a": new}}, details=True) == [
+        "connector a: is new",
+        "connector a: smtp.host: h",
+        "connector a: smtp.port: 465",
+        "connector a: smtp.password: (set)",
+        'connector a: cc: ["b@example.com"]',
+    ]
+
+
+def test_details_add_nothing_to_a_connector_that_is_changed_or_deleted() -> None:
+    before = {"connectors": {"a": {"imap": {"mailbox": "INBOX"}}, "b": {"imap": {"mailbox": "INBOX"}}}}
+    after = {"connectors": {"a": {"imap": {"mailbox": "Requests"}}}}
+    assert differences(before, after, details=True) == differences(before, after)

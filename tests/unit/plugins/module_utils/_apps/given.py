@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from ansible_collections.mailroom.core.plugins.module_utils._apps.application import Application
 from ansible_collections.mailroom.core.plugins.module_utils._apps.sender import Sender, sender_of
+from ansible_collections.mailroom.core.plugins.module_utils._connector.checks import complaint, user_name
 from ansible_collections.mailroom.core.plugins.module_utils._connector.declaration import read_declaration
 from ansible_collections.mailroom.core.plugins.module_utils._connector.state import Connector
 
@@ -29,7 +30,7 @@ usernames = st.text(
     st.sampled_from("#;\"'\\%$`{}[]()<>&|*?!~=,@ é→😀") | st.characters(codec="utf-8", exclude_categories=["C", "Z"]),
     min_size=1,
     max_size=40,
-).filter(str.strip)
+).filter(lambda name: name.strip() and not complaint(user_name, name, "", ""))
 
 lines = st.sampled_from(
     ["", " ", "# a comment", "  # another", "other = $value", "other =", "  and more", "relayhost=x"]

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import builtins
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from hypothesis import given
+from hypothesis import strategies as st
 
 from ansible_collections.mailroom.core.plugins.module_utils._apps.alertmanager import Alertmanager
 from ansible_collections.mailroom.core.plugins.module_utils._errors import DeclarationError, MissingLibrary
@@ -30,6 +32,11 @@ receivers:
   - name: team
     email_configs: [{to: team@example.com}]
 """
+BOMB = "a0: &a0 [x, x]\n" + "".join(
+    f"a{number}: &a{number} [*a{number - 1}, *a{number - 1}]\n" for number in range(1, 100)
+)
+"""A few lines of aliases that stand for more than a computer can hold."""
+
 GLOBALS = {
     "none": "",
     "empty": "global:\n",
@@ -151,6 +158,16 @@ def test_what_it_cannot_carry(smtp: dict[str, Any], fields: dict[str, Any], fiel
         ("route:\n\tsecret: hidden\n", "is no valid YAML, line 2"),
         ("a: 1\n---\nb: 2\n", "is no valid YAML"),
         ("a: \x01\n", "is no valid YAML"),
+        ('a: "\\UFFFFFFFF"\n', "is no valid YAML"),
+        ("%YAML " + "9" * 5_000 + ".1\n---\na: b\n", "is no valid YAML"),
+        (BOMB + "global:\n  ? *a99\n  : y\n", "block style"),
+        ("a: " + "[" * 5_000 + "\n", "is nested too deeply"),
+        ("global:\n  a: b\nglobal:\n  c: d\n", "in more than one place"),
+        ("x: &x {smtp_hello: y}\nglobal:\n  <<: *x\n", "takes global settings from elsewhere"),
+        ("x: &x {global: {a: b}}\n<<: *x\n", "takes global settings from elsewhere"),
+        ("x: &x\n  a: b\nglobal: *x\n", "block style"),
+        ("global:\n  smtp_hello: &x y\nz: *x\n", "block style"),
+        ("global:\n  a: b\x85  smtp_hello: x\n", "block style"),
     ],
 )
 def test_a_file_that_is_not_understood_is_refused(text: str, told: str) -> None:
@@ -170,3 +187,17 @@ def test_the_library_may_be_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(builtins, "__import__", without)
     with pytest.raises(MissingLibrary, match="PyYAML is needed to write settings of Alertmanager"):
         written(REST)
+
+
+@pytest.mark.parametrize("text", [BOMB, BOMB + "? *a99\n: y\n", "a: &a [*a]\n"])
+def test_aliases_are_not_gone_through(text: str) -> None:
+    assert ALERTMANAGER.clear(written(text)) == text
+
+
+@bounded
+@given(st.text(st.sampled_from("global: \n-[]{}?&*!|>'\"%@`#,<ax1\\\t\r\x85\u2028\udc80"), max_size=60))
+def test_any_text_is_refused_or_kept(text: str) -> None:
+    for whole in (text, f"global:\n  {text}", f"route: x\n{text}"):
+        with suppress(DeclarationError):
+            cleared = ALERTMANAGER.clear(written(whole))
+            assert cleared in (whole, f"{whole}\n")

@@ -49,3 +49,16 @@ def test_half_a_block_is_refused(end: str) -> None:
     half = block.inserted(TEXT, 1, ["four"], (), "").replace(f"# {end} mailroom.core.connector_config\n", "")
     with pytest.raises(DeclarationError, match=r"path: holds # BEGIN .* without the other"):
         block.restored(half)
+
+
+@pytest.mark.parametrize("marks", ["BEBE", "BBEE", "EB", "B" * 26_000, "BE" + "E", "BEB"])
+def test_what_is_not_one_whole_block_is_refused(marks: str) -> None:
+    """The attack surface is whoever may write the settings; many beginnings took a time that grew with their square."""
+    lines = [f"# {'BEGIN' if mark == 'B' else 'END'} mailroom.core.connector_config\n" for mark in marks]
+    with pytest.raises(DeclarationError, match="or more than once"):
+        block.restored("".join(lines))
+
+
+def test_a_block_is_found_after_an_editor_has_changed_the_ends_of_lines() -> None:
+    written = block.inserted(TEXT, 1, ["four"], {0}, "")
+    assert block.restored(written.replace("\n", "\r\n")) == TEXT.replace("\n", "\r\n")

@@ -67,13 +67,13 @@ def test_nobody_sends_as_somebody_else(tmp_path: Path, name: str) -> None:
         assert read(tmp_path, text, account, "root@localhost")["from"] == "a@example.com"
 
 
-@settings(bounded, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(bounded, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(usernames)
 def test_any_user(tmp_path: Path, username: str) -> None:
     assert read(tmp_path, MSMTP.write("", sender({"username": username})))["user"] == username
 
 
-@settings(bounded, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(bounded, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(passwords)
 def test_any_password(tmp_path: Path, password: str) -> None:
     """It is read as a user is, which msmtp shows."""

@@ -34,7 +34,7 @@ mynetworks = 127.0.0.0/8
   $other
 other = 10.0.0.0/8
 """
-within_a_folder = settings(bounded, suppress_health_check=[HealthCheck.function_scoped_fixture])
+within_a_folder = settings(bounded, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 
 
 def write(path: Path, text: str) -> Path:

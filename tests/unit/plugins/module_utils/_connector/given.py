@@ -85,6 +85,7 @@ ACCEPTED: dict[str, Any] = {
     **{f"graph.{name}": value for name, value in _PROXY.items()},
     "oauth2.tenant_id": "contoso.example.com",
     "oauth2.client_id": "11111111-2222-3333-4444-555555555555",
+    "oauth2.client_secret_expires": "2027-05-31",
     "oauth2.certificate_file": "/etc/mailroom/app.pfx",
     "oauth2.assertion_file": "/run/assertion",
     "oauth2.managed_identity": "system",
@@ -195,6 +196,7 @@ def loaded(state: State, wanted: Wanted) -> State:
         default=state.default,
         bindings={each: name for each, name in state.bindings.items() if each in purposes or name in connectors},
         others_enabled=any(each.enabled for name, each in state.connectors.items() if name not in names),
+        all_names=lambda: list(state.connectors),
     )
 
 

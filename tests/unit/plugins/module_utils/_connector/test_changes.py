@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -34,15 +35,14 @@ def state(**changes: Any) -> State:
     after = planned(State(), {**STORED, **changes}).after
     connector = after.connectors["alerts"]
     tokens = {path: secret.reveal() for path, secret in connector.secrets.items() if not isinstance(secret, str)}
-    stored = type(connector)(**{**vars(connector), "secrets": tokens})
-    return State(connectors={"alerts": stored})
+    return State(connectors={"alerts": replace(connector, secrets=tokens)})
 
 
 # By name: what is written, and whether that connects otherwise, without sending and with it.
 CHANGES: dict[str, tuple[dict[str, Any], bool, bool]] = {
     "nothing": ({}, False, False),
     "a description": ({"description": "New words"}, False, False),
-    "a name to show": ({"from_name": "Alerts"}, False, False),
+    "a name to show": ({"from_name": "Alerts"}, False, True),
     "the sender": ({"from_address": "other@example.com"}, False, True),
     "bounces": ({"errors_to": "bounces@example.com"}, False, True),
     "the server": ({"smtp": {**SERVER, "host": "other.example.com"}}, True, True),

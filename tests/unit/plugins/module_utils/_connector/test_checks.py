@@ -17,7 +17,8 @@ from unit.plugins.module_utils._connector.given import ACCEPTED, GOOGLE_KEY, PEM
 
 from ansible_collections.mailroom.core.plugins.module_utils._connector import checks
 from ansible_collections.mailroom.core.plugins.module_utils._connector.fields import BY_PATH, SECRETS
-from ansible_collections.mailroom.core.plugins.module_utils._connector.presets import PRESETS
+from ansible_collections.mailroom.core.plugins.module_utils._connector.presets import ALIASES, PRESETS
+from ansible_collections.mailroom.core.plugins.module_utils._connector.suggest import folded
 
 Row = tuple[str, Any, str]
 
@@ -31,19 +32,27 @@ SECURITY = "must be one of none, starttls, starttls_optional, tls"
 AUTH = "must be one of none, password, oauth2"
 MECHANISM = "must be one of PLAIN, LOGIN, CRAM-MD5, SCRAM-SHA-1, SCRAM-SHA-256, OAUTHBEARER, XOAUTH2"
 CLOUD = "must be one of global, us_gov, us_gov_dod, china"
-PROVIDER = "must be one of custom, " + ", ".join(PRESETS)
+PROVIDER = (
+    "must be one of custom, gmail, workspace_relay, microsoft365, outlook_com, ses (other regions as ses_eu_west_1),"
+    " sendgrid, mailgun, postmark, mailjet, brevo, sparkpost, zoho, yahoo, icloud, fastmail, proton"
+)
 URI = "must be smtp://host, smtp://host:port, smtps://host or smtps://host:port"
 PROXY = "must be socks5://host:port or http://host:port"
 ORIGIN = "must be https://host or https://host:port, without a path"
 TOKEN_URL = "must be an https:// address with a path, without user or password"
 NO_USER = "; user and password do not belong in it"
 PATH = "must be an absolute path"
-TENANT_ID = "must be a tenant's id or domain name"
+TENANT_ID = "must be a tenant's id or domain name, in ASCII (xn--…)"
 CLIENT_ID = "must be 1 to 200 visible ASCII characters without spaces"
 IDENTITY = "must be system or a client id"
 CERTIFICATE = "must be PEM text that holds a private key and its certificate"
 ACCOUNT = "must be a Google service account key in JSON, with type, client_email and private_key"
 EMPTY_SECRET = "must not be empty; leave it out to keep what is stored, or clear it by name"
+USE_ASCII = (
+    "must be written in its ASCII form (xn--…): it holds a character that not every version of IDNA encodes alike"
+)
+ENCODED_WORD = "must be a mail address without =?, which begins an encoded word"
+TOO_LONG_IN_ASCII = "must have at most 254 characters once its domain is in ASCII"
 HEADERS = "must be a dictionary of at most 50 headers"
 HEADER_NAME = "a header's name must be 1 to 76 visible ASCII characters without a colon"
 
@@ -93,6 +102,7 @@ LINE_FIELDS = {
 LINES_FIELDS = {"description": 1000, "signature": 250}
 ADDRESS_FIELDS = ["from_address", "reply_to", "errors_to", "test_address", "graph.mailbox"]
 ADDRESS_LISTS = ["cc", "bcc"]
+USER_FIELDS = paths_named("username")
 HOST_FIELDS = ["smtp.host", "imap.host", "smtp.ehlo_name"]
 URI_FIELDS = {"smtp.uri": URI, **dict.fromkeys(paths_named("proxy"), PROXY)}
 ORIGIN_FIELDS = dict.fromkeys(("graph.url", "oauth2.authority"), ORIGIN)
@@ -226,6 +236,24 @@ BAD_URIS = [
     "smtp+tls://mail.example.com",
     "smtp://" + HUGE,
 ]
+BAD_DOMAINS = [
+    "fa\u00df.example",
+    "FA\u1e9e.example",
+    "\u03b2\u03cc\u03bb\u03bf\u03c2.example",
+    "\u0dc1\u0dca\u200d\u0dbb\u0dd3.example",
+    "\u0646\u0627\u0645\u0647\u200c\u0627\u06cc.example",
+    "\u2603.example",
+    "\ua641.example",
+    "\u4f8b\u5b50\u3002example",
+    "\u05d0b.example",
+]
+ENCODED_WORDS = [
+    "=?utf-8?q?boss=40bank.example?=@example.com",
+    "=?UTF-8?B?Ym9zcw==?=@example.com",
+    "a=?utf-8?q?b?=c@example.com",
+    "=?us-ascii*en?q?a?=@b\u00fccher.example",
+    "a.=?b@example.com",
+]
 WITH_USER = ["{}user:hunter2@host.example.com{}", "{}user@host.example.com{}", "{}@host.example.com{}", "{}a@b@c{}"]
 
 
@@ -233,7 +261,15 @@ def addresses() -> Iterator[Row]:
     yield from each(ADDRESS_FIELDS, BAD_ADDRESSES, ADDRESS)
     yield from each(ADDRESS_FIELDS, NO_TEXT, TEXT)
     yield from each(ADDRESS_FIELDS, [LONE_SURROGATE, "a\udfff@example.com"], UNICODE)
+    yield from each(USER_FIELDS + ADDRESS_FIELDS, [f"ops@{domain}" for domain in BAD_DOMAINS[:-1]], USE_ASCII)
+    yield from each(USER_FIELDS + ADDRESS_FIELDS, ENCODED_WORDS, ENCODED_WORD)
+    yield from each(ADDRESS_FIELDS, ["ops@\u05d0b.example"], USE_ASCII)
+    yield from each(ADDRESS_FIELDS, ["a" * 60 + "@" + "\u00fc\u00f6\u00e4." * 20 + "example"], TOO_LONG_IN_ASCII)
     for path in ADDRESS_LISTS:
+        yield from each(
+            [path], [["good@example.com", f"ops@{domain}"] for domain in BAD_DOMAINS], f"item 2 {USE_ASCII}"
+        )
+        yield from each([path], [[value] for value in ENCODED_WORDS], f"item 1 {ENCODED_WORD}")
         yield path, "one@example.com", "must be a list of at most 100 items"
         yield path, {"one@example.com": 1}, "must be a list of at most 100 items"
         yield path, [f"a{number}@example.com" for number in range(101)], "must be a list of at most 100 items"
@@ -268,6 +304,7 @@ def tenants() -> Iterator[Row]:
 
 def servers() -> Iterator[Row]:
     yield from each(HOST_FIELDS, BAD_HOSTS, HOST)
+    yield from each(HOST_FIELDS, BAD_DOMAINS, USE_ASCII)
     yield from each(HOST_FIELDS, NO_TEXT, TEXT)
     yield from each(HOST_FIELDS, [LONE_SURROGATE], UNICODE)
     yield from each(["smtp.port", "imap.port"], [0, -1, 65536, 10**30, True, "25", "", 25.0, None, [25]], PORT)
@@ -286,6 +323,10 @@ def servers() -> Iterator[Row]:
 
 def endpoints() -> Iterator[Row]:
     yield from each(["smtp.uri"], BAD_URIS, URI)
+    places = {"smtp.uri": "smtp://{}:25", **dict.fromkeys(paths_named("proxy"), "http://{}:3128")}
+    places |= {**dict.fromkeys(ORIGIN_FIELDS, "https://{}"), "oauth2.token_url": "https://{}/token"}
+    for path, form in places.items():
+        yield from each([path], map(form.format, BAD_DOMAINS), USE_ASCII)
     for path, message in URI_FIELDS.items():
         scheme = "smtp://" if message is URI else "socks5://"
         yield from each([path], [form.format(scheme, ":1080") for form in WITH_USER], message + NO_USER)
@@ -361,6 +402,11 @@ def sign_in() -> Iterator[Row]:
     ]
     yield from each(["oauth2.token_url"], no_token_urls, TOKEN_URL)
     yield from each(["oauth2.token_url"], NO_TEXT, TEXT)
+    no_days = ["", "soon", "31.05.2027", "2027-02-30", "2027-5-31", "20270531", "2027-05-31T00:00:00", "2027-05-31\n"]
+    yield from each(
+        ["oauth2.client_secret_expires"], [*no_days, "\u0662027-05-31"], "must be a date such as 2027-05-31"
+    )
+    yield from each(["oauth2.client_secret_expires"], NO_TEXT, TEXT)
     no_tenants = ["", ".", "..", "con toso", "contoso/../other", "contoso?x", "contoso\n", "t\u00e4nant", "x" * 201]
     yield from each(["oauth2.tenant_id"], no_tenants, TENANT_ID)
     no_clients = ["", "two words", "id\n", "\u00efd", "id\x00", "x" * 201]
@@ -400,10 +446,18 @@ def secrets() -> Iterator[Row]:
         {"type": "service_account", "client_email": 5, "private_key": "b"},
     ]
     yield from each(["oauth2.service_account"], no_accounts, ACCOUNT)
+    for url, message in (("http://a.example/t", TOKEN_URL), (5, TEXT), ("https://fa\u00df.example/t", USE_ASCII)):
+        account = {**json.loads(GOOGLE_KEY), "token_uri": url}
+        yield "oauth2.service_account", account, f"its token_uri {message}"
 
 
-OVERRIDING = (
+SET_BY_MESSAGE = (
     "From To Cc Bcc Reply-To Sender Subject Date Message-ID MIME-Version Content-Type Content-Transfer-Encoding"
+)
+SET_BY_SYSTEM = (
+    "Content-ID Content-Disposition Content-Foo Received Return-Path Delivered-To DKIM-Signature"
+    " Authentication-Results Resent-From Resent-To Resent-Cc Resent-Bcc Resent-Date Resent-Message-ID Resent-Sender"
+    " Resent-Foo"
 )
 
 
@@ -411,9 +465,10 @@ def headers() -> Iterator[Row]:
     yield from each(["headers"], [[], "X-A: b", 5, None, {f"X-{n}": "b" for n in range(51)}], HEADERS)
     names = ["", "X A", "X:A", "X-A\n", "X-A\r\nBcc", "X-\u00c4", "X-\x00", "x" * 77, 5, None, LONE_SURROGATE]
     yield from each(["headers"], [{name: "value"} for name in names], HEADER_NAME)
-    for name in OVERRIDING.split():
-        for spelling in (name, name.lower(), name.upper(), name.swapcase()):
-            yield "headers", {"X-Good": "yes", spelling: "evil"}, f"{spelling} is set by the message itself"
+    for names, by in ((SET_BY_MESSAGE, "message itself"), (SET_BY_SYSTEM, "mail system")):
+        for name in names.split():
+            for spelling in (name, name.lower(), name.upper(), name.swapcase()):
+                yield "headers", {"X-Good": "yes", spelling: "evil"}, f"{spelling} is set by the {by}"
     yield "headers", {"X-Team": "a", "x-team": "b"}, "x-team is there twice"
     contents: list[Any] = [f"a{end}Bcc: evil@example.com" for end in LINE_ENDS]
     contents += ["", " ", "nul\x00", "x" * 2049, HUGE, None, True, 1.5, ["a"], {"a": "b"}, LONE_SURROGATE]
@@ -442,7 +497,9 @@ def test_a_malformed_value_is_refused_with_a_message_that_says_what_is_allowed(
 ) -> None:
     with pytest.raises(checks.NotAllowed) as refused:
         BY_PATH[path].check(value)
-    assert str(refused.value) == message
+    allowed, _between, suggestion = str(refused.value).partition("; did you mean ")
+    assert allowed == message
+    assert not suggestion or message.startswith("must be one of") or path.endswith("mechanisms")
 
 
 def test_the_table_of_malformed_values_leaves_out_no_field() -> None:
@@ -475,13 +532,25 @@ KEPT: list[tuple[str, Any]] = [
     *((path, port) for path in ("smtp.port", "imap.port") for port in (1, 25, 65535)),
     *(
         ("from_address", value)
-        for value in ("a@b", "a.b+c@example.com", "o'neil@example.com", "j\u00f6rg@b\u00fccher.example")
+        for value in (
+            "a@b",
+            "a.b+c@example.com",
+            "o'neil@example.com",
+            "SRS0=HHH=TT=example.org=user?x@example.com",
+            "j\u00f6rg@b\u00fccher.example",
+            "gr\u00fc\u00dfe@xn--fa-hia.example",
+        )
     ),
     ("from_address", "a" * 64 + "@" + "b" * 63 + ".example.com"),
     *(("smtp.uri", f"smtp://mail.example.com{port}") for port in ("", ":25", ";25", "/", ":65535/")),
     *(
         ("smtp.uri", uri)
         for uri in ("smtps://mail.example.com", "SMTPS://mail.example.com:465", "smtp://[2001:db8::1]:25")
+    ),
+    *(
+        (f"{block}.username", name)
+        for block in ("smtp", "imap")
+        for name in ("gr\u00fc\u00dfe", "\u2603@", "a@\u00df b", "=?")
     ),
     *((path, "http://[2001:db8::1]:3128") for path in paths_named("proxy")),
     *((path, "https://host.example.com:8443") for path in ORIGIN_FIELDS),
@@ -497,6 +566,7 @@ KEPT: list[tuple[str, Any]] = [
     ("headers", {}),
     ("headers", {"X-A": "b", "List-Unsubscribe": "<mailto:off@example.com>", "x": "y" * 2048}),
     ("headers", {f"X-{number}": "b" for number in range(50)}),
+    ("headers", {"Auto-Submitted": "no", "X-Received": "a", "Contents": "b", "X-Phish": "=?utf-8?q?a?="}),
     ("cc", [f"a{number}@example.com" for number in range(100)]),
 ]
 
@@ -522,6 +592,51 @@ def test_a_service_account_compares_the_same_however_it_was_spelled() -> None:
     spellings = [key, dict(reversed(key.items())), json.dumps(key), json.dumps(key, indent=4)]
     assert len({check(spelling) for spelling in spellings}) == 1
     assert json.loads(check(key)) == key
+
+
+SUGGESTED = [
+    *(("smtp.security", word, "tls") for word in ("ssl", "SSL", "ssl/tls", "smtps", "TLS")),
+    *(("imap.security", word, "starttls") for word in ("STARTTLS", "start-tls", "starttsl")),
+    ("imap.security", "opportunistic", "starttls_optional"),
+    *(("smtp.auth", word, "password") for word in ("plain", "login", "basic", "Password")),
+    *(("imap.auth", word, "oauth2") for word in ("oauth", "XOAUTH2", "modern")),
+    ("smtp.auth", "anonymous", "none"),
+    ("oauth2.cloud", "us-gov", "us_gov"),
+    *(("provider", word, "gmail") for word in ("gmial", "gmailcom", "googel")),
+    *(("provider", word, "microsoft365") for word in ("microsoft", "offce365", "mircosoft365")),
+    ("provider", "ses_eu_wset_1", "ses_eu_west_1"),
+    ("smtp.mechanisms", ["plain"], "PLAIN"),
+    ("imap.mechanisms", ["SCRAM_SHA_256"], "SCRAM-SHA-256"),
+]
+
+
+@pytest.mark.parametrize(("path", "value", "meant"), SUGGESTED, ids=[labelled(row) for row in SUGGESTED])
+def test_word_that_is_nearly_a_choice_suggests_it(path: str, value: Any, meant: str) -> None:
+    with pytest.raises(checks.NotAllowed) as refused:
+        BY_PATH[path].check(value)
+    assert str(refused.value).endswith(f"; did you mean {meant}?")
+
+
+PROVIDERS = [
+    *(
+        (word, "gmail")
+        for word in ("gmail", "Gmail", "Gsuite", "gsuite", "google_workspace", "Google Workspace", "G-Suite")
+    ),
+    *((word, "microsoft365") for word in ("Microsoft365", "o365", "O365", "office365", "Office 365", "m365")),
+    *((word, "ses_eu_west_1") for word in ("ses_eu_west_1", "SES-EU-WEST-1")),
+    ("Custom", "custom"),
+    ("sendinblue", "brevo"),
+]
+
+
+@pytest.mark.parametrize(("word", "preset"), PROVIDERS)
+def test_provider_is_kept_under_its_preset_whatever_it_is_called(word: str, preset: str) -> None:
+    assert BY_PATH["provider"].check(word) == preset
+
+
+def test_other_names_of_providers_name_presets_and_are_compared_as_they_are_written() -> None:
+    assert set(ALIASES.values()) <= PRESETS.keys()
+    assert [word for word in ALIASES if folded(word) != word or word in PRESETS] == []
 
 
 NAMES = {
@@ -640,7 +755,7 @@ def test_a_uri_is_taken_apart_into_what_it_was_put_together_from(
 )
 def test_an_accepted_uri_names_an_allowed_host_and_port(uri: str) -> None:
     try:
-        taken_apart = checks.parse_smtp_uri(uri)
+        taken_apart = checks.parse_smtp_uri(checks.smtp_uri(uri))
     except checks.NotAllowed:
         return
     assert taken_apart.scheme in ("smtp", "smtps")

@@ -98,7 +98,11 @@ PROBLEMS: list[tuple[dict[str, Any], list[str], str]] = [
     ({"name": None}, [], "name: is required"),
     ({"name": ""}, [], "name: is required"),
     ({"name": 5}, [], "name: must be text"),
-    ({"name": "two words"}, [], "name: must be 1 to 50 letters, digits or underscores"),
+    (
+        {"name": "Secure Email Backend"},
+        [],
+        "name: must be 1 to 50 letters, digits or underscores; a name with blanks belongs in display_name",
+    ),
     ({"name": "alpha\n"}, [], "name: must be 1 to 50 letters, digits or underscores"),
     ({"name": "a" * 51}, [], "name: must be 1 to 50 letters, digits or underscores"),
     ({"name": "alpha", "smpt": {}}, [], "connector alpha: smpt: there is no such field; did you mean smtp?"),
@@ -113,9 +117,43 @@ PROBLEMS: list[tuple[dict[str, Any], list[str], str]] = [
     (
         {"name": "alpha", "imap": {"relay": True}},
         [],
-        "connector alpha: imap.relay: there is no such field",
+        "connector alpha: imap.relay: there is no such field; it belongs in smtp",
     ),
-    ({"name": "alpha", "imap": {"uri": None}}, [], "connector alpha: imap.uri: there is no such field"),
+    (
+        {"name": "alpha", "imap": {"uri": None}},
+        [],
+        "connector alpha: imap.uri: there is no such field; it belongs in smtp",
+    ),
+    (
+        {"name": "alpha", "smtp": {"from_address": "a@example.com"}},
+        [],
+        "connector alpha: smtp.from_address: there is no such field; it belongs beside smtp, not in it",
+    ),
+    (
+        {"name": "alpha", "password": "x"},
+        [],
+        "connector alpha: password: there is no such field; it belongs in smtp or imap or oauth2",
+    ),
+    (
+        {"name": "alpha", "smtp.host": "x"},
+        [],
+        "connector alpha: smtp.host: there is no such field; write it as host within smtp",
+    ),
+    (
+        {"name": "alpha", "use_tls": True},
+        [],
+        "connector alpha: use_tls: there is no such field; did you mean security, in smtp or imap?",
+    ),
+    (
+        {"name": "alpha", "imap": {"ssl": True}},
+        [],
+        "connector alpha: imap.ssl: there is no such field; did you mean imap.security?",
+    ),
+    (
+        {"name": "alpha", "sender": "a@example.com"},
+        [],
+        "connector alpha: sender: there is no such field; did you mean from_address?",
+    ),
     ({"name": "alpha", "smtp": "mail.example.com"}, [], "connector alpha: smtp: must be a dictionary"),
     ({"name": "alpha", "smtp": ["mail.example.com"]}, [], "connector alpha: smtp: must be a dictionary"),
     ({"name": "alpha", "smtp": {"port": ""}}, [], "connector alpha: smtp.port: must be a whole number from 1 to 65535"),
@@ -389,7 +427,7 @@ def test_what_is_declared_holds_and_what_is_cleared_is_gone(before: dict[str, An
 TOGETHER = (
     {"smtp.uri", "smtp.host", "smtp.port", "smtp.security"},
     {"smtp.same_credentials", "smtp.auth", "smtp.username"},
-    {f"oauth2.{way}" for way in WAYS},
+    {"oauth2.client_secret_expires", *(f"oauth2.{way}" for way in WAYS)},
     *({f"{block}.proxy", f"{block}.proxy_username"} for block in BLOCKS),
 )
 

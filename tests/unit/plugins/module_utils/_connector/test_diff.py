@@ -70,9 +70,9 @@ CHANGES: dict[str, tuple[Flat, Flat, dict[str, Any], dict[str, Any]]] = {
         {"smtp": {"auth": "none"}},
     ),
     "a new password": (
-        {"smtp.host": "mail.example.com", "smtp.username": "robot"},
+        {"smtp.host": "mail.example.com", "smtp.username": "robot", "smtp.password": "hunter1"},
         {"smtp.password": "hunter2"},
-        {},
+        {"smtp": {"password": "(stored)"}},
         {"smtp": {"password": "(changed)"}},
     ),
     "what another provider fills": (

@@ -25,6 +25,7 @@ from unit.plugins.module_utils._connector.given import (
     stored,
 )
 
+from ansible_collections.mailroom.core.plugins.module_utils._connector.places import destination, destination_digest
 from ansible_collections.mailroom.core.plugins.module_utils._connector.plan import Request
 from ansible_collections.mailroom.core.plugins.module_utils._connector.state import Connector, State
 from ansible_collections.mailroom.core.plugins.module_utils._errors import DeclarationError
@@ -81,6 +82,7 @@ OTHER_PROVIDER: Flat = {
     "oauth2.token_url": "https://id.example.com/token",
     "oauth2.client_secret": SECRET_VALUES["oauth2.client_secret"],
 }
+IMAP_TOKEN: Flat = {"imap.host": "imap.example.com", "imap.username": "robot@example.com", "imap.auth": "oauth2"}
 SMTP_TOKEN: Flat = {**BY_SECRET, "smtp.host": "mail.example.com", "smtp.username": "robot@example.com"}
 
 
@@ -95,6 +97,10 @@ class Case(NamedTuple):
 def with_security(block: Flat, security: str) -> Flat:
     (name,) = {path.partition(".")[0] for path in block}
     return {**block, f"{name}.security": security}
+
+
+def with_mechanisms(block: str, mechanisms: list[str]) -> Flat:
+    return {f"{block}.mechanisms": mechanisms} if mechanisms else {}
 
 
 OLD_URI = "smtp://mail.example.com:587"
@@ -212,6 +218,63 @@ MOVES: list[Case] = [
         {"imap.host": "imap.example.com", "imap.username": "robot@example.com"},
         again=SECRET,
     ),
+    *(
+        Case(f"{what} {block} ca_file", {**before, **old}, new, clear=clear, again=again)
+        for block, before, again in (
+            ("smtp", SMTP, PASS),
+            ("imap", IMAP, IPASS),
+            ("graph", GRAPH, SECRET),
+            ("oauth2", GRAPH, SECRET),
+            ("smtp", SHARED, IPASS),
+            ("smtp", SMTP_TOKEN, SECRET),
+        )
+        for what, old, new, clear in (
+            ("a new", {}, {f"{block}.ca_file": "/etc/ca.pem"}, ()),
+            ("another", {f"{block}.ca_file": "/etc/ca.pem"}, {f"{block}.ca_file": "/etc/evil.pem"}, ()),
+            ("no", {f"{block}.ca_file": "/etc/ca.pem"}, {}, (f"{block}.ca_file",)),
+        )
+    ),
+    *(
+        Case(
+            f"{block} mechanisms {old} to {new}",
+            {**before, **with_mechanisms(block, old)},
+            with_mechanisms(block, new),
+            clear=() if new else (f"{block}.mechanisms",),
+            again=again,
+        )
+        for block, before, again in (("smtp", SMTP, PASS), ("imap", IMAP, IPASS), ("smtp", SHARED, IPASS))
+        for old, new in (
+            (["SCRAM-SHA-256"], ["PLAIN"]),
+            (["SCRAM-SHA-256"], ["SCRAM-SHA-256", "LOGIN"]),
+            (["SCRAM-SHA-256"], ["CRAM-MD5", "SCRAM-SHA-256"]),
+            (["SCRAM-SHA-256"], []),
+            (["CRAM-MD5"], ["PLAIN"]),
+            (["PLAIN"], ["PLAIN", "LOGIN"]),
+            (["PLAIN", "LOGIN"], ["PLAIN", "CRAM-MD5"]),
+            ([], ["PLAIN", "CRAM-MD5"]),
+        )
+    ),
+    Case("a scope", GRAPH, {"oauth2.scope": "https://evil.example.com/.default"}, again=SECRET),
+    Case(
+        "another scope",
+        {**GRAPH, "oauth2.scope": "https://graph.example.com/.default"},
+        {"oauth2.scope": "https://evil.example.com/.default"},
+        again=SECRET,
+    ),
+    Case(
+        "no scope any more",
+        {**GRAPH, "oauth2.scope": "https://graph.example.com/.default"},
+        {},
+        clear=("oauth2.scope",),
+        again=SECRET,
+    ),
+    Case(
+        "graph in place of a server",
+        SMTP_TOKEN,
+        {"graph.mailbox": "shared@example.com"},
+        clear=("smtp",),
+        again=SECRET,
+    ),
 ]
 
 STAYS: list[Case] = [
@@ -259,6 +322,19 @@ STAYS: list[Case] = [
         {"provider": "gmail", "smtp.username": "robot", "smtp.password": "p"},
         {"smtp.host": "smtp.gmail.com"},
     ),
+    *(
+        Case(f"mechanisms {old} to {new}", {**SMTP, **with_mechanisms("smtp", old)}, with_mechanisms("smtp", new))
+        for old, new in (
+            ([], ["PLAIN"]),
+            ([], ["SCRAM-SHA-256", "PLAIN", "LOGIN"]),
+            (["PLAIN", "SCRAM-SHA-256"], ["SCRAM-SHA-256"]),
+            (["SCRAM-SHA-256"], ["SCRAM-SHA-1"]),
+            (["SCRAM-SHA-256", "PLAIN"], ["PLAIN", "SCRAM-SHA-256"]),
+            (["PLAIN", "CRAM-MD5"], ["CRAM-MD5"]),
+        )
+    ),
+    Case("one server less for the token", {**SMTP_TOKEN, **IMAP_TOKEN}, {}, clear=("imap",)),
+    Case("one server less for the shared password", SHARED, {"smtp.same_credentials": False, "smtp.auth": "none"}),
 ]
 
 
@@ -352,8 +428,19 @@ STEPS: list[Flat] = [
     {"oauth2.client_id": "app", "oauth2.tenant_id": "contoso", "oauth2.managed_identity": "system"},
     {"provider": "gmail"},
     {"provider": "yahoo"},
+    {"smtp.ca_file": "/etc/ca.pem"},
+    {"imap.ca_file": "/etc/ca.pem"},
+    {"oauth2.ca_file": "/etc/ca.pem"},
+    {"oauth2.scope": "https://evil.example.com/.default"},
+    {"smtp.mechanisms": ["SCRAM-SHA-256"]},
+    {"smtp.mechanisms": ["PLAIN", "CRAM-MD5"]},
+    {"imap.mechanisms": ["SCRAM-SHA-256", "XOAUTH2"]},
+    {"imap.mechanisms": ["LOGIN", "XOAUTH2"]},
 ]
-CLEARS = ["smtp", "imap", "oauth2", "smtp.host", "smtp.auth", "smtp.username", "smtp.proxy", "smtp.uri", "provider"]
+CLEARS = [
+    *("smtp", "imap", "oauth2", "smtp.host", "smtp.auth", "smtp.username", "smtp.proxy", "smtp.uri", "provider"),
+    *("smtp.ca_file", "smtp.mechanisms", "imap.mechanisms", "oauth2.scope"),
+]
 
 
 def reached_by(path: str, connector: Connector) -> set[tuple[Any, ...]]:
@@ -364,7 +451,7 @@ def reached_by(path: str, connector: Connector) -> set[tuple[Any, ...]]:
     def server(block: str) -> tuple[Any, ...]:
         fields = effective[block]
         port = "mail" if fields["port"] in (25, 465, 587, 143, 993) else fields["port"]
-        return block, fields["host"], port, users[block], fields.get("proxy")
+        return block, fields["host"], port, users[block], fields.get("proxy"), fields.get("ca_file")
 
     if path == "smtp.password":
         return {server("smtp")}
@@ -372,11 +459,12 @@ def reached_by(path: str, connector: Connector) -> set[tuple[Any, ...]]:
         shared = {server("smtp")} if effective.get("smtp", {}).get("same_credentials") else set()
         return {server("imap"), *shared}
     oauth2 = effective["oauth2"]
-    service = tuple(oauth2.get(name) for name in ("token_url", "authority", "cloud", "tenant_id", "client_id"))
+    names = ("token_url", "authority", "cloud", "tenant_id", "client_id", "scope", "ca_file")
+    service = tuple(oauth2.get(name) for name in names)
     return {service, *(server(block) for block in users if effective[block].get("auth") == "oauth2")}
 
 
-def protection(path: str, connector: Connector) -> tuple[int, int]:
+def servers_of(path: str, connector: Connector) -> list[Flat]:
     effective = connector.effective()
     servers = [effective[block] for block in ("smtp", "imap") if block in effective]
     if path == "smtp.password":
@@ -385,13 +473,26 @@ def protection(path: str, connector: Connector) -> tuple[int, int]:
         servers = [server for server in servers if server.get("auth") == "oauth2"]
     elif not effective.get("smtp", {}).get("same_credentials"):
         servers = [effective["imap"]]
+    return servers
+
+
+def protection(path: str, connector: Connector) -> tuple[int, int]:
+    servers = servers_of(path, connector)
     return (
         min((STRENGTH[server["security"]] for server in servers), default=2),
         min((int(server["validate_certs"]) for server in servers), default=1),
     )
 
 
+def exposures(path: str, connector: Connector) -> set[str]:
+    """The ways to sign in that give the secret away or let it be guessed."""
+    by_default = {"PLAIN", "LOGIN", "SCRAM"}
+    allowed = [set(server.get("mechanisms") or by_default) for server in servers_of(path, connector)]
+    return set().union(*allowed) & {"PLAIN", "LOGIN", "CRAM-MD5"}
+
+
 FIRST: dict[str, Flat] = {
+    "strict": {**BOTH, "smtp.mechanisms": ["SCRAM-SHA-256"], "smtp.ca_file": "/etc/ca.pem"},
     "passwords": BOTH,
     "shared": SHARED,
     "token": {**SMTP_TOKEN, **{path: IMAP[path] for path in ("imap.host", "imap.username")}},
@@ -425,3 +526,100 @@ def test_no_detour_of_many_tasks_takes_a_stored_secret_to_a_new_place(
             assert token == original.secrets[path]
             assert reached_by(path, connector) <= reached_by(path, original)
             assert all(now >= then for now, then in zip(protection(path, connector), protection(path, original)))
+            assert exposures(path, connector) <= exposures(path, original)
+
+
+class TestDestination:
+    """The form that secrets are bound to."""
+
+    @pytest.mark.parametrize(
+        ("path", "before", "digest"),
+        [
+            ("smtp.password", SMTP, "eb8fcbd437a32d11"),
+            ("imap.password", SHARED, "88b8a8a54b94bbec"),
+            ("smtp.proxy_password", PROXIED, "2f394ab3dd4e1360"),
+            ("oauth2.client_secret", GRAPH, "455bbe7eac3f9140"),
+            ("oauth2.password", BY_OWNER, "46c453c821c9357c"),
+            ("oauth2.client_secret", SMTP_TOKEN, "5b7e71901692f348"),
+        ],
+        ids=["a server", "two servers", "a proxy", "graph", "a resource owner", "a token"],
+    )
+    def test_what_it_says_of_a_connector_never_changes(self, path: str, before: Flat, digest: str) -> None:
+        """Whoever has to change a digest here makes every stored secret foreign: add a version of the form instead."""
+        assert destination_digest(path, stored(before).resolved)[:16] == digest
+
+    def test_it_is_spelt_out_as_a_whole(self) -> None:
+        assert destination("imap.password", stored(SHARED).resolved) == {
+            "imap": {
+                "host": "imap.example.com",
+                "port": 993,
+                "username": "robot@example.com",
+                "security": "tls",
+                "validate_certs": True,
+                "ca_file": None,
+                "mechanisms": ["LOGIN", "OAUTHBEARER", "PLAIN", "SCRAM-SHA-1", "SCRAM-SHA-256", "XOAUTH2"],
+                "proxy": None,
+                "proxy_username": None,
+            },
+            "smtp": {
+                "host": "mail.example.com",
+                "port": 587,
+                "username": "robot@example.com",
+                "security": "starttls",
+                "validate_certs": True,
+                "ca_file": None,
+                "mechanisms": ["LOGIN", "OAUTHBEARER", "PLAIN", "SCRAM-SHA-1", "SCRAM-SHA-256", "XOAUTH2"],
+                "proxy": None,
+                "proxy_username": None,
+            },
+        }
+        assert destination("graph.proxy_password", stored(GRAPH_PROXIED).resolved) == {
+            "graph": {"proxy": "http://proxy.example.com:3128", "proxy_username": "robot"}
+        }
+        assert destination("oauth2.client_secret", stored(GRAPH).resolved) == {
+            "oauth2": {
+                "token_url": None,
+                "authority": None,
+                "cloud": "global",
+                "tenant_id": "contoso",
+                "client_id": "app",
+                "scope": None,
+                "ca_file": None,
+                "proxy": None,
+                "proxy_username": None,
+            },
+            "graph": {"url": None, "ca_file": None, "proxy": None, "proxy_username": None},
+        }
+
+    @pytest.mark.parametrize(
+        "spelling",
+        [
+            {"smtp.host": "MAIL.Example.com"},
+            {"smtp.port": 587},
+            {"smtp.security": "starttls"},
+            {"smtp.validate_certs": True},
+            {"smtp.mechanisms": ["XOAUTH2", "SCRAM-SHA-256", "SCRAM-SHA-1", "PLAIN", "OAUTHBEARER", "LOGIN"]},
+            {"smtp.relay": True, "smtp.ehlo_name": "robot.example.com", "description": "new", "from_name": "Robot"},
+        ],
+        ids=str,
+    )
+    def test_another_spelling_is_the_same(self, spelling: Flat) -> None:
+        one, other = (stored({**SMTP, **more}).resolved for more in ({}, spelling))
+        assert destination("smtp.password", one) == destination("smtp.password", other)
+
+    def test_an_international_host_is_the_same_in_a_labels(self) -> None:
+        hosts = ("post.müller.example", "POST.Müller.Example", "post.xn--mller-kva.example")
+        found = [destination("smtp.password", stored({**SMTP, "smtp.host": host}).resolved) for host in hosts]
+        assert found[0] == found[1] == found[2]
+        assert found[0]["smtp"]["host"] == "post.xn--mller-kva.example"
+
+    @pytest.mark.parametrize("host", ["", "a..b", "ü" * 64, "\N{SNOWMAN}.example", "xn--\u200d"])
+    def test_a_host_that_cannot_be_converted_still_has_one(self, host: str) -> None:
+        effective = {"smtp": {**stored(SMTP).resolved["smtp"], "host": host}}
+        assert len(destination_digest("smtp.password", effective)) == 64
+
+    def test_every_secret_has_one(self) -> None:
+        for path in SECRET_VALUES:
+            block = path.partition(".")[0]
+            effective = {block: {"auth": "password"}}
+            assert destination(path, effective)[block]

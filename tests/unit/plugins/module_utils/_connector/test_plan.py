@@ -23,6 +23,7 @@ from unit.plugins.module_utils._connector.given import (
     sealed,
     state_of,
     stored,
+    unchecked,
 )
 
 from ansible_collections.mailroom.core.plugins.module_utils._connector.plan import Request, make_plan
@@ -224,7 +225,7 @@ def test_the_same_password_is_unchanged(update_password: str) -> None:
 
 
 def test_under_on_create_a_password_that_was_never_stored_is_stored() -> None:
-    state = state_of(stored({**SMTP, "smtp.username": "robot@example.com"}))
+    state = state_of(unchecked({**SMTP, "smtp.username": "robot@example.com"}))
     held = after(present("alpha", USER, update_password="on_create"), state).connectors["alpha"].secrets
     assert held == {"smtp.password": sealed(Secret("hunter2"))}
 
@@ -288,7 +289,7 @@ def test_empty_values_clear() -> None:
     ("flat", "clear", "gone"),
     [
         ({"smtp.auth": "none"}, (), {"smtp.password"}),
-        ({}, ("smtp.password",), {"smtp.password"}),
+        ({}, ("smtp.password", "smtp.username"), {"smtp.password"}),
         ({}, ("smtp.username",), {"smtp.password"}),
         ({}, ("smtp.proxy_password",), {"smtp.proxy_password"}),
         ({"smtp.password": "hunter2"}, ("smtp.proxy",), {"smtp.proxy_password"}),
@@ -453,3 +454,32 @@ def told(request: Request, state: State, *, part: bool) -> Any:
     except DeclarationError as error:
         return str(error)
     return plan.changed, plan.created, plan.updated, plan.deleted, plan.after.default, plan.bound, plan.unbound
+
+
+# The day on which a client secret expires is only for warnings.
+
+EXPIRING: Flat = {
+    **SMTP,
+    "oauth2.tenant_id": "contoso.example.com",
+    "oauth2.client_id": "app",
+    "oauth2.client_secret": "s3cret",
+    "oauth2.client_secret_expires": "2027-05-31",
+}
+
+
+def test_another_day_on_which_a_client_secret_expires_leaves_init_mail_proven() -> None:
+    result = after(present("alpha", {"oauth2.client_secret_expires": "2028-05-31"}), state_of(stored(EXPIRING)))
+    assert (result.connectors["alpha"].revision, result.connectors["alpha"].sending_revision) == (2, 1)
+
+
+@pytest.mark.parametrize(
+    ("flat", "clear"),
+    [
+        ({"oauth2.assertion_file": "/run/assertion"}, ()),
+        ({"oauth2.username": "robot@example.com", "oauth2.password": "hunter2"}, ("oauth2.client_secret",)),
+        ({"smtp.auth": "none"}, ("oauth2",)),
+    ],
+)
+def test_day_on_which_a_client_secret_expires_goes_with_it(flat: Flat, clear: tuple[str, ...]) -> None:
+    result = after(present("alpha", flat, clear=clear), state_of(stored(EXPIRING))).connectors["alpha"]
+    assert "client_secret_expires" not in result.settings.get("oauth2", {})

@@ -24,6 +24,8 @@ Fields = dict[str, Any]
 Key = tuple[str, str]
 
 USER = "robot@example.com"
+SERVER = ("host", "ca_file", "mechanisms")
+"""The fields in the block of the server."""
 
 
 class Forbidden(Exception):
@@ -86,9 +88,8 @@ SIGN_IN: dict[str, Fields] = {
 
 def _declaration(entry: Entry) -> Any:
     smtp = {**SIGN_IN[entry.sign_in]}
-    written = {key: value for key, value in entry.fields.items() if key != "host"}
-    if "host" in entry.fields:
-        smtp["host"] = entry.fields["host"]
+    smtp.update({key: value for key, value in entry.fields.items() if key in SERVER})
+    written = {key: value for key, value in entry.fields.items() if key not in SERVER}
     if entry.password:
         smtp["password"] = entry.password
     return declared(name=entry.name, **written, **({"smtp": smtp} if smtp else {}))
@@ -146,10 +147,7 @@ class Model:
     def _sign_in(self, wanted: Fields, base: Fields, entry: Entry, task: Task, *, is_new: bool) -> None:
         signs_in = wanted.get("auth", "password") == "password" and "username" in wanted
         held = base.get("password") if signs_in else None
-        moves = held is not None and (base.get("host"), base.get("username")) != (
-            wanted.get("host"),
-            wanted["username"],
-        )
+        moves = held is not None and _is_new_place(base, wanted)
         if entry.password is None:
             if held is not None and (is_new or moves):
                 raise Forbidden
@@ -213,9 +211,16 @@ def _own(fields: Fields) -> Fields:
     return {key: value for key, value in fields.items() if key not in ("revision", "sent")}
 
 
+def _is_new_place(before: Fields, after: Fields) -> bool:
+    if any(before.get(key) != after.get(key) for key in ("host", "username", "ca_file")):
+        return True
+    old, new = (set(fields.get("mechanisms", ("PLAIN", "LOGIN", "SCRAM-SHA-256"))) for fields in (before, after))
+    return bool(new - old - {"SCRAM-SHA-256"})
+
+
 def _sends(fields: Fields) -> Fields:
     auth = fields.get("auth", "password" if "password" in fields else "none")
-    return {**{key: fields.get(key) for key in ("host", "username", "password", "from_name")}, "auth": auth}
+    return {**{key: fields.get(key) for key in (*SERVER, "username", "password", "from_name")}, "auth": auth}
 
 
 def seen(state: State) -> tuple[dict[str, Fields], str | None, dict[Key, str]]:
@@ -242,6 +247,8 @@ FIELDS = st.fixed_dictionaries(
     {},
     optional={
         "host": st.sampled_from(["mail.example.com", "mail.example.com", "other.example.com"]),
+        "ca_file": st.sampled_from(["", "", "/etc/mailroom/ca.pem"]),
+        "mechanisms": st.sampled_from([[], ["SCRAM-SHA-256"], ["PLAIN", "SCRAM-SHA-256"]]),
         "enabled": st.booleans(),
         "description": st.sampled_from(["one", "two", ""]),
         "from_name": st.sampled_from(["One", ""]),

@@ -27,6 +27,7 @@ from ansible_collections.mailroom.core.plugins.module_utils._connector.plan impo
 from ansible_collections.mailroom.core.plugins.module_utils._connector.resolve import resolve
 from ansible_collections.mailroom.core.plugins.module_utils._connector.secret import Secret
 from ansible_collections.mailroom.core.plugins.module_utils._connector.state import Connector
+from ansible_collections.mailroom.core.plugins.module_utils._connector.suggest import MOST_SUGGESTIONS
 from ansible_collections.mailroom.core.plugins.module_utils._errors import DeclarationError
 
 Flat = dict[str, Any]
@@ -119,6 +120,73 @@ def test_a_repeated_duplicate_is_unchanged_even_if_its_source_has_changed_or_gon
     moved = after(present("alpha", {"description": "new"}), twice)
     assert not planned(request, moved).changed
     assert not planned(request, after(absent("alpha"), twice)).changed
+
+
+@pytest.mark.parametrize(
+    ("shown", "expected"),
+    [
+        ("Alerts", "Alerts (copy)"),
+        ("x" * 57, "x" * 57 + " (copy)"),
+        ("x" * 64, "x" * 57 + " (copy)"),
+        ("x" * 56 + " y" * 4, "x" * 56 + " (copy)"),
+    ],
+)
+def test_duplicate_is_shown_under_a_name_of_its_own(shown: str, expected: str) -> None:
+    state = state_of(stored({**SMTP, "display_name": shown}))
+    assert after(duplicate("alpha", "beta"), state).connectors["beta"].settings["display_name"] == expected
+
+
+def test_duplicate_of_what_has_no_display_name_has_none() -> None:
+    state = after(duplicate("alpha", "beta"), state_of(connector("alpha")))
+    assert "display_name" not in state.connectors["beta"].settings
+
+
+def test_display_name_that_is_given_to_a_duplicate_is_kept_as_given() -> None:
+    state = state_of(stored({**SMTP, "display_name": "Alerts"}))
+    result = after(duplicate("alpha", "beta", {"display_name": "Alerts"}), state).connectors["beta"]
+    assert result.settings["display_name"] == "Alerts"
+
+
+MISSPELT: list[tuple[Request, str]] = [
+    (
+        Request(default="alpah"),
+        "connector alpah: cannot be the default: there is no such connector; did you mean alpha?",
+    ),
+    (
+        Request(bind=bound(alerts="Alpha")),
+        "purpose alerts: connector: connector Alpha does not exist; did you mean alpha?",
+    ),
+    (duplicate("alpah", "beta"), "connector beta: copy_from: there is no connector alpah; did you mean alpha?"),
+    (
+        present("alpah", SMTP, new_name="new"),
+        "connector alpah: new_name: there is no such connector to rename; did you mean alpha?",
+    ),
+    (
+        present("alpah", {"smtp.password": "hunter2"}),
+        "connector alpah: there is no such connector, and only secrets are given for it; did you mean alpha?",
+    ),
+    (
+        present("zzz", {"smtp.password": "hunter2"}),
+        "connector zzz: there is no such connector, and only secrets are given for it",
+    ),
+    (
+        present("alpah", {"description": "x"}),
+        "connector alpah: there is no such connector, and a new one needs smtp, imap or graph; did you mean alpha?",
+    ),
+    (present("zzz", {"description": "x"}), "connector zzz: needs at least one of smtp, imap and graph"),
+    (Request(absent=("alpha",), default="alpha"), "connector alpha: cannot be the default: there is no such connector"),
+]
+
+
+@pytest.mark.parametrize(("request_", "told"), MISSPELT, ids=[row[1][:60] for row in MISSPELT])
+def test_unknown_connector_is_told_with_the_nearest_one(request_: Request, told: str) -> None:
+    assert refused(request_, state_of(connector("alpha"), connector("other"))) == [told]
+
+
+def test_suggestions_are_limited_as_each_takes_time() -> None:
+    wish = Request(bind={purpose(f"p{number}"): "alpah" for number in range(30)})
+    told = refused(wish, state_of(connector("alpha")))
+    assert sum("did you mean" in line for line in told) == MOST_SUGGESTIONS
 
 
 def test_a_duplicate_of_nothing_is_refused() -> None:
@@ -296,7 +364,7 @@ def test_a_purpose_resolves_to_its_connector_else_the_default_never_to_another_t
         bindings={"alerts": "alpha", "alerts@acme": "beta", "secret": "delta"},
     )
     if expected:
-        assert resolve(purpose(asked), state).name == expected
+        assert resolve(purpose(asked), state).connector.name == expected
     else:
         with pytest.raises(DeclarationError) as told:
             resolve(purpose(asked), state)
@@ -307,3 +375,9 @@ def test_a_purpose_without_connector_and_default_is_an_error() -> None:
     with pytest.raises(DeclarationError) as told:
         resolve(purpose("alerts"), state_of(*THREE))
     assert str(told.value) == "purpose alerts: no connector is bound to it and there is no default"
+
+
+def test_misspelt_purpose_is_told_with_the_nearest_one() -> None:
+    with pytest.raises(DeclarationError) as told:
+        resolve(purpose("alrets@acme"), state_of(*THREE), ["approvals", "alerts"])
+    assert str(told.value).endswith("there is no default; did you mean alerts?")

@@ -37,10 +37,17 @@ def creating(flat: Flat) -> Request:
     return Request(declarations=(declared(flat),))
 
 
+NOTHING_TO_SIGN_IN_WITH = (
+    "{0}.username: has nothing to sign in with: give {0}.password or oauth2, or write auth: none if nobody signs in"
+)
+
 VALID: dict[str, Flat] = {
     "a relay without sign-in": {**SMTP, "smtp.relay": True},
     "smtp with a password": {**SMTP, **USER},
-    "a user without a password": {**SMTP, "smtp.username": "robot"},
+    "a user who does not sign in": {**SMTP, "smtp.username": "robot", "smtp.auth": "none"},
+    "a user who signs in with a token": {**SMTP, "smtp.username": "robot", **BY_SECRET},
+    "a proxy's user without a password": {**SMTP, "smtp.proxy": "http://proxy:3128", "smtp.proxy_username": "robot"},
+    "a client secret that expires": {**SMTP, **BY_SECRET, "oauth2.client_secret_expires": "2027-05-31"},
     "receive only": {**IMAP, **IMAP_USER},
     "both ways with the same credentials": {**SMTP, **IMAP, **IMAP_USER, "smtp.same_credentials": True},
     "both ways with two passwords": {**SMTP, **USER, **IMAP, **IMAP_USER},
@@ -154,6 +161,16 @@ CONTRADICTIONS: list[tuple[Flat, list[str]]] = [
     (
         {**SMTP, **BY_SECRET, "smtp.mechanisms": ["PLAIN", "CRAM-MD5"]},
         ["smtp.mechanisms: must name at least one that works with auth oauth2"],
+    ),
+    ({**SMTP, "smtp.username": "robot"}, [NOTHING_TO_SIGN_IN_WITH.format("smtp")]),
+    ({**IMAP, "imap.username": "robot"}, [NOTHING_TO_SIGN_IN_WITH.format("imap")]),
+    (
+        {**SMTP, **IMAP, "imap.username": "robot", "smtp.same_credentials": True},
+        [NOTHING_TO_SIGN_IN_WITH.format("imap"), "smtp.same_credentials: needs an imap block that signs in"],
+    ),
+    (
+        {**SMTP, **APP, "oauth2.assertion_file": "/run/assertion", "oauth2.client_secret_expires": "2027-05-31"},
+        ["oauth2.client_secret_expires: needs client_secret beside it"],
     ),
     ({**SMTP, "smtp.same_credentials": True}, ["smtp.same_credentials: needs an imap block to sign in as"]),
     (
@@ -299,16 +316,50 @@ def test_the_resource_owner_flow_is_warned_about_again_when_its_password_is_kept
 REMARKS: list[tuple[Flat, list[str]]] = [
     ({**SMTP, **USER}, []),
     (SMTP, []),
-    (
-        {**SMTP, "smtp.username": "robot"},
-        ["connector alpha: smtp.username: is not used: there is no password, so nobody signs in"],
-    ),
+    ({**SMTP, "smtp.username": "robot", "smtp.auth": "none"}, []),
     (
         {**SMTP, **BY_SECRET},
         ["connector alpha: smtp.username: is missing: most servers refuse a token that names no user"],
     ),
     ({**SMTP, **BY_SECRET, "oauth2.username": "robot@example.com"}, []),
 ]
+
+
+PAIRS: list[tuple[str, int, str | None, str]] = [
+    ("smtp", 465, "starttls", "starttls is unusual on port 465: usual are tls on 465, and starttls on 587"),
+    ("smtp", 465, "none", "none is unusual on port 465: usual are tls on 465, and none on 25"),
+    (
+        "smtp",
+        2465,
+        "starttls_optional",
+        "starttls_optional is unusual on port 2465: usual are tls on 2465, and starttls_optional on 587",
+    ),
+    ("smtp", 587, "tls", "tls is unusual on port 587: usual are starttls on 587, and tls on 465"),
+    ("smtp", 25, "tls", "tls is unusual on port 25: usual are starttls on 25, and tls on 465"),
+    ("imap", 993, "starttls", "starttls is unusual on port 993: usual are tls on 993, and starttls on 143"),
+    ("imap", 143, "tls", "tls is unusual on port 143: usual are starttls on 143, and tls on 993"),
+    *(("smtp", port, None, "") for port in (25, 465, 587, 2465, 2525, 2587, 8025)),
+    *(("imap", port, None, "") for port in (143, 993, 8143)),
+    ("smtp", 25, "none", ""),
+    ("smtp", 587, "starttls_optional", ""),
+    ("smtp", 8465, "tls", ""),
+]
+
+
+@pytest.mark.parametrize(("block", "port", "security", "expected"), PAIRS)
+def test_unusual_pair_of_port_and_security_is_warned_about_with_the_usual_ones(
+    block: str, port: int, security: str | None, expected: str
+) -> None:
+    flat = {f"{block}.host": "mail.example.com", f"{block}.port": port}
+    told = warnings_of({**flat, f"{block}.security": security} if security else flat)
+    assert told == ([f"connector alpha: {block}.security: {expected}"] if expected else [])
+
+
+def test_pair_of_a_uri_is_compared_as_well() -> None:
+    flat = {"smtp.uri": "smtps://mail.example.com:587"}
+    assert warnings_of(flat) == [
+        "connector alpha: smtp.security: tls is unusual on port 587: usual are starttls on 587, and tls on 465"
+    ]
 
 
 @pytest.mark.parametrize(("flat", "expected"), REMARKS)

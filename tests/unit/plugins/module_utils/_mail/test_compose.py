@@ -13,16 +13,17 @@ from html.parser import HTMLParser
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.mailroom.core.plugins.module_utils._connector import checks
 from ansible_collections.mailroom.core.plugins.module_utils._connector.secret import Secret
-from ansible_collections.mailroom.core.plugins.module_utils._mail.address import ascii_domain, on_the_wire
+from ansible_collections.mailroom.core.plugins.module_utils._mail.address import on_the_wire
 from ansible_collections.mailroom.core.plugins.module_utils._mail.compose import (
     INIT_MAIL,
     TEST_MAIL,
     Request,
+    Wording,
     author_of,
     compose,
     sending_domain,
@@ -104,7 +105,14 @@ WORDINGS = st.sampled_from((INIT_MAIL, TEST_MAIL))
 
 
 def request(*to: str, **changed: Any) -> Request:
-    values = {"wording": INIT_MAIL, "facts": FACTS, "message_id": MESSAGE_ID, "date": WHEN, **changed}
+    values = {
+        "wording": INIT_MAIL,
+        "facts": FACTS,
+        "message_id": MESSAGE_ID,
+        "date": WHEN,
+        "include_copies": True,
+        **changed,
+    }
     return Request(to=to or ("ops@example.com",), **values)
 
 
@@ -160,7 +168,7 @@ class Shown(HTMLParser):
         return "".join(self.pieces)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(SETTINGS, st.lists(ADDRESSES, min_size=1, max_size=5), FACTS_OF_ALL_KINDS, WORDINGS)
 def test_every_field_is_read_back_as_it_was_given(
     effective: dict[str, Any], to: list[str], facts: Facts, wording: Any
@@ -185,7 +193,7 @@ def test_every_field_is_read_back_as_it_was_given(
         assert "=?" in text or found == text
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(SETTINGS, st.lists(ADDRESSES, min_size=1, max_size=5), FACTS_OF_ALL_KINDS)
 def test_both_parts_say_every_fact_and_end_with_the_signature(
     effective: dict[str, Any], to: list[str], facts: Facts
@@ -202,7 +210,7 @@ def test_both_parts_say_every_fact_and_end_with_the_signature(
     assert not expected or page.text.rstrip("\n").endswith(f"-- \n{expected}".rstrip("\n"))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(SETTINGS, st.lists(ADDRESSES, min_size=1, max_size=5), FACTS_OF_ALL_KINDS)
 def test_the_bytes_suit_any_server(effective: dict[str, Any], to: list[str], facts: Facts) -> None:
     letter = compose(effective, request(*to, facts=facts))
@@ -363,7 +371,7 @@ def test_the_author_is_declared_or_the_user_who_signs_in(effective: dict[str, An
 
 
 def test_the_domain_of_the_message_is_the_authors() -> None:
-    assert sending_domain({**FULL, "from_address": "a@b\u00fccher.example"}) == ascii_domain("b\u00fccher.example")
+    assert sending_domain({**FULL, "from_address": "a@b\u00fccher.example"}) == "xn--bcher-kva.example"
 
 
 @pytest.mark.parametrize("effective", [{"smtp": {"username": "apikey"}}, {"errors_to": "e@example.com", "smtp": {}}])
@@ -371,6 +379,16 @@ def test_without_an_author_nothing_is_composed(effective: dict[str, Any]) -> Non
     with pytest.raises(Stopped, match="set from_address") as stopped:
         compose(effective, request())
     assert stopped.value.signal.kind == "config"
+
+
+@pytest.mark.parametrize("wording", [INIT_MAIL, TEST_MAIL])
+def test_mail_goes_to_its_addressee_alone_unless_copies_are_asked_for(wording: Wording) -> None:
+    """Usability, finding 4: a nightly test mailed real people."""
+    letter = compose(FULL, Request(wording, ("ops@example.com",), FACTS, MESSAGE_ID, WHEN))
+    assert letter.recipients == ("ops@example.com",)
+    assert letter.bcc == ()
+    assert "Cc" not in read(letter)
+    assert b"one@example.org" not in letter.message
 
 
 BAD_ADDRESSES = ("", "ops", "a@b\r\nBcc: x@y.example", "a@b.example\0", "<a@b.example>", "a@b.example, c@d.example")

@@ -20,6 +20,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.mailroom.core.plugins.module_utils._connector import checks
+from ansible_collections.mailroom.core.plugins.module_utils._connector.redaction import Redaction
 from ansible_collections.mailroom.core.plugins.module_utils._connector.secret import Secret
 from ansible_collections.mailroom.core.plugins.module_utils._mail.compose import TEST_MAIL, Request, compose
 from ansible_collections.mailroom.core.plugins.module_utils._mail.facts import Facts
@@ -111,7 +112,7 @@ class Http:
 
 def session_on(http: Any, deadline: float = 5.0, mailbox: str = BOX) -> GraphSession:
     endpoint = Endpoint("graph", "graph.example.com", 443, "tls", mailbox=mailbox)
-    session = GraphSession(endpoint, Clock(deadline, deadline), Record("graph"))
+    session = GraphSession(endpoint, Clock(deadline, deadline), Record("graph"), Redaction())
     session._http = http
     session.sign_in(Token(Secret(TOKEN)))
     return session
@@ -124,7 +125,8 @@ def mail_on(http: Any, deadline: float = 5.0, **block: Any) -> GraphMail:
 def letter(settings_of: Mapping[str, Any] | None = None, to: tuple[str, ...] = ("bob@example.com",)) -> Letter:
     when = datetime(2030, 1, 2, 3, 4, 5, tzinfo=timezone.utc)
     return compose(
-        settings_of or FULL, Request(TEST_MAIL, to, Facts("alerts", "B\u00fccher " * 9), "<1@example.com>", when)
+        settings_of or FULL,
+        Request(TEST_MAIL, to, Facts("alerts", "B\u00fccher " * 9), "<1@example.com>", when, include_copies=True),
     )
 
 

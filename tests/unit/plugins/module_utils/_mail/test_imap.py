@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from fuzz import entries
 
+from ansible_collections.mailroom.core.plugins.module_utils._connector.redaction import Redaction
 from ansible_collections.mailroom.core.plugins.module_utils._connector.secret import Secret
 from ansible_collections.mailroom.core.plugins.module_utils._mail import imap
 from ansible_collections.mailroom.core.plugins.module_utils._mail.imap import ImapMail
@@ -123,7 +124,7 @@ def mail(
 
     password = Secret(entries.PASSWORD)
     endpoint = Endpoint("imap", "mail.example.com", 143, "none", auth="password", username="ann", password=password)
-    session = Connected(endpoint, Clock(deadline, 10), Record("imap"))
+    session = Connected(endpoint, Clock(deadline, 10), Record("imap"), Redaction([password]))
     session.open()
     session.sign_in()
     server.commands.clear()

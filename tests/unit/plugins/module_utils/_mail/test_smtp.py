@@ -15,6 +15,7 @@ from fuzz import entries
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ansible_collections.mailroom.core.plugins.module_utils._connector.redaction import Redaction
 from ansible_collections.mailroom.core.plugins.module_utils._connector.secret import Secret
 from ansible_collections.mailroom.core.plugins.module_utils._mail.letter import Letter
 from ansible_collections.mailroom.core.plugins.module_utils._mail.smtp import SmtpMail
@@ -81,7 +82,7 @@ def connected(socket: Any, password: str = "") -> SmtpSession:
 
     secret = Secret(password) if password else None
     endpoint = Endpoint("smtp", "mail.example.com", 25, "none", password=secret, ehlo_name="client.example.com")
-    session = Connected(endpoint, Clock(5, 5), Record("smtp"))
+    session = Connected(endpoint, Clock(5, 5), Record("smtp"), Redaction([Secret(password)]))
     session.open()
     return session
 

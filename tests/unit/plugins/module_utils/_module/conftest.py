@@ -41,13 +41,17 @@ def own_surroundings(monkeypatch: pytest.MonkeyPatch, default_registry: Path) ->
 
 @pytest.fixture
 def play(monkeypatch: pytest.MonkeyPatch, registry_path: Path) -> Play:
-    """Play a module by its name; `check` stands for --check. The registry is the test's own; None leaves it out."""
+    """Play a module by its name; `check` stands for --check, `verbosity` for the number of v's.
 
-    def play_module(module: str, /, *, check: bool = False, **options: Any) -> dict[str, Any]:
+    The registry is the test's own; None leaves it out.
+    """
+
+    def play_module(module: str, /, *, check: bool = False, verbosity: int = 0, **options: Any) -> dict[str, Any]:
         options = {"registry": str(registry_path), **options}
         if options["registry"] is None:
             del options["registry"]
-        arguments = {"ANSIBLE_MODULE_ARGS": {**options, "_ansible_check_mode": check, "_ansible_diff": True}}
+        internal = {"_ansible_check_mode": check, "_ansible_diff": True, "_ansible_verbosity": verbosity}
+        arguments = {"ANSIBLE_MODULE_ARGS": {**options, **internal}}
         monkeypatch.setattr(basic, "_ANSIBLE_ARGS", json.dumps(arguments).encode())
         # Since 2.19 a profile says how the JSON is to be read; before, there is no such thing.
         monkeypatch.setattr(basic, "_ANSIBLE_PROFILE", "legacy", raising=False)

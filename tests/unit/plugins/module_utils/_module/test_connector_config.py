@@ -5,14 +5,17 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
-from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.mailroom.core.plugins.module_utils._errors import RegistryError
+from ansible_collections.mailroom.core.plugins.module_utils._registry.sqlite import SqliteRegistry
 
 from .conftest import Play
 
@@ -129,18 +132,17 @@ class TestAFileOfItsOwn:
         path.write_text("mine")
         path.chmod(0o644)
         seen: list[int] = []
-        chmod, rename = os.chmod, os.rename
 
-        def recording(what: Any, *how: Any, **more: Any) -> None:
-            chmod(what, *how, **more)
-            seen.append(mode_of(Path(os.fsdecode(what))))
+        def recording(call: Callable[..., Any]) -> Callable[..., Any]:
+            def recorded(*arguments: Any, **more: Any) -> Any:
+                result = call(*arguments, **more)
+                seen.extend(mode_of(each) for each in path.parent.iterdir() if PASSWORD in each.read_text())
+                return result
 
-        def renaming(before: Any, after: Any) -> None:
-            rename(before, after)
-            seen.append(mode_of(Path(os.fsdecode(after))))
+            return recorded
 
-        monkeypatch.setattr(os, "chmod", recording)
-        monkeypatch.setattr(os, "rename", renaming)
+        for name in ("open", "write", "fchown", "fchmod", "link", "rename"):
+            monkeypatch.setattr(os, name, recording(getattr(os, name)))
         for _time in ("in place of another", "anew"):
             seen.clear()
             before = os.umask(0)
@@ -167,9 +169,9 @@ class TestAFileOfItsOwn:
         assert "mode" in config(connector="main", mode="rw for me")["msg"]
         assert path.read_text() == "mine"
 
-    def test_a_link_stays_a_link(self, config: Config, path: Path, folder: Path) -> None:
+    def test_a_link_that_is_followed_stays_a_link(self, config: Config, path: Path, folder: Path) -> None:
         path.symlink_to("elsewhere")
-        assert config(connector="main")["path"] == str(folder / "elsewhere")
+        assert config(connector="main", follow=True)["path"] == str(folder / "elsewhere")
         assert (path.is_symlink(), "account main" in path.read_text()) == (True, True)
 
     @pytest.mark.parametrize(
@@ -189,10 +191,10 @@ class TestAFileOfItsOwn:
                 {"connector": "main", "options": {"password_file": "/etc/p"}},
                 "options.password_file: is not for msmtp, which keeps the password in the file at path",
             ),
-            ({"connector": "main", "app": "sendmail"}, "value of app must be one of: alertmanager, msmtp, postfix"),
+            ({"connector": "main", "app": "sendmail"}, "app: must be one of alertmanager, msmtp, postfix"),
             (
                 {"connector": "main", "options": {"leave_out": ["smtp.security"]}},
-                "value of leave_out must be one or more of: from_address",
+                "options.leave_out: must be a list of any of from_address, from_name",
             ),
         ],
     )
@@ -215,8 +217,13 @@ class TestAFileOfItsOwn:
         path.mkdir()
         assert config(connector="main")["msg"] == f"{path} cannot be read: Is a directory"
         path.rmdir()
-        monkeypatch.setattr(AnsibleModule, "tmpdir", "/nowhere")
-        assert config(connector="main")["msg"] == f"{path} cannot be written: No such file or directory"
+
+        def full(*_arguments: Any) -> None:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+        monkeypatch.setattr(os, "write", full)
+        assert config(connector="main")["msg"] == f"{path} cannot be written: No space left on device"
+        assert list(path.parent.iterdir()) == []
 
     def test_without_a_registry(self, play: Play, path: Path) -> None:
         result = play("connector_config", connector="main", app="msmtp", path=str(path))
@@ -259,13 +266,34 @@ class TestABlockAndAFileForThePassword:
 
     def test_a_password_that_is_not_needed_any_more_goes(self, config: Config, password: Path, folder: Path) -> None:
         config(connector="main")
-        other = folder / "other"
-        moved = config(connector="main", options={"password_file": str(other)})
-        assert [each["after_header"] for each in moved["diff"]][::2] == [str(other), str(password)]
-        assert (other.exists(), password.exists()) == (True, False)
-        left = config(connector="open")
+        other = {"password_file": str(folder / "other")}
+        moved = config(connector="main", options=other)
+        assert [each["after_header"] for each in moved["diff"]][::2] == [str(folder / "other"), str(password)]
+        assert ((folder / "other").exists(), password.exists()) == (True, False)
+        left = config(connector="open", options=other)
         assert (left["diff"][1]["before"], left["diff"][1]["after"]) == ("(stored)\n", "")
-        assert (other.exists(), password.exists()) == (False, False)
+        assert ((folder / "other").exists(), password.exists()) == (False, False)
+
+    def test_a_registry_that_cannot_be_written_is_a_warning(
+        self, filled: Play, folder: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        path, password = folder / "alertmanager.yml", folder / "mailroom_password"
+        path.write_text("route: {receiver: nobody}\nreceivers: [{name: nobody}]\n")
+        filled("connector", name="main", from_address="a@example.com")
+        task = {"app": "alertmanager", "path": str(path)}
+
+        def refuse(_registry: SqliteRegistry) -> NoReturn:
+            raise RegistryError("The registry cannot be changed: it is read-only.")
+
+        monkeypatch.setattr(SqliteRegistry, "writing", refuse)
+        result = filled("connector_config", connector="main", **task)
+        assert (result["changed"], password.read_text()) == (True, PASSWORD)
+        (warning,) = result["warnings"]
+        assert warning.startswith(f"The registry could not record that {password} was written by this task")
+        (warning,) = filled("connector_config", state="absent", **task)["warnings"]
+        assert warning.startswith(f"The password file {password} was left as it is")
+        monkeypatch.undo()
+        assert password.exists()
 
     def test_a_password_alone_changes(self, config: Config, filled: Play, password: Path) -> None:
         config(connector="main")

@@ -4,9 +4,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
+
+from ansible_collections.mailroom.core.plugins.module_utils._report.table import table
 
 from .conftest import Play
 
@@ -22,15 +25,21 @@ def stored(play: Play) -> Play:
     return play
 
 
-def test_nothing_stored_is_nothing_to_test(play: Play) -> None:
+def test_nothing_stored_is_nothing_to_test(play: Play, registry_path: Path) -> None:
     result = play("connector_test")
-    assert result.pop("warnings") == ["Nothing was tested: the registry does not exist yet."]
-    assert result == {"changed": False, "results": [], "summary": {"ok": 0, "warn": 0, "fail": 0}}
+    assert result.pop("warnings") == [f"Nothing was tested: the registry {registry_path} does not exist yet."]
+    assert result == {
+        "changed": False,
+        "msg": "connector  status  verdict  where  ms\n0 tested: 0 ok, 0 warn, 0 fail",
+        "results": [],
+        "summary": {"ok": 0, "warn": 0, "fail": 0},
+    }
 
 
-def test_nothing_enabled_is_nothing_to_test(play: Play) -> None:
+def test_nothing_enabled_is_nothing_to_test(play: Play, registry_path: Path) -> None:
     play("connector", name="off", smtp=HOST, enabled=False)
-    assert play("connector_test")["warnings"] == ["Nothing was tested: the registry holds no enabled connector."]
+    told = f"Nothing was tested: the registry {registry_path} holds no enabled connector."
+    assert play("connector_test")["warnings"] == [told]
 
 
 def test_an_empty_list_asks_for_no_connector(stored: Play) -> None:
@@ -88,3 +97,48 @@ def test_what_is_wrong_is_said_in_a_sentence(stored: Play, options: dict[str, An
 def test_where_there_is_no_registry_that_is_said(play: Play) -> None:
     result = play("connector_test", connectors=["on"])
     assert result["msg"] == "connector on: there is no such connector: there is no registry here yet"
+
+
+@pytest.mark.parametrize("fail", [True, False])
+def test_the_message_is_the_table_and_never_the_details(stored: Play, *, fail: bool) -> None:
+    """Usability, finding 10."""
+    result = stored("connector_test", connectors=["off"], fail=fail)
+    assert result.get("failed", False) is fail
+    assert result["msg"].splitlines() == table(result["results"])
+    assert "endpoints" not in result["msg"]
+
+
+def test_a_lost_key_is_said_once_and_names_all_that_it_concerns(play: Play, registry_path: Path) -> None:
+    """Usability, finding 11."""
+    signed_in = {**HOST, "username": "ann@example.com", "password": SECRET}
+    play("connectors", connectors=[{"name": name, "smtp": signed_in} for name in ("alerts", "news", "support")])
+    Path(f"{registry_path}.key").unlink()
+    result = play("connector_test")
+    assert {each["verdict"] for each in result["results"]} == {"host_not_ready"}
+    said = " ".join(result["msg"].split())
+    assert said.count("put back registry_key_file") == 1
+    assert (
+        "alerts, news, support: host_not_ready (certain). This host is not ready for the task: The registry holds"
+        in said
+    )
+    assert "declaration" not in said
+
+
+@pytest.mark.parametrize(
+    ("more", "verdict"),
+    [({"enabled": False}, "config_invalid"), ({}, "host_not_ready")],
+    ids=["disabled", "not to be opened"],
+)
+def test_a_mailbox_that_cannot_be_opened_is_named_with_each_connector(
+    play: Play, registry_path: Path, more: dict[str, Any], verdict: str
+) -> None:
+    """Usability, finding 12."""
+    reading = {"name": "support", "imap": {**HOST, "username": "ann@example.com", "password": SECRET}, **more}
+    play("connectors", connectors=[{"name": "alerts", "smtp": HOST}, {"name": "news", "smtp": HOST}, reading])
+    Path(f"{registry_path}.key").unlink()
+    options = {"connectors": ["alerts", "news"], "depth": "deliver", "deliver_via": "support"}
+    result = play("connector_test", **options)
+    for each in result["results"]:
+        assert (each["verdict"], each["field"], each["deliver_via"]) == (verdict, "deliver_via", "support")
+        assert "connector support" in each["remedy"]
+    assert result["msg"].count("mailbox of support") == 2

@@ -26,7 +26,7 @@ FIELDS: list[tuple[dict[str, Any], dict[str, str]]] = [
     ({"smtp": {"port": 0}}, {"smtp.port": PORT}),
     ({"imap": {"port": 65536}}, {"imap.port": PORT}),
     ({"smtp": {"prot": 25}}, {"smtp.prot": "there is no such field; did you mean smtp.port?"}),
-    ({"imap": {"relay": True}}, {"imap.relay": "there is no such field"}),
+    ({"imap": {"relay": True}}, {"imap.relay": "there is no such field; it belongs in smtp"}),
     ({"graph": {"hots": "x"}}, {"graph.hots": "there is no such field"}),
     ({"smtp": "mail.example.com"}, {"smtp": DICTIONARY}),
     ({"smtp": ["mail.example.com"]}, {"smtp": DICTIONARY}),
@@ -46,7 +46,7 @@ FIELDS: list[tuple[dict[str, Any], dict[str, str]]] = [
     ({"smtp": {"mechanisms": {"a": 1}}}, {"smtp.mechanisms": "must be a list of at most 7 items"}),
     (
         {"smtp": {"security": "ssl"}},
-        {"smtp.security": "must be one of none, starttls, starttls_optional, tls"},
+        {"smtp.security": "must be one of none, starttls, starttls_optional, tls; did you mean tls?"},
     ),
     ({"smtp": {"auth": "kerberos"}}, {"smtp.auth": "must be one of none, password, oauth2"}),
     (
@@ -79,7 +79,7 @@ FIELDS: list[tuple[dict[str, Any], dict[str, str]]] = [
             "cc": "must be a list of at most 100 items",
             "smtp.prot": "there is no such field; did you mean smtp.port?",
             "smtp.port": PORT,
-            "smtp.security": "must be one of none, starttls, starttls_optional, tls",
+            "smtp.security": "must be one of none, starttls, starttls_optional, tls; did you mean tls?",
             "smtp.validate_certs": FLAG,
             "imap": DICTIONARY,
             "graph.save_to_sent": FLAG,
@@ -126,7 +126,7 @@ class TestFields:
 NAMES: list[tuple[Any, str]] = [
     (None, "name: is required"),
     ("", "name: is required"),
-    ("a b", f"name: {NAME}"),
+    ("a b", f"name: {NAME}; a name with blanks belongs in display_name"),
     ("a\n", f"name: {NAME}"),
     ("ä", f"name: {NAME}"),
     ("x" * 51, f"name: {NAME}"),
@@ -163,6 +163,15 @@ class TestLists:
             "connectors[5]: name: b is in the list already",
         ]
         assert_refused(play("connectors", connectors=entries), problems, registry_path)
+
+    def test_what_looks_malformed_and_is_not_is_not_told_beside_what_is(self, play: Play, registry_path: Path) -> None:
+        smtp = {**HOST, "port": "587", "validate_certs": "yes", "relay": "no"}
+        texts = {"cc": "one@example.com,two@example.com", "enabled": "true", "headers": {"X-Number": 1}}
+        entries = [{"name": "fine", "smtp": smtp, **texts}, {"name": "prod", "smtp": {"port": "abc"}}]
+        problems = [f"connector prod: smtp.port: {PORT}"]
+        assert_refused(play("connectors", connectors=entries), problems, registry_path)
+        result = play("connector_test", declaration={**entries[0], "imap": {"port": "abc"}})
+        assert_refused(result, [f"connector fine: imap.port: {PORT}"], registry_path)
 
     @pytest.mark.parametrize("strange", ["strange", 5, ["a"], True])
     def test_an_entry_that_is_no_dictionary(self, play: Play, registry_path: Path, strange: Any) -> None:

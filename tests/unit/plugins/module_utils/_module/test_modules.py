@@ -23,6 +23,9 @@ FIELDS = {
 }
 
 
+UNBOUND = "no connector is bound to it, for any tenant, so the default serves it: default"
+
+
 def info(play: Play, name: str) -> dict[str, Any]:
     (found,) = play("connector_info", name=name)["connectors"]
     return dict(found)
@@ -150,6 +153,37 @@ class TestConnector:
         remark = "looks like an app password as it is displayed; if it is refused, give it without the spaces"
         assert told == [f"connector a: smtp.password: {remark}"]
 
+    def test_duplicate_of_itself_is_refused_and_keeps_its_password(self, play: Play) -> None:
+        play("connector", name="a", smtp=SIGNED_IN)
+        copied = {"name": "a", "copy_from": "a", "smtp": {"password": "hunter2-new"}}
+        result = play("connector", state="duplicated", **copied)
+        assert result["msg"] == "connector a: copy_from: must be another connector than the duplicate itself"
+        assert play("connector", name="a", smtp=SIGNED_IN)["changed"] is False
+
+    def test_derived_name_that_is_too_long_names_its_source(self, play: Play) -> None:
+        source = "a" * 44
+        play("connector", name=source, smtp=HOST)
+        result = play("connector", state="duplicated", copy_from=source)
+        allowed = "is longer than 50 characters: give the duplicate a name"
+        assert result["msg"] == f"name: {source}_copied, made from copy_from {source}, {allowed}"
+        assert play("connector", state="duplicated", copy_from=source, name="b")["changed"] is True
+
+    def test_user_whose_password_is_kept_needs_none(self, play: Play) -> None:
+        play("connector", name="a", smtp=SIGNED_IN)
+        for update_password in ("always", "on_create"):
+            told = {"smtp": {**HOST, "username": "mailer"}, "update_password": update_password}
+            assert play("connector", name="a", **told)["changed"] is False
+        result = play("connector", name="b", smtp={**HOST, "username": "mailer"}, update_password="on_create")
+        assert "smtp.username: has nothing to sign in with" in result["msg"]
+
+    def test_provider_is_stored_under_its_own_name(self, play: Play) -> None:
+        first = play("connector", name="a", provider="Office365", smtp={"relay": True})
+        assert (first["connector"]["provider"], first["connector"]["smtp"]["host"]) == (
+            "microsoft365",
+            "smtp.office365.com",
+        )
+        assert play("connector", name="a", provider="microsoft365")["changed"] is False
+
 
 class TestConnectors:
     def test_what_it_returns(self, play: Play) -> None:
@@ -240,9 +274,48 @@ class TestConnectorInfo:
     )
     def test_which_are_found(self, filled: Play, options: dict[str, Any], names: list[str]) -> None:
         result = filled("connector_info", **options)
+        result.pop("warnings", None)
         assert set(result) == {"changed", "connectors"}
         assert [each["name"] for each in result["connectors"]] == names
-        assert all(set(each) == FIELDS for each in result["connectors"])
+        fields = FIELDS | {"resolved_by"} if "purpose" in options else FIELDS
+        assert all(set(each) == fields for each in result["connectors"])
+
+    @pytest.mark.parametrize(
+        ("purpose", "tenant", "resolved_by", "warnings"),
+        [
+            ("alerts", "acme", "tenant_purpose", []),
+            ("approvals", "", "purpose", []),
+            ("approvals", "acme", "purpose", []),
+            ("alerts", "globex", "default", []),
+            (
+                "alarts",
+                "acme",
+                "default",
+                [f"purpose alarts@acme: {UNBOUND}; did you mean alerts?"],
+            ),
+            (
+                "backup",
+                "",
+                "default",
+                [f"purpose backup: {UNBOUND}"],
+            ),
+        ],
+    )
+    def test_how_a_purpose_is_resolved(
+        self, filled: Play, purpose: str, tenant: str, resolved_by: str, warnings: list[str]
+    ) -> None:
+        """Usability, finding 18: a misspelt purpose fell back to the default without a word."""
+        result = filled("connector_info", purpose=purpose, tenant=tenant)
+        assert [each["resolved_by"] for each in result["connectors"]] == [resolved_by]
+        assert result.get("warnings", []) == warnings
+
+    def test_a_misspelt_purpose_without_a_default_names_the_nearest(self, play: Play) -> None:
+        entries = [{"name": name, "smtp": HOST} for name in ("a", "b")]
+        play("connectors", connectors=entries, purposes={"alerts": "a"})
+        told = play("connector_info", purpose="alarts")
+        assert told["msg"] == (
+            "purpose alarts: no connector is bound to it and there is no default; did you mean alerts?"
+        )
 
     def test_purposes_are_shown_at_their_connector(self, filled: Play) -> None:
         shown = {each["name"]: each["purposes"] for each in filled("connector_info")["connectors"]}

@@ -5,11 +5,15 @@
 from __future__ import annotations
 
 import base64
+import errno
 import getpass
+import os
+import pwd
 import re
 import sys
+from datetime import datetime, tzinfo
 from pathlib import Path
-from typing import Any
+from typing import Any, Callable
 
 import pytest
 
@@ -69,8 +73,7 @@ class TestCheckMode:
         assert done["changed"] is True
         assert without_times(planned) == without_times(done)
         assert content(registry_path) != before
-        again = filled(module, **options)
-        assert again["changed"] is False or options.get("new_name") is None
+        assert filled(module, **options)["changed"] is False
 
     @pytest.mark.parametrize(("module", "options"), [each for each in CHANGES if "new" in str(each[1])][:1])
     def test_where_there_is_no_registry_none_is_made(
@@ -203,16 +206,119 @@ def test_times_are_utc(play: Play) -> None:
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", created)
 
 
+class TestClockThatJumps:
+    """Order, default and what is due follow revisions. Stamps only tell what the clock said."""
+
+    @pytest.fixture
+    def set_clock(self, monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
+        class Jumping(datetime):
+            year_now = 2024
+
+            @classmethod
+            def now(cls, tz: tzinfo | None = None) -> datetime:
+                return cls(cls.year_now, 6, 15, 12, 0, 0, tzinfo=tz)
+
+        body = "ansible_collections.mailroom.core.plugins.module_utils._module.registry"
+        monkeypatch.setattr(f"{body}.datetime", Jumping)
+
+        def set_year(year: int) -> None:
+            Jumping.year_now = year
+
+        return set_year
+
+    @pytest.mark.parametrize("years", [(2024, 1970, 2038), (1970, 9999, 2024), (9999, 1970, 1970), (2106, 2000, 2106)])
+    def test_history_keeps_its_order_and_every_task_works(
+        self, play: Play, set_clock: Callable[[int], None], years: tuple[int, ...]
+    ) -> None:
+        for turn, year in enumerate(years):
+            set_clock(year)
+            result = play("connectors", connectors=[{"name": "a", "smtp": HOST, "description": str(turn)}], default="a")
+            assert result["changed"]
+            assert not play("connectors", connectors=[{"name": "a", "smtp": HOST, "description": str(turn)}])["changed"]
+            assert play("init_mail", check=True, to="x@example.com")["already_proven"] == []
+        result = play("connector_info", history=True)
+        assert "warnings" not in result
+        (info,) = result["connectors"]
+        assert [entry["revision"] for entry in info["history"]] == [1, 2, 3]
+        assert [int(entry["at"][:4]) for entry in info["history"]] == list(years)
+        assert (int(info["created_at"][:4]), int(info["updated_at"][:4])) == (years[0], years[-1])
+        assert play("connector", name="a", state="absent")["changed"]
+
+
+class TestWhereTheRegistryIs:
+    @pytest.mark.parametrize("way", ["option", "environment"])
+    def test_relative_path_is_refused_in_one_sentence(
+        self, play: Play, way: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        if way == "environment":
+            monkeypatch.setenv("MAILROOM_REGISTRY", "registry.db")
+        told = play("connector", name="a", smtp=HOST, registry="registry.db" if way == "option" else None)
+        assert told["msg"] == "registry must be the absolute path of a file, or begin with ~/."
+        assert list(tmp_path.iterdir()) == []
+
+    def test_home_directory_of_nobody_is_said(self, play: Play) -> None:
+        told = play("connector_info", registry="~nobody_has_this_name/registry.db")["msg"]
+        assert told == (
+            "registry begins with ~, and the user that runs the task has no such home directory: give an absolute path."
+        )
+
+    def test_home_directory_of_the_user_is_used(
+        self, play: Play, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("HOME", str(tmp_path))
+        play("connector", name="a", smtp=HOST, registry="~/mailroom/registry.db")
+        assert (tmp_path / "mailroom" / "registry.db").exists()
+
+    @pytest.mark.parametrize("module", ["connector", "connector_info"])
+    def test_user_who_may_not_use_the_default_registry_is_told_what_to_do(
+        self, play: Play, default_registry: Path, module: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def refuse(*_arguments: object, **_more: object) -> None:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+        place = "ansible_collections.mailroom.core.plugins.module_utils._registry.sqlite_file"
+        monkeypatch.setattr(f"{place}.open_folder", refuse)
+        monkeypatch.setattr(f"{place}.os.geteuid", lambda: 65534)
+        told = play(module, **({"name": "a", "smtp": HOST} if module == "connector" else {}), registry=None)["msg"]
+        assert told == (
+            f"The registry {default_registry} cannot be read: Permission denied for the user"
+            f" {pwd.getpwuid(65534).pw_name}; use become: true, or a registry of your own (registry: ~/…)."
+        )
+
+
 class TestKeys:
-    def test_exposed_keys_are_warned_about(self, play: Play, registry_path: Path) -> None:
+    @pytest.mark.parametrize("module", ["connector", "connector_info", "connector_test", "init_mail"])
+    def test_key_file_that_others_may_read_is_refused(self, play: Play, registry_path: Path, module: str) -> None:
         play("connector", name="a", smtp=SIGNED_IN)
         key_file = registry_path.with_name("registry.db.key")
         key_file.chmod(0o644)
-        for module, options in (("connector", {"name": "a", "smtp": HOST}), ("connector_info", {})):
-            told = play(module, **options)["warnings"]
-            assert told == [f"The registry's keys can be read by others than their owner: chmod 0600 {key_file}"]
-        key_file.chmod(0o600)
-        assert "warnings" not in play("connector_info")
+        told = play(module, **({"name": "a", "smtp": HOST} if module == "connector" else {}))
+        assert told["msg"] == (
+            f"registry_key_file {key_file} cannot be used: {key_file} must not be accessible for others, and its mode"
+            f" is 0644: chmod 0600 {key_file}."
+        )
+        assert "warnings" not in play("connector_info", registry_key=KEY)
+
+    @pytest.mark.parametrize("way", ["option", "environment", "default name"])
+    def test_fifo_as_key_file_is_refused_at_once(
+        self, play: Play, tmp_path: Path, registry_path: Path, way: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        play("connector", name="a", smtp=HOST)
+        fifo = registry_path.with_name("registry.db.key") if way == "default name" else tmp_path / "key"
+        os.mkfifo(fifo, 0o600)
+        if way == "environment":
+            monkeypatch.setenv("MAILROOM_REGISTRY_KEY_FILE", str(fifo))
+        options = {"registry_key_file": str(fifo)} if way == "option" else {}
+        told = play("connector", name="b", smtp=SIGNED_IN, **options)
+        assert told["msg"] == f"registry_key_file {fifo} cannot be used: {fifo} must be a regular file and is a FIFO."
+        assert [each["name"] for each in play("connector_info", registry_key=KEY)["connectors"]] == ["a"]
+
+    def test_key_file_that_may_not_be_looked_at_is_left_alone_where_no_key_is_needed(
+        self, play: Play, tmp_path: Path
+    ) -> None:
+        play("connector", name="a", smtp=HOST)
+        play("connector", name="b", smtp=HOST, registry_key_file=str(tmp_path / "missing" / "key"))
 
     @pytest.mark.parametrize("module", ["connector", "connectors", "connector_purpose"])
     def test_any_change_seals_anew_when_the_first_key_is_another(

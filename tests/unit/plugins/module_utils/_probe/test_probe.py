@@ -5,19 +5,25 @@
 
 from __future__ import annotations
 
+import sys
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import pytest
 
+from ansible_collections.mailroom.core.plugins.module_utils._connector.redaction import Redaction
 from ansible_collections.mailroom.core.plugins.module_utils._connector.secret import Secret
+from ansible_collections.mailroom.core.plugins.module_utils._connector.state import Connector
+from ansible_collections.mailroom.core.plugins.module_utils._module.jobs import job_of
 from ansible_collections.mailroom.core.plugins.module_utils._probe.job import Job
 from ansible_collections.mailroom.core.plugins.module_utils._probe.refusals import Refusals
 from ansible_collections.mailroom.core.plugins.module_utils._probe.remarks import remarks
+from ansible_collections.mailroom.core.plugins.module_utils._probe.result import EndpointResult
 from ansible_collections.mailroom.core.plugins.module_utils._probe.retirements import RETIREMENTS, retirement_of
 from ansible_collections.mailroom.core.plugins.module_utils._probe.run import _sharing
 from ansible_collections.mailroom.core.plugins.module_utils._session.smtp import SmtpSession
 from ansible_collections.mailroom.core.plugins.module_utils._signin.identity import identity
-from ansible_collections.mailroom.core.plugins.module_utils._verdict.observed import Signal
+from ansible_collections.mailroom.core.plugins.module_utils._verdict.observed import Signal, Stopped
 from ansible_collections.mailroom.core.plugins.module_utils._wire.clock import Clock
 from ansible_collections.mailroom.core.plugins.module_utils._wire.record import Phase, Record
 
@@ -73,38 +79,43 @@ def test_those_who_sign_in_as_the_same_user_go_one_after_another(jobs: list[Job]
     assert sorted(_sharing(jobs)) == groups
 
 
-SIGNALS = {
-    "refused": (Signal("reply", "auth", "smtp", 535, "5.7.8", "No"), True),
-    "refused by imap": (Signal("reply", "auth", "imap", None, "NO [AUTHENTICATIONFAILED]", "No"), True),
-    "temporary": (Signal("reply", "auth", "smtp", 454, "4.7.0", "Later"), False),
-    "throttled": (Signal("reply", "auth", "smtp", 421, "4.7.0", "Later"), False),
-    "temporary, imap": (Signal("reply", "auth", "imap", None, "NO [UNAVAILABLE]", "Later"), False),
-    "no mechanism": (Signal("no_mechanism", "auth", "smtp"), False),
-    "timeout": (Signal("timeout", "auth", "smtp"), False),
-    "refused later": (Signal("reply", "sender", "smtp", 550, "", "No"), False),
-}
+REFUSED = Signal("reply", "auth", "smtp", 535, "5.7.8", "No", refused="everywhere")
 
 
-@pytest.mark.parametrize(("signal", "is_kept"), SIGNALS.values(), ids=SIGNALS)
-def test_only_credentials_that_were_refused_are_not_tried_again(signal: Signal, is_kept: bool) -> None:
+def test_a_refused_credential_is_not_tried_again_over_any_protocol() -> None:
     refusals = Refusals()
-    assert refusals.earlier("ann", "imap") is None
-    refusals.note("ann", "smtp", signal)
-    earlier = refusals.earlier("ann", "imap")
-    assert (earlier is not None) == is_kept
-    assert refusals.earlier("bob", "smtp") is None
-    if earlier:
-        assert earlier.text.startswith(signal.text)
+    assert refusals.earlier(["ann"], "imap") is None
+    refusals.note(["ann", "ann at another name"], "smtp", REFUSED, "mail.example.com port 587")
+    for known in ("ann", "ann at another name"):
+        earlier = refusals.earlier(["nobody", known], "imap")
+        assert earlier
+        assert earlier.text.startswith("No (")
+        assert "mail.example.com port 587" in earlier.text
         assert "not tried again" in earlier.text
+    assert refusals.earlier(["bob"], "smtp") is None
 
 
-def test_what_is_switched_off_may_be_so_for_one_protocol_only() -> None:
+def test_a_credential_refused_over_one_protocol_may_be_tried_over_another() -> None:
     refusals = Refusals()
-    refusals.note(
-        "ann", "smtp", Signal("reply", "auth", "smtp", 535, "5.7.139", "SmtpClientAuthentication is disabled")
-    )
-    assert refusals.earlier("ann", "smtp") is not None
-    assert refusals.earlier("ann", "imap") is None
+    refusals.note(["ann"], "smtp", REFUSED.seen(refused="here"))
+    assert refusals.earlier(["ann"], "smtp") is not None
+    assert refusals.earlier(["ann"], "imap") is None
+
+
+def test_a_failure_that_refused_nothing_is_not_kept() -> None:
+    refusals = Refusals()
+    refusals.note(["ann"], "smtp", REFUSED.seen(refused=""))
+    assert refusals.earlier(["ann"], "smtp") is None
+
+
+def test_the_first_refusal_is_the_one_that_is_told() -> None:
+    refusals = Refusals()
+    refusals.note(["ann"], "smtp", REFUSED)
+    refusals.note(["ann"], "imap", REFUSED.seen(text="Again"))
+    earlier = refusals.earlier(["ann"], "imap")
+    assert earlier
+    assert earlier.text.count("not tried again") == 1
+    assert earlier.text.startswith("No ")
 
 
 @pytest.mark.parametrize(
@@ -116,6 +127,10 @@ def test_what_is_switched_off_may_be_so_for_one_protocol_only() -> None:
         (("smtp.example.com", "ann", "a"), ("smtp.example.com", "ann", "b"), False),
         (("smtp.example.com", "ann", "a"), ("smtp.example.org", "ann", "a"), False),
         (("192.0.2.1", "ann", "a"), ("192.0.2.2", "ann", "a"), False),
+        (("2001:db8::a", "ann", "a"), ("2001:db8::b", "ann", "a"), False),
+        (("smtp.m\u00fcller.example", "ann", "a"), ("smtp.xn--mller-kva.example.", "ann", "a"), True),
+        (("smtp.example.com", "Ann@Example.com", "a"), ("smtp.example.com", "ann@example.com", "a"), True),
+        (("smtp.example.com", "ann", "a"), ("smtp.example.com", "ann", "A"), False),
         (("localhost", "ann", "a"), ("localhost", "ann", "a"), True),
     ],
 )
@@ -165,7 +180,7 @@ def _codes(server: Server, tls: dict[str, Any] | None, connector: dict[str, Any]
     job = _job(_server(**server), **connector)
     endpoint, record = job.endpoints()[0], Record("smtp")
     record.phases = [Phase(name) for name in phases]
-    session = SmtpSession(endpoint, Clock(5, 5), record)
+    session = SmtpSession(endpoint, Clock(5, 5), record, Redaction())
     session.tls = tls
     session.is_encrypted = tls is not None
     session.has_sent_credentials = "auth" in phases
@@ -178,13 +193,57 @@ def test_warnings(server: Server, tls: dict[str, Any] | None, connector: dict[st
     assert _codes(server, tls, connector, *phases) == codes
 
 
+@pytest.mark.parametrize(
+    ("server", "is_told"),
+    [
+        ({"port": 25}, True),
+        ({"uri": "smtp://mail.example.com:25"}, True),
+        ({"port": 25, "security": "starttls"}, False),
+        ({"uri": "smtps://mail.example.com:25"}, False),
+        ({"port": 587}, False),
+    ],
+)
+def test_port_25_that_means_starttls_by_itself_is_told(server: Server, is_told: bool) -> None:
+    settings = {"smtp": server if "uri" in server else {"host": "mail.example.com", **server}}
+    job = job_of(Connector("alpha", settings), {})
+    session = SmtpSession(job.endpoints()[0], Clock(5, 5), Record("smtp"), Redaction())
+    codes = {remark.code for remark in remarks(job, job.endpoints()[0], session, 14)}
+    assert ("security_assumed" in codes) is is_told
+
+
+@pytest.mark.parametrize(
+    ("days", "auth", "told"),
+    [
+        (-1, "oauth2", "oauth2.client_secret has expired, on {} as declared"),
+        (0, "oauth2", "oauth2.client_secret expires in 0 days, on {} as declared"),
+        (13, "oauth2", "oauth2.client_secret expires in 13 days, on {} as declared"),
+        (14, "oauth2", None),
+        (3, "password", None),
+    ],
+)
+def test_client_secret_near_its_declared_end_is_told(
+    monkeypatch: pytest.MonkeyPatch, days: int, auth: str, told: str | None
+) -> None:
+    class Noon(datetime):
+        @classmethod
+        def now(cls, tz: Any = None) -> datetime:
+            return datetime(2027, 5, 17, 12, tzinfo=tz)
+
+    monkeypatch.setattr(sys.modules[remarks.__module__], "datetime", Noon)
+    expires = (date(2027, 5, 17) + timedelta(days=days)).isoformat()
+    job = _job(_server(auth=auth), oauth2={"client_secret_expires": expires})
+    session = SmtpSession(job.endpoints()[0], Clock(5, 5), Record("smtp"), Redaction())
+    found = [each.text for each in remarks(job, job.endpoints()[0], session, 14) if each.code == "client_secret_ends"]
+    assert found == ([told.format(expires)] if told else [])
+
+
 def test_a_password_that_was_not_sent_crosses_no_network() -> None:
     assert _codes({"security": "none"}, None, {}, "tcp") == set()
 
 
 def test_an_expired_certificate_does_not_end_in_the_future() -> None:
     job = _job(_server(validate_certs=False))
-    session = SmtpSession(job.endpoints()[0], Clock(5, 5), Record("smtp"))
+    session = SmtpSession(job.endpoints()[0], Clock(5, 5), Record("smtp"), Redaction())
     session.tls = {**GOOD, "days_left": -3}
     texts = [remark.text for remark in remarks(job, job.endpoints()[0], session, 14)]
     assert not [text for text in texts if "-3 days" in text]
@@ -214,3 +273,37 @@ def test_retirements_are_dated() -> None:
         assert 1 <= month <= 12
         assert 1 <= day <= 31
         assert all(host.startswith(".") for host in retirement.hosts)
+
+
+@pytest.mark.parametrize("user", ["ann", "ann@", "ann@mail example", "ann@example.com> SIZE=1", "<ann@example.com"])
+def test_a_user_who_is_no_address_is_no_sender(user: str) -> None:
+    assert _job(_user(user)).sender() == ""
+    assert _job(_user("ann@example.com")).sender() == "ann@example.com"
+
+
+def test_who_waits_too_long_for_another_sign_in_stops_in_the_phase_of_signing_in() -> None:
+    refusals, record = Refusals(), Record("smtp")
+    session = SmtpSession(_job(_server()).endpoints()[0], Clock(0.1, 5), record, Redaction())
+    with refusals.turn("ann", session), pytest.raises(Stopped) as stopped, refusals.turn("ann", session):
+        pass
+    assert (stopped.value.signal.kind, stopped.value.signal.phase) == ("timeout", "auth")
+    assert [(phase.phase, phase.status) for phase in record.phases] == [("auth", "fail")]
+    with refusals.turn("ann", session), refusals.turn("bob", session):
+        pass
+
+
+def test_what_a_result_holds_is_redacted_even_in_fields_that_nobody_has_thought_of() -> None:
+    secret, job = "hunter2-not-to-be-seen", _job(_server(host="hunter2.example.com"))
+    redact = Redaction([Secret(secret)])
+    session = SmtpSession(job.endpoints()[0], Clock(5, 5), Record("smtp"), redact)
+    session.address = f"address {secret}"
+    session.tls = {"of_tomorrow": {"deep": [secret.upper()]}}
+    session.capabilities = {"after_everything": [secret[:12], secret[12:]]}
+    result = EndpointResult(session.endpoint, session.record, redact, session)
+    result.message = {"message_id": "<1@hunter2.example.com>", "of_tomorrow": secret}
+    shown = result.shown()
+    assert shown["host"] == "hunter2.example.com"
+    assert shown["address"] == "address ********"
+    assert shown["tls"] == {"of_tomorrow": {"deep": ["********"]}}
+    assert shown["capabilities"] == {"after_everything": ["********", "********"]}
+    assert shown["message"] == {"message_id": "<1@hunter2.example.com>", "of_tomorrow": "********"}

@@ -125,7 +125,7 @@ def the_key_file(folder: Path) -> None:
 
 def a_disk_without_inodes(folder: Path) -> None:
     """There is room, but no further file can be made: neither a registry nor the journal beside one."""
-    mount(folder, "size=400k,nr_inodes=6")
+    mount(folder, "size=400k,nr_inodes=6,mode=0700")
     path = folder / "registry.db"
     declare(open_registry(path), entry("a"), default="a")
     content = path.read_bytes()

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import sqlite3
 from collections.abc import Mapping
 from contextlib import closing
@@ -15,8 +16,8 @@ from ansible_collections.mailroom.core.plugins.module_utils._connector.declarati
 from ansible_collections.mailroom.core.plugins.module_utils._connector.plan import Plan, Request, make_plan
 from ansible_collections.mailroom.core.plugins.module_utils._connector.secret import Secret
 from ansible_collections.mailroom.core.plugins.module_utils._connector.state import Stamp, State, Wanted
-from ansible_collections.mailroom.core.plugins.module_utils._registry.interface import Writer
-from ansible_collections.mailroom.core.plugins.module_utils._registry.sealing import KeySource
+from ansible_collections.mailroom.core.plugins.module_utils._registry.interface import Reader, Writer
+from ansible_collections.mailroom.core.plugins.module_utils._registry.key_source import KeySource
 from ansible_collections.mailroom.core.plugins.module_utils._registry.sqlite import SqliteRegistry
 
 KEY, NEW_KEY, FOREIGN_KEY = (base64.urlsafe_b64encode(bytes([number]) * 32).decode() for number in (1, 2, 3))
@@ -41,9 +42,13 @@ def request(*entries: Mapping[str, Any], **more: Any) -> Request:
     return Request(declarations=tuple(declaration for declaration, problems in read), **more)
 
 
+def planned(reader: Reader, wish: Request, stamp: Stamp = STAMP) -> Plan:
+    return make_plan(wish, reader.load(wish.wanted()), reader.is_same_secret, stamp, reader.is_foreign)
+
+
 def carry_out(writer: Writer, wish: Request, stamp: Stamp = STAMP) -> Plan:
     """Plan and apply within a transaction."""
-    plan = make_plan(wish, writer.load(wish.wanted()), writer.is_same_secret, stamp)
+    plan = planned(writer, wish, stamp)
     writer.apply(plan)
     return plan
 
@@ -79,6 +84,23 @@ def ask_file(path: Path, query: str) -> list[tuple[Any, ...]]:
     """Query the file with nothing but SQLite."""
     with closing(sqlite3.connect(path)) as database:
         return database.execute(query).fetchall()
+
+
+def edit_file(path: Path, statement: str, *values: Any) -> None:
+    """Change the file with nothing but SQLite, as somebody does who may write it and has no key."""
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("PRAGMA synchronous = OFF")
+        database.execute(statement, values)
+        database.commit()
+
+
+def edit_settings(path: Path, name: str, block: str, changes: Mapping[str, Any]) -> None:
+    """Change fields in a connector's row from outside; None removes one."""
+    ((text,),) = ask_file(path, f"SELECT settings FROM connector WHERE name = '{name}'")
+    settings = json.loads(text)
+    edited = {**settings.get(block, {}), **changes}
+    settings[block] = {field: value for field, value in edited.items() if value is not None}
+    edit_file(path, "UPDATE connector SET settings = ? WHERE name = ?", json.dumps(settings), name)
 
 
 def folder_content(folder: Path) -> dict[str, bytes | None]:

@@ -42,12 +42,16 @@ def with_mounts(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, ...]:
 
 @pytest.mark.parametrize("scenario", SCENARIOS)
 def test_scenario(with_mounts: tuple[str, ...], tmp_path: Path, scenario: str) -> None:
-    module = f"{__package__.removeprefix('tests.')}.on_a_mount"
+    play(with_mounts, f"{__package__}.on_a_mount", scenario, tmp_path)
+
+
+def play(with_mounts: tuple[str, ...], module: str, scenario: str, folder: Path) -> None:
+    """Play a scenario in a process that may mount."""
     played = subprocess.run(
         [
             *with_mounts,
             *("env", f"PYTHONPATH={COLLECTIONS}:{TESTS}", "PYTHONDONTWRITEBYTECODE=1"),
-            *(sys.executable, "-m", module, scenario, str(tmp_path)),
+            *(sys.executable, "-m", module.removeprefix("tests."), scenario, str(folder)),
         ],
         capture_output=True,
         text=True,

@@ -21,7 +21,7 @@ from cryptography.fernet import Fernet
 from ansible_collections.mailroom.core.plugins.module_utils._connector.plan import Request
 from ansible_collections.mailroom.core.plugins.module_utils._connector.state import Purpose, State, Wanted
 from ansible_collections.mailroom.core.plugins.module_utils._errors import RegistryError
-from ansible_collections.mailroom.core.plugins.module_utils._registry import schema, sqlite
+from ansible_collections.mailroom.core.plugins.module_utils._registry import schema, sqlite_file
 from ansible_collections.mailroom.core.plugins.module_utils._registry.interface import Reader
 from ansible_collections.mailroom.core.plugins.module_utils._registry.sqlite import SqliteRegistry
 
@@ -82,8 +82,9 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "registry.db"
 
 
-@pytest.fixture
-def registry(path: Path) -> SqliteRegistry:
+@pytest.fixture(params=[0o700, 0o1777], ids=["own folder", "folder that everybody may add to"])
+def registry(path: Path, request: pytest.FixtureRequest) -> SqliteRegistry:
+    path.parent.chmod(request.param)
     registry = open_registry(path)
     change(registry, generation(0))
     return registry
@@ -100,17 +101,20 @@ class TestKilled:
             while True:
                 link.tell(str(advance(registry)))
 
-        for _dummy in range(40):
+        turn = 0
+        while turn < 40 or not caught_writing:
+            turn += 1
             with forked(keep_changing) as child:
                 last_told = int(child.hear() or "-1")
                 # Not a wait for something: the moment is what varies.
                 time.sleep(chance.uniform(0, 0.02))
+                while turn % 4 == 0 and not journal.exists():
+                    pass
                 child.kill()
                 last_told = int([str(last_told), *child.hear_all()][-1])
             caught_writing += journal.exists()
             assert generation_of(registry) in (last_told, last_told + 1)
             assert_sound(path)
-        assert caught_writing > 0
 
     def test_at_any_step_of_a_change(self, registry: SqliteRegistry, path: Path) -> None:
         steps = count_calls(lambda: advance(registry))
@@ -239,10 +243,16 @@ def hold_lock(registry: SqliteRegistry) -> Callable[[Link], None]:
 
 
 class TestManyAtOnce:
-    def test_twelve_writers_lose_nothing(self, tmp_path: Path) -> None:
+    @pytest.mark.parametrize(("writers", "changes"), [(12, 10), (50, 2)])
+    @pytest.mark.parametrize("everybody_may_add", [False, True])
+    def test_many_writers_lose_nothing(
+        self, tmp_path: Path, writers: int, changes: int, everybody_may_add: bool
+    ) -> None:
         """Also where the registry, its folder and its key file are not there yet when they all begin."""
-        writers, changes = 12, 10
         path = tmp_path / "new" / "registry.db"
+        if everybody_may_add:
+            path.parent.mkdir()
+            path.parent.chmod(0o1777)
         registry = open_registry(path, key=None)
 
         def write(link: Link, writer: int) -> None:
@@ -268,9 +278,10 @@ class TestManyAtOnce:
         assert len(state.connectors) == writers * changes + 1
         with registry.reading() as reader:
             assert len(reader.history([state.connectors["shared"]])["shared"]) == writers * changes
+            loaded = reader.load(Wanted()).connectors
             for writer in range(writers):
                 for turn in range(changes):
-                    (token,) = state.connectors[f"own_{writer}_{turn}"].secrets.values()
+                    (token,) = loaded[f"own_{writer}_{turn}"].secrets.values()
                     assert reader.open_secret(str(token)).reveal() == f"password {writer} {turn}"
         assert_sound(path)
 
@@ -352,13 +363,43 @@ class TestWaiting:
             holder.kill()
         assert advance(registry) == 1
 
+    def test_it_goes_on_waiting_while_others_commit(
+        self, registry: SqliteRegistry, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """However slow the machine is and however many are before it: only a standstill is a failure."""
+
+        def hold_and_commit(link: Link) -> None:
+            while True:
+                with registry.writing() as writer:
+                    carry_out(writer, generation(generation_in(writer) + 1))
+                    link.tell()
+                    if link.hear() == "last":
+                        break
+
+        with forked(hold_and_commit) as holder:
+            holder.hear()
+            clock = iter(range(10**9))
+            naps = iter(range(10**9))
+
+            def nap(_seconds: float) -> None:
+                """Each takes as long as nobody would wait, and one change is committed meanwhile."""
+                holder.tell("last" if next(naps) == 20 else "")
+                holder.hear()
+
+            monkeypatch.setattr(sqlite_file.time, "monotonic", lambda: next(clock) * (sqlite_file.WAIT_SECONDS - 1))
+            monkeypatch.setattr(sqlite_file.time, "sleep", nap)
+            change(registry, Request(default=MEMBERS[0]))
+            monkeypatch.undo()
+            assert next(naps) > 20
+            assert holder.wait() == 0
+
     @pytest.mark.parametrize("seconds", [0, 0.05])
     def test_it_does_not_wait_for_ever(
         self, registry: SqliteRegistry, path: Path, monkeypatch: pytest.MonkeyPatch, seconds: float
     ) -> None:
         with forked(hold_lock(registry)) as holder:
             holder.hear()
-            monkeypatch.setattr(sqlite, "WAIT_SECONDS", seconds)
+            monkeypatch.setattr(sqlite_file, "WAIT_SECONDS", seconds)
             with pytest.raises(RegistryError) as refused:
                 declare(registry, entry("second"))
             assert re.fullmatch(HELD.format(path=path, verb="changed"), str(refused.value))
@@ -380,7 +421,7 @@ class TestWaiting:
 
         with forked(hold) as holder:
             holder.hear()
-            monkeypatch.setattr(sqlite, "WAIT_SECONDS", 0)
+            monkeypatch.setattr(sqlite_file, "WAIT_SECONDS", 0)
             with pytest.raises(RegistryError):
                 declare(registry, entry("second"))
             holder.tell()
@@ -397,11 +438,27 @@ class TestWaiting:
 
         with forked(hold) as holder:
             holder.hear()
-            monkeypatch.setattr(sqlite, "WAIT_SECONDS", 0.05)
+            monkeypatch.setattr(sqlite_file, "WAIT_SECONDS", 0.05)
             with pytest.raises(RegistryError) as refused:
                 everything(registry)
             assert re.fullmatch(HELD.format(path=path, verb="read"), str(refused.value))
         assert generation_of(registry) == 0
 
+    def test_who_is_alone_holds_off_those_who_want_to_be_alone_and_nobody_else(self, registry: SqliteRegistry) -> None:
+        def follow(link: Link) -> None:
+            link.tell()
+            with registry.alone():
+                assert generation_of(registry) == 1
+
+        with registry.alone(), forked(follow) as follower:
+            follower.hear()
+            assert advance(registry) == 1
+            with forked(lambda link: everything(registry)) as reader:
+                assert reader.wait() == 0
+            assert not follower.is_gone
+        # The lock ends with the block, and with the process that held it.
+        with registry.alone():
+            pass
+
     def test_a_task_has_minutes_by_default(self) -> None:
-        assert sqlite.WAIT_SECONDS >= 60
+        assert sqlite_file.WAIT_SECONDS >= 60

@@ -360,6 +360,23 @@ class TestKeys:
         with rotating.reading() as reader:
             assert reader.needs_resealing()
 
+    @pytest.mark.parametrize(
+        ("keys", "named"),
+        [
+            (f"{NEW_KEY},{FOREIGN_KEY}", ["connector a: smtp.password"]),
+            (f"{NEW_KEY},{KEY}", []),
+            # Nobody who gives a single key wants to rotate.
+            (NEW_KEY, []),
+            (None, []),
+        ],
+    )
+    def test_what_keeps_a_rotation_from_happening_is_named(
+        self, registry: SqliteRegistry, path: Path, keys: str | None, named: list[str]
+    ) -> None:
+        declare(registry, entry("a", PASSWORD))
+        with open_registry(path, keys).reading() as reader:
+            assert reader.migration().not_rotated == named
+
     def test_an_empty_registry_needs_no_key(self, path: Path) -> None:
         with open_registry(path, "malformed").reading() as reader:
             assert not reader.needs_resealing()
@@ -391,9 +408,9 @@ class TestOneTransaction:
         before = folder_content(path.parent)
         seal, left = KeyRing.seal, iter(range(2))
 
-        def seal_twice(ring: KeyRing, secret: Any) -> Any:
+        def seal_twice(ring: KeyRing, *what: Any) -> Any:
             next(left)
-            return seal(ring, secret)
+            return seal(ring, *what)
 
         monkeypatch.setattr(KeyRing, "seal", seal_twice)
         with pytest.raises(StopIteration):
@@ -468,6 +485,18 @@ def test_a_later_proof_is_not_replaced_by_an_earlier_one(registry: SqliteRegistr
     prove(registry, stored(registry, "one"), newer)
     prove(registry, early)
     assert stored(registry, "one").proof == newer
+
+
+@pytest.mark.parametrize("year", ["1970", "9999"])
+def test_a_proof_counts_by_its_revision_whatever_the_clock_says(registry: SqliteRegistry, year: str) -> None:
+    declare(registry, entry("one"))
+    declare(registry, entry("one", from_address="new@example.com"))
+    now = stored(registry, "one")
+    proof = Proof(now.revision, f"{year}-01-01T00:00:00Z", "x@example.com")
+    prove(registry, now, proof)
+    prove(registry, now, PROOF._replace(revision=now.revision - 1))
+    assert stored(registry, "one").proof == proof
+    assert stored(registry, "one").is_proven
 
 
 def test_a_proof_of_a_connector_that_is_gone_is_dropped(registry: SqliteRegistry) -> None:

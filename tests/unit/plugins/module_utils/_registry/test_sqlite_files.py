@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 import re
 import sqlite3
+import struct
 from contextlib import closing
 from pathlib import Path
 from typing import Callable
@@ -16,6 +17,7 @@ import pytest
 from ansible_collections.mailroom.core.plugins.module_utils._connector.state import Purpose, State
 from ansible_collections.mailroom.core.plugins.module_utils._errors import RegistryError
 from ansible_collections.mailroom.core.plugins.module_utils._registry import schema
+from ansible_collections.mailroom.core.plugins.module_utils._registry.key_source import KeySource
 from ansible_collections.mailroom.core.plugins.module_utils._registry.sqlite import SqliteRegistry
 
 from .processes import forked, without_privileges
@@ -33,6 +35,14 @@ def refusal(registry: SqliteRegistry, verb: str) -> str:
     with pytest.raises(RegistryError) as refused:
         use(registry, verb)
     return str(refused.value)
+
+
+def sentence_or_nothing(registry: SqliteRegistry, verb: str) -> str:
+    try:
+        use(registry, verb)
+    except RegistryError as refused:
+        return str(refused)
+    return ""
 
 
 @pytest.fixture
@@ -157,7 +167,7 @@ class TestSomethingElseThere:
     def test_a_folder(self, path: Path, verb: str) -> None:
         path.mkdir()
         told = refusal(open_registry(path), verb)
-        assert told == f"The registry {path} cannot be {verb}: Is a directory."
+        assert told == f"The registry {path} cannot be {verb}: {path} must be a regular file and is a directory."
         assert folder_content(path.parent) == {"registry.db": None}
 
     @pytest.mark.parametrize("verb", ["read", "changed"])
@@ -178,6 +188,117 @@ class TestSomethingElseThere:
         with pytest.raises(RegistryError):
             use(SqliteRegistry(f"{tmp_path}/a\0b", open_registry(tmp_path / "x")._keys), verb)
         assert list(tmp_path.iterdir()) == []
+
+
+ENDLESS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT {columns} FROM n"
+NO_PURPOSES = ENDLESS.format(columns="'x' AS name, '' AS tenant, i AS connector")
+NO_CONNECTORS = ENDLESS.format(columns="i AS id, 'x' || i AS name, 1 AS enabled")
+CHANGED_TABLES: dict[str, tuple[str, str]] = {
+    "trigger": (
+        "CREATE TRIGGER t AFTER UPDATE ON connector BEGIN DELETE FROM secret; END",
+        "unknown trigger t",
+    ),
+    "endless view": (f"CREATE VIEW v AS {NO_CONNECTORS}", "unknown view v"),
+    "endless view in place of the purposes": (
+        f"ALTER TABLE purpose RENAME TO p; CREATE VIEW purpose AS {NO_PURPOSES}",
+        "unknown table p, unknown view purpose, missing table purpose",
+    ),
+    "endless view in place of the connectors": (
+        f"ALTER TABLE connector RENAME TO c; CREATE VIEW connector AS {NO_CONNECTORS}",
+        "unknown index sqlite_autoindex_c_1, unknown table c, unknown view connector, …",
+    ),
+    "another table": ("CREATE TABLE more (text)", "unknown table more"),
+    "table with an odd name": ('CREATE TABLE "\x1b[2J\n" (text)', "unknown table ?[2J?"),
+    "no table of secrets": (
+        "DROP TABLE secret",
+        "missing index secret_in_old_form, missing index secret_key, missing table secret",
+    ),
+    "another column": ("ALTER TABLE secret ADD COLUMN note TEXT", "changed table secret"),
+    "another order of columns": (
+        "DROP TABLE registry; CREATE TABLE registry (note TEXT, id TEXT NOT NULL)",
+        "changed table registry",
+    ),
+    "no index": ("DROP INDEX secret_key", "missing index secret_key"),
+    "index of another column": (
+        "DROP INDEX one_default; CREATE UNIQUE INDEX one_default ON connector (id) WHERE is_default",
+        "changed index one_default",
+    ),
+    "index that is not unique": (
+        "DROP INDEX one_default; CREATE INDEX one_default ON connector (is_default) WHERE is_default",
+        "changed index one_default",
+    ),
+    "version that is older than the tables": ("PRAGMA user_version = 0", "unknown index connector_identity, "),
+    "negative version": ("PRAGMA user_version = -7", "unknown index connector_identity, "),
+}
+
+
+class TestTablesThatSomebodyChanged:
+    """Security review, finding 8: no code in the file is run, and no query on it is endless."""
+
+    @pytest.mark.parametrize("verb", ["read", "changed"])
+    @pytest.mark.parametrize("kind", CHANGED_TABLES)
+    def test_they_are_refused_in_one_sentence(self, path: Path, kind: str, verb: str) -> None:
+        statements, difference = CHANGED_TABLES[kind]
+        declare(open_registry(path), entry("a", "swordfish"), default="a", bind={Purpose("alerts"): "a"})
+        with closing(sqlite3.connect(path)) as database:
+            database.executescript(f"PRAGMA foreign_keys = OFF; {statements}")
+        before = folder_content(path.parent)
+        told = refusal(open_registry(path), verb)
+        assert told.startswith(f"The registry {path} cannot be used: its tables are not as mailroom.core made them (")
+        assert f"({difference}" in told
+        assert told.endswith("); put back a copy.")
+        assert folder_content(path.parent) == before
+
+    def test_statistics_of_sqlite_are_no_change(self, path: Path) -> None:
+        declare(open_registry(path), entry("a"))
+        ask_file(path, "ANALYZE")
+        declare(open_registry(path), entry("b"))
+        assert list(everything(open_registry(path)).connectors) == ["a", "b"]
+
+    def test_copy_that_sqlite_made_is_no_change(self, path: Path) -> None:
+        declare(open_registry(path), entry("a"))
+        copy = path.with_name("copy.db")
+        ask_file(path, f"VACUUM INTO '{copy}'")
+        copy.chmod(0o600)
+        declare(open_registry(copy), entry("b"))
+        assert list(everything(open_registry(copy)).connectors) == ["a", "b"]
+
+    @pytest.mark.parametrize("verb", ["read", "changed"])
+    @pytest.mark.parametrize("table", ["connector", "sqlite_autoindex_connector_1", "secret", "purpose"])
+    def test_tree_whose_branches_meet_again_is_not_followed_to_its_end(self, path: Path, table: str, verb: str) -> None:
+        """As a tree it has some 10^15 rows; SQLite does not look whether it is one. What is asked by name is found."""
+        declare(open_registry(path), entry("a", "swordfish"), bind={Purpose("alerts"): "a"})
+        knot(path, table)
+        told = sentence_or_nothing(open_registry(path), verb)
+        assert told.startswith(f"The registry {path} cannot be {verb}: the file is damaged") or told == ""
+
+
+def knot(path: Path, table: str) -> None:
+    """Make the tree of a table or index one in which every page leads to the same next one many times."""
+    ((root,),) = ask_file(path, f"SELECT rootpage FROM sqlite_master WHERE name = '{table}'")
+    content = bytearray(path.read_bytes())
+    size = int.from_bytes(content[16:18], "big")
+    leaf = bytes(content[(root - 1) * size : root * size])
+    is_table = leaf[0] == 0x0D
+    (start,) = struct.unpack(">H", leaf[8:10])
+    payload = b"" if is_table else leaf[start : start + leaf[start] + 1]
+    count, levels = (300, 6) if is_table else (min(300, (size - 300) // (len(payload) + 6)), 8)
+    next_page = len(content) // size + 1
+    for level in range(levels):
+        number = root if level == 0 else next_page + level - 1
+        child = next_page + level
+        page = bytearray(size)
+        cells = size
+        for position in range(count):
+            cell = struct.pack(">I", child) + (b"\1" if is_table else payload)
+            cells -= len(cell)
+            page[cells : cells + len(cell)] = cell
+            struct.pack_into(">H", page, 12 + 2 * position, cells)
+        struct.pack_into(">BHHHBI", page, 0, 0x05 if is_table else 0x02, 0, count, cells, 0, child)
+        content[(number - 1) * size : number * size] = page
+    content += leaf
+    struct.pack_into(">I", content, 28, len(content) // size)
+    path.write_bytes(content)
 
 
 NAMES = [
@@ -207,12 +328,15 @@ class TestStrangeNames:
         declare(open_registry(path), entry("a"))
         assert list(everything(open_registry(path)).connectors) == ["a"]
 
-    def test_a_relative_path(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.chdir(tmp_path)
-        registry = open_registry(Path("registry.db"))
-        monkeypatch.chdir("/")
-        declare(registry, entry("a"))
-        assert (tmp_path / "registry.db").exists()
+    @pytest.mark.parametrize("path", ["registry.db", "./registry.db", "", ".", "/", "/tmp/", "/tmp/.", "/tmp/.."])
+    def test_what_is_no_absolute_path_of_a_file_is_refused(self, path: str) -> None:
+        with pytest.raises(RegistryError, match=r"^registry must be the absolute path of a file, or begin with ~/\.$"):
+            SqliteRegistry(path, KeySource(None, f"{path}.key"))
+
+    @pytest.mark.parametrize("path", ["~/registry.db", "~nobody_there/registry.db"])
+    def test_a_home_directory_that_is_not_there_is_said(self, path: str) -> None:
+        with pytest.raises(RegistryError, match=r"^registry begins with ~, .* no such home directory.*\.$"):
+            SqliteRegistry(path, KeySource(None, f"{path}.key"))
 
 
 class TestPermissions:
@@ -287,8 +411,15 @@ class TestPermissions:
         (tmp_path / "folder" / "registry.db").chmod(0o400)
         (tmp_path / "folder").chmod(0o500)
         told = without_privileges(lambda: refusal(registry, "read"))
-        assert told.startswith(f"The registry {tmp_path}/folder/registry.db cannot be read: ")
+        assert told == (
+            f"The registry {tmp_path}/folder/registry.db cannot be read: a task was cut off while it changed it, and"
+            " this user may not undo that; have a user who may write it run a task."
+        )
         assert folder_content(tmp_path) == before
+        (tmp_path / "folder").chmod(0o700)
+        (tmp_path / "folder" / "registry.db").chmod(0o600)
+        declare(registry, entry("b"))
+        assert list(everything(registry).connectors) == ["a", "b"]
 
 
 def leave_hot_journal(path: Path) -> None:
@@ -299,7 +430,7 @@ def leave_hot_journal(path: Path) -> None:
         database.execute("PRAGMA cache_size = 1")
         database.execute("PRAGMA cache_spill = 1")
         database.execute("BEGIN IMMEDIATE")
-        database.execute("UPDATE connector SET name = 'overwritten'")
+        database.execute("UPDATE connector SET name = name || '_overwritten'")
         for number in range(300):
             database.execute("INSERT INTO purpose VALUES (?, ?, 1)", (str(number), "x" * 500))
         os._exit(9)

@@ -105,13 +105,14 @@ def test_only_a_mechanism_that_is_named_is_used() -> None:
 def test_a_password_that_the_command_login_cannot_carry_stops(password: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(entries, "PASSWORD", password)
     result = _result(*entries.GOOD_IMAP[1])
-    if result.signal is not None:
-        assert result.signal.kind in ("unfit_secret", "config", "no_mechanism")
+    assert result.signal
+    assert (result.signal.kind, result.signal.phase) == ("unfit_secret", "auth")
 
 
 def test_who_is_signed_in_already_has_not_been_refused() -> None:
     result = _result(b"* PREAUTH hello\r\n", *entries.GOOD_IMAP[0][1:])
-    assert result.signal is None or result.signal.kind != "reply"
+    assert result.signal
+    assert (result.signal.kind, result.signal.refused) == ("preauth", "")
 
 
 def test_a_mailbox_that_is_nearly_full_is_a_warning() -> None:
@@ -138,3 +139,19 @@ def test_a_quota_that_cannot_be_read_is_none(reply: bytes) -> None:
     result = _result(*entries.GOOD_IMAP[1][:6], reply)
     assert result.signal is None
     assert "mailbox_full" not in {warning.code for warning in result.warnings}
+
+
+@pytest.mark.parametrize("parts", entries.GOOD_IMAP)
+def test_lines_that_end_with_lf_alone_are_read(parts: tuple[bytes, ...]) -> None:
+    """Verdicts, cause 12: some servers (GNU imap4d) end lines so."""
+    result = _result(*(part.replace(b"\r\n", b"\n") for part in parts))
+    assert result.signal == _result(*parts).signal
+    assert [(each.phase, each.status) for each in result.record.phases] == [
+        (each.phase, each.status) for each in _result(*parts).record.phases
+    ]
+
+
+def test_a_refusal_in_a_line_that_ends_with_lf_alone_is_read() -> None:
+    signal = _result(*(part.replace(b"\r\n", b"\n") for part in START), b"{tag} NO [AUTHENTICATIONFAILED] no\n").signal
+    assert signal is not None
+    assert (signal.kind, signal.enhanced) == ("reply", "NO [AUTHENTICATIONFAILED]")

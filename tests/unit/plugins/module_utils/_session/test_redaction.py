@@ -11,8 +11,8 @@ import json
 import pytest
 from fuzz import entries
 
+from ansible_collections.mailroom.core.plugins.module_utils._connector.redaction import Redaction
 from ansible_collections.mailroom.core.plugins.module_utils._connector.secret import HIDDEN, Secret
-from ansible_collections.mailroom.core.plugins.module_utils._session.redaction import Redaction
 from ansible_collections.mailroom.core.plugins.module_utils._signin.saslprep import saslprep
 
 PASSWORD = entries.PASSWORD
@@ -34,7 +34,7 @@ ECHOES = {
 
 @pytest.mark.parametrize("echo", ECHOES.values(), ids=ECHOES)
 def test_an_echo_is_hidden(echo: str) -> None:
-    shown = Redaction(USERNAME, Secret(PASSWORD))(f"535 <{echo}> and {echo} refused")
+    shown = Redaction([Secret(PASSWORD)])(f"535 <{echo}> and {echo} refused")
     assert echo.strip('"') not in shown
     assert shown.count(HIDDEN) == 2
     assert shown.endswith(" refused")
@@ -57,7 +57,7 @@ PIECES = {
 
 @pytest.mark.parametrize("piece", PIECES.values(), ids=PIECES)
 def test_pieces_are_hidden_too(piece: str) -> None:
-    shown = Redaction(USERNAME, Secret(LONG))(f"535 not <{piece}>!")
+    shown = Redaction([Secret(LONG)])(f"535 not <{piece}>!")
     assert shown.startswith("535 not <")
     assert shown.endswith(">!")
     left = shown[len("535 not <") : -2].replace(HIDDEN, "\0")
@@ -66,14 +66,14 @@ def test_pieces_are_hidden_too(piece: str) -> None:
 
 @pytest.mark.parametrize("password", ["ab", "a1b", "pin42"])
 def test_a_short_secret_is_hidden_where_it_stands_alone(password: str) -> None:
-    assert Redaction(USERNAME, Secret(password))(f"no {password}, nor x{password}x") == f"no {HIDDEN}, nor x{password}x"
+    assert Redaction([Secret(password)])(f"no {password}, nor x{password}x") == f"no {HIDDEN}, nor x{password}x"
 
 
 @pytest.mark.parametrize("password", ["pa\u0308ssword", "I\u00adXyz-long"])
 def test_an_echo_of_the_prepared_password_is_hidden(password: str) -> None:
     """What crosses the network is the prepared password, so that is what a server sends back."""
     prepared = saslprep(password, "password")
-    redact = Redaction(USERNAME, Secret(password))
+    redact = Redaction([Secret(password)])
     for echo in (prepared, _base64(prepared), _base64(f"\0{USERNAME}\0{prepared}")):
         assert echo not in redact(f"535 {echo}")
 
@@ -81,12 +81,12 @@ def test_an_echo_of_the_prepared_password_is_hidden(password: str) -> None:
 @pytest.mark.parametrize("password", ['quo"ted-secret', "back\\slash-secret"])
 def test_an_echo_of_an_imap_quoted_password_is_hidden(password: str) -> None:
     quoted = password.replace("\\", "\\\\").replace('"', '\\"')
-    assert quoted not in Redaction(USERNAME, Secret(password))(f'BAD LOGIN "{USERNAME}" "{quoted}"')
+    assert quoted not in Redaction([Secret(password)])(f'BAD LOGIN "{USERNAME}" "{quoted}"')
 
 
-@pytest.mark.parametrize("secret", [None, Secret(""), Secret("a"), Secret("unsaid")])
-def test_without_a_secret_worth_hiding_nothing_is_changed(secret: Secret | None) -> None:
-    assert Redaction(USERNAME, secret)("250 aaa said by ann") == "250 aaa said by ann"
+@pytest.mark.parametrize("secrets", [[], [Secret("")], [Secret("a")], [Secret("unsaid")]])
+def test_without_a_secret_worth_hiding_nothing_is_changed(secrets: list[Secret]) -> None:
+    assert Redaction(secrets)("250 aaa said by ann") == "250 aaa said by ann"
 
 
 SMTP_START = entries.GOOD_SMTP[0][:2]

@@ -9,7 +9,7 @@ import pytest
 from fuzz import entries
 
 from ansible_collections.mailroom.core.plugins.module_utils._probe.result import EndpointResult
-from ansible_collections.mailroom.core.plugins.module_utils._session.smtp import Reply, _features
+from ansible_collections.mailroom.core.plugins.module_utils._session.smtp import _features
 
 FEATURES: dict[str, tuple[str, dict[str, str]]] = {
     "nothing": ("mail.example.com", {}),
@@ -26,7 +26,7 @@ FEATURES: dict[str, tuple[str, dict[str, str]]] = {
 
 @pytest.mark.parametrize(("text", "features"), FEATURES.values(), ids=FEATURES)
 def test_capabilities(text: str, features: dict[str, str]) -> None:
-    found = _features(Reply(250, tuple(text.split("\n"))))
+    found = _features(text.split("\n"))
     found.pop("", None)
     assert found == features
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Union
 
+from ansible_collections.mailroom.core.plugins.module_utils._connector.redaction import Redaction
 from ansible_collections.mailroom.core.plugins.module_utils._connector.secret import Secret
 from ansible_collections.mailroom.core.plugins.module_utils._signin.tokens import Token
 from ansible_collections.mailroom.core.plugins.module_utils._signin.ways import token_source
@@ -105,7 +106,7 @@ def entra(token: Reaction | list[Reaction], userrealm: Reaction | None = None) -
 
 def obtain(http: Http, settings: Mapping[str, Any], secrets: Mapping[str, str], protocol: str = "imap") -> Token:
     held = {f"oauth2.{name}": Secret(value) for name, value in secrets.items()}
-    return token_source({"cloud": "global", **settings}, held, http).obtain(protocol)
+    return token_source({"cloud": "global", **settings}, held, http, Redaction(held.values())).obtain(protocol)
 
 
 def stopped(http: Http, settings: Mapping[str, Any], secrets: Mapping[str, str], protocol: str = "imap") -> Signal:

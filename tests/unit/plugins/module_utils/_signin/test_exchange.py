@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import base64
 import json
-from urllib.parse import quote_plus
+from urllib.parse import quote, quote_plus
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ansible_collections.mailroom.core.plugins.module_utils._connector.redaction import Redaction
 from ansible_collections.mailroom.core.plugins.module_utils._connector.secret import Secret
 from ansible_collections.mailroom.core.plugins.module_utils._signin.exchange import LONGEST_TEXT, Exchange
 from ansible_collections.mailroom.core.plugins.module_utils._verdict.observed import Signal, Stopped, stop
@@ -24,7 +25,7 @@ URL = "https://login.example.com:8443/token"
 
 
 def _asked(answer: Answer | Exception, kind: str = "token") -> Exchange:
-    exchange = Exchange(Http(token=answer), [Secret(SECRET)], kind)
+    exchange = Exchange(Http(token=answer), Redaction([Secret(SECRET)]), kind)
     exchange.post(URL, data={"client_secret": "another-secret", "client_assertion": b"assertion-bytes"})
     return exchange
 
@@ -51,10 +52,10 @@ def test_claims_do_not_show_a_secret_that_was_sent() -> None:
 
 
 def test_a_refusal_is_told_in_full() -> None:
-    signal = _refused(refusal("invalid_client", 7000215, status=401, description="Wrong secret."))
+    signal = _refused(refusal("invalid_client", 7000215, status=401, description="Wrong value."))
     assert (signal.kind, signal.code, signal.enhanced) == ("token", 401, "invalid_client 7000215")
     link = "https://login.microsoftonline.com/error?code=7000215"
-    assert signal.text == f"AADSTS7000215: Wrong secret. (trace_id t-1, correlation_id c-1, link {link})"
+    assert signal.text == f"AADSTS7000215: Wrong value. (trace_id t-1, correlation_id c-1, link {link})"
     assert signal.facts == {
         "token_server": "login.example.com:8443",
         "error": "invalid_client",
@@ -156,18 +157,36 @@ def test_a_token_in_an_answer_that_fails_is_hidden() -> None:
 
 
 def test_a_secret_in_a_header_is_hidden() -> None:
-    exchange = Exchange(Http(token=Answer("")), [])
+    exchange = Exchange(Http(token=Answer("")), Redaction())
     exchange.get(URL, headers={"X-IDENTITY-HEADER": "header-secret", "Authorization": "Basic basic-secret"})
-    assert exchange.hide("header-secret, basic-secret, Basic basic-secret") == "********, ********, ********"
+    assert exchange.hide("header-secret, basic-secret, Basic basic-secret") == "********, ********, Basic ********"
 
 
 def test_trouble_on_the_way_says_with_whom() -> None:
     with pytest.raises(Stopped) as stopped:
-        _asked(stop("refused", f"Connection refused {SECRET}", step="connecting"))
+        _asked(stop("refused", "Connection refused", step="connecting"))
     signal = stopped.value.signal
-    assert (signal.kind, signal.text) == ("refused", "Connection refused ********")
-    assert SECRET not in str(stopped.value)
+    assert (signal.kind, signal.text) == ("refused", "Connection refused")
     assert signal.facts == {"step": "connecting", "token_server": "login.example.com:8443"}
+
+
+def test_a_secret_in_the_name_of_a_server_that_another_has_named_is_hidden() -> None:
+    exchange = Exchange(
+        Http(token=[Answer(""), stop("certificate", f"not valid for {SECRET}")]), Redaction([Secret(SECRET)])
+    )
+    exchange.post(URL)
+    with pytest.raises(Stopped) as stopped:
+        exchange.post(f"https://x.{quote(SECRET, safe='')}.example.org/token")
+    assert stopped.value.signal.text == "not valid for ********"
+    assert str(stopped.value) == "not valid for ********"
+    assert stopped.value.signal.facts == {"token_server": "x.********.example.org"}
+
+
+def test_the_name_of_the_server_that_was_declared_is_shown_even_where_it_is_the_password() -> None:
+    exchange = Exchange(Http(token=stop("refused", "Connection refused")), Redaction([Secret("login.example.com")]))
+    with pytest.raises(Stopped) as stopped:
+        exchange.post(URL)
+    assert stopped.value.signal.facts == {"token_server": "login.example.com:8443"}
 
 
 TEXTS = st.text(st.sampled_from('aA1:.-_{}<>\\"%\n\x00\x1bé\ud800'), max_size=20)
@@ -179,7 +198,17 @@ VALUES = st.recursive(
 NAMES = "error error_description error_codes trace_id correlation_id suberror access_token token_type".split()
 
 
-@given(st.dictionaries(st.sampled_from(NAMES), VALUES, max_size=8), st.sampled_from([200, 302, 400, 429, 503]))
+ANSWERS = st.fixed_dictionaries(
+    {},
+    optional={
+        **dict.fromkeys(NAMES, VALUES),
+        "access_token": VALUES | st.just("a-good-token"),
+        "token_type": VALUES | st.just("Bearer"),
+    },
+)
+
+
+@given(ANSWERS, st.sampled_from([200, 302, 400, 429, 503]))
 def test_any_json_is_survived_and_shows_no_secret(told: dict[str, object], status: int) -> None:
     exchange = _asked(as_json(told, status))
     try:

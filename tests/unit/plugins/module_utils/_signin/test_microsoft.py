@@ -147,14 +147,28 @@ def test_an_assertion_is_read_at_each_use(tmp_path: Path) -> None:
     file = tmp_path / "assertion"
     http = entra(granted())
     block = {**BLOCK, "assertion_file": str(file)}
-    for content in ("assertion-1\n", "assertion-2"):
+    for content in ("an.assertion.1\n", "an.assertion.2"):
         file.write_text(content)
         obtain(http, block, {})
-    assert [form["client_assertion"] for form in http.forms()] == ["assertion-1", "assertion-2"]
+    assert [form["client_assertion"] for form in http.forms()] == ["an.assertion.1", "an.assertion.2"]
     assert http.forms()[0]["client_assertion_type"].endswith("jwt-bearer")
 
 
-@pytest.mark.parametrize("content", [None, b"", b"a b", b"a\nb", b"\xff", b"x" * 70_000])
+@pytest.mark.parametrize(
+    "content",
+    [
+        None,
+        b"",
+        b"a b",
+        b"a\nb",
+        b"\xff",
+        b"x" * 70_000,
+        b"s.token-of-a-vault",
+        b"a.b.c.d",
+        b"a.b+.c",
+        b"x.y." + b"z" * 70_000,
+    ],
+)
 def test_what_is_no_assertion_is_not_sent(content: bytes | None, tmp_path: Path) -> None:
     file = tmp_path / "assertion"
     if content is not None:
@@ -167,8 +181,8 @@ def test_what_is_no_assertion_is_not_sent(content: bytes | None, tmp_path: Path)
 
 def test_an_assertion_that_comes_back_is_hidden(tmp_path: Path) -> None:
     file = tmp_path / "assertion"
-    file.write_text("my-own-assertion")
-    http = entra(refusal("invalid_client", 700211, description="Bad my-own-assertion"))
+    file.write_text("my.own.assertion")
+    http = entra(refusal("invalid_client", 700211, description="Bad my.own.assertion"))
     assert stopped(http, {**BLOCK, "assertion_file": str(file)}, {}).text.startswith("AADSTS700211: Bad ********")
 
 

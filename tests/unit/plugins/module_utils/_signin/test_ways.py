@@ -11,6 +11,7 @@ import sys
 import pytest
 
 from ansible_collections.mailroom.core.plugins.module_utils._connector.fields import CLOUDS as CHOICES
+from ansible_collections.mailroom.core.plugins.module_utils._connector.redaction import Redaction
 from ansible_collections.mailroom.core.plugins.module_utils._connector.secret import Secret
 from ansible_collections.mailroom.core.plugins.module_utils._signin.clouds import (
     CLOUDS,
@@ -75,7 +76,7 @@ def test_a_block_without_a_way_is_told() -> None:
 def test_a_source_sees_the_secrets_of_its_own_block_only() -> None:
     settings = {"client_id": "c", "tenant_id": "t", "cloud": "global"}
     secrets = {"oauth2.client_secret": Secret("one"), "smtp.password": Secret("two")}
-    source = token_source(settings, secrets, Http())
+    source = token_source(settings, secrets, Http(), Redaction())
     assert source.secret("client_secret") is secrets["oauth2.client_secret"]
     assert set(source._secrets) == {"oauth2.client_secret"}
 
@@ -84,7 +85,7 @@ def test_credentials_are_told_apart() -> None:
     block = {"client_id": "c", "tenant_id": "t", "cloud": "global"}
 
     def who(settings: dict[str, str], secret: str) -> str:
-        return token_source(settings, {"oauth2.client_secret": Secret(secret)}, Http()).identity()
+        return token_source(settings, {"oauth2.client_secret": Secret(secret)}, Http(), Redaction()).identity()
 
     assert who(block, "one") == who(dict(reversed(block.items())), "one")
     others = [who(block, "two"), who({**block, "tenant_id": "T"}, "one"), who({**block, "scope": "x"}, "one")]
@@ -122,7 +123,7 @@ from ansible_collections.mailroom.core.plugins.module_utils._wire import https
 choose(["PLAIN"], [])("user", Secret("x")).first()
 choose_token_mechanism(["XOAUTH2"], [])("user", Secret("x")).first()
 settings = {"token_url": "https://localhost/", "client_id": "x"}
-ways.token_source(settings, {"oauth2.client_secret": Secret("x")}, None)
+ways.token_source(settings, {"oauth2.client_secret": Secret("x")}, None, None)
 print(sorted({name.partition(".")[0] for name in sys.modules} & {"msal", "requests", "jwt", "urllib3", "cryptography"}))
 """
 

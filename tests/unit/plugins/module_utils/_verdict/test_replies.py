@@ -16,11 +16,11 @@ EXCHANGE = "Authentication unsuccessful, {} [AM0PR00CA0000.EURPRD00.PROD.EXAMPLE
 
 # Phase, reply, verdict.
 SMTP: tuple[tuple[str, str, str], ...] = (
-    ("greeting", "421 4.7.0 mail.example.com Error: too many connections from 192.0.2.1", "greeting_rejected"),
+    ("greeting", "421 4.7.0 mail.example.com Error: too many connections from 192.0.2.1", "throttled"),
     (
         "greeting",
         "554 5.7.1 Service unavailable; Client host [192.0.2.1] blocked using bl.example.org",
-        "greeting_rejected",
+        "client_blocked",
     ),
     ("greeting", "554 No SMTP service here", "greeting_rejected"),
     ("ehlo", "421 4.3.2 Service shutting down", "throttled"),
@@ -82,7 +82,7 @@ SMTP: tuple[tuple[str, str, str], ...] = (
         "553 5.7.1 <bob@example.com>: Sender address rejected: not owned by user ann@example.com",
         "sender_rejected",
     ),
-    ("sender", "553 5.7.1 <bob@example.com>: Sender address rejected: not logged in", "sender_rejected"),
+    ("sender", "553 5.7.1 <bob@example.com>: Sender address rejected: not logged in", "auth_required"),
     ("sender", "552 5.3.4 Message size exceeds fixed limit", "message_too_large"),
     ("sender", "452 4.3.1 Insufficient system storage", "throttled"),
     ("recipient", "554 5.7.1 <somebody@example.net>: Relay access denied", "relay_denied"),
@@ -108,7 +108,7 @@ SMTP: tuple[tuple[str, str, str], ...] = (
 # Phase, response code, text, verdict.
 IMAP: tuple[tuple[str, str, str, str], ...] = (
     ("greeting", "BYE", "Not now", "greeting_rejected"),
-    ("greeting", "BYE [UNAVAILABLE]", "Too many connections", "greeting_rejected"),
+    ("greeting", "BYE [UNAVAILABLE]", "Too many connections", "throttled"),
     ("starttls", "NO", "TLS is not available", "starttls_refused"),
     ("starttls", "BAD", "Unknown command", "starttls_refused"),
     ("auth", "NO [AUTHENTICATIONFAILED]", "Authentication failed.", "auth_rejected"),
@@ -168,13 +168,22 @@ REMEDIES: tuple[tuple[str, str, tuple[str, ...]], ...] = (
 
 @pytest.mark.parametrize(("phase", "reply", "named"), REMEDIES)
 def test_the_remedy_names_the_likely_cause(phase: str, reply: str, named: tuple[str, ...]) -> None:
-    facts = {"username": "ann@example.com", "host": "mail.example.com", "port": 587, "protocol": "SMTP"}
+    facts = {
+        "username": "ann@example.com",
+        "host": "mail.example.com",
+        "port": 587,
+        "protocol": "SMTP",
+        "encrypted_security": "starttls",
+    }
     remedy = judge(_smtp(phase, reply).seen(facts=facts)).remedy
     assert [word for word in named if word not in remedy] == []
 
 
 @pytest.mark.parametrize("reply", [reply for phase, reply, _verdict in SMTP if phase == "auth" and reply[:3] == "535"])
-def test_a_535_is_never_just_a_wrong_password(reply: str) -> None:
-    finding = judge(_smtp("auth", reply))
-    assert finding.certainty != "certain" or finding.verdict == "auth_disabled"
-    assert len(finding.remedy) > 120
+def test_remedy_of_a_535_names_more_than_the_password(reply: str) -> None:
+    assert len(judge(_smtp("auth", reply)).remedy) > 120
+
+
+@pytest.mark.parametrize(("phase", "reply"), [(phase, reply) for phase, reply, _verdict in SMTP])
+def test_remedy_quotes_the_server(phase: str, reply: str) -> None:
+    assert reply.split(" ", 1)[1] in judge(_smtp(phase, reply)).remedy

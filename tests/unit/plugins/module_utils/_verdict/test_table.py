@@ -5,27 +5,37 @@
 
 from __future__ import annotations
 
+import re
 import string
 from itertools import product
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tools import replies
 
 from ansible_collections.mailroom.core.plugins.module_utils._verdict.graph_lines import GRAPH_LINES
-from ansible_collections.mailroom.core.plugins.module_utils._verdict.judge import _fits, judge
+from ansible_collections.mailroom.core.plugins.module_utils._verdict.judge import (
+    NO_LINE,
+    TABLE,
+    _fits,
+    judge,
+    rules_for,
+)
 from ansible_collections.mailroom.core.plugins.module_utils._verdict.line import Line
 from ansible_collections.mailroom.core.plugins.module_utils._verdict.lines import LINES
-from ansible_collections.mailroom.core.plugins.module_utils._verdict.observed import PERHAPS_ACCEPTED, Signal
+from ansible_collections.mailroom.core.plugins.module_utils._verdict.observed import KINDS, PERHAPS_ACCEPTED, Signal
+from ansible_collections.mailroom.core.plugins.module_utils._verdict.reply_rules import OTHER_PHASES, REPLY_RULES
 from ansible_collections.mailroom.core.plugins.module_utils._verdict.table import VERDICTS
 
 # Section 5 of the contract.
 GROUPS = {
     "fine": "ok",
     "configuration": "config_invalid",
+    "host": "host_not_ready",
     "name and network": "dns_not_found dns_temporary connect_refused connect_timeout connect_unreachable"
     " connection_reset proxy_failed",
-    "talking": "greeting_timeout greeting_rejected protocol_error response_timeout",
+    "talking": "greeting_timeout greeting_rejected client_blocked protocol_error response_timeout",
     "encryption": "security_mismatch starttls_missing starttls_refused starttls_injection tls_untrusted"
     " tls_name_mismatch tls_expired tls_not_yet_valid tls_version tls_handshake tls_timeout",
     "signing in": "auth_required auth_unsupported auth_rejected auth_disabled auth_temporary token_endpoint"
@@ -36,16 +46,17 @@ GROUPS = {
     " delivery_timeout",
     "ours": "internal_error",
 }
+REPLY_LINES = [line for lines in (*REPLY_RULES.values(), OTHER_PHASES) for line in lines]
 # The lines of others: token errors.
 OF_OTHERS = {name for name in VERDICTS if name.startswith("token_")} | {"ok"}
 
 PHASES = ("", *"dns tcp tls greeting ehlo capability starttls auth sender recipient message select".split())
-KINDS = sorted({kind for line in LINES for kind in line.kind.split("|")})
 CERTIFICATE_CODES = (9, 10, 18, 20, 62, 63, 64, 66, 67, 79, 85, 92)
 CODES = (421, 432, 450, 451, 452, 454, 500, 501, 504, 523, 530, 534, 535, 538, 550, 551, 552, 553, 554)
 ENHANCED = (
     "",
-    *"5.1.1 5.7.9 4.1.8 4.2.2 4.3.2 5.2.2 5.2.3 5.3.4 4.7.1 5.7.1 5.7.3 5.7.8 5.7.30 5.7.57 5.7.139 5.2.252".split(),
+    *"5.1.1 5.7.9 4.1.8 4.2.2 4.3.2 5.2.2 5.2.3 5.3.4 4.7.1 5.7.1 5.7.3 5.7.8 5.7.10 5.7.13 5.7.25 5.7.30".split(),
+    *"5.7.57 5.7.139 5.7.606 5.7.705 5.2.252".split(),
 )
 RESPONSES = (
     *("NO", "BAD", "BYE", "BYE [UNAVAILABLE]"),
@@ -76,6 +87,9 @@ TEXTS = (
     "The user credentials were incorrect",
     "Recipient address rejected: User unknown",
     "Message size exceeds fixed limit",
+    "Your password is too simple",
+    "The service is closed to you: see HL:ITC",
+    "The access token has expired, send an expired token no more",
 )
 
 
@@ -111,8 +125,8 @@ def test_a_verdict_says_what_it_means_and_what_to_do(name: str) -> None:
 
 
 def test_every_line_leads_to_a_verdict_of_the_table_and_every_verdict_has_a_line() -> None:
-    assert {line.verdict for line in LINES} == set(VERDICTS) - OF_OTHERS
-    assert {line.certainty for line in LINES} == {"certain", "likely", "possible"}
+    assert {line.verdict for line in (*LINES, *REPLY_LINES)} == set(VERDICTS) - OF_OTHERS
+    assert {line.certainty for line in REPLY_LINES} == {"certain", "likely", "possible"}
 
 
 GRAPH_CODES = (
@@ -222,5 +236,45 @@ def test_what_is_not_known_of_a_certificate_is_said_to_be_so(code: int, facts: d
     assert "not known" in judge(Signal("certificate", "tls", "smtp", code, facts=facts)).remedy
 
 
-def test_an_unknown_kind_is_our_own_error() -> None:
-    assert judge(Signal("never heard of")).verdict == "internal_error"
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_has_a_line_that_fits_whatever_else_was_observed(kind: str) -> None:
+    for lines in (*REPLY_RULES.values(), OTHER_PHASES) if kind == "reply" else (TABLE,):
+        assert [line for line in lines if kind in line.kinds and not (line.phases or line.reply or line.text)]
+
+
+def test_every_kind_in_the_tables_is_one_that_is_observed() -> None:
+    assert {kind for line in (*TABLE, *REPLY_LINES) for kind in line.kinds} == set(KINDS)
+
+
+def test_an_observation_without_a_line_is_our_own_error_and_not_certain() -> None:
+    finding = judge(Signal("never heard of", "auth", text="five"))  # type: ignore[arg-type]
+    assert finding[:2] == (NO_LINE.verdict, NO_LINE.certainty) == ("internal_error", "possible")
+    assert all(word in finding.remedy for word in ("never heard of", "auth", "five"))
+
+
+def test_a_mail_that_could_not_be_removed_has_a_verdict() -> None:
+    """House review, defect 2: this kind was raised twice and stood in no table."""
+    finding = judge(Signal("not_removed", "delivery", "imap", text="INBOX can only be read", facts={"username": "ann"}))
+    assert (finding.verdict, finding.certainty) == ("mailbox_denied", "likely")
+    assert "INBOX can only be read" in finding.remedy
+
+
+def test_each_reply_rule_is_the_first_that_fits_some_reply() -> None:
+    real = [reply for name in ("given", "gathered") for reply in replies.read(name)]
+    smtp = [
+        re.match(r"(\d{3})[ -](?:(\d\.\d+\.\d+) )?(.*)", each.reply, re.DOTALL)
+        for each in real
+        if each.protocol == "smtp"
+    ]
+    imap = [
+        re.match(r"(?:\* )?(\w+(?: \[[A-Z]+\])?) ?(.*)", each.reply, re.DOTALL)
+        for each in real
+        if each.protocol == "imap"
+    ]
+    signals = [*_signals()]
+    for phase in PHASES:
+        signals += [Signal("reply", phase, "smtp", int(it[1]), it[2] or "", it[3]) for it in smtp if it]
+        signals += [Signal("reply", phase, "imap", None, it[1], it[2]) for it in imap if it]
+    reached = {id(next(line for line in rules_for(signal) if _fits(line, signal))) for signal in signals}
+    rules = [(where, line) for where, lines in REPLY_RULES.items() for line in lines]
+    assert [(where, line) for where, line in rules if id(line) not in reached] == []

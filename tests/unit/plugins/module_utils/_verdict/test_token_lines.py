@@ -149,11 +149,14 @@ def test_without_an_error_the_status_tells(code: int, verdict: str) -> None:
 
 @pytest.mark.parametrize("kind", TROUBLE)
 def test_trouble_on_the_way_is_the_token_endpoints_and_says_what_happened(kind: str) -> None:
-    signal = Signal(kind, "token", "smtp", text="what happened", facts={"token_server": "login.example.com:8443"})
-    finding = judge(signal)
+    facts = {"token_server": "login.example.com:8443"}
+    # What is known where this kind is observed: the certificate that was shown, and the step in which it happened.
+    facts |= {"certificate": {"issuer": "CN=Example Root CA"}}.get(kind, {})
+    facts |= dict.fromkeys({"step"} if kind in ("timeout", "reset", "closed") else (), "answering")
+    finding = judge(Signal(kind, "token", "smtp", text="what happened", facts=facts))
     assert finding.verdict == "token_endpoint"
     assert "login.example.com:8443" in finding.remedy
-    assert "not known" not in finding.remedy or kind in ("certificate", "timeout", "reset", "closed")
+    assert "not known" not in finding.remedy
     assert judge(Signal(kind, "tcp", "smtp", text="what happened")).verdict != "token_endpoint"
 
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 import threading
 import time
@@ -47,21 +48,20 @@ def test_addresses_are_tried_in_turn(given: list[tuple[int, str]], tried: str) -
 def test_a_dead_first_address_costs_a_quarter_of_a_second(good: int) -> None:
     with net.Blackhole("127.0.0.2", good):
         started = time.monotonic()
-        connection, address = connect([_at("127.0.0.2", good), _at("127.0.0.1", good)], Clock(5, 5))
+        connection, address = connect([_at("127.0.0.2", good), _at("127.0.0.1", good)], Clock(600, 600))
         took = time.monotonic() - started
         connection.close()
     assert address.text == "127.0.0.1"
-    assert 0.2 < took < 0.6
+    assert dial.NEXT_ADDRESS_AFTER == 0.25
+    assert took >= dial.NEXT_ADDRESS_AFTER
 
 
-def test_a_refused_first_address_costs_nothing(good: int) -> None:
+def test_a_refused_first_address_costs_nothing(good: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dial, "NEXT_ADDRESS_AFTER", 3600)
     with net.Refused("127.0.0.2", good):
-        started = time.monotonic()
-        connection, address = connect([_at("127.0.0.2", good), _at("127.0.0.1", good)], Clock(5, 5))
-        took = time.monotonic() - started
+        connection, address = connect([_at("127.0.0.2", good), _at("127.0.0.1", good)], Clock(600, 600))
         connection.close()
     assert address.text == "127.0.0.1"
-    assert took < 0.15
 
 
 def test_all_refused_is_refused() -> None:
@@ -75,12 +75,13 @@ def test_no_address_at_all_is_no_connection() -> None:
 
 
 def test_all_dead_ends_at_the_timeout() -> None:
-    with net.Blackhole("127.0.0.2") as first, net.Blackhole("127.0.0.3") as second:
-        started = time.monotonic()
-        with pytest.raises(Stopped) as stopped:
-            connect([_at(first.host, first.port), _at(second.host, second.port)], Clock(5, 0.4))
+    with (
+        net.Blackhole("127.0.0.2") as first,
+        net.Blackhole("127.0.0.3") as second,
+        pytest.raises(Stopped) as stopped,
+    ):
+        connect([_at(first.host, first.port), _at(second.host, second.port)], Clock(600, 0.4))
     assert stopped.value.signal.kind == "timeout"
-    assert time.monotonic() - started < 1
 
 
 def test_a_family_that_is_not_here_is_passed_over(good: int, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -95,6 +96,29 @@ def test_a_family_that_is_not_here_is_passed_over(good: int, monkeypatch: pytest
     connection, address = connect([_at("::1", good), _at("127.0.0.1", good)], Clock(5, 5))
     connection.close()
     assert address.text == "127.0.0.1"
+
+
+def test_a_connection_waits_for_a_free_descriptor(good: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    made, short = socket.socket, [OSError(number, "Too many open files") for number in (errno.EMFILE, errno.ENFILE) * 2]
+
+    def none_at_first(family: int, kind: int) -> socket.socket:
+        if short:
+            raise short.pop()
+        return made(family, kind)
+
+    monkeypatch.setattr(dial.socket, "socket", none_at_first)
+    connection, address = connect([_at("127.0.0.1", good)], Clock(600, 600))
+    connection.close()
+    assert address.text == "127.0.0.1"
+
+
+def test_a_connection_without_a_descriptor_ends_in_time(good: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    def none(_family: int, _kind: int) -> socket.socket:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(dial.socket, "socket", none)
+    with pytest.raises(OSError, match="Too many open files"):
+        connect([_at("127.0.0.1", good), _at("127.0.0.2", good)], Clock(5, 0.2))
 
 
 def test_the_losers_are_closed(good: int, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -127,13 +151,11 @@ def test_what_cannot_be_a_name_is_not_found(host: str) -> None:
 
 def test_a_resolver_that_hangs_is_left_behind(monkeypatch: pytest.MonkeyPatch) -> None:
     over = threading.Event()
-    monkeypatch.setattr(dial.socket, "getaddrinfo", lambda *_args, **_more: over.wait(5))
-    started = time.monotonic()
+    monkeypatch.setattr(dial.socket, "getaddrinfo", lambda *_args, **_more: over.wait())
     with pytest.raises(Stopped) as stopped:
-        resolve("mail.example.com", 25, Clock(5, 0.1))
+        resolve("mail.example.com", 25, Clock(600, 0.1))
     over.set()
     assert stopped.value.signal.kind == "timeout"
-    assert time.monotonic() - started < 1
 
 
 def test_a_resolvers_error_is_handed_on(monkeypatch: pytest.MonkeyPatch) -> None:

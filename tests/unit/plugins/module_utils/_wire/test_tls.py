@@ -14,6 +14,7 @@ import pytest
 from peers.ca import Certificate as Peer
 from peers.ca import CertificateZoo
 
+from ansible_collections.mailroom.core.plugins.module_utils._connector.redaction import Redaction
 from ansible_collections.mailroom.core.plugins.module_utils._verdict.observed import Stopped
 from ansible_collections.mailroom.core.plugins.module_utils._wire import tls
 from ansible_collections.mailroom.core.plugins.module_utils._wire.tls import Certificate, Trust, context_for, tls_facts
@@ -40,7 +41,7 @@ def _facts(peer: Peer, trust: Trust, host: str = "mail.example.com") -> dict[str
     try:
         ours.settimeout(5)
         with context_for(trust).wrap_socket(ours, server_hostname=host) as client:
-            return tls_facts(client)
+            return tls_facts(client, Redaction())
     finally:
         ours.close()
         thread.join()

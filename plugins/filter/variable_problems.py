@@ -1,0 +1,68 @@
+# Copyright the mailroom.core contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: variable_problems
+short_description: Say what is wrong with variables of the roles
+version_added: 0.1.0
+description:
+  - Takes variables whose names begin with C(mailroom_), and returns a sentence for each that the collection does not
+    know, with the nearest name that it knows, and for each whose value is of another kind than it must be.
+  - Names that begin with C(mailroom_x_) are left to the user. A blank value is fine everywhere, since it counts as left
+    out.
+  - No value is repeated, as it may be a secret.
+author:
+  - mailroom.core contributors (!UNKNOWN)
+positional: _input
+options:
+  _input:
+    description: The values of the variables by their names.
+    type: dict
+    required: true
+"""
+
+EXAMPLES = r"""
+- name: Check the variables of a play
+  ansible.builtin.assert:
+    that: problems | length == 0
+    fail_msg: "{{ problems | join('\n') }}"
+  vars:
+    names: "{{ query('ansible.builtin.varnames', '^mailroom_') }}"
+    values: "{{ query('ansible.builtin.vars', *names, default='') }}"
+    problems: "{{ dict(names | zip(values)) | mailroom.core.variable_problems }}"
+"""
+
+RETURN = r"""
+_value:
+  description: The sentences.
+  type: list
+  elements: str
+  sample:
+    - "mailroom_conectors: there is no such variable; did you mean mailroom_connectors?"
+    - "mailroom_purge: must be true or false."
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ansible.errors import AnsibleFilterError
+
+from ansible_collections.mailroom.core.plugins.plugin_utils._variables import problems_of
+
+
+def variable_problems(variables: Any) -> list[str]:
+    if not isinstance(variables, Mapping):
+        raise AnsibleFilterError(
+            "mailroom.core.variable_problems: the input must be a dictionary of variables by their names"
+        )
+    return problems_of(variables)
+
+
+class FilterModule:
+    """The filter variable_problems."""
+
+    def filters(self) -> dict[str, Callable[..., Any]]:
+        return {"variable_problems": variable_problems}

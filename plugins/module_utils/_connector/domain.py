@@ -1,0 +1,97 @@
+# Copyright the mailroom.core contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This file is private to the collection mailroom.core and may change at any time.
+
+"""International domain names: which may be declared, and the A-labels that all of them are used as.
+
+The standard library knows IDNA 2003 with Unicode 3.2 only. What it would encode otherwise than IDNA 2008 and UTS 46 do
+names another domain there, so it may not be declared: its A-labels (xn--…) are to be written instead.
+"""
+
+from __future__ import annotations
+
+import re
+import stringprep
+import unicodedata
+from encodings.idna import nameprep
+
+from .._errors import MailroomError
+
+LONGEST_NAME = 253
+LONGEST_LABEL = 63
+USE_ASCII = (
+    "must be written in its ASCII form (xn--…): it holds a character that not every version of IDNA encodes alike"
+)
+
+# All characters that Unicode 3.2 has assigned, that are not invisible, and that UTS 46 maps to something else.
+_ENCODED_DIFFERENTLY = frozenset(
+    "\u00df\u03c2\u115f\u1160\u17b4\u17b5\u3164\uffa0\U0002f868\U0002f874\U0002f91f\U0002f95f\U0002f9bf"
+)
+# What IDNA 2003 would make another name of; releases before this one let it be declared.
+_DEVIATIONS = re.compile("[\u00df\u1e9e\u03c2\u200c\u200d]")
+_DOTS = re.compile("[.\u3002\uff0e\uff61]")
+
+
+class DomainError(MailroomError):
+    """A name cannot be used as a domain; the text says why."""
+
+
+def check_characters(name: str) -> None:
+    """Refuse what not every version of IDNA encodes alike; what can be no name in any version passes, as ASCII does."""
+    name = name[: LONGEST_NAME + 1]
+    if name.isascii() or any(char.isspace() or unicodedata.category(char) == "Cc" for char in name):
+        return
+    try:
+        prepared = [nameprep(label) for label in name.split(".")]
+    except UnicodeError:
+        raise DomainError(USE_ASCII) from None
+    if not all(_is_unambiguous(char) for text in (name, *prepared) for char in text if not char.isascii()):
+        raise DomainError(USE_ASCII)
+
+
+def _is_unambiguous(char: str) -> bool:
+    category = unicodedata.ucd_3_2_0.category(char)
+    is_kept = char not in _ENCODED_DIFFERENTLY and not stringprep.in_table_b1(char)
+    return is_kept and (category[0] in "LM" or category == "Nd")
+
+
+def to_ascii(name: str) -> str:
+    """The name in A-labels, as it goes over the wire; a label in ASCII, and an IP address, stays as it is written.
+
+    Whatever an earlier release has stored can be converted, also where it may no longer be declared.
+    """
+    if name.isascii():
+        return name
+    if len(name) > LONGEST_NAME:
+        raise DomainError(f"must have at most {LONGEST_NAME} characters")
+    return ".".join(_to_a_label(label) for label in _DOTS.split(name))
+
+
+def address_to_ascii(address: str) -> str:
+    """A mail address with its domain in A-labels; what stands before the @ has no other spelling."""
+    local, at, domain = address.rpartition("@")
+    return f"{local}{at}{to_ascii(domain)}" if at else address
+
+
+def canonical(name: str) -> str:
+    """The name in lower case and A-labels, to be compared; what cannot be converted stays as it is written."""
+    try:
+        return to_ascii(name).lower()
+    except DomainError:
+        return name.lower()
+
+
+def _to_a_label(label: str) -> str:
+    if not label:
+        raise DomainError("must not have an empty label")
+    try:
+        if not _DEVIATIONS.search(label):
+            return label.encode("idna").decode("ascii")
+        lower = unicodedata.normalize("NFC", label.lower())
+        encoded = "xn--" + lower.encode("punycode").decode("ascii")
+    except UnicodeError:
+        raise DomainError("must be a domain name") from None
+    if len(encoded) > LONGEST_LABEL:
+        raise DomainError(f"must have at most {LONGEST_LABEL} characters in each label of its ASCII form")
+    return encoded

@@ -1,0 +1,155 @@
+# Copyright the mailroom.core contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This file is private to the collection mailroom.core and may change at any time.
+
+"""Where the registry's keys come from."""
+
+from __future__ import annotations
+
+import base64
+import errno
+import fcntl
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+from .._connector.secret import Secret
+from .._errors import RegistryKeyError
+from .._files import (
+    Folder,
+    UnsafePath,
+    check_can_add,
+    check_file,
+    create_file,
+    open_file,
+    open_folder,
+    status,
+    trusted_owners,
+)
+from .sealing import Key, KeyRing, load_fernet
+
+_SEPARATORS = re.compile(r"[,\r\n]+")
+_KEY = re.compile(r"[A-Za-z0-9_-]{43}=\Z")
+_OTHERS = 0o077
+_MOST_BYTES = 65536
+
+
+class KeySource:
+    """Where the keys come from: given as text, else kept in a file, which is made when it is needed."""
+
+    def __init__(self, given: Secret | None, path: str) -> None:
+        self._given = given
+        self._owners = trusted_owners()
+        self.path = path
+
+    def ring(self) -> KeyRing | None:
+        """The keys, or None where there are none yet."""
+        if self._given is not None:
+            return _parse(self._given.reveal(), "registry_key")
+        octets = b""
+        with self._explaining("read"), suppress(FileNotFoundError), self._open_folder() as (folder, name):
+            descriptor = open_file(folder, name, os.O_RDONLY, self._owners, _OTHERS)
+            with os.fdopen(descriptor, "rb") as file:
+                octets = file.read(_MOST_BYTES)
+        try:
+            text = octets.decode("ascii")
+        except UnicodeDecodeError:
+            raise RegistryKeyError(_malformed(f"registry_key_file {self.path}")) from None
+        return _parse(text, f"registry_key_file {self.path}") if text.strip() else None
+
+    def check(self) -> None:
+        """Fail now where sealing would fail for want of the library, before a key is made."""
+        load_fernet()
+
+    def check_file(self) -> None:
+        """Fail where somebody else may have put the file of the keys there, or may use it. It need not exist."""
+        if self._given is not None:
+            return
+        with self._explaining("read"):
+            try:
+                with self._open_folder() as (folder, name):
+                    found = status(folder, name)
+            except OSError as error:
+                # A task that needs no key needs no right to look at it.
+                if error.errno in (errno.ENOENT, errno.EACCES):
+                    return
+                raise
+            if found:
+                check_file(self.path, found, self._owners, _OTHERS)
+
+    def check_can_make(self) -> None:
+        """Fail where `make` would for want of the right to. A folder that is missing is made with the registry."""
+        with self._explaining("made"), suppress(FileNotFoundError), self._open_folder() as (folder, name):
+            if status(folder, name):
+                os.close(open_file(folder, name, os.O_RDWR, self._owners, _OTHERS))
+            else:
+                check_can_add(folder.descriptor)
+
+    def make(self) -> KeyRing:
+        """Make the key file with a new key. An empty file, as a task killed here leaves it, is filled."""
+        key = base64.urlsafe_b64encode(os.urandom(32))
+        with self._explaining("made"), self._open_folder() as (folder, name):
+            try:
+                descriptor = create_file(folder, name)
+            except FileExistsError:
+                descriptor = open_file(folder, name, os.O_RDWR, self._owners, _OTHERS)
+            with os.fdopen(descriptor, "r+b") as file:
+                fcntl.flock(file, fcntl.LOCK_EX)
+                if not file.read(_MOST_BYTES).strip():
+                    file.truncate(0)
+                    file.seek(0)
+                    file.write(key + b"\n")
+                    file.flush()
+                    os.fsync(file.fileno())
+            _sync_folder(folder)
+        return self.needed()
+
+    @contextmanager
+    def _open_folder(self) -> Iterator[tuple[Folder, str]]:
+        folder, name = os.path.split(self.path)
+        if not folder.startswith("/") or name in ("", ".", "..") or "\0" in self.path:
+            raise UnsafePath("it must be the absolute path of a file, or begin with ~/")
+        with open_folder(folder, self._owners) as opened:
+            yield opened, name
+
+    @contextmanager
+    def _explaining(self, verb: str) -> Iterator[None]:
+        try:
+            yield
+        except UnsafePath as unsafe:
+            raise RegistryKeyError(f"registry_key_file {self.path} cannot be used: {unsafe}.") from None
+        except OSError as error:
+            raise RegistryKeyError(f"registry_key_file {self.path} cannot be {verb}: {error.strerror}.") from None
+
+    def needed(self) -> KeyRing:
+        """The keys, which something is sealed with already."""
+        ring = self.ring()
+        if ring is None:
+            raise RegistryKeyError(
+                "The registry holds secrets, and the key they are sealed with is missing: give registry_key, or"
+                f" put back registry_key_file {self.path}."
+            )
+        return ring
+
+
+def _sync_folder(folder: Folder) -> None:
+    descriptor = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=folder.descriptor)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _parse(text: str, source: str) -> KeyRing:
+    parts = [part.strip() for part in _SEPARATORS.split(text) if part.strip()]
+    if not parts or not all(_KEY.match(part) for part in parts):
+        raise RegistryKeyError(_malformed(source))
+    return KeyRing([Key(part) for part in parts])
+
+
+def _malformed(source: str) -> str:
+    return (
+        f"{source} must hold one or more Fernet keys (32 bytes in URL-safe base64), separated by commas or line breaks."
+    )

@@ -1,0 +1,293 @@
+# Copyright the mailroom.core contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This file is private to the collection mailroom.core and may change at any time.
+
+"""From rows of the registry to connectors: what may be there after damage, or a change from outside, is checked first.
+
+Checked is the shape: that each value has the type and form in which some version has written it. A value of the right
+shape that a check of this version refuses was written by an earlier version, and is no damage.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from functools import partial
+from typing import Any, NamedTuple, NoReturn
+
+from .._connector import checks
+from .._connector.fields import BLOCKS, BY_NAME, SECRETS, SECURITY, Field
+from .._connector.state import Connector, Damage, Proof, Purpose, Stamp
+from .sealing import FORM, OLD_FORM, Sealed
+
+MOST_CHARACTERS = 4_000_000
+"""In one column. A longer one is not even read."""
+
+_MOST_IN_TEXT = 65_536
+_MOST_REVISIONS = 2**53
+_STAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ\Z", re.ASCII)
+_IDENTITY = re.compile(r"[0-9a-f]{32}\Z")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_CONTROL_BUT_LINES = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+_VISIBLE = re.compile(r"[!-~]+\Z")
+_WITH_LINES = ("description", "signature")
+_SERVER = ("host", "port", "security")
+# What no code depends on: a provider is resolved when it is written, and its name may be dropped in a later version.
+_ANY_CHOICE = ("provider",)
+
+
+_PARSED_AT_USE: dict[str, checks.Check] = {
+    "uri": checks.parse_smtp_uri,
+    "proxy": partial(
+        checks.endpoint, schemes=("socks5", "http"), allowed="must be socks5://host:port or http://host:port"
+    ),
+    "url": partial(checks.endpoint, schemes=("https",), allowed="must be https://host or https://host:port"),
+}
+
+
+class ConnectorRow(NamedTuple):
+    """A connector's columns, in the order in which they are asked for."""
+
+    id: Any
+    identity: Any
+    name: Any
+    enabled: Any
+    is_default: Any
+    settings: Any
+    preset: Any
+    revision: Any
+    sending_revision: Any
+    created_at: Any
+    created_by: Any
+    updated_at: Any
+    updated_by: Any
+    proven_revision: Any
+    proven_at: Any
+    proven_to: Any
+
+
+class _Damaged(Exception):
+    def __init__(self, field: str, what: str) -> None:
+        self.field = field
+        self.what = what
+        super().__init__(what)
+
+
+def read_connector(row: ConnectorRow, secrets: Mapping[Any, str | None]) -> Connector | Damage:
+    """The connector in a row with its secrets, None for one that is damaged; or what is wrong with it."""
+    is_named = _is(checks.connector_name, row.name)
+    try:
+        if not is_named:
+            _refuse("name", "must be that of a connector")
+        return _connector(row, secrets)
+    except _Damaged as damaged:
+        name = row.name if is_named else f"number {row.id}"
+        return Damage(row.id, name, is_named, damaged.field, damaged.what, row.enabled != 0)
+
+
+def read_purpose_row(row: Sequence[Any]) -> tuple[Purpose, str | None] | None:
+    """A purpose and its connector's name, None where that has none; None where the purpose's own name is damaged."""
+    purpose, tenant, connector = row
+    if not _is(checks.purpose_name, purpose) or not (tenant == "" or _is(checks.tenant_name, tenant)):
+        return None
+    return Purpose(purpose, tenant), connector if _is(checks.connector_name, connector) else None
+
+
+def read_revision(row: Sequence[Any]) -> dict[str, Any]:
+    """One entry of a history. What is damaged of it is None."""
+    revision, at, by, before, after = row
+    entry: dict[str, Any] = {"revision": revision, "at": None, "by": None, "before": None, "after": None}
+    try:
+        sides = {"before": _document("before", before), "after": _document("after", after)}
+        return {**entry, "at": _stamp("at", at), "by": _text("by", by), **sides}
+    except _Damaged:
+        return entry
+
+
+def read_secret_row(row: Sequence[Any]) -> Sealed | None:
+    """How a secret is sealed; None where the row is damaged."""
+    sealed = Sealed(*row)
+    texts = [sealed.key_id, sealed.fingerprint, sealed.token, *([sealed.mac] if sealed.form == FORM else [])]
+    is_sound = sealed.form in (OLD_FORM, FORM) and all(isinstance(each, str) and _VISIBLE.match(each) for each in texts)
+    return sealed if is_sound else None
+
+
+def _connector(row: ConnectorRow, secrets: Mapping[Any, str | None]) -> Connector:
+    for column in ("enabled", "is_default"):
+        if getattr(row, column) not in (0, 1):
+            _refuse(column, "must be 0 or 1")
+    if not isinstance(row.identity, str) or not _IDENTITY.match(row.identity):
+        _refuse("identity", "must be 32 hexadecimal digits")
+    settings = _document("settings", row.settings)
+    _check_settings(settings)
+    if settings.get("enabled", True) != bool(row.enabled):
+        _refuse("enabled", "is not what the settings say")
+    preset = _preset(row.preset)
+    _check_servers(settings, preset)
+    tokens: dict[str, str] = {}
+    for path, token in secrets.items():
+        if path not in SECRETS:
+            _refuse(_shown(path), "is no field for a secret")
+        if token is None:
+            _refuse(path, "must be a sealed secret")
+        tokens[path] = token
+    return Connector(
+        name=row.name,
+        settings=settings,
+        preset=preset,
+        secrets=tokens,
+        revision=_revision("revision", row.revision, _MOST_REVISIONS),
+        sending_revision=_revision("sending_revision", row.sending_revision, row.revision),
+        created=Stamp(_stamp("created_at", row.created_at), _text("created_by", row.created_by)),
+        updated=Stamp(_stamp("updated_at", row.updated_at), _text("updated_by", row.updated_by)),
+        proof=_proof(row),
+        id=row.id,
+    )
+
+
+def _check_settings(settings: Mapping[str, Any]) -> None:
+    for name, value in settings.items():
+        known = BY_NAME.get(name)
+        if known is None:
+            _refuse(_shown(name), "is no field of a connector")
+        elif name in BLOCKS:
+            if not isinstance(value, dict):
+                _refuse(name, "must be a dictionary")
+            inner = {field.name: field for field in known.fields}
+            for key, content in value.items():
+                if key not in inner:
+                    _refuse(f"{name}.{_shown(key)}", "is no field of a connector")
+                _check_value(inner[key], f"{name}.{key}", content)
+        else:
+            _check_value(known, name, value)
+
+
+def _check_value(field: Field, path: str, value: Any) -> None:
+    if field.secret:
+        _refuse(path, "is a secret and lies open in the registry")
+    elif field.type == "bool":
+        _check(checks.flag, path, value)
+    elif field.type == "int":
+        # The one number is a port: outside its range nothing can connect.
+        _check(field.check, path, value)
+    elif field.type == "list":
+        if not isinstance(value, list):
+            _refuse(path, "must be a list")
+        for each in value:
+            _check_text(field, path, each)
+    elif field.type == "dict":
+        if not isinstance(value, dict):
+            _refuse(path, "must be a dictionary")
+        for text in (*value, *value.values()):
+            _check_text(field, path, text)
+    else:
+        _check_text(field, path, value)
+
+
+def _check_text(field: Field, path: str, value: Any) -> None:
+    _text(path, value, lines=path in _WITH_LINES)
+    if field.choices and field.name not in _ANY_CHOICE:
+        _check(checks.one_of(*field.choices), path, value)
+    if field.name in _PARSED_AT_USE:
+        _check(_PARSED_AT_USE[field.name], path, value)
+
+
+def _check_servers(settings: Mapping[str, Any], preset: Mapping[str, Any]) -> None:
+    """What every version has asked for, so that each block names a server."""
+    for block in ("smtp", "imap"):
+        if block in settings and not {"host", "uri"} & settings[block].keys() and block not in preset:
+            _refuse(f"{block}.host", "is missing")
+    if "graph" in settings:
+        if {"smtp", "imap"} & settings.keys():
+            _refuse("graph", "must not stand beside smtp or imap")
+        if "oauth2" not in settings:
+            _refuse("oauth2", "is missing")
+        if "mailbox" not in settings["graph"] and "username" not in settings["oauth2"]:
+            _refuse("graph.mailbox", "is missing")
+
+
+def _preset(text: Any) -> dict[str, dict[str, Any]]:
+    """The servers that a provider's preset fills."""
+    preset = _document("preset", text)
+    for block, server in preset.items():
+        if block not in ("smtp", "imap") or not isinstance(server, dict) or set(server) - set(_SERVER):
+            _refuse("preset", "must hold the servers for smtp and imap")
+        _text("preset", server.get("host"))
+        _check(checks.number(1, 65535), "preset", server.get("port"))
+        _check(checks.one_of(*SECURITY), "preset", server.get("security"))
+    return preset
+
+
+def _proof(row: ConnectorRow) -> Proof | None:
+    if row.proven_revision is None:
+        return None
+    revision = _revision("proven_revision", row.proven_revision, row.revision)
+    return Proof(revision, _stamp("proven_at", row.proven_at), _text("proven_to", row.proven_to))
+
+
+def _document(column: str, text: Any) -> dict[str, Any]:
+    """A JSON object, with nothing in it that JSON does not know."""
+    if not isinstance(text, str):
+        _refuse(column, f"must be text of at most {MOST_CHARACTERS} characters")
+    try:
+        document = json.loads(text, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError):
+        _refuse(column, "must be JSON")
+    if not isinstance(document, dict):
+        _refuse(column, "must be a JSON object")
+    return document
+
+
+def _refuse_constant(_name: str) -> NoReturn:
+    raise ValueError
+
+
+def _text(field: str, value: Any, *, lines: bool = False) -> str:
+    unwanted = _CONTROL_BUT_LINES if lines else _CONTROL
+    if not isinstance(value, str):
+        _refuse(field, "must be text")
+    if len(value) > _MOST_IN_TEXT or unwanted.search(value):
+        _refuse(field, "must be text without control characters")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        _refuse(field, "must be valid Unicode text")
+    return value
+
+
+def _stamp(field: str, value: Any) -> str:
+    try:
+        if not _STAMP.match(value):
+            raise ValueError
+        datetime.fromisoformat(value[:-1])
+    except (TypeError, ValueError):
+        _refuse(field, "must be a time such as 2030-12-31T23:59:59Z")
+    return str(value)
+
+
+def _revision(field: str, value: Any, most: int) -> int:
+    if not isinstance(value, int) or not 1 <= value <= most:
+        _refuse(field, f"must be a whole number from 1 to {most}")
+    return value
+
+
+def _check(check: checks.Check, field: str, value: Any) -> None:
+    try:
+        check(value)
+    except checks.NotAllowed as refused:
+        _refuse(field, str(refused))
+
+
+def _is(check: checks.Check, value: Any) -> bool:
+    return not checks.complaint(check, value, "", "")
+
+
+def _refuse(field: str, what: str) -> NoReturn:
+    raise _Damaged(field, what)
+
+
+def _shown(name: Any) -> str:
+    return "".join(char if char.isprintable() and char.isascii() else "?" for char in str(name)[:60])

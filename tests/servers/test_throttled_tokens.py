@@ -1,0 +1,105 @@
+# Copyright the mailroom.core contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A token endpoint that says how long to wait is asked once more."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from peers.ca import CertificateZoo
+from peers.entra import App, Entra
+from peers.users import USERS
+from servers.verdicts_probing import ALICE
+
+from ansible_collections.mailroom.core.plugins.module_utils._connector.redaction import Redaction
+from ansible_collections.mailroom.core.plugins.module_utils._connector.secret import Secret
+from ansible_collections.mailroom.core.plugins.module_utils._probe.job import Job
+from ansible_collections.mailroom.core.plugins.module_utils._probe.refusals import Refusals
+from ansible_collections.mailroom.core.plugins.module_utils._probe.tokens import Tokens
+from ansible_collections.mailroom.core.plugins.module_utils._verdict.judge import judge
+from ansible_collections.mailroom.core.plugins.module_utils._verdict.observed import Stopped
+from ansible_collections.mailroom.core.plugins.module_utils._wire.clock import Clock
+
+
+class Waiting(Clock):
+    """A clock that notes how long somebody wants to wait, and does not."""
+
+    def __init__(self, deadline: float = 240) -> None:
+        super().__init__(deadline, 120)
+        self.pauses: list[float] = []
+
+    def pause(self, seconds: float) -> bool:
+        if not 0 < seconds < self.remaining:
+            return False
+        self.pauses.append(seconds)
+        return True
+
+
+@pytest.fixture(scope="module")
+def entra(zoo: CertificateZoo) -> Iterator[Entra]:
+    with Entra(zoo) as entra:
+        yield entra
+
+
+@pytest.fixture
+def app(entra: Entra) -> Iterator[App]:
+    yield entra.add_app(roles=("SMTP.SendAsApp",))
+    entra.works()
+
+
+def tokens(entra: Entra, app: App, clock: Clock, **secrets: str) -> Tokens:
+    settings: dict[str, Any] = {
+        "tenant_id": entra.tenant_id,
+        "client_id": app.client_id,
+        "authority": entra.url,
+        "ca_file": str(entra.ca_file),
+        "cloud": "global",
+    }
+    if "password" in secrets:
+        settings["username"] = ALICE.address
+    found = {f"oauth2.{name}": Secret(value) for name, value in {"client_secret": app.secret, **secrets}.items()}
+    return Tokens(Job("alerts", {"oauth2": settings}, found), clock, Refusals(), Redaction(found.values()))
+
+
+@pytest.mark.parametrize(("scenario", "least", "most"), [("throttled_briefly", 1, 1), ("throttled_date", 1, 8)])
+def test_an_application_waits_and_asks_once_more(entra: Entra, app: App, scenario: str, least: int, most: int) -> None:
+    clock = Waiting()
+    entra.fail(scenario, at="token", who=app.client_id, times=1)
+    assert tokens(entra, app, clock).obtain("smtp").secret.reveal()
+    assert len(clock.pauses) == 1
+    assert least <= clock.pauses[0] <= most
+
+
+def test_it_is_asked_once_more_only(entra: Entra, app: App) -> None:
+    clock = Waiting()
+    entra.fail("throttled", at="token", who=app.client_id)
+    with pytest.raises(Stopped) as stopped:
+        tokens(entra, app, clock).obtain("smtp")
+    assert judge(stopped.value.signal).verdict == "token_throttled"
+    assert clock.pauses == [7]
+
+
+def test_nobody_waits_beyond_the_deadline(entra: Entra, app: App) -> None:
+    clock = Waiting(deadline=6)
+    entra.fail("throttled", at="token", who=app.client_id)
+    with pytest.raises(Stopped):
+        tokens(entra, app, clock).obtain("smtp")
+    assert clock.pauses == []
+
+
+def test_a_refusal_is_not_repeated(entra: Entra, app: App) -> None:
+    clock = Waiting()
+    entra.fail("7000215", at="token", who=app.client_id)
+    with pytest.raises(Stopped):
+        tokens(entra, app, clock).obtain("smtp")
+    assert clock.pauses == []
+
+
+def test_a_users_password_is_not_offered_twice(entra: Entra, app: App) -> None:
+    clock = Waiting()
+    entra.fail("throttled_briefly", at="token", who=app.client_id)
+    with pytest.raises(Stopped):
+        tokens(entra, app, clock, password=USERS["alice"].password).obtain("smtp")
+    assert clock.pauses == []

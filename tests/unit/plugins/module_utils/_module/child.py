@@ -1,0 +1,111 @@
+# Copyright the mailroom.core contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Runs a module in a process of its own, forked from the test: as any user, and with any harm done to it."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import json
+import os
+import resource
+import signal
+import sys
+import tempfile
+import traceback
+from collections.abc import Sequence
+from typing import Any, Callable, NoReturn
+
+import pytest
+from ansible.module_utils import basic
+from ansible.module_utils.common import warnings
+
+BODIES = "ansible_collections.mailroom.core.plugins.module_utils._module"
+# What is imported later a process of another user may be unable to read.
+PRELOADED = (
+    "encodings.ascii",
+    "cryptography.fernet",
+    "yaml",
+    "sqlite3",
+    f"{BODIES.rpartition('.')[0]}._registry.sqlite",
+    f"{BODIES.rpartition('.')[0]}._mail.compose",
+)
+# Only where something hangs.
+PATIENCE_SECONDS = 120
+# Only where something endless is read.
+MOST_MEMORY = 4 << 30
+
+
+def require_root() -> None:
+    """Files of several users can only be made by root."""
+    if os.geteuid() == 0:
+        return
+    if os.environ.get("CI", "").lower() in ("1", "true", "yes"):
+        pytest.fail("files of several users can only be made by root")
+    pytest.skip("files of several users can only be made by root")
+
+
+def run_in_child(
+    module: str,
+    options: dict[str, Any],
+    *,
+    user: int = 0,
+    check: bool = False,
+    before: Callable[[], None] = lambda: None,
+) -> dict[str, Any] | None:
+    """The module's result, or None where the process was killed. `before` is called in the process first."""
+    arguments = {**options, "_ansible_check_mode": check, "_ansible_diff": True}
+    body = importlib.import_module(f"{BODIES}.{module}")
+    for name in PRELOADED:
+        importlib.import_module(name)
+    with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
+        child = os.fork()
+        if child == 0:
+            _play(body, arguments, user, before, (output.fileno(), errors.fileno()))
+        _pid, status = os.waitpid(child, 0)
+        if os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL:
+            return None
+        output.seek(0)
+        errors.seek(0)
+        complaint = errors.read().decode()
+        assert (os.WIFSIGNALED(status), complaint) == (False, ""), complaint
+        printed = output.read().decode()
+    result: dict[str, Any] = json.loads(printed)
+    assert "exception" not in result
+    for of_ansible in ("invocation", "_ansible_new_secrets"):
+        result.pop(of_ansible, None)
+    if "warnings" in result:
+        result["warnings"] = [each["event"]["msg"] if isinstance(each, dict) else each for each in result["warnings"]]
+    return result
+
+
+def _play(
+    body: Any, arguments: dict[str, Any], user: int, before: Callable[[], None], outputs: Sequence[int]
+) -> NoReturn:
+    code = 1
+    try:
+        signal.alarm(PATIENCE_SECONDS)
+        resource.setrlimit(resource.RLIMIT_AS, (MOST_MEMORY, MOST_MEMORY))
+        for number, output in enumerate(outputs, 1):
+            os.dup2(output, number)
+        sys.stdout = os.fdopen(1, "w", encoding="utf-8")
+        sys.stderr = os.fdopen(2, "w", encoding="utf-8")
+        if user:
+            os.setgroups([])
+            os.setresgid(user, user, user)
+            os.setresuid(user, user, user)
+        basic._ANSIBLE_ARGS = json.dumps({"ANSIBLE_MODULE_ARGS": arguments}).encode()
+        # Since 2.19 a profile says how the JSON is to be read; before, there is no such thing.
+        setattr(basic, "_ANSIBLE_PROFILE", "legacy")  # noqa: B010
+        for kept_between_modules in ("_global_warnings", "_global_deprecations"):
+            setattr(warnings, kept_between_modules, type(getattr(warnings, kept_between_modules))())
+        before()
+        with contextlib.suppress(SystemExit):
+            body.run_module()
+        code = 0
+    except BaseException:  # noqa: BLE001  the test is told of it
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)

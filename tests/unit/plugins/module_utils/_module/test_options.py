@@ -1,0 +1,198 @@
+# Copyright the mailroom.core contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Options of a wrong type: each is named in a sentence, all at once, and nothing that was written is repeated."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+import pytest
+from ansible.module_utils import basic
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from ansible_collections.mailroom.core.plugins.module_utils._apps.sender import MAY_BE_LEFT_OUT
+from ansible_collections.mailroom.core.plugins.module_utils._argspec import ArgumentSpec
+
+from .conftest import Play
+
+BODIES = "ansible_collections.mailroom.core.plugins.module_utils._module"
+MODULES = ("connector", "connectors", "connector_info", "connector_purpose", "connector_test", "init_mail")
+HOST = {"host": "mail.example.com"}
+SECRET = "Rumpelstilzchen-7f3a9c51e2"
+MISSING = "state is present but any of the following are missing: connector, purpose"
+STRANGE = {"text": SECRET, "list": [SECRET], "dictionary": {"key": SECRET}, "number": 5, "true": True}
+REQUIRED: dict[str, dict[str, Any]] = {
+    "connector": {"name": "a", "smtp": HOST},
+    "connectors": {"connectors": []},
+    "connector_purpose": {"purpose": "alerts", "connector": "a"},
+    "connector_config": {"app": "msmtp", "path": "/nowhere/msmtprc", "connector": "a"},
+}
+
+
+def spec_of(module: str) -> ArgumentSpec:
+    spec = importlib.import_module(f"{BODIES}.{module}").argument_spec()
+    assert isinstance(spec, ArgumentSpec)
+    return spec
+
+
+EVERY_OPTION = [(module, name) for module in (*MODULES, "connector_config") for name in spec_of(module).options]
+
+
+@pytest.mark.parametrize("strange", STRANGE)
+@pytest.mark.parametrize(("module", "option"), EVERY_OPTION)
+def test_a_strange_value_is_accepted_or_told_by_name_and_never_repeated(
+    play: Play, module: str, option: str, strange: str
+) -> None:
+    result = play(module, check=True, verbosity=3, **{**REQUIRED.get(module, {}), option: STRANGE[strange]})
+    if not result.get("failed"):
+        return
+    assert not [word for word in ("<class", "Traceback", "bug in", "argument_spec", "'type'") if word in str(result)]
+    assert "exception" not in result
+    is_place = option in ("registry", "path", "registry_key_file") and strange == "text"
+    is_name = option in ("connectors", "clear", "purpose", "tenant", "owner", "group") and strange in ("text", "list")
+    assert is_place or is_name or SECRET not in str(result)
+
+
+WRONG: list[tuple[str, dict[str, Any], list[str]]] = [
+    ("connector_test", {"connectors": {"a": 1}}, ["connectors: must be a list of texts"]),
+    ("connector_test", {"connectors": [["a"]]}, ["connectors: must be a list of texts"]),
+    ("connector_test", {"timeout": SECRET}, ["timeout: must be a number"]),
+    ("connector_test", {"concurrency": 1.5}, ["concurrency: must be a whole number"]),
+    ("connector_test", {"fail": "perhaps"}, ["fail: must be true or false"]),
+    ("connector_test", {"depth": SECRET}, ["depth: must be one of connect, login, envelope, send, deliver"]),
+    ("connector_test", {"declaration": [HOST]}, ["declaration: must be a dictionary"]),
+    ("connector_test", {"declaration": 5}, ["declaration: must be a dictionary"]),
+    (
+        "connector_test",
+        {"declaration": {"smtp": [SECRET], "imap": {"port": "x"}}},
+        [
+            "connector declaration: smtp: must be a dictionary",
+            "connector declaration: imap.port: must be a whole number from 1 to 65535",
+        ],
+    ),
+    ("connectors", {}, ["connectors: is required"]),
+    ("connectors", {"connectors": None}, ["connectors: is required"]),
+    ("connectors", {"connectors": SECRET}, ["connectors: must be a list, in which each connector has its name"]),
+    ("connectors", {"connectors": {"a": {}}}, ["connectors: must be a list, in which each connector has its name"]),
+    ("connectors", {"connectors": [], "purposes": ["a"]}, ["purposes: must be a dictionary"]),
+    (
+        "connectors",
+        {"connectors": [{"name": "a", "smtp": SECRET}], "purge": "x", "prune": True},
+        ["connector a: smtp: must be a dictionary", "purge: must be true or false", "prune: there is no such option"],
+    ),
+    ("connector", {"name": "a", "smtp": HOST, "registry": [SECRET]}, ["registry: must be a path"]),
+    ("connector", {"name": "a", "smtp": HOST, "clear": {"imap": 1}}, ["clear: must be a list of texts"]),
+    (
+        "connector",
+        {"name": "a", "state": "gone", "sntp": HOST},
+        [
+            "state: must be one of present, absent, default, duplicated",
+            "sntp: there is no such option; did you mean smtp?",
+        ],
+    ),
+    (
+        "connector_purpose",
+        {},
+        ["purpose: is required", "connector: is required with state present"],
+    ),
+    ("connector_purpose", {"purpose": None, "connector": "a"}, ["purpose: is required"]),
+    (
+        "connector_config",
+        {**REQUIRED["connector_config"], "options": {"leave_out": "bcc", "password_flie": SECRET}},
+        ["options.password_flie: there is no such option; did you mean password_file?"],
+    ),
+    ("connector_config", {**REQUIRED["connector_config"], "options": [1]}, ["options: must be a dictionary"]),
+    (
+        "connector_config",
+        {**REQUIRED["connector_config"], "options": {"colour": SECRET}},
+        ["options.colour: there is no such option"],
+    ),
+    (
+        "connector_config",
+        {**REQUIRED["connector_config"], "options": {"colour": SECRET, "leave_out": SECRET}},
+        [
+            "options.colour: there is no such option",
+            f"options.leave_out: must be a list of any of {', '.join(MAY_BE_LEFT_OUT)}",
+        ],
+    ),
+    ("connector_config", {"app": "msmtp"}, ["path: is required", MISSING]),
+]
+
+
+@pytest.mark.parametrize(("module", "options", "told"), WRONG)
+def test_every_wrong_option_is_told_at_once(play: Play, module: str, options: dict[str, Any], told: list[str]) -> None:
+    result = play(module, **options)
+    assert result["failed"] is True
+    lines = result["msg"].splitlines()
+    found = [line[2:] for line in lines[1:]] if len(lines) > 1 else lines
+    assert found == told
+    assert SECRET not in str(result)
+
+
+@pytest.mark.parametrize(("module", "option"), [each for each in EVERY_OPTION if each[1] != "registry"])
+def test_null_counts_as_left_out(play: Play, module: str, option: str) -> None:
+    play("connector", name="a", smtp=HOST, enabled=False)
+    given = {**REQUIRED.get(module, {}), "registry_key": "none"}
+    without = play(module, check=True, **{name: value for name, value in given.items() if name != option})
+    assert play(module, check=True, **{**given, option: None}) == without
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8) | st.just(SECRET),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@st.composite
+def arguments(draw: st.DrawFn) -> tuple[str, dict[str, Any]]:
+    """A module, with any JSON for some of its options, and in a connector's fields."""
+    module = draw(st.sampled_from(MODULES))
+    options = spec_of(module).options
+    connector = st.fixed_dictionaries(
+        {},
+        optional={
+            **dict.fromkeys(("name", "cc", "headers", "oauth2", "graph", "provider", "enabled"), JSON),
+            "smtp": JSON | st.fixed_dictionaries({}, optional=dict.fromkeys(("host", "port", "uri", "password"), JSON)),
+            "imap": JSON | st.fixed_dictionaries({}, optional=dict.fromkeys(("host", "username", "mechanisms"), JSON)),
+        },
+    )
+    values: dict[str, st.SearchStrategy[Any]] = dict.fromkeys((name for name in options if name != "registry"), JSON)
+    if "connectors" in options:
+        values["connectors"] = JSON | st.lists(connector | JSON, max_size=3)
+    if "declaration" in options:
+        values["declaration"] = JSON | connector
+    if module == "connector":
+        values |= {name: JSON | connector.map(lambda one, name=name: one.get(name)) for name in ("smtp", "imap")}
+    return module, draw(st.fixed_dictionaries({}, optional=values))
+
+
+@given(arguments())
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], deadline=None)
+def test_any_json_is_accepted_or_refused_in_sentences(play: Play, call: tuple[str, dict[str, Any]]) -> None:
+    module, options = call
+    depth = {"depth": "connect", "connectors": []} if module == "connector_test" else {}
+    result = play(module, check=True, verbosity=3, **{**options, **depth})
+    assert "bug in" not in str(result.get("msg")), result["traceback"]
+
+
+def test_ansible_test_sees_the_spec_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It hands over no arguments, and looks at what AnsibleModule is called with."""
+    seen: dict[str, Any] = {}
+
+    class Seen(Exception):
+        """As ansible-test does it."""
+
+    def init(_module: basic.AnsibleModule, **given_to_it: Any) -> None:
+        seen.update(given_to_it)
+        raise Seen
+
+    monkeypatch.setattr(basic, "_load_params", lambda: None)
+    monkeypatch.setattr(basic.AnsibleModule, "__init__", init)
+    for module in MODULES:
+        with pytest.raises(Seen):
+            importlib.import_module(f"{BODIES}.{module}").run_module()
+        assert seen["argument_spec"] == spec_of(module).options
+        assert seen["supports_check_mode"] is True

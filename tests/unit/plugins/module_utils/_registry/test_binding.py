@@ -1,0 +1,490 @@
+# Copyright the mailroom.core contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A stored secret opens only as what it was sealed as, whatever somebody without the key writes into the file.
+
+Security review, finding 3.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from ansible_collections.mailroom.core.plugins.module_utils._connector.state import Wanted
+from ansible_collections.mailroom.core.plugins.module_utils._errors import (
+    DeclarationError,
+    RegistryError,
+    RegistryKeyError,
+)
+from ansible_collections.mailroom.core.plugins.module_utils._registry import key_source, sealing
+from ansible_collections.mailroom.core.plugins.module_utils._registry.sqlite import SqliteRegistry
+
+from .samples import (
+    FOREIGN_KEY,
+    KEY,
+    NEW_KEY,
+    ask_file,
+    carry_out,
+    change,
+    declare,
+    edit_file,
+    edit_settings,
+    everything,
+    folder_content,
+    open_registry,
+    planned,
+    request,
+    secrets,
+)
+
+SMTP = {"host": "mail.example.com", "username": "robot@example.com"}
+IMAP = {"host": "imap.example.com", "username": "robot@example.com"}
+OAUTH2 = {"tenant_id": "contoso", "client_id": "app", "client_secret": "client secret"}
+DECLARED: dict[str, dict[str, Any]] = {
+    "both": {"smtp": {**SMTP, "password": "smtp secret"}, "imap": {**IMAP, "password": "imap secret"}},
+    "alike": {"smtp": {**SMTP, "password": "alike secret"}},
+    "evil": {"smtp": {**SMTP, "host": "evil.example.com", "password": "evil secret"}},
+    "strict": {
+        "smtp": {
+            **SMTP,
+            "mechanisms": ["SCRAM-SHA-256"],
+            "ca_file": "/etc/mailroom/ca.pem",
+            "proxy": "http://proxy.example.com:3128",
+            "proxy_username": "robot",
+            "password": "strict secret",
+            "proxy_password": "proxy secret",
+        }
+    },
+    "by_preset": {
+        "provider": "gmail",
+        "smtp": {"username": "robot@example.com", "password": "preset secret"},
+    },
+    "by_uri": {
+        "smtp": {"uri": "smtps://mail.example.com", "username": "robot@example.com", "password": "uri secret"},
+    },
+    "shared": {
+        "smtp": {"host": "mail.example.com", "same_credentials": True},
+        "imap": {**IMAP, "password": "shared secret"},
+    },
+    "graph": {"graph": {"mailbox": "robot@example.com"}, "oauth2": OAUTH2},
+    "token": {"smtp": {**SMTP, "auth": "oauth2"}, "oauth2": OAUTH2},
+}
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "registry.db"
+
+
+@pytest.fixture
+def registry(path: Path) -> SqliteRegistry:
+    registry = open_registry(path)
+    declare(registry, *({"name": name, **fields} for name, fields in DECLARED.items()))
+    return registry
+
+
+class Edit(NamedTuple):
+    """A row's settings edited from outside, and a secret that must not be opened after that."""
+
+    connector: str
+    block: str
+    changes: dict[str, Any]
+    secret: str
+
+
+EDITS = [
+    Edit("both", "smtp", {"host": "evil.example.com"}, "smtp.password"),
+    Edit("both", "smtp", {"host": None, "uri": "smtp://evil.example.com"}, "smtp.password"),
+    Edit("both", "smtp", {"port": 2526}, "smtp.password"),
+    Edit("both", "smtp", {"username": "other@example.com"}, "smtp.password"),
+    Edit("both", "smtp", {"security": "none"}, "smtp.password"),
+    Edit("both", "smtp", {"security": "starttls_optional"}, "smtp.password"),
+    Edit("both", "smtp", {"validate_certs": False}, "smtp.password"),
+    Edit("both", "smtp", {"ca_file": "/tmp/evil.pem"}, "smtp.password"),
+    Edit("both", "smtp", {"mechanisms": ["CRAM-MD5"]}, "smtp.password"),
+    Edit("both", "smtp", {"proxy": "socks5://evil.example.com:1080"}, "smtp.password"),
+    Edit("both", "smtp", {"same_credentials": True}, "imap.password"),
+    Edit("both", "imap", {"host": "evil.example.com"}, "imap.password"),
+    Edit("both", "imap", {"security": "none"}, "imap.password"),
+    Edit("strict", "smtp", {"mechanisms": ["PLAIN"]}, "smtp.password"),
+    Edit("strict", "smtp", {"mechanisms": None}, "smtp.password"),
+    Edit("strict", "smtp", {"ca_file": None}, "smtp.password"),
+    Edit("strict", "smtp", {"proxy": "http://evil.example.com:3128"}, "smtp.proxy_password"),
+    Edit("strict", "smtp", {"proxy_username": "other"}, "smtp.proxy_password"),
+    Edit("strict", "smtp", {"proxy_username": "other"}, "smtp.password"),
+    Edit("by_preset", "smtp", {"host": "evil.example.com"}, "smtp.password"),
+    Edit("by_uri", "smtp", {"uri": "smtps://evil.example.com"}, "smtp.password"),
+    Edit("shared", "smtp", {"host": "evil.example.com"}, "imap.password"),
+    Edit("shared", "smtp", {"security": "none"}, "imap.password"),
+    Edit("graph", "graph", {"url": "https://evil.example.com"}, "oauth2.client_secret"),
+    Edit("graph", "graph", {"ca_file": "/etc/mailroom/evil.pem"}, "oauth2.client_secret"),
+    Edit("graph", "oauth2", {"authority": "https://evil.example.com"}, "oauth2.client_secret"),
+    Edit("graph", "oauth2", {"token_url": "https://evil.example.com/token"}, "oauth2.client_secret"),
+    Edit("graph", "oauth2", {"tenant_id": "evil"}, "oauth2.client_secret"),
+    Edit("graph", "oauth2", {"client_id": "evil"}, "oauth2.client_secret"),
+    Edit("graph", "oauth2", {"cloud": "china"}, "oauth2.client_secret"),
+    Edit("graph", "oauth2", {"scope": "https://evil.example.com/.default"}, "oauth2.client_secret"),
+    Edit("graph", "oauth2", {"ca_file": "/etc/mailroom/evil.pem"}, "oauth2.client_secret"),
+    Edit("graph", "oauth2", {"proxy": "http://evil.example.com:3128"}, "oauth2.client_secret"),
+    Edit("token", "smtp", {"host": "evil.example.com"}, "oauth2.client_secret"),
+    Edit("token", "imap", {**IMAP, "host": "evil.example.com", "auth": "oauth2"}, "oauth2.client_secret"),
+]
+
+
+def opened(registry: SqliteRegistry, name: str, field: str) -> str:
+    with registry.reading() as reader:
+        state = reader.load(Wanted(frozenset([name])))
+        if name in state.damaged:
+            raise RegistryError(str(state.damaged[name]))
+        return reader.open_secret(str(state.connectors[name].secrets[field])).reveal()
+
+
+def assert_refused(registry: SqliteRegistry, name: str, field: str) -> None:
+    """It is refused on opening in one sentence that says where it is and what to do."""
+    with pytest.raises(RegistryKeyError) as refused:
+        opened(registry, name, field)
+    message = str(refused.value)
+    assert message.startswith(f"connector {name}: {field}: ")
+    assert "give it again" in message
+    assert " secret" not in message
+
+
+@pytest.mark.parametrize("edit", EDITS, ids=lambda edit: f"{edit.connector} {edit.block} {edit.changes}")
+def test_a_secret_is_not_opened_after_its_destination_was_edited(
+    registry: SqliteRegistry, path: Path, edit: Edit
+) -> None:
+    edit_settings(path, edit.connector, edit.block, edit.changes)
+    assert_refused(registry, edit.connector, edit.secret)
+
+
+def test_a_secret_is_not_opened_after_its_preset_was_edited(registry: SqliteRegistry, path: Path) -> None:
+    preset = {"smtp": {"host": "evil.example.com", "port": 465, "security": "tls"}}
+    edit_file(path, "UPDATE connector SET preset = ? WHERE name = 'by_preset'", json.dumps(preset))
+    assert_refused(registry, "by_preset", "smtp.password")
+
+
+@pytest.mark.parametrize(
+    ("block", "changes"),
+    [
+        ("smtp", {"relay": True}),
+        ("smtp", {"ehlo_name": "robot.example.com"}),
+        ("smtp", {"host": "MAIL.example.COM"}),
+        ("smtp", {"validate_certs": True}),
+        ("smtp", {"port": 587, "security": "starttls"}),
+        ("imap", {"mailbox": "Archive"}),
+    ],
+    ids=str,
+)
+def test_what_is_no_destination_may_differ(
+    registry: SqliteRegistry, path: Path, block: str, changes: dict[str, Any]
+) -> None:
+    edit_settings(path, "both", block, changes)
+    assert opened(registry, "both", "smtp.password") == "smtp secret"
+
+
+SWAPS = {
+    "the token": "token",
+    "token and fingerprint": "token, fingerprint",
+    "all that is sealed": "key_id, fingerprint, token",
+    "the whole row": None,
+}
+
+
+def copy_secret(path: Path, source: tuple[str, str], target: tuple[str, str], columns: str | None) -> None:
+    """Copy columns of one secret's row over those of another."""
+    with closing(sqlite3.connect(path)) as database:
+        names = [row[1] for row in database.execute("PRAGMA table_info(secret)")]
+        chosen = columns or ", ".join(name for name in names if name not in ("connector", "field"))
+        where = "connector = (SELECT id FROM connector WHERE name = ?) AND field = ?"
+        database.execute(
+            f"UPDATE secret SET ({chosen}) = (SELECT {chosen} FROM secret WHERE {where}) WHERE {where}",
+            (*source, *target),
+        )
+        database.commit()
+
+
+@pytest.mark.parametrize("columns", SWAPS.values(), ids=SWAPS)
+@pytest.mark.parametrize(
+    ("source", "target"),
+    [
+        (("both", "smtp.password"), ("evil", "smtp.password")),
+        (("both", "smtp.password"), ("alike", "smtp.password")),
+        (("both", "imap.password"), ("both", "smtp.password")),
+        (("strict", "smtp.proxy_password"), ("strict", "smtp.password")),
+        (("graph", "oauth2.client_secret"), ("token", "oauth2.client_secret")),
+    ],
+    ids=str,
+)
+def test_a_token_that_was_moved_is_refused(
+    registry: SqliteRegistry, path: Path, source: tuple[str, str], target: tuple[str, str], columns: str | None
+) -> None:
+    copy_secret(path, source, target, columns)
+    assert_refused(registry, *target)
+
+
+def test_a_row_that_was_given_to_another_connector_is_refused(registry: SqliteRegistry, path: Path) -> None:
+    edit_file(path, "DELETE FROM secret WHERE connector = (SELECT id FROM connector WHERE name = 'evil')")
+    edit_file(
+        path,
+        "UPDATE secret SET connector = (SELECT id FROM connector WHERE name = 'evil')"
+        " WHERE connector = (SELECT id FROM connector WHERE name = 'alike')",
+    )
+    assert_refused(registry, "evil", "smtp.password")
+
+
+def test_a_row_that_was_given_to_another_field_is_refused(registry: SqliteRegistry, path: Path) -> None:
+    edit_file(path, "DELETE FROM secret WHERE field = 'smtp.password'")
+    edit_file(path, "UPDATE secret SET field = 'smtp.password' WHERE field = 'imap.password'")
+    assert_refused(registry, "both", "smtp.password")
+
+
+def test_a_secret_of_another_registry_with_the_same_key_is_refused(
+    registry: SqliteRegistry, path: Path, tmp_path: Path
+) -> None:
+    other = tmp_path / "other.db"
+    declare(open_registry(other), {"name": "alike", **DECLARED["alike"]})
+    columns = [row[1] for row in ask_file(path, "PRAGMA table_info(secret)")]
+    kept = [name for name in columns if name not in ("connector", "field")]
+    ((*row,),) = ask_file(other, f"SELECT {', '.join(kept)} FROM secret")
+    edit_file(
+        path,
+        f"UPDATE secret SET {', '.join(f'{name} = ?' for name in kept)}"
+        " WHERE connector = (SELECT id FROM connector WHERE name = 'alike')",
+        *row,
+    )
+    assert_refused(registry, "alike", "smtp.password")
+
+
+def test_the_registry_itself_is_bound(registry: SqliteRegistry, path: Path) -> None:
+    edit_file(path, f"UPDATE registry SET id = '{'5' * 32}'")
+    assert_refused(registry, "alike", "smtp.password")
+
+
+@pytest.mark.parametrize("columns", ["identity", "identity, name", "name"])
+def test_moving_what_identifies_a_connector_opens_nothing_elsewhere(
+    registry: SqliteRegistry, path: Path, columns: str
+) -> None:
+    """With the names alone everything that belongs to a connector moves along: its secret goes where it always went."""
+    names = {"alike": "evil", "evil": "alike"}
+    rows = {name: ask_file(path, f"SELECT {columns} FROM connector WHERE name = '{name}'")[0] for name in names}
+    ids = {name: ask_file(path, f"SELECT id FROM connector WHERE name = '{name}'")[0][0] for name in names}
+    marks = ", ".join("?" for _column in columns.split(", "))
+    edit_file(path, "UPDATE connector SET identity = 'a', name = 'a' WHERE name = 'alike'")
+    edit_file(path, f"UPDATE connector SET ({columns}) = ({marks}) WHERE id = ?", *rows["alike"], ids["evil"])
+    edit_file(path, f"UPDATE connector SET ({columns}) = ({marks}) WHERE id = ?", *rows["evil"], ids["alike"])
+    state = everything(registry)
+    for name in names:
+        if name not in state.connectors:
+            continue
+        try:
+            secret = opened(registry, name, "smtp.password")
+        except RegistryKeyError:
+            continue
+        host = state.connectors[name].settings["smtp"]["host"]
+        assert (host, secret) in {("mail.example.com", "alike secret"), ("evil.example.com", "evil secret")}
+
+
+@pytest.mark.parametrize("column", ["key_id", "fingerprint", "token", "form", "mac"])
+@pytest.mark.parametrize("value", ["", "x", "0", "1", "3", "\N{SNOWMAN}" * 40])
+def test_a_damaged_row_is_refused_in_a_sentence(registry: SqliteRegistry, path: Path, column: str, value: str) -> None:
+    edit_file(path, f"UPDATE secret SET {column} = ? WHERE field = 'oauth2.client_secret'", value)
+    with pytest.raises((RegistryError, RegistryKeyError), match=r"^[^\n]*\.$"):
+        opened(registry, "graph", "oauth2.client_secret")
+
+
+class TestWhatCountsAsStored:
+    """What is foreign counts as not stored, without being opened."""
+
+    @pytest.fixture
+    def edited(self, registry: SqliteRegistry, path: Path) -> SqliteRegistry:
+        copy_secret(path, ("both", "smtp.password"), ("alike", "smtp.password"), None)
+        return registry
+
+    @pytest.mark.parametrize("update_password", ["always", "on_create"])
+    @pytest.mark.parametrize("password", ["alike secret", "smtp secret", "another"])
+    def test_given_anew_it_is_stored(self, edited: SqliteRegistry, update_password: str, password: str) -> None:
+        declared = {"name": "alike", "smtp": {**SMTP, "password": password}}
+        plan = declare(edited, declared, update_password=update_password)
+        assert plan.updated == ["alike"]
+        assert secrets(edited, "alike") == {"smtp.password": password}
+        assert not declare(edited, declared, update_password=update_password).changed
+
+    def test_an_edited_row_needs_it_too(self, registry: SqliteRegistry, path: Path) -> None:
+        edit_settings(path, "alike", "smtp", {"host": "evil.example.com"})
+        mended = {"name": "alike", "smtp": {**SMTP, "password": "alike secret"}}
+        with pytest.raises(DeclarationError, match=r"^connector alike: smtp\.password: must be given again, "):
+            declare(registry, {"name": "alike", "smtp": SMTP})
+        assert declare(registry, mended, update_password="on_create").updated == ["alike"]
+        assert secrets(registry, "alike") == {"smtp.password": "alike secret"}
+
+    def test_not_given_it_is_asked_for(self, edited: SqliteRegistry, path: Path) -> None:
+        before = folder_content(path.parent)
+        with pytest.raises(DeclarationError) as refused:
+            declare(edited, {"name": "alike", "description": "new"})
+        assert str(refused.value) == (
+            "connector alike: smtp.password: must be given again, since what is stored was sealed for another place or"
+            " changed from outside"
+        )
+        assert folder_content(path.parent) == before
+
+    def test_it_can_be_cleared(self, edited: SqliteRegistry) -> None:
+        declare(edited, {"name": "alike", "smtp": {"auth": "none"}})
+        assert secrets(edited, "alike") == {}
+
+    def test_the_connector_can_be_deleted(self, edited: SqliteRegistry) -> None:
+        change(edited, request(absent=("alike",)))
+        assert "alike" not in everything(edited).connectors
+
+    def test_other_connectors_are_not_concerned(self, edited: SqliteRegistry) -> None:
+        assert declare(edited, {"name": "both", "description": "new"}).updated == ["both"]
+        assert secrets(edited, "both") == {"smtp.password": "smtp secret", "imap.password": "imap secret"}
+
+    @pytest.mark.parametrize("key", [None, FOREIGN_KEY])
+    def test_without_the_key_it_counts_as_stored(self, edited: SqliteRegistry, path: Path, key: str | None) -> None:
+        assert declare(open_registry(path, key), {"name": "alike", "description": "new"}).updated == ["alike"]
+
+    def test_nothing_is_opened_for_it(self, edited: SqliteRegistry, no_cryptography: None) -> None:
+        with pytest.raises(DeclarationError, match="must be given again"):
+            declare(edited, {"name": "alike", "description": "new"})
+
+    def test_rotation_goes_on_where_it_is_given_again(self, edited: SqliteRegistry, path: Path) -> None:
+        rotating = open_registry(path, f"{NEW_KEY},{KEY}")
+        with rotating.writing() as writer:
+            wish = request({"name": "alike", "smtp": {**SMTP, "password": "alike secret"}})
+            writer.check_sealing(planned(writer, wish))
+            carry_out(writer, wish)
+            writer.reseal()
+        assert secrets(open_registry(path, NEW_KEY), "alike") == {"smtp.password": "alike secret"}
+
+    def test_rotation_stops_at_it_and_names_it(self, edited: SqliteRegistry, path: Path) -> None:
+        before = folder_content(path.parent)
+        rotating = open_registry(path, f"{NEW_KEY},{KEY}")
+        with rotating.reading() as reader, pytest.raises(RegistryKeyError, match=r"^connector alike: smtp\.password: "):
+            reader.check_sealing(planned(reader, request()))
+        with pytest.raises(RegistryKeyError, match=r"^connector alike: smtp\.password: "), rotating.writing() as writer:
+            writer.reseal()
+        assert folder_content(path.parent) == before
+
+
+def test_a_task_that_changes_nothing_needs_no_library(
+    registry: SqliteRegistry, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail() -> None:
+        raise AssertionError("the library is asked for")
+
+    monkeypatch.setattr(f"{key_source.__name__}.load_fernet", fail)
+    monkeypatch.setattr(f"{sealing.__name__}.load_fernet", fail)
+    before = path.read_bytes()
+    assert not declare(registry, *({"name": name, **fields} for name, fields in DECLARED.items())).changed
+    assert path.read_bytes() == before
+
+
+class TestIdentity:
+    def test_each_connector_has_its_own(self, registry: SqliteRegistry, path: Path) -> None:
+        identities = {identity for (identity,) in ask_file(path, "SELECT identity FROM connector")}
+        assert len(identities) == len(DECLARED)
+        assert all(len(identity) == 32 for identity in identities)
+
+    def test_it_is_kept_by_a_rename_which_needs_no_key(self, registry: SqliteRegistry, path: Path) -> None:
+        before = ask_file(path, "SELECT identity FROM connector WHERE name = 'alike'")
+        declare(open_registry(path, None), {"name": "alike"}, new_name="renamed")
+        assert ask_file(path, "SELECT identity FROM connector WHERE name = 'renamed'") == before
+        assert secrets(registry, "renamed") == {"smtp.password": "alike secret"}
+        assert not Path(f"{path}.key").exists()
+
+    def test_it_is_new_for_a_duplicate(self, registry: SqliteRegistry, path: Path) -> None:
+        copied = {"name": "copied", "smtp": {"password": "copied secret"}}
+        declare(registry, copied, copy_from="alike")
+        rows = ask_file(path, "SELECT identity FROM connector WHERE name IN ('alike', 'copied')")
+        assert len(set(rows)) == 2
+        copy_secret(path, ("alike", "smtp.password"), ("copied", "smtp.password"), None)
+        assert_refused(registry, "copied", "smtp.password")
+
+    def test_it_is_new_for_a_connector_that_is_made_again(self, registry: SqliteRegistry, path: Path) -> None:
+        columns = "key_id, fingerprint, token, form, mac"
+        ((*row,),) = ask_file(
+            path, f"SELECT {columns} FROM secret JOIN connector ON id = connector WHERE name = 'alike'"
+        )
+        change(registry, request(absent=("alike",)))
+        declare(registry, {"name": "alike", **DECLARED["alike"]})
+        edit_file(
+            path,
+            f"UPDATE secret SET ({columns}) = (?, ?, ?, ?, ?)"
+            " WHERE connector = (SELECT id FROM connector WHERE name = 'alike')",
+            *row,
+        )
+        assert_refused(registry, "alike", "smtp.password")
+
+
+PERMITTED: dict[str, dict[str, Any]] = {
+    "another port of the same service": {"smtp": {"port": 465}},
+    "stronger security": {"smtp": {"security": "tls", "port": 587}},
+    "fewer mechanisms": {"smtp": {"mechanisms": ["SCRAM-SHA-256"]}},
+}
+
+
+class TestPermittedChanges:
+    """A change that is no new place but alters the destination's form seals the secret anew."""
+
+    @pytest.mark.parametrize("changes", PERMITTED.values(), ids=PERMITTED)
+    def test_they_seal_anew(self, registry: SqliteRegistry, path: Path, changes: dict[str, Any]) -> None:
+        before = ask_file(path, "SELECT token FROM secret JOIN connector ON id = connector WHERE name = 'alike'")
+        plan = declare(registry, {"name": "alike", **changes})
+        assert len(plan.redirected) == 1
+        assert secrets(registry, "alike") == {"smtp.password": "alike secret"}
+        after = ask_file(path, "SELECT token FROM secret JOIN connector ON id = connector WHERE name = 'alike'")
+        assert before != after
+        assert not declare(registry, {"name": "alike", **changes}).changed
+
+    @pytest.mark.parametrize("changes", PERMITTED.values(), ids=PERMITTED)
+    def test_undone_from_outside_they_leave_nothing_to_open(
+        self, registry: SqliteRegistry, path: Path, changes: dict[str, Any]
+    ) -> None:
+        """What was narrowed cannot be widened again in the file."""
+        declare(registry, {"name": "alike", **changes})
+        edit_file(path, "UPDATE connector SET settings = ? WHERE name = 'alike'", json.dumps({"smtp": SMTP}))
+        assert_refused(registry, "alike", "smtp.password")
+
+    @pytest.mark.parametrize("key", [None, FOREIGN_KEY])
+    @pytest.mark.parametrize("changes", PERMITTED.values(), ids=PERMITTED)
+    def test_without_the_key_they_fail_and_change_nothing(
+        self, registry: SqliteRegistry, path: Path, changes: dict[str, Any], key: str | None
+    ) -> None:
+        before = folder_content(path.parent)
+        keyless = open_registry(path, key)
+        with keyless.reading() as reader, pytest.raises(RegistryKeyError) as refused:
+            reader.check_sealing(planned(reader, request({"name": "alike", **changes})))
+        assert str(refused.value).startswith("connector alike: smtp.password: must be sealed anew")
+        with pytest.raises(RegistryKeyError):
+            declare(keyless, {"name": "alike", **changes})
+        assert folder_content(path.parent) == before
+
+    def test_one_server_less_seals_anew(self, registry: SqliteRegistry) -> None:
+        declare(registry, {"name": "shared", "smtp": {"same_credentials": False, "auth": "none"}})
+        assert secrets(registry, "shared") == {"imap.password": "shared secret"}
+
+    def test_what_is_no_destination_needs_no_key(self, registry: SqliteRegistry, path: Path) -> None:
+        assert declare(open_registry(path, None), {"name": "alike", "smtp": {"relay": True}}).redirected == []
+        assert secrets(registry, "alike") == {"smtp.password": "alike secret"}
+
+
+class TestRotation:
+    def test_a_new_first_key_seals_all_anew_and_binds_it_as_before(self, registry: SqliteRegistry, path: Path) -> None:
+        with open_registry(path, f"{NEW_KEY},{KEY}").writing() as writer:
+            writer.reseal()
+        rotated = open_registry(path, NEW_KEY)
+        assert secrets(rotated, "both") == {"smtp.password": "smtp secret", "imap.password": "imap secret"}
+        copy_secret(path, ("both", "smtp.password"), ("alike", "smtp.password"), None)
+        assert_refused(rotated, "alike", "smtp.password")
+
+    def test_it_and_a_permitted_change_in_one_task(self, registry: SqliteRegistry, path: Path) -> None:
+        rotating = open_registry(path, f"{NEW_KEY},{KEY}")
+        with rotating.writing() as writer:
+            carry_out(writer, request({"name": "alike", "smtp": {"port": 465}}))
+            writer.reseal()
+        assert secrets(open_registry(path, NEW_KEY), "alike") == {"smtp.password": "alike secret"}

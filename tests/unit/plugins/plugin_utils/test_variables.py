@@ -1,0 +1,126 @@
+# Copyright the mailroom.core contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is wrong with variables of the roles."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ansible_collections.mailroom.core.plugins.plugin_utils._variables import VARIABLES, problems_of
+
+OWN = "Variables of your own begin with another prefix than mailroom_, or with mailroom_x_."
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("mailroom_conectors", "mailroom_connectors"),
+        ("mailroom_connector", "mailroom_connectors"),
+        ("mailroom_connectors_env", "mailroom_connectors_environment"),
+        ("mailroom_connectors_secret", "mailroom_connectors_secrets"),
+        ("mailroom_purpose", "mailroom_purposes"),
+        ("mailroom_init_email", "mailroom_init_mail"),
+        ("mailroom_Verify", "mailroom_verify"),
+        ("mailroom_app", "mailroom_apps"),
+    ],
+)
+def test_unknown_variable_names_the_nearest(typed: str, meant: str) -> None:
+    assert problems_of({typed: ""}) == [f"{typed}: there is no such variable; did you mean {meant}?", OWN]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["mailroom_", "mailroom_zebra", "mailroom_record", "mailroom_test_from", "mailroom_report", "mailroom_x"],
+)
+def test_unknown_variable_that_is_like_no_other(name: str) -> None:
+    assert problems_of({name: ""}) == [f"{name}: there is no such variable.", OWN]
+
+
+def test_variables_of_ones_own_are_left_alone() -> None:
+    assert problems_of({"mailroom_x_result": object(), "mailroom_x_": 1}) == []
+
+
+def test_known_variables_may_be_blank() -> None:
+    assert problems_of(dict.fromkeys(VARIABLES, "")) == []
+
+
+GOOD: list[tuple[str, Any]] = [
+    *(("mailroom_purge", value) for value in (True, False, "true", "false", "True", "False")),
+    *(("mailroom_batch", value) for value in (1, "50", 1000)),
+    *(("mailroom_serial", value) for value in (1, "2", "30%", [1, "50%"])),
+    *(("mailroom_only", value) for value in ("alerts", "alerts, support", ["alerts"], [], ("alerts",))),
+    *(("mailroom_hosts", value) for value in ("all:!test", ["a", "b"])),
+    *(("mailroom_verify", value) for value in ("none", "deliver")),
+    *((f"mailroom_connectors{layer}", value) for layer in ("", "_secrets") for value in ({}, None, {"a": None})),
+    ("mailroom_default", 5),
+    ("mailroom_purposes", {"alerts": "alerts", "alerts@acme": "other"}),
+    ("mailroom_apps", [{"app": "msmtp", "path": "/etc/msmtprc", "mode": 600, "backup": "yes", "options": {}}]),
+    ("mailroom_apps", [{"app": "postfix", "path": "/x", "connector": "", "purpose": None, "state": "absent"}]),
+]
+BAD: list[tuple[str, Any]] = [
+    *(("mailroom_purge", value) for value in ("yes", "maybe", 1, None, [], {})),
+    *(("mailroom_batch", value) for value in (0, -1, "many", 1.5, True, [50], "1\n", "9" * 10)),
+    *(("mailroom_serial", value) for value in (0, "0%", "x", {}, [1, "x"], True)),
+    *(("mailroom_only", value) for value in (5, {"alerts": 1}, [["alerts"]], [None], True)),
+    *(("mailroom_verify", value) for value in ("deeply", False, None, ["login"], {})),
+    *(("mailroom_default", value) for value in ([], {}, True, None)),
+    *(("mailroom_connectors", value) for value in ([], "alerts", 5, True)),
+    *(("mailroom_purposes", value) for value in ([], "alerts", 5, {"alerts": ["a"]})),
+    *(("mailroom_apps", value) for value in ({}, "postfix", 5, True)),
+]
+
+
+@pytest.mark.parametrize(("name", "value"), GOOD)
+def test_value_of_the_right_kind_is_fine(name: str, value: Any) -> None:
+    assert problems_of({name: value}) == []
+
+
+@pytest.mark.parametrize(("name", "value"), BAD)
+def test_value_of_another_kind_is_told_in_a_sentence(name: str, value: Any) -> None:
+    assert problems_of({name: value}) == [f"{name}: {VARIABLES[name].allowed}."]
+
+
+@pytest.mark.parametrize(
+    ("entry", "told"),
+    [
+        ("postfix", ["must be a dictionary."]),
+        ({}, ["app: is required.", "path: is required."]),
+        ({"app": "pine", "path": "/x"}, ["app: must be one of: alertmanager, msmtp, postfix."]),
+        ({"app": "postfix", "path": "/x", "option": {}}, ["option: there is no such option; did you mean options?"]),
+        ({"app": "postfix", "path": "/x", "zebra": 1}, ["zebra: there is no such option."]),
+        ({"app": "postfix", "path": ["/x"]}, ["path: must be a text."]),
+        ({"app": "postfix", "path": "/x", "backup": []}, ["backup: must be true or false."]),
+        ({"app": "postfix", "path": "/x", "options": "x"}, ["options: must be a dictionary."]),
+        ({"app": "postfix", "path": "/x", "state": "gone"}, ["state: must be one of: present, absent."]),
+    ],
+)
+def test_entry_of_an_application_is_checked(entry: Any, told: list[str]) -> None:
+    fine = {"app": "msmtp", "path": "/x"}
+    assert problems_of({"mailroom_apps": [fine, entry]}) == [f"mailroom_apps[1]: {each}" for each in told]
+
+
+def test_mistake_within_a_layer_is_told() -> None:
+    assert problems_of({"mailroom_connectors_environment": {"alerts": ["smtp"]}}) == [
+        "mailroom_connectors_environment: alerts: must be a dictionary, or null to leave the connector out."
+    ]
+
+
+def test_secrets_without_a_shape_are_fine_here() -> None:
+    """The playbook rotate is given no other layer."""
+    assert problems_of({"mailroom_connectors_secrets": {"alerts": {"smtp": {"password": "x"}}}}) == []
+
+
+def test_all_that_is_wrong_is_told_at_once_and_no_value_is_repeated() -> None:
+    secret = "not-to-be-shown-1"
+    given = {name: [[secret]] for name in VARIABLES} | {"mailroom_hots": secret}
+    problems = problems_of(given)
+    assert len(problems) == len(VARIABLES) + len(["mailroom_hots", OWN])
+    assert secret not in "".join(problems)
+
+
+def test_name_from_outside_is_shown_short_and_printable() -> None:
+    (problem, _own) = problems_of({"mailroom_\x1b[31m" + "x" * 10_000: ""})
+    assert problem.isprintable()
+    assert len(problem) < 200
