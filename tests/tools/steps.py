@@ -265,10 +265,10 @@ _PLANS: dict[str, t.Callable[[], list[Step]]] = {
         # The oldest of everything, and the newest as it is installed from the tarball.
         _pytest("integration", "core-2.18", "target-3.9", quick=True),
         _pytest("integration", "core-2.22", installed=True),
+        _pytest("unit", "core-2.22"),
         _pytest("servers", "tools"),
         _pytest("jobs", "tools"),
         _molecule(),
-        _pytest("unit", "core-2.22"),
         *_lint(),
     ],
 }
