@@ -232,11 +232,16 @@ def _others_may_add(path: str, folder: int, owners: Collection[int]) -> bool:
 
 
 def _has_acl(folder: int) -> bool:
-    """Whether an access control list names further users, whose rights show in the mode as the group's."""
+    """Whether an access control list may name further users, whose rights show in the mode as the group's.
+
+    Where there is one is only known on Linux; where that cannot be found out, it counts as one.
+    """
+    if not hasattr(os, "getxattr"):
+        return False
     try:
         return bool(os.getxattr(f"/proc/self/fd/{folder}", "system.posix_acl_access"))
-    except OSError:
-        return False
+    except OSError as error:
+        return error.errno not in (errno.ENODATA, errno.EOPNOTSUPP)
 
 
 def _is_private(gid: int, owners: Collection[int]) -> bool:

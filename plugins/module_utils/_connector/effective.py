@@ -15,8 +15,11 @@ from .declaration import Settings
 from .presets import PRESETS
 
 _TLS_PORTS = (465, 2465)
-_SMTP_PORT = {"tls": 465, "starttls": 587, "starttls_optional": 587, "none": 25}
-_IMAP_PORT = {"tls": 993, "starttls": 143, "starttls_optional": 143, "none": 143}
+USUAL_PORT = {
+    "smtp": {"tls": 465, "starttls": 587, "starttls_optional": 587, "none": 25},
+    "imap": {"tls": 993, "starttls": 143, "starttls_optional": 143, "none": 143},
+}
+"""The port of each kind of encryption."""
 
 Preset = dict[str, dict[str, Any]]
 
@@ -90,7 +93,7 @@ def _place(block: str, declared: Settings, preset: dict[str, Any]) -> dict[str, 
     if security is None:
         security = _secure_default(block, port)
     if port is None:
-        port = (_SMTP_PORT if block == "smtp" else _IMAP_PORT)[security]
+        port = USUAL_PORT[block][security]
     place = {"host": host or preset.get("host"), "port": port, "security": security}
     return {key: value for key, value in place.items() if value is not None}
 
@@ -98,7 +101,7 @@ def _place(block: str, declared: Settings, preset: dict[str, Any]) -> dict[str, 
 def _secure_default(block: str, port: int | None) -> str:
     if block == "smtp":
         return "tls" if port in _TLS_PORTS else "starttls"
-    return "starttls" if port == _IMAP_PORT["starttls"] else "tls"
+    return "starttls" if port == USUAL_PORT["imap"]["starttls"] else "tls"
 
 
 def _auth(block: str, settings: Settings, secrets: Container[str]) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 
 from .declaration import WAYS, Declaration, ways_of
 from .domain import canonical
+from .effective import USUAL_PORT
 from .fields import split_path
 from .places import has_use
 from .presets import PRESETS
@@ -62,22 +63,17 @@ def warnings(effective: Mapping[str, Any], declaration: Declaration, secrets: Co
         )
 
 
-_USUAL = {
-    "smtp": (
-        {465: "tls", 2465: "tls", 25: "starttls", 587: "starttls", 2587: "starttls"},
-        {"tls": 465, "none": 25},
-        587,
-    ),
-    "imap": ({993: "tls", 143: "starttls"}, {"tls": 993}, 143),
+_USUAL_SECURITY = {
+    "smtp": {465: "tls", 2465: "tls", 25: "starttls", 587: "starttls", 2587: "starttls"},
+    "imap": {993: "tls", 143: "starttls"},
 }
-"""The encryption that the servers on a port expect, and the port for each kind of encryption."""
+"""The encryption that the servers on a port expect."""
 
 
 def _unusual_pair(block: str, port: int, security: str) -> Iterator[Finding]:
-    by_port, by_security, otherwise = _USUAL[block]
-    usual = by_port.get(port)
+    usual = _USUAL_SECURITY[block].get(port)
     if usual and (security == "tls") != (usual == "tls"):
-        other = by_security.get(security, otherwise)
+        other = USUAL_PORT[block][security]
         yield (
             f"{block}.security",
             f"{security} is unusual on port {port}: usual are {usual} on {port}, and {security} on {other}",

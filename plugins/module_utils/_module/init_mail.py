@@ -209,7 +209,7 @@ class _Mailing:
         result = Result(errand.connector.name, self._bounds.depth, signal=errand.job.refused, remarks=remarks)
         try:
             if not errand.job.refused:
-                letter_of(errand.job, self._bounds.to)
+                letter_of(errand.job, self._bounds.to, include_copies=self._bounds.include_copies)
         except Stopped as stopped:
             result.signal = stopped.signal
         return result.shown(verbose=self._module.is_verbose)

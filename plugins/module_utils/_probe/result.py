@@ -135,8 +135,7 @@ class Result:
 
     def field_to_check(self) -> str | None:
         """The declared field to look at first, or the option of the task."""
-        failed = self._failed()
-        signal = self.signal or (failed.signal if failed else None)
+        signal, failed = self._first_signal(), self._failed()
         if not signal:
             return None
         if not self.signal and failed and failed.reads_for:
@@ -145,9 +144,12 @@ class Result:
 
     def lacks_library(self) -> bool:
         """Whether the test has failed for want of a Python library on this host."""
-        failed = self._failed()
-        signal = self.signal or (failed.signal if failed else None)
+        signal = self._first_signal()
         return bool(signal and signal.facts.get("library"))
+
+    def _first_signal(self) -> Signal | None:
+        failed = self._failed()
+        return self.signal or (failed.signal if failed else None)
 
     def _failed(self) -> EndpointResult | None:
         return next((each for each in self.endpoints if each.signal), None)

@@ -157,9 +157,9 @@ class _Batch:
     def _tested(self, job: Job) -> Result:
         started = time.monotonic()
         result = Result(job.connector, self._bounds.depth, signal=job.refused, remarks=[*self._bounds.remarks])
-        result.declared, result.to = job.declared(), self._bounds.to
-        result.reader = job.reader.connector if job.reader else ""
+        result.to, result.reader = self._bounds.to, job.reader.connector if job.reader else ""
         try:
+            result.declared = job.declared()
             if not job.refused:
                 self._test(job, result)
         except BaseException as error:  # noqa: BLE001  one connector's crash must not be another's

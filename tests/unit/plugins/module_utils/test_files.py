@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import errno
 import grp
 import os
 import pwd
@@ -168,6 +169,16 @@ class TestGroups:
         """The rights of that user show in the mode as the group's."""
         group.gr_mem = ["root"]
         os.setxattr(folder, "system.posix_acl_access", ACCESS_LIST)
+        assert "is writable for its group" in refusal(folder)
+
+    def test_access_list_that_cannot_be_read_is_refused(
+        self, folder: Path, group: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def refuse(*_arguments: object) -> bytes:
+            raise PermissionError(errno.EACCES, "Permission denied")
+
+        group.gr_mem = ["root"]
+        monkeypatch.setattr(os, "getxattr", refuse)
         assert "is writable for its group" in refusal(folder)
 
     def test_group_without_members_is_refused(self, folder: Path, group: SimpleNamespace) -> None:

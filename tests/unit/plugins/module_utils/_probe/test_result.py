@@ -138,3 +138,9 @@ def test_a_library_that_is_missing_during_the_test_is_told_the_same_way(monkeypa
     shown = result.shown()
     assert (shown["verdict"], shown["certainty"]) == ("host_not_ready", "certain")
     assert "pip install imapclient" in shown["remedy"]
+
+
+def test_settings_that_cannot_be_read_fail_their_own_test_only() -> None:
+    broken = Job("broken", {"smtp": "no block"}, {"smtp.password": Secret("Rumpelstilzchen")})
+    first, second = run([broken, Job("empty")], Bounds("connect"), 1)
+    assert (first.shown()["verdict"], second.connector) == ("internal_error", "empty")
