@@ -8,25 +8,25 @@ import contextlib
 import json
 import typing as t
 
-from ansible_collections.mailroom.core.plugins.module_utils._connector.redaction import Redaction
-from ansible_collections.mailroom.core.plugins.module_utils._connector.secret import Secret
-from ansible_collections.mailroom.core.plugins.module_utils._probe.imap import ImapProbe
-from ansible_collections.mailroom.core.plugins.module_utils._probe.job import Job
-from ansible_collections.mailroom.core.plugins.module_utils._probe.probe import Bounds, Probe
-from ansible_collections.mailroom.core.plugins.module_utils._probe.refusals import Refusals
-from ansible_collections.mailroom.core.plugins.module_utils._probe.result import Result
-from ansible_collections.mailroom.core.plugins.module_utils._probe.smtp import SmtpProbe
-from ansible_collections.mailroom.core.plugins.module_utils._probe.tokens import Tokens
-from ansible_collections.mailroom.core.plugins.module_utils._session.session import Session
-from ansible_collections.mailroom.core.plugins.module_utils._signin.passwords import (
+from ansible_collections.mailroom.core.plugins.module_utils._auth.passwords import (
     BY_PREFERENCE,
     ONLY_WHERE_NAMED,
 )
+from ansible_collections.mailroom.core.plugins.module_utils._check.imap import ImapProbe
+from ansible_collections.mailroom.core.plugins.module_utils._check.job import Job
+from ansible_collections.mailroom.core.plugins.module_utils._check.probe import Bounds, Probe
+from ansible_collections.mailroom.core.plugins.module_utils._check.rejected_credentials import RejectedCredentials
+from ansible_collections.mailroom.core.plugins.module_utils._check.result import Result
+from ansible_collections.mailroom.core.plugins.module_utils._check.smtp import SmtpProbe
+from ansible_collections.mailroom.core.plugins.module_utils._check.tokens import Tokens
+from ansible_collections.mailroom.core.plugins.module_utils._connector.redaction import Redaction
+from ansible_collections.mailroom.core.plugins.module_utils._connector.secret import Secret
+from ansible_collections.mailroom.core.plugins.module_utils._net.clock import Clock
+from ansible_collections.mailroom.core.plugins.module_utils._net.proxy import Proxy, through
+from ansible_collections.mailroom.core.plugins.module_utils._net.stream import Stream
+from ansible_collections.mailroom.core.plugins.module_utils._protocol.session import Session
 from ansible_collections.mailroom.core.plugins.module_utils._verdict.judge import judge
-from ansible_collections.mailroom.core.plugins.module_utils._verdict.observed import Stopped
-from ansible_collections.mailroom.core.plugins.module_utils._wire.clock import Clock
-from ansible_collections.mailroom.core.plugins.module_utils._wire.proxy import Proxy, through
-from ansible_collections.mailroom.core.plugins.module_utils._wire.stream import Stream
+from ansible_collections.mailroom.core.plugins.module_utils._verdict.observation import ProbeError
 
 BETWEEN = b"\xff\x00"
 """Ends what the server says at once; the next part comes when the client has said something."""
@@ -105,7 +105,7 @@ def _probed(probe_type: type[Probe], server: dict[str, t.Any], data: bytes) -> R
     addresses = {"from_address": "ann@example.com", "test_address": "bob@example.com"}
     effective = {**addresses, protocol: {**defaults, **server}}
     job = Job("fuzzed", effective, {f"{protocol}.password": Secret(PASSWORD)})
-    refusals = Refusals()
+    refusals = RejectedCredentials()
     redact = Redaction(job.all_secrets())
     probe = probe_type(job, job.endpoints()[0], Bounds(depth="envelope"), refusals, redact)
     probe.session_type = scripted(probe.session_type, data)
@@ -149,7 +149,7 @@ def imap_starttls(data: bytes) -> str:
 def challenges(data: bytes) -> None:
     """Every mechanism, answering the parts as challenges."""
     for mechanism in (*BY_PREFERENCE, *ONLY_WHERE_NAMED):
-        with contextlib.suppress(Stopped):
+        with contextlib.suppress(ProbeError):
             conversation = mechanism("ann", Secret(PASSWORD))
             conversation.first()
             for challenge in data.split(BETWEEN):
@@ -164,8 +164,8 @@ def proxies(data: bytes) -> None:
             proxy = Proxy(scheme, "proxy.example.com", 1080, username, Secret(PASSWORD))
             try:
                 through(stream_of(data), proxy, "mail.example.com", 25)
-            except Stopped as stopped:
-                judge(stopped.signal)
+            except ProbeError as stopped:
+                judge(stopped.observation)
 
 
 TARGETS: dict[str, t.Callable[[bytes], object]] = {

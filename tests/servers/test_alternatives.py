@@ -17,14 +17,14 @@ from peers.scripted import ScriptedServer
 from peers.smtp import SmtpScript
 from servers.verdicts_probing import ALICE, BOUNDS, Result, connector, probe, shows
 
-from ansible_collections.mailroom.core.plugins.module_utils._probe.alternatives import (
+from ansible_collections.mailroom.core.plugins.module_utils._check.alternatives import (
     USUAL_PAIRS,
     Alternatives,
     Pair,
 )
-from ansible_collections.mailroom.core.plugins.module_utils._probe.job import Job
-from ansible_collections.mailroom.core.plugins.module_utils._probe.probe import Bounds
-from ansible_collections.mailroom.core.plugins.module_utils._probe.run import run
+from ansible_collections.mailroom.core.plugins.module_utils._check.job import Job
+from ansible_collections.mailroom.core.plugins.module_utils._check.probe import Bounds
+from ansible_collections.mailroom.core.plugins.module_utils._check.run import run
 
 TRYING = replace(BOUNDS, depth="login", alternatives=True)
 SCRIPTS: dict[str, type[SmtpScript | ImapScript]] = {"smtp": SmtpScript, "imap": ImapScript}

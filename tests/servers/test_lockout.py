@@ -17,8 +17,8 @@ from peers.smtp import SmtpScript
 from servers import verdicts_probing as probing
 from servers.verdicts_probing import ALICE, BOUNDS, ENDING, connector, probe
 
-from ansible_collections.mailroom.core.plugins.module_utils._probe.job import Job
-from ansible_collections.mailroom.core.plugins.module_utils._session.smtp import SmtpSession
+from ansible_collections.mailroom.core.plugins.module_utils._check.job import Job
+from ansible_collections.mailroom.core.plugins.module_utils._protocol.smtp import SmtpSession
 from ansible_collections.mailroom.core.plugins.module_utils._verdict import judge
 from ansible_collections.mailroom.core.plugins.module_utils._verdict.line import Line
 

@@ -16,10 +16,10 @@ from peers.faults import IMAP, SMTP, Fault
 from peers.scripted import Login
 from peers.users import USERS
 
+from ansible_collections.mailroom.core.plugins.module_utils._check.job import Job
+from ansible_collections.mailroom.core.plugins.module_utils._check.probe import Bounds
+from ansible_collections.mailroom.core.plugins.module_utils._check.run import run
 from ansible_collections.mailroom.core.plugins.module_utils._connector.secret import Secret
-from ansible_collections.mailroom.core.plugins.module_utils._probe.job import Job
-from ansible_collections.mailroom.core.plugins.module_utils._probe.probe import Bounds
-from ansible_collections.mailroom.core.plugins.module_utils._probe.run import run
 
 ALICE, BOB = USERS["alice"], USERS["bob"]
 # Bounds that no machine reaches while it does what is asked, and bounds for servers that never come to an end.

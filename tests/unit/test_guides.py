@@ -16,6 +16,8 @@ import pytest
 import yaml
 from ansible.module_utils.common.arg_spec import ModuleArgumentSpecValidator
 
+from ansible_collections.mailroom.core.plugins.module_utils._auth.clouds import CLOUDS
+from ansible_collections.mailroom.core.plugins.module_utils._check.retirements import RETIREMENTS
 from ansible_collections.mailroom.core.plugins.module_utils._connector.declaration import WAYS
 from ansible_collections.mailroom.core.plugins.module_utils._connector.fields import BLOCKS, SECRETS
 from ansible_collections.mailroom.core.plugins.module_utils._connector.layers import merged
@@ -23,10 +25,8 @@ from ansible_collections.mailroom.core.plugins.module_utils._connector.plan impo
 from ansible_collections.mailroom.core.plugins.module_utils._connector.state import Stamp, State
 from ansible_collections.mailroom.core.plugins.module_utils._errors import DeclarationError
 from ansible_collections.mailroom.core.plugins.module_utils._module import connector, connector_test, connectors
-from ansible_collections.mailroom.core.plugins.module_utils._probe.retirements import RETIREMENTS
-from ansible_collections.mailroom.core.plugins.module_utils._signin.clouds import CLOUDS
 from ansible_collections.mailroom.core.plugins.module_utils._verdict.judge import judge
-from ansible_collections.mailroom.core.plugins.module_utils._verdict.observed import Signal
+from ansible_collections.mailroom.core.plugins.module_utils._verdict.observation import Observation
 from ansible_collections.mailroom.core.plugins.module_utils._verdict.table import VERDICTS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -201,12 +201,12 @@ def test_every_verdict_about_tokens_is_explained() -> None:
 
 @pytest.mark.parametrize(("code", "verdict"), CODES)
 def test_a_code_of_entra_has_the_verdict_that_the_guide_says(code: str, verdict: str) -> None:
-    assert judge(Signal("token", phase="token", code=400, enhanced=f"invalid_request {code}")).verdict == verdict
+    assert judge(Observation("token", phase="token", code=400, enhanced=f"invalid_request {code}")).verdict == verdict
 
 
 @pytest.mark.parametrize(("status", "code", "verdict"), GRAPH_CODES)
 def test_a_code_of_graph_has_the_verdict_that_the_guide_says(status: int, code: str, verdict: str) -> None:
-    assert judge(Signal("graph", phase="mailbox", code=status, enhanced=code)).verdict == verdict
+    assert judge(Observation("graph", phase="mailbox", code=status, enhanced=code)).verdict == verdict
 
 
 def test_the_clouds_are_those_of_the_table() -> None:

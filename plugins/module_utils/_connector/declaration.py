@@ -150,7 +150,7 @@ def merged(stored: Settings, declaration: Declaration) -> Settings:
     """What is stored, changed by what was declared; a value that replaces another ends that one."""
     result = {name: dict(value) if name in BLOCKS else value for name, value in stored.items()}
     for name in declaration.settings.keys() & BLOCKS:
-        _make_room(name, result.setdefault(name, {}), declaration)
+        _drop_superseded(name, result.setdefault(name, {}), declaration)
     for path in declaration.cleared:
         _remove(result, path)
     for name, value in declaration.settings.items():
@@ -171,14 +171,14 @@ def _remove(settings: Settings, path: str) -> None:
             settings[block].pop(name, None)
 
 
-def _make_room(name: str, block: Settings, declaration: Declaration) -> None:
+def _drop_superseded(name: str, block: Settings, declaration: Declaration) -> None:
     """Drop what the declaration puts something else in the place of."""
     given = declaration.settings[name]
     if "uri" in given:
         block.pop("host", None)
         block.pop("port", None)
     elif "uri" in block and ("host" in given or "port" in given):
-        _spell_out(block)
+        _expand_uri(block)
     if given.get("same_credentials"):
         for replaced in ("auth", "username"):
             block.pop(replaced, None)
@@ -189,7 +189,7 @@ def _make_room(name: str, block: Settings, declaration: Declaration) -> None:
             block.pop("client_secret_expires", None)
 
 
-def _spell_out(block: Settings) -> None:
+def _expand_uri(block: Settings) -> None:
     uri = checks.parse_smtp_uri(block.pop("uri"))
     block["host"] = uri.host
     if uri.port is not None:

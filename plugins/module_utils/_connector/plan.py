@@ -19,11 +19,11 @@ from .declaration import Declaration, Settings, given_way, merged
 from .diff import difference
 from .effective import effective, resolve_preset
 from .fields import BLOCKS, LONGEST_DISPLAY_NAME, split_path
-from .places import destination, has_use, newly_offered
 from .secret import Secret, changed_secrets
+from .secret_destinations import destination, has_use, newly_offered
 from .state import SENDING_FIELDS, UNUSED_FIELDS, Connector, Damage, Purpose, Stamp, State, Wanted
 from .suggest import Suggestions
-from .validity import contradictions, warnings
+from .validity import validate, warnings
 
 SameSecret = Callable[[str, Secret], bool]
 IsForeign = Callable[[str], bool]
@@ -399,7 +399,7 @@ class _Draft:
                 self._held[path] = token
 
     def problems(self) -> Iterator[tuple[str, str]]:
-        yield from contradictions(self._settings, self._effective, self._held)
+        yield from validate(self._settings, self._effective, self._held)
         for path in self._missing:
             yield path, "must be given anew: a duplicate takes no secret along"
         for path in self._foreign:

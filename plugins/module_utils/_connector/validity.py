@@ -15,8 +15,8 @@ from .declaration import WAYS, Declaration, ways_of
 from .domain import canonical
 from .effective import USUAL_PORT
 from .fields import split_path
-from .places import has_use
 from .presets import PRESETS
+from .secret_destinations import has_use
 
 _APP_PASSWORD = re.compile(r"[A-Za-z]{4}(?: [A-Za-z]{4}){3}\Z")
 _BY_PASSWORD = frozenset(("PLAIN", "LOGIN", "CRAM-MD5", "SCRAM-SHA-1", "SCRAM-SHA-256"))
@@ -24,9 +24,7 @@ _BY_PASSWORD = frozenset(("PLAIN", "LOGIN", "CRAM-MD5", "SCRAM-SHA-1", "SCRAM-SH
 Finding = tuple[str, str]
 
 
-def contradictions(
-    settings: Mapping[str, Any], effective: Mapping[str, Any], secrets: Collection[str]
-) -> Iterator[Finding]:
+def validate(settings: Mapping[str, Any], effective: Mapping[str, Any], secrets: Collection[str]) -> Iterator[Finding]:
     """Each (field, what is allowed) that keeps the connector from being valid."""
     if not any(block in settings for block in ("smtp", "imap", "graph")):
         yield "", "needs at least one of smtp, imap and graph"

@@ -13,9 +13,6 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
 from typing import Any
 
-from .._apps.application import Application
-from .._apps.applications import APPLICATIONS
-from .._apps.sender import MAY_BE_LEFT_OUT, Finding, Sender, password_path, sender_of, unusable
 from .._argspec import ArgumentSpec
 from .._connector import checks
 from .._connector.diff import CHANGED, STORED
@@ -23,6 +20,9 @@ from .._connector.secret import Secret
 from .._connector.state import Connector, read_purpose
 from .._errors import DeclarationError, MailroomError, Problem, RegistryError
 from .._registry.interface import Reader, Registry
+from .._target.application import Application
+from .._target.applications import APPLICATIONS
+from .._target.sender import MAY_BE_LEFT_OUT, Finding, Sender, password_path, sender_of, unusable
 from .attributes import wanted_attributes
 from .files import FileChange, FileContent, read_file, write_files
 from .jobs import load_named, open_secrets

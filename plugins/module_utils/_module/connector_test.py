@@ -12,6 +12,10 @@ from dataclasses import replace
 from typing import Any
 
 from .._argspec import ArgumentSpec, connector_declaration
+from .._check.job import Job
+from .._check.probe import Bounds
+from .._check.result import DEPTHS, reaches
+from .._check.run import run as run_tests
 from .._connector import checks
 from .._connector.declaration import Declaration, read_declaration
 from .._connector.plan import Request, make_plan
@@ -19,10 +23,6 @@ from .._connector.state import Stamp, State, Wanted
 from .._connector.suggest import did_you_mean
 from .._connector.view import can_read
 from .._errors import ConnectorsFailed, DeclarationError, Problem
-from .._probe.job import Job
-from .._probe.probe import Bounds
-from .._probe.result import DEPTHS, reaches
-from .._probe.run import run as run_tests
 from .._registry.interface import Reader
 from .._report.table import table_message
 from .abandoned import end_when_abandoned
@@ -184,5 +184,5 @@ def _read_by(job: Job, reading: Job | None) -> Job:
     if not reading.refused:
         return replace(job, reader=reading)
     text = f"connector {reading.connector}, in whose mailbox the mail is looked for, cannot be used: "
-    signal = reading.refused.seen(text=text + reading.refused.text, facts={"field": "deliver_via"})
-    return replace(job, reader=reading, refused=signal)
+    observation = reading.refused.with_context(text=text + reading.refused.text, facts={"field": "deliver_via"})
+    return replace(job, reader=reading, refused=observation)

@@ -14,20 +14,20 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from .._argspec import ArgumentSpec
+from .._check.job import InitMail, Job
+from .._check.mail import letter_of
+from .._check.probe import Bounds
+from .._check.result import Result
+from .._check.run import CONCURRENCY
+from .._check.run import run as send_all
 from .._connector import checks
 from .._connector.state import SENDING_FIELDS, Connector, Damage, Proof, State
 from .._connector.view import can_send
 from .._errors import ConnectorsFailed, DeclarationError, MailroomError, Problem
-from .._mail.message_id import init_message_id
-from .._probe.job import InitMail, Job
-from .._probe.mail import letter_of
-from .._probe.probe import Bounds
-from .._probe.result import Result
-from .._probe.run import CONCURRENCY
-from .._probe.run import run as send_all
+from .._message.message_id import init_message_id
 from .._registry.interface import Reader, Registry
 from .._report.table import failure_message
-from .._verdict.observed import Signal, Stopped
+from .._verdict.observation import Observation, ProbeError
 from .abandoned import end_when_abandoned
 from .jobs import damaged_job, load_named, stored_job
 from .registry import open_registry, registry_options, stamp
@@ -52,7 +52,7 @@ def run_module() -> None:
 
 
 @dataclass(frozen=True)
-class _Errand:
+class _Delivery:
     """A connector that is to prove itself."""
 
     connector: Connector
@@ -73,9 +73,9 @@ def _init_mail(module: Task) -> dict[str, Any]:
             state = load_named(registry, reader, module.params["connectors"])
             due, proven = _chosen(module, state)
             errands = [_errand(module.params, reader, each) for each in due]
-            errands += [_Errand(Connector(each.name, {}), damaged_job(each), "") for each in _damaged(module, state)]
+            errands += [_Delivery(Connector(each.name, {}), damaged_job(each), "") for each in _damaged(module, state)]
         mailing = _Mailing(module, registry, errands)
-        results = mailing.planned() if module.check_mode else mailing.carried_out()
+        results = mailing.planned() if module.check_mode else mailing.execute()
     outcome = {"changed": bool(mailing.sent), "sent": mailing.sent, "already_proven": proven}
     if any(result["status"] == "fail" for result in results):
         message = "\n".join([failure_message(results, "could not send"), *mailing.unrecorded])
@@ -134,26 +134,26 @@ def _tenants(connector: Connector) -> str:
     return ", ".join(connector.settings["available_to"])
 
 
-def _errand(params: Mapping[str, Any], reader: Reader, connector: Connector) -> _Errand:
+def _errand(params: Mapping[str, Any], reader: Reader, connector: Connector) -> _Delivery:
     to = params["to"] or connector.effective().get("test_address", "")
-    return _Errand(connector, _job(params["tenant"] or "", reader, connector), to)
+    return _Delivery(connector, _job(params["tenant"] or "", reader, connector), to)
 
 
 def _job(tenant: str, reader: Reader, connector: Connector) -> Job:
-    from .._mail.compose import sending_domain
+    from .._message.compose import sending_domain
 
     if not can_send(connector.settings):
         return Job(
             connector.name,
-            refused=Signal("config", text="the connector only receives mail: it needs smtp or graph to send"),
+            refused=Observation("config", text="the connector only receives mail: it needs smtp or graph to send"),
         )
     job = stored_job(reader, connector, "send")
     if job.refused:
         return job
     try:
         domain = sending_domain(job.effective)
-    except Stopped as stopped:
-        return replace(job, refused=stopped.signal)
+    except ProbeError as stopped:
+        return replace(job, refused=stopped.observation)
     created = json.dumps([connector.id, connector.created.at])
     message_id = init_message_id(reader.registry_id(), created, _fingerprint(connector), domain)
     return replace(job, init_mail=InitMail(message_id, tenant))
@@ -168,7 +168,7 @@ def _fingerprint(connector: Connector) -> str:
 class _Mailing:
     """The mail of one task. What a server has taken is recorded as soon as that is known."""
 
-    def __init__(self, module: Task, registry: Registry, errands: Sequence[_Errand]) -> None:
+    def __init__(self, module: Task, registry: Registry, errands: Sequence[_Delivery]) -> None:
         self.sent: list[dict[str, Any]] = []
         self.unrecorded: list[str] = []
         self._module = module
@@ -190,7 +190,7 @@ class _Mailing:
         ]
         return results
 
-    def carried_out(self) -> list[dict[str, Any]]:
+    def execute(self) -> list[dict[str, Any]]:
         if not self._errands:
             return []
         end_when_abandoned()
@@ -204,14 +204,14 @@ class _Mailing:
         self.sent = [errand.sent(message) for errand, message in accepted if message]
         return [result.shown(verbose=self._module.is_verbose) for result in results]
 
-    def _composed(self, errand: _Errand) -> dict[str, Any]:
+    def _composed(self, errand: _Delivery) -> dict[str, Any]:
         remarks = [*self._bounds.remarks]
-        result = Result(errand.connector.name, self._bounds.depth, signal=errand.job.refused, remarks=remarks)
+        result = Result(errand.connector.name, self._bounds.depth, observation=errand.job.refused, remarks=remarks)
         try:
             if not errand.job.refused:
                 letter_of(errand.job, self._bounds.to, include_copies=self._bounds.include_copies)
-        except Stopped as stopped:
-            result.signal = stopped.signal
+        except ProbeError as stopped:
+            result.observation = stopped.observation
         return result.shown(verbose=self._module.is_verbose)
 
     def _heard(self, position: int, result: Result) -> None:

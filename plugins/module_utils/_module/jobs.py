@@ -11,6 +11,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
+from .._check.job import Job
+from .._check.result import reaches
 from .._connector.secret import Secret
 from .._connector.state import Connector, Damage, State, Wanted
 from .._connector.suggest import Suggestions
@@ -23,10 +25,8 @@ from .._errors import (
     RegistryError,
     RegistryKeyError,
 )
-from .._probe.job import Job
-from .._probe.result import reaches
 from .._registry.interface import Reader, Registry
-from .._verdict.observed import Signal
+from .._verdict.observation import Observation
 
 
 def load_named(registry: Registry, reader: Reader, names: Sequence[str] | None) -> State:
@@ -45,24 +45,28 @@ def load_named(registry: Registry, reader: Reader, names: Sequence[str] | None) 
 def stored_job(reader: Reader, connector: Connector, depth: str) -> Job:
     """A connector as it is kept, or as it is about to be."""
     if not connector.enabled:
-        refused = Signal("config", text="the connector is disabled: set enabled to true", facts={"field": "enabled"})
+        refused = Observation(
+            "config", text="the connector is disabled: set enabled to true", facts={"field": "enabled"}
+        )
         return Job(connector.name, refused=refused)
     needed = list(_needed(connector.secrets, depth))
     try:
         job = job_of(connector, open_secrets(reader, connector, needed))
     except ForeignSecret as foreign:
-        return Job(connector.name, refused=Signal("config", text=str(foreign), facts={"field": foreign.field}))
+        return Job(connector.name, refused=Observation("config", text=str(foreign), facts={"field": foreign.field}))
     except MissingLibrary as missing:
-        return Job(connector.name, refused=Signal("not_ready", text=str(missing), facts={"library": missing.library}))
+        return Job(
+            connector.name, refused=Observation("not_ready", text=str(missing), facts={"library": missing.library})
+        )
     except (RegistryError, RegistryKeyError) as error:
-        return Job(connector.name, refused=Signal("not_ready", text=str(error)))
+        return Job(connector.name, refused=Observation("not_ready", text=str(error)))
     except MailroomError as error:
-        return Job(connector.name, refused=Signal("config", text=str(error)))
+        return Job(connector.name, refused=Observation("config", text=str(error)))
     return replace(job, unused_secrets=_openable(reader, connector, connector.secrets.keys() - needed))
 
 
 def damaged_job(damage: Damage) -> Job:
-    return Job(damage.name, refused=Signal("config", text=str(damage)))
+    return Job(damage.name, refused=Observation("config", text=str(damage)))
 
 
 def job_of(connector: Connector, secrets: Mapping[str, Secret]) -> Job:

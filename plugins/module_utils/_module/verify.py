@@ -10,14 +10,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from .._check.job import Job
+from .._check.probe import Bounds
+from .._check.run import CONCURRENCY
+from .._check.run import run as run_tests
 from .._connector.changes import connects_alike, newly_connecting
 from .._connector.plan import Plan
 from .._connector.state import Connector
 from .._errors import ConnectorsFailed
-from .._probe.job import Job
-from .._probe.probe import Bounds
-from .._probe.run import CONCURRENCY
-from .._probe.run import run as run_tests
 from .._registry.interface import Reader
 from .._report.table import failure_message
 from .abandoned import end_when_abandoned

@@ -21,8 +21,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from .._connector.places import destination_digest
 from .._connector.secret import Secret
+from .._connector.secret_destinations import destination_digest
 from .._connector.state import Connector
 from .._errors import ForeignSecret, MissingLibrary, RegistryKeyError
 from .key_source import KeySource

@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from .judge import Finding
-from .observed import Signal
+from .observation import Observation
 
 EHLO_NAME = "ehlo_name"
 
@@ -112,13 +112,13 @@ ALTERNATIVES: Mapping[str, tuple[str, ...]] = {
 }
 
 
-def field_of(finding: Finding, signal: Signal, declared: Mapping[str, Any], to: str = "") -> str | None:
+def field_of(finding: Finding, observation: Observation, declared: Mapping[str, Any], to: str = "") -> str | None:
     """The declared field to look at first, if there is one; what is secret is only known to be declared.
 
     Where the observation itself names a field, it is that one. `to` is the recipient that the task names.
     """
-    template = signal.facts.get("field") or _template(finding, signal)
-    block = "oauth2" if signal.phase == "token" else signal.protocol
+    template = observation.facts.get("field") or _template(finding, observation)
+    block = "oauth2" if observation.phase == "token" else observation.protocol
     sign_in = "imap" if block == "smtp" and (declared.get("smtp") or {}).get("same_credentials") else block
     path = template.replace("{block}", block).replace("{sign_in}", sign_in)
     if path == "<recipient>":
@@ -138,14 +138,14 @@ _LACKING: Mapping[str, frozenset[str]] = {
 }
 
 
-def _template(finding: Finding, signal: Signal) -> str:
+def _template(finding: Finding, observation: Observation) -> str:
     verdict = finding.verdict
-    named = _NAMED.match(signal.text) if verdict == "config_invalid" else None
+    named = _NAMED.match(observation.text) if verdict == "config_invalid" else None
     if named:
         return named.group(0)
     if verdict == "client_blocked" and EHLO_NAME in finding.remedy:
         return f"{{block}}.{EHLO_NAME}"
-    for about in (signal.kind, signal.phase):
+    for about in (observation.kind, observation.phase):
         if (verdict, about) in EXCEPTIONS:
             return EXCEPTIONS[verdict, about]
     return FIELDS[verdict]

@@ -8,7 +8,7 @@
 from __future__ import annotations
 
 from .line import CERTAIN, LIKELY, LOOK_FIRST, POSSIBLE, Line
-from .observed import PERHAPS_ACCEPTED
+from .observation import PERHAPS_ACCEPTED
 
 _SAYS = " It says: {text}"
 _PERMISSIONS = (

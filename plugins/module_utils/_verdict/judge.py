@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from .graph_lines import GRAPH_LINES
 from .line import POSSIBLE, Line
 from .lines import LINES
-from .observed import Signal
+from .observation import Observation
 from .reply_rules import OTHER_PHASES, PERSONAL_ACCOUNT, REPLY_RULES, WITHOUT_SIGN_IN
 from .table import VERDICTS
 from .token_lines import TOKEN_LINES
@@ -49,41 +49,41 @@ class Finding(NamedTuple):
     remedy: str
 
 
-def judge(signal: Signal) -> Finding:
+def judge(observation: Observation) -> Finding:
     """What an observation most likely means."""
-    line = next((line for line in rules_for(signal) if _fits(line, signal)), NO_LINE)
+    line = next((line for line in rules_for(observation) if _fits(line, observation)), NO_LINE)
     remedy = line.remedy or VERDICTS[line.verdict].remedy
-    if signal.kind == "reply" and signal.text.strip() and "{text}" not in remedy:
+    if observation.kind == "reply" and observation.text.strip() and "{text}" not in remedy:
         remedy += SAYS
     if line.verdict == "auth_rejected":
         said = SAYS if remedy.endswith(SAYS) else ""
-        remedy = remedy.removesuffix(SAYS) + _about_mechanism(signal) + said
-    return Finding(line.verdict, line.certainty, _filled(remedy, signal))
+        remedy = remedy.removesuffix(SAYS) + _about_mechanism(observation) + said
+    return Finding(line.verdict, line.certainty, _filled(remedy, observation))
 
 
-def rules_for(signal: Signal) -> tuple[Line, ...]:
+def rules_for(observation: Observation) -> tuple[Line, ...]:
     """The rules that may hold: for a server's reply those of its protocol and phase, before any of its words."""
-    if signal.kind != "reply":
+    if observation.kind != "reply":
         return TABLE
-    where = (signal.protocol, signal.phase)
-    first = WITHOUT_SIGN_IN.get(where, ()) if signal.facts.get("auth") == "none" else ()
-    if _is_personal_account(signal):
+    where = (observation.protocol, observation.phase)
+    first = WITHOUT_SIGN_IN.get(where, ()) if observation.facts.get("auth") == "none" else ()
+    if _is_personal_account(observation):
         first = (*first, *PERSONAL_ACCOUNT.get(where, ()))
     return (*first, *REPLY_RULES.get(where, OTHER_PHASES))
 
 
-def _is_personal_account(signal: Signal) -> bool:
+def _is_personal_account(observation: Observation) -> bool:
     """Whether the user has a personal account of Microsoft, which belongs to no organisation."""
-    domain = str(signal.facts.get("username", "")).rpartition("@")[2]
-    host = str(signal.facts.get("host", "")).lower().rstrip(".")
+    domain = str(observation.facts.get("username", "")).rpartition("@")[2]
+    host = str(observation.facts.get("host", "")).lower().rstrip(".")
     return host in _PERSONAL_HOSTS or (host.endswith(_MICROSOFT_HOSTS) and bool(_PERSONAL_DOMAIN.fullmatch(domain)))
 
 
-def _about_mechanism(signal: Signal) -> str:
+def _about_mechanism(observation: Observation) -> str:
     """Which way to sign in was refused: some servers announce one that they cannot do."""
-    if signal.kind not in ("reply", "refused_proof") or not signal.facts.get("mechanism"):
+    if observation.kind not in ("reply", "refused_proof") or not observation.facts.get("mechanism"):
         return ""
-    if not signal.facts.get("other_mechanisms"):
+    if not observation.facts.get("other_mechanisms"):
         return " The sign-in used {mechanism}."
     return (
         " The sign-in used {mechanism}; the server offers {other_mechanisms} too. Some announce a way that they cannot"
@@ -91,13 +91,17 @@ def _about_mechanism(signal: Signal) -> str:
     )
 
 
-def _fits(line: Line, signal: Signal) -> bool:
-    reply = f"{signal.code or ''} {signal.enhanced}" if signal.code or not signal.enhanced else signal.enhanced
+def _fits(line: Line, observation: Observation) -> bool:
+    reply = (
+        f"{observation.code or ''} {observation.enhanced}"
+        if observation.code or not observation.enhanced
+        else observation.enhanced
+    )
     return (
-        signal.kind in line.kinds
-        and _matches(line.phases, signal.phase, whole=True)
+        observation.kind in line.kinds
+        and _matches(line.phases, observation.phase, whole=True)
         and _matches(line.reply, reply)
-        and _matches(line.text, " ".join(signal.text[:LONGEST_JUDGED].split()), anywhere=True)
+        and _matches(line.text, " ".join(observation.text[:LONGEST_JUDGED].split()), anywhere=True)
     )
 
 
@@ -115,12 +119,12 @@ class _Known(dict[str, Any]):
         return "not known"
 
 
-def _filled(remedy: str, signal: Signal) -> str:
+def _filled(remedy: str, observation: Observation) -> str:
     known: Mapping[str, Any] = {
-        **{key: _listed(value) for key, value in signal.facts.items()},
-        "kind": signal.kind,
-        "phase": signal.phase or "the conversation",
-        "text": " ".join(signal.text.split())[:LONGEST_TEXT] or "nothing more",
+        **{key: _listed(value) for key, value in observation.facts.items()},
+        "kind": observation.kind,
+        "phase": observation.phase or "the conversation",
+        "text": " ".join(observation.text.split())[:LONGEST_TEXT] or "nothing more",
     }
     return remedy.format_map(_Known(known))
 

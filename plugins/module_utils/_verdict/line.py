@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from .observed import Kind
+from .observation import Kind
 
 CERTAIN, LIKELY, POSSIBLE = "certain", "likely", "possible"
 

@@ -8,7 +8,7 @@
 from __future__ import annotations
 
 from .line import CERTAIN, LIKELY, LOOK_FIRST, Line
-from .observed import PERHAPS_ACCEPTED
+from .observation import PERHAPS_ACCEPTED
 
 LINES: tuple[Line, ...] = (
     Line("config_invalid", CERTAIN, "config"),

@@ -11,7 +11,7 @@ These lines come before all others: trouble with the network means something els
 from __future__ import annotations
 
 from .line import CERTAIN, LIKELY, POSSIBLE, Line
-from .observed import Kind
+from .observation import Kind
 
 _ANY: tuple[Kind, ...] = ("token", "token_google")
 _SERVER = "authority or token_url ({token_server})"

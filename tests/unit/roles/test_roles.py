@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from ansible_collections.mailroom.core.plugins.module_utils._apps import applications
+from ansible_collections.mailroom.core.plugins.module_utils._target import applications
 from ansible_collections.mailroom.core.plugins.plugin_utils._variables import (
     APPLICATION,
     APPLICATIONS,

@@ -21,12 +21,12 @@ COLLECTION = "ansible_collections.mailroom.core.plugins."
 FLOORS = {
     "_module": 7,
     "_report": 6,
-    "_probe": 5,
-    "_mail": 4,
-    "_apps": 4,
-    "_session": 3,
-    "_wire": 2,
-    "_signin": 2,
+    "_check": 6,
+    "_message": 4,
+    "_target": 5,
+    "_protocol": 3,
+    "_net": 2,
+    "_auth": 2,
     "_registry": 2,
     "_argspec": 2,
     "_connector": 1,
@@ -43,10 +43,10 @@ MAY_REVEAL = {
     "_connector/validity.py",
     "_registry/key_source.py",
     "_registry/sealing.py",
-    "_signin/",
-    "_session/",
-    "_wire/",
-    "_apps/",
+    "_auth/",
+    "_protocol/",
+    "_net/",
+    "_target/",
 }
 PRIVATE = "# This file is private to the collection mailroom.core and may change at any time."
 SPDX = "# SPDX-License-{}: GPL-3.0-or-later".format("Identifier")
@@ -273,7 +273,7 @@ FORBIDDEN: list[tuple[str, str]] = [
     ("_connector", f"from {COLLECTION}module_utils import _registry"),
     ("_connector", "from .._unknown import anything"),
     ("_registry", "from .._argspec import ArgumentSpec"),
-    ("_registry", "from .._signin import anything"),
+    ("_registry", "from .._auth import anything"),
     ("_registry", "from .._module import task"),
 ]
 ALLOWED: list[tuple[str, str]] = [

@@ -158,7 +158,7 @@ def stored(flat: Mapping[str, Any] | None = None, /, **fields: Any) -> Connector
 
 
 def unchecked(flat: Mapping[str, Any] | None = None, /, **fields: Any) -> Connector:
-    """A connector as a declaration alone makes it, contradictions included."""
+    """A connector as a declaration alone makes it, validate included."""
     declaration = declared(flat, **fields)
     preset = resolve_preset(declaration.settings, {}, {})
     return kept(Connector(declaration.name, declaration.settings, preset, declaration.secrets, 1, 1, CREATED, CREATED))

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.mailroom.core.plugins.module_utils._check import course, probe
+from ansible_collections.mailroom.core.plugins.module_utils._check.job import Job
+from ansible_collections.mailroom.core.plugins.module_utils._check.smtp import SmtpProbe
 from ansible_collections.mailroom.core.plugins.module_utils._errors import traceback_of
-from ansible_collections.mailroom.core.plugins.module_utils._mail import compose
-from ansible_collections.mailroom.core.plugins.module_utils._probe import course, probe
-from ansible_collections.mailroom.core.plugins.module_utils._probe.job import Job
-from ansible_collections.mailroom.core.plugins.module_utils._probe.smtp import SmtpProbe
-from ansible_collections.mailroom.core.plugins.module_utils._session.conversation import Conversation
+from ansible_collections.mailroom.core.plugins.module_utils._message import compose
+from ansible_collections.mailroom.core.plugins.module_utils._protocol.conversation import Conversation
 
 from .conftest import Play
 

@@ -22,7 +22,7 @@ from unit.plugins.module_utils._connector.given import bounded
 
 from ansible_collections.mailroom.core.plugins.module_utils._connector.declaration import merged, read_declaration
 from ansible_collections.mailroom.core.plugins.module_utils._connector.effective import effective, resolve_preset
-from ansible_collections.mailroom.core.plugins.module_utils._connector.places import destination_digest
+from ansible_collections.mailroom.core.plugins.module_utils._connector.secret_destinations import destination_digest
 from ansible_collections.mailroom.core.plugins.module_utils._connector.state import Wanted
 from ansible_collections.mailroom.core.plugins.module_utils._errors import MailroomError
 

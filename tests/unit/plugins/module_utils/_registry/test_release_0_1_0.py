@@ -20,9 +20,12 @@ import pytest
 from cryptography.fernet import Fernet
 
 from ansible_collections.mailroom.core.plugins.module_utils._connector.declaration import read_declaration
-from ansible_collections.mailroom.core.plugins.module_utils._connector.places import destination, destination_digest
 from ansible_collections.mailroom.core.plugins.module_utils._connector.plan import Request
 from ansible_collections.mailroom.core.plugins.module_utils._connector.secret import Secret
+from ansible_collections.mailroom.core.plugins.module_utils._connector.secret_destinations import (
+    destination,
+    destination_digest,
+)
 from ansible_collections.mailroom.core.plugins.module_utils._connector.state import Connector, Purpose, Wanted
 from ansible_collections.mailroom.core.plugins.module_utils._errors import RegistryKeyError
 from ansible_collections.mailroom.core.plugins.module_utils._registry import schema, sqlite_file

@@ -24,7 +24,11 @@ from ansible_collections.mailroom.core.plugins.module_utils._verdict.judge impor
 )
 from ansible_collections.mailroom.core.plugins.module_utils._verdict.line import Line
 from ansible_collections.mailroom.core.plugins.module_utils._verdict.lines import LINES
-from ansible_collections.mailroom.core.plugins.module_utils._verdict.observed import KINDS, PERHAPS_ACCEPTED, Signal
+from ansible_collections.mailroom.core.plugins.module_utils._verdict.observation import (
+    KINDS,
+    PERHAPS_ACCEPTED,
+    Observation,
+)
 from ansible_collections.mailroom.core.plugins.module_utils._verdict.reply_rules import OTHER_PHASES, REPLY_RULES
 from ansible_collections.mailroom.core.plugins.module_utils._verdict.table import VERDICTS
 
@@ -93,17 +97,17 @@ TEXTS = (
 )
 
 
-def _signals() -> list[Signal]:
-    plain = [Signal(kind, phase) for kind, phase in product(KINDS, PHASES)]
-    certificates = [Signal("certificate", "tls", code=code) for code in CERTIFICATE_CODES]
-    lost = [Signal(kind, "message", text=PERHAPS_ACCEPTED) for kind in ("timeout", "closed", "protocol")]
-    tls = [Signal("tls", "tls", text=text) for text in TEXTS]
+def _signals() -> list[Observation]:
+    plain = [Observation(kind, phase) for kind, phase in product(KINDS, PHASES)]
+    certificates = [Observation("certificate", "tls", code=code) for code in CERTIFICATE_CODES]
+    lost = [Observation(kind, "message", text=PERHAPS_ACCEPTED) for kind in ("timeout", "closed", "protocol")]
+    tls = [Observation("tls", "tls", text=text) for text in TEXTS]
     smtp = [
-        Signal("reply", phase, "smtp", code, enhanced, text)
+        Observation("reply", phase, "smtp", code, enhanced, text)
         for phase, code, enhanced, text in product(PHASES, CODES, ENHANCED, TEXTS)
     ]
     imap = [
-        Signal("reply", phase, "imap", None, response, text)
+        Observation("reply", phase, "imap", None, response, text)
         for phase, response, text in product(PHASES, RESPONSES, TEXTS)
     ]
     return [*plain, *certificates, *lost, *tls, *smtp, *imap]
@@ -135,23 +139,25 @@ GRAPH_CODES = (
 )
 
 
-def _of_graph() -> list[Signal]:
-    lost = Signal("graph", "message", "graph", 502, "", PERHAPS_ACCEPTED)
-    trouble = [Signal(kind, "mailbox", "graph") for kind in ("timeout", "closed", "protocol")]
+def _of_graph() -> list[Observation]:
+    lost = Observation("graph", "message", "graph", 502, "", PERHAPS_ACCEPTED)
+    trouble = [Observation(kind, "mailbox", "graph") for kind in ("timeout", "closed", "protocol")]
     statuses = (302, 400, 401, 403, 404, 413, 429, 500, 503)
     return [
         lost,
         *trouble,
         *(
-            Signal("graph", phase, "graph", status, code)
+            Observation("graph", phase, "graph", status, code)
             for phase, status, code in product(("mailbox", "message"), statuses, GRAPH_CODES)
         ),
     ]
 
 
-@pytest.mark.parametrize(("lines", "signals"), [(LINES, _signals()), (GRAPH_LINES, _of_graph())], ids=["mail", "graph"])
-def test_every_line_is_the_first_that_fits_something(lines: tuple[Line, ...], signals: list[Signal]) -> None:
-    reached = {id(next((line for line in lines if _fits(line, signal)), None)) for signal in signals}
+@pytest.mark.parametrize(
+    ("lines", "observations"), [(LINES, _signals()), (GRAPH_LINES, _of_graph())], ids=["mail", "graph"]
+)
+def test_every_line_is_the_first_that_fits_something(lines: tuple[Line, ...], observations: list[Observation]) -> None:
+    reached = {id(next((line for line in lines if _fits(line, observation)), None)) for observation in observations}
     dead = [line for line in lines if id(line) not in reached]
     assert not dead
 
@@ -176,7 +182,7 @@ def test_every_line_is_the_first_that_fits_something(lines: tuple[Line, ...], si
     ],
 )
 def test_what_graph_answers(phase: str, status: int, code: str, verdict: str) -> None:
-    assert judge(Signal("graph", phase, "graph", status, code, "No")).verdict == verdict
+    assert judge(Observation("graph", phase, "graph", status, code, "No")).verdict == verdict
 
 
 LONGER_CODES = (
@@ -190,7 +196,7 @@ LONGER_CODES = (
 
 @pytest.mark.parametrize(("phase", "code", "enhanced", "verdict"), LONGER_CODES)
 def test_an_enhanced_code_is_matched_as_a_whole(phase: str, code: int, enhanced: str, verdict: str) -> None:
-    assert judge(Signal("reply", phase, "smtp", code, enhanced, "No")).verdict != verdict
+    assert judge(Observation("reply", phase, "smtp", code, enhanced, "No")).verdict != verdict
 
 
 def _fields(remedy: str) -> set[str]:
@@ -218,22 +224,22 @@ HOSTILE = st.text(st.sampled_from("{}!:.[]0a\n\r\x00\x1b é"), max_size=20)
         HOSTILE | st.none() | st.integers() | st.lists(HOSTILE, max_size=3),
     ),
 )
-def test_any_facts_and_any_text_fill_a_remedy(signal: Signal, text: str, facts: dict[str, object]) -> None:
-    finding = judge(signal.seen(text=text, facts=facts))
+def test_any_facts_and_any_text_fill_a_remedy(observation: Observation, text: str, facts: dict[str, object]) -> None:
+    finding = judge(observation.with_context(text=text, facts=facts))
     assert finding.verdict in VERDICTS
     assert finding.remedy
-    assert "\n" not in judge(signal.seen(text=text)).remedy
+    assert "\n" not in judge(observation.with_context(text=text)).remedy
 
 
 def test_a_servers_braces_stay_what_they_are() -> None:
-    signal = Signal("reply", "greeting", "smtp", 554, "", "go {away} {0.__class__} {text} {")
-    assert judge(signal).remedy.endswith("It says: go {away} {0.__class__} {text} {")
+    observation = Observation("reply", "greeting", "smtp", 554, "", "go {away} {0.__class__} {text} {")
+    assert judge(observation).remedy.endswith("It says: go {away} {0.__class__} {text} {")
 
 
 @pytest.mark.parametrize("code", [10, 20, 62])
 @pytest.mark.parametrize("facts", [{}, {"issuer": "", "names": (), "not_after": ""}], ids=["no facts", "empty facts"])
 def test_what_is_not_known_of_a_certificate_is_said_to_be_so(code: int, facts: dict[str, object]) -> None:
-    assert "not known" in judge(Signal("certificate", "tls", "smtp", code, facts=facts)).remedy
+    assert "not known" in judge(Observation("certificate", "tls", "smtp", code, facts=facts)).remedy
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -247,14 +253,16 @@ def test_every_kind_in_the_tables_is_one_that_is_observed() -> None:
 
 
 def test_an_observation_without_a_line_is_our_own_error_and_not_certain() -> None:
-    finding = judge(Signal("never heard of", "auth", text="five"))  # type: ignore[arg-type]
+    finding = judge(Observation("never heard of", "auth", text="five"))  # type: ignore[arg-type]
     assert finding[:2] == (NO_LINE.verdict, NO_LINE.certainty) == ("internal_error", "possible")
     assert all(word in finding.remedy for word in ("never heard of", "auth", "five"))
 
 
 def test_a_mail_that_could_not_be_removed_has_a_verdict() -> None:
     """House review, defect 2: this kind was raised twice and stood in no table."""
-    finding = judge(Signal("not_removed", "delivery", "imap", text="INBOX can only be read", facts={"username": "ann"}))
+    finding = judge(
+        Observation("not_removed", "delivery", "imap", text="INBOX can only be read", facts={"username": "ann"})
+    )
     assert (finding.verdict, finding.certainty) == ("mailbox_denied", "likely")
     assert "INBOX can only be read" in finding.remedy
 
@@ -271,10 +279,12 @@ def test_each_reply_rule_is_the_first_that_fits_some_reply() -> None:
         for each in real
         if each.protocol == "imap"
     ]
-    signals = [*_signals()]
+    observations = [*_signals()]
     for phase in PHASES:
-        signals += [Signal("reply", phase, "smtp", int(it[1]), it[2] or "", it[3]) for it in smtp if it]
-        signals += [Signal("reply", phase, "imap", None, it[1], it[2]) for it in imap if it]
-    reached = {id(next(line for line in rules_for(signal) if _fits(line, signal))) for signal in signals}
+        observations += [Observation("reply", phase, "smtp", int(it[1]), it[2] or "", it[3]) for it in smtp if it]
+        observations += [Observation("reply", phase, "imap", None, it[1], it[2]) for it in imap if it]
+    reached = {
+        id(next(line for line in rules_for(observation) if _fits(line, observation))) for observation in observations
+    }
     rules = [(where, line) for where, lines in REPLY_RULES.items() for line in lines]
     assert [(where, line) for where, line in rules if id(line) not in reached] == []

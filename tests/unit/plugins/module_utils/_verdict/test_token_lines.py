@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.mailroom.core.plugins.module_utils._verdict.judge import _fits, judge
-from ansible_collections.mailroom.core.plugins.module_utils._verdict.observed import Signal
+from ansible_collections.mailroom.core.plugins.module_utils._verdict.observation import Observation
 from ansible_collections.mailroom.core.plugins.module_utils._verdict.table import VERDICTS
 from ansible_collections.mailroom.core.plugins.module_utils._verdict.token_lines import TOKEN_LINES
 
@@ -50,12 +50,12 @@ TROUBLE = (
 ).split()
 
 
-def _answer(error: str, text: str = "", code: int | None = 400, kind: str = "token") -> Signal:
+def _answer(error: str, text: str = "", code: int | None = 400, kind: str = "token") -> Observation:
     facts = {"token_server": "login.example.com", "client_id": "client-1", "scope": "mail", "token_user": "ann"}
-    return Signal(kind, "token", "imap", code, error, text, facts)
+    return Observation(kind, "token", "imap", code, error, text, facts)
 
 
-def _signals() -> list[Signal]:
+def _signals() -> list[Observation]:
     entra = [_answer(f"invalid_client {code}") for code, _verdict in CODES]
     errors = [
         _answer(error, text, code, kind)
@@ -66,9 +66,9 @@ def _signals() -> list[Signal]:
             ["token", "token_google"],
         )
     ]
-    certificates = [Signal("certificate", "token", code=code) for code in (10, 20, 62)]
-    network = [Signal(kind, "token") for kind in (*TROUBLE, "no_identity_service")]
-    refused = [Signal(f"token_refused{provider}", "auth") for provider in ("", "_microsoft", "_google")]
+    certificates = [Observation("certificate", "token", code=code) for code in (10, 20, 62)]
+    network = [Observation(kind, "token") for kind in (*TROUBLE, "no_identity_service")]
+    refused = [Observation(f"token_refused{provider}", "auth") for provider in ("", "_microsoft", "_google")]
     return [*entra, *errors, *certificates, *network, *refused]
 
 
@@ -153,31 +153,31 @@ def test_trouble_on_the_way_is_the_token_endpoints_and_says_what_happened(kind: 
     # What is known where this kind is observed: the certificate that was shown, and the step in which it happened.
     facts |= {"certificate": {"issuer": "CN=Example Root CA"}}.get(kind, {})
     facts |= dict.fromkeys({"step"} if kind in ("timeout", "reset", "closed") else (), "answering")
-    finding = judge(Signal(kind, "token", "smtp", text="what happened", facts=facts))
+    finding = judge(Observation(kind, "token", "smtp", text="what happened", facts=facts))
     assert finding.verdict == "token_endpoint"
     assert "login.example.com:8443" in finding.remedy
     assert "not known" not in finding.remedy
-    assert judge(Signal(kind, "tcp", "smtp", text="what happened")).verdict != "token_endpoint"
+    assert judge(Observation(kind, "tcp", "smtp", text="what happened")).verdict != "token_endpoint"
 
 
 @pytest.mark.parametrize(("code", "word"), [(10, "expired"), (62, "another name"), (20, "oauth2.ca_file")])
 def test_trouble_with_the_token_endpoints_certificate_is_told_apart(code: int, word: str) -> None:
-    assert word in judge(Signal("certificate", "token", code=code)).remedy
+    assert word in judge(Observation("certificate", "token", code=code)).remedy
 
 
 def test_a_file_that_cannot_be_used_is_the_declarations_fault() -> None:
-    assert judge(Signal("config", "token", text="assertion_file /x cannot be read")).verdict == "config_invalid"
+    assert judge(Observation("config", "token", text="assertion_file /x cannot be read")).verdict == "config_invalid"
 
 
 def test_a_machine_without_an_identity_is_told_so() -> None:
-    finding = judge(Signal("no_identity_service", "token", text="no answer in time"))
+    finding = judge(Observation("no_identity_service", "token", text="no answer in time"))
     assert (finding.verdict, finding.certainty) == ("token_endpoint", "likely")
     assert "managed_identity only works" in finding.remedy
 
 
 def test_what_exchange_may_mean_is_told_in_order() -> None:
     facts = {"claims": "aud x; roles y", "client_id": "client-1", "username": "ann@example.com"}
-    finding = judge(Signal("token_refused_microsoft", "auth", "imap", None, "NO", "AUTHENTICATE failed.", facts))
+    finding = judge(Observation("token_refused_microsoft", "auth", "imap", None, "NO", "AUTHENTICATE failed.", facts))
     assert (finding.verdict, finding.certainty) == ("auth_rejected", "likely")
     words = (
         "aud x; roles y",
@@ -195,14 +195,14 @@ def test_what_exchange_may_mean_is_told_in_order() -> None:
 
 @pytest.mark.parametrize("provider", ["_google", ""])
 def test_what_others_may_mean_is_told(provider: str) -> None:
-    finding = judge(Signal(f"token_refused{provider}", "auth", "imap", None, "NO", "Refused."))
+    finding = judge(Observation(f"token_refused{provider}", "auth", "imap", None, "NO", "Refused."))
     assert finding.verdict == "auth_rejected"
     assert "Exchange" not in finding.remedy
     assert "Refused." in finding.remedy
 
 
 def test_every_line_is_the_first_that_fits_something() -> None:
-    reached = {id(next((line for line in TOKEN_LINES if _fits(line, signal)), None)) for signal in _signals()}
+    reached = {id(next((line for line in TOKEN_LINES if _fits(line, observation)), None)) for observation in _signals()}
     assert not [line for line in TOKEN_LINES if id(line) not in reached]
 
 
@@ -246,8 +246,8 @@ HOSTILE = st.text(st.sampled_from("{}!:.[]0a\n\r\x00\x1b é"), max_size=20)
         st.sampled_from(KNOWN.split()), HOSTILE | st.none() | st.integers() | st.lists(HOSTILE, max_size=3)
     ),
 )
-def test_any_answer_is_judged(signal: Signal, enhanced: str, text: str, facts: dict[str, object]) -> None:
-    finding = judge(signal.seen(enhanced=enhanced, text=text, facts=facts))
+def test_any_answer_is_judged(observation: Observation, enhanced: str, text: str, facts: dict[str, object]) -> None:
+    finding = judge(observation.with_context(enhanced=enhanced, text=text, facts=facts))
     assert finding.verdict.startswith(("token_", "auth_rejected"))
     assert finding.remedy
     assert "\n" not in finding.remedy

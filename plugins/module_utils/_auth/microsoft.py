@@ -1,0 +1,235 @@
+# Copyright the mailroom.core contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This file is private to the collection mailroom.core and may change at any time.
+
+"""Tokens of Microsoft's identity platform, through msal.
+
+Every token is asked for by a new application object, since msal keeps failures for a while. Region, proxies and
+certificates of the environment have no influence.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import warnings
+from abc import abstractmethod
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+from .._errors import MissingLibrary
+from .._verdict.observation import Kind, ProbeError, probe_error
+from .certificates import key_pair, read
+from .clouds import authority_of, scope_of
+from .exchange import Exchange
+from .source import TokenSource
+from .tokens import Answer
+
+OLDEST_FOR_CERTIFICATES = (1, 35)
+
+_RESERVED_SCOPES = ("openid", "profile", "offline_access")
+_NOBODY_THERE: tuple[Kind, ...] = (
+    "timeout",
+    "refused",
+    "unreachable",
+    "reset",
+    "closed",
+    "not_found",
+    "name_temporary",
+)
+_LONGEST_ASSERTION = 64 * 1024
+_JWT = re.compile(r"[\w-]+\.[\w-]+\.[\w-]+", re.ASCII)
+
+
+def _msal() -> Any:
+    """The library, told not to speak of what it sees: its log would hold answers, which hold tokens."""
+    try:
+        import msal
+    except ImportError as missing:
+        raise MissingLibrary("msal", "to sign in at Microsoft", str(missing)) from None
+    silent = logging.getLogger("msal")
+    silent.setLevel(logging.CRITICAL + 1)
+    silent.propagate = False
+    warnings.filterwarnings("ignore", category=DeprecationWarning, module=r"msal\.")
+    return msal
+
+
+class _Microsoft(TokenSource):
+    """What all of Microsoft's ways have in common."""
+
+    provider = "microsoft"
+
+    @property
+    def cloud(self) -> str:
+        return str(self.settings.get("cloud", "global"))
+
+    @property
+    def authority(self) -> str:
+        return authority_of(self.cloud, str(self.settings.get("authority", "")))
+
+    def default_scope(self, protocol: str) -> str:
+        return scope_of(self.cloud, protocol)
+
+    def facts(self) -> dict[str, Any]:
+        return {"cloud": self.cloud, "authority": self.authority, **super().facts()}
+
+
+class _Application(_Microsoft):
+    """A registered application, which proves that it is the one it says."""
+
+    def ask(self, exchange: Exchange, scope: str) -> Any:
+        return self._made(_msal(), exchange).acquire_token_for_client(scope.split())
+
+    @abstractmethod
+    def credential(self, msal: Any) -> Any:
+        """The proof, as msal wants it."""
+
+    def _made(self, msal: Any, exchange: Exchange) -> Any:
+        credential = self.credential(msal)
+        common = {
+            "authority": f"{self.authority}/{self.settings['tenant_id']}",
+            "http_client": _AtAuthority(exchange, self.authority),
+            "instance_discovery": False,
+        }
+        if credential is None:
+            return msal.PublicClientApplication(self.settings["client_id"], **common)
+        return msal.ConfidentialClientApplication(
+            self.settings["client_id"], client_credential=credential, azure_region=False, **common
+        )
+
+
+class ClientSecret(_Application):
+    """By the application's secret."""
+
+    needs = frozenset({"client_secret"})
+
+    def credential(self, _msal: Any) -> str:
+        return self.revealed("client_secret")
+
+
+class Certificate(_Application):
+    """By a certificate that is written into the declaration."""
+
+    needs = frozenset({"certificate"})
+
+    def credential(self, msal: Any) -> dict[str, str]:
+        _check_version(msal)
+        pair = key_pair(self._data(), self.revealed("certificate_passphrase"), f"oauth2.{self._field()}")
+        return {"private_key": pair.key, "public_certificate": pair.certificate}
+
+    def _data(self) -> bytes:
+        return self.revealed("certificate").encode()
+
+    def _field(self) -> str:
+        return "certificate"
+
+
+class CertificateFile(Certificate):
+    """By a certificate in a file, PEM or PFX."""
+
+    needs = frozenset({"certificate_file"})
+
+    def _data(self) -> bytes:
+        return read(str(self.settings["certificate_file"]), "certificate_file")
+
+    def _field(self) -> str:
+        return "certificate_file"
+
+
+class Assertion(_Application):
+    """By an assertion of another identity provider that the application trusts."""
+
+    needs = frozenset({"assertion_file"})
+
+    def credential(self, _msal: Any) -> dict[str, Any]:
+        return {"client_assertion": self._assertion}
+
+    def _assertion(self) -> str:
+        path = str(self.settings["assertion_file"])
+        text = read(path, "assertion_file").decode("ascii", "replace").strip()
+        # Nothing else that a file may hold is sent anywhere.
+        if len(text) > _LONGEST_ASSERTION or not _JWT.fullmatch(text):
+            raise probe_error(
+                "config",
+                f"assertion_file {path} does not hold an assertion: three parts in base64url, separated by full stops",
+                field="oauth2.assertion_file",
+            )
+        return text
+
+
+PROOFS: tuple[type[_Application], ...] = (ClientSecret, Certificate, CertificateFile, Assertion)
+
+
+class ResourceOwner(_Application):
+    """As a user with a password; the application may prove itself besides."""
+
+    needs = frozenset({"username", "password"})
+
+    def ask(self, exchange: Exchange, scope: str) -> Any:
+        scopes = [each for each in scope.split() if each not in _RESERVED_SCOPES]
+        application = self._made(_msal(), exchange)
+        return application.acquire_token_by_username_password(
+            self.settings["username"], self.revealed("password"), scopes
+        )
+
+    def credential(self, msal: Any) -> Any:
+        given = {*self.settings, *(name for name in ("client_secret", "certificate") if self.secret(name))}
+        proof = next((each for each in PROOFS if each.needs <= given), None)
+        return proof(self.settings, self._secrets, self._http, self._redact).credential(msal) if proof else None
+
+
+class ManagedIdentity(_Microsoft):
+    """As the machine itself, where it runs in Azure or is joined to it."""
+
+    needs = frozenset({"managed_identity"})
+    sends_credential = False
+
+    def ask(self, exchange: Exchange, scope: str) -> Any:
+        msal = _msal()
+        who = self.settings["managed_identity"]
+        identity = (
+            msal.SystemAssignedManagedIdentity() if who == "system" else msal.UserAssignedManagedIdentity(client_id=who)
+        )
+        client = msal.ManagedIdentityClient(identity, http_client=exchange)
+        try:
+            told = client.acquire_token_for_client(resource=_resource(scope))
+        except ProbeError as stopped:
+            if stopped.observation.kind in _NOBODY_THERE:
+                stopped.observation = stopped.observation.with_context(kind="no_identity_service")
+            raise
+        # Where a service answers in its own way, msal makes up an error, which says nothing.
+        return told if "access_token" in told else {**told, "error": None, **exchange.answered()}
+
+    def facts(self) -> dict[str, Any]:
+        return {**super().facts(), "managed_identity": self.settings["managed_identity"]}
+
+
+class _AtAuthority:
+    """HTTP for msal, which forgets the authority's port, and to quote the name, where it asks about a user."""
+
+    def __init__(self, exchange: Exchange, authority: str) -> None:
+        self._exchange = exchange
+        self._asked = f"https://{urlsplit(authority).hostname}/common/userrealm/"
+        self._meant = f"{authority}/common/userrealm/"
+        self.post = exchange.post
+        self.close = exchange.close
+
+    def get(self, url: str, **more: Any) -> Answer:
+        if url.startswith(self._asked):
+            user, _mark, query = url[len(self._asked) :].rpartition("?")
+            url = f"{self._meant}{quote(user, safe='@')}?{query}"
+        return self._exchange.get(url, **more)
+
+
+def _resource(scope: str) -> str:
+    first = (scope.split() or [""])[0]
+    return first[: -len("/.default")] if first.endswith("/.default") else first
+
+
+def _check_version(msal: Any) -> None:
+    version = str(getattr(msal, "__version__", "0"))
+    numbers = tuple(int(part) for part in version.split(".")[:2] if part.isdigit())
+    if numbers < OLDEST_FOR_CERTIFICATES:
+        oldest = ".".join(str(number) for number in OLDEST_FOR_CERTIFICATES)
+        raise MissingLibrary(f"msal {oldest} or newer", "to sign in with a certificate", f"{version} is installed")

@@ -1,0 +1,92 @@
+# Copyright the mailroom.core contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This file is private to the collection mailroom.core and may change at any time.
+
+"""What every way to get a token has in common. No network here: HTTP is handed in."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from .._connector.redaction import Redaction
+from .._connector.secret import Secret
+from .._errors import MissingLibrary
+from .._verdict.observation import Kind, ProbeError, Refused
+from .exchange import Exchange
+from .identity import identity
+from .tokens import Http, Token
+
+
+class TokenSource(ABC):
+    """One way to get a token: what an oauth2 block says, its secrets, and HTTP to ask with.
+
+    A source is for one use: it keeps no token, and nothing of what an earlier attempt has brought about.
+    """
+
+    needs: ClassVar[frozenset[str]]
+    """The fields of oauth2 that this way is recognised by."""
+
+    provider: ClassVar[str] = "other"
+    """Whose way it is: microsoft, google or other. RejectedCredentials are judged by it."""
+
+    observation_kind: ClassVar[Kind] = "token"
+
+    sends_credential: ClassVar[bool] = True
+    """Whether there is anything that an answer could refuse."""
+
+    def __init__(
+        self, settings: Mapping[str, Any], secrets: Mapping[str, Secret], http: Http, redact: Redaction
+    ) -> None:
+        self.settings = settings
+        self._secrets = secrets
+        self._http = http
+        self._redact = redact
+
+    def obtain(self, protocol: str) -> Token:
+        """A new token to sign in with over smtp, imap or graph."""
+        scope = str(self.settings.get("scope") or self.default_scope(protocol))
+        facts = {**self.facts(), "scope": scope or "none"}
+        exchange = Exchange(self._http, self._redact, self.observation_kind)
+        try:
+            return exchange.token(self.ask(exchange, scope))
+        except ProbeError as stopped:
+            failed = stopped
+        except MissingLibrary:
+            raise
+        except Exception as error:  # noqa: BLE001  libraries raise anything over what a server may answer
+            failed = exchange.failed(error)
+        refused: Refused = failed.observation.refused if self.sends_credential else ""
+        failed.observation = failed.observation.with_context(
+            facts={**facts, **failed.observation.facts}, refused=refused
+        )
+        raise failed
+
+    @abstractmethod
+    def default_scope(self, protocol: str) -> str:
+        """What is asked for unless a scope is written."""
+
+    @abstractmethod
+    def ask(self, exchange: Exchange, scope: str) -> Any:
+        """Ask for a token; what was answered, as the JSON object of RFC 6749."""
+
+    def facts(self) -> dict[str, Any]:
+        """What a remedy may speak of."""
+        names = {"client_id": "client_id", "tenant_id": "tenant_id", "cloud": "cloud", "username": "token_user"}
+        return {fact: self.settings[name] for name, fact in names.items() if name in self.settings}
+
+    def identity(self) -> str:
+        """The same text for the same credentials at the same place, and for nobody else."""
+        settings = "\0".join(f"{name}={self.settings[name]}" for name in sorted(self.settings))
+        secrets = "\0".join(f"{path}={self._secrets[path].reveal()}" for path in sorted(self._secrets))
+        return identity("", "", Secret(f"{settings}\0\0{secrets}"))
+
+    def secret(self, name: str) -> Secret | None:
+        return self._secrets.get(f"oauth2.{name}")
+
+    def revealed(self, name: str) -> str:
+        """A secret's value, or nothing where it was not given."""
+        secret = self.secret(name)
+        return secret.reveal() if secret else ""

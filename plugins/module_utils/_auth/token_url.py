@@ -1,0 +1,58 @@
+# Copyright the mailroom.core contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This file is private to the collection mailroom.core and may change at any time.
+
+"""Tokens of any other provider, by its token endpoint (RFC 6749)."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+from urllib.parse import quote_plus
+
+from .._verdict.observation import probe_error
+from .exchange import Exchange
+from .source import TokenSource
+
+
+class TokenUrl(TokenSource):
+    """By the client's id and secret; as a user, where a user's password is given besides."""
+
+    needs = frozenset({"token_url"})
+
+    def default_scope(self, _protocol: str) -> str:
+        return ""
+
+    def ask(self, exchange: Exchange, scope: str) -> Any:
+        """The client proves itself in the header, which every server must understand, else in the form.
+
+        Only a server that does not know the client from the header is asked again: to it the first attempt was
+        none.
+        """
+        client, secret = str(self.settings["client_id"]), self.revealed("client_secret")
+        if not secret:
+            raise probe_error("config", "oauth2.client_secret is required beside token_url")
+        told = self._posted(exchange, self._form(scope), {"Authorization": _basic(client, secret)})
+        if told.get("error") == "invalid_client":
+            told = self._posted(exchange, {**self._form(scope), "client_id": client, "client_secret": secret}, {})
+        return told
+
+    def facts(self) -> dict[str, Any]:
+        return {**super().facts(), "token_url": self.settings["token_url"]}
+
+    def _posted(self, exchange: Exchange, form: dict[str, str], headers: dict[str, str]) -> dict[str, Any]:
+        exchange.post(self.settings["token_url"], data=form, headers={"Accept": "application/json", **headers})
+        return exchange.answered()
+
+    def _form(self, scope: str) -> dict[str, str]:
+        form = {"grant_type": "client_credentials"}
+        if self.secret("password"):
+            form = {"grant_type": "password", "username": self.settings["username"]}
+            form["password"] = self.revealed("password")
+        return {**form, "scope": scope} if scope else form
+
+
+def _basic(client: str, secret: str) -> str:
+    pair = f"{quote_plus(client)}:{quote_plus(secret)}"
+    return f"Basic {base64.b64encode(pair.encode('ascii')).decode('ascii')}"

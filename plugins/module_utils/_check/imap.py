@@ -1,0 +1,40 @@
+# Copyright the mailroom.core contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This file is private to the collection mailroom.core and may change at any time.
+
+"""The test of a server that is read."""
+
+from __future__ import annotations
+
+from .._protocol.imap import ImapSession
+from .._protocol.session import Session
+from .probe import MailProbe
+from .result import ProbeWarning
+
+NEARLY_FULL = 0.9
+
+
+class ImapProbe(MailProbe):
+    """IMAP: signs in and opens the mailbox for reading only."""
+
+    session_type = ImapSession
+    hello = "capability"
+
+    def after_login(self, session: Session) -> list[ProbeWarning]:
+        if not isinstance(session, ImapSession) or not self.signs_in:
+            return []
+        session.select()
+        return self._about_quota(session.quota())
+
+    def expected(self) -> list[str]:
+        phases = super().expected()
+        return [*phases, "select"] if self.signs_in else phases
+
+    def _about_quota(self, quota: tuple[int, int] | None) -> list[ProbeWarning]:
+        if quota is None or not quota[1] or quota[0] < NEARLY_FULL * quota[1]:
+            return []
+        used, limit = (self._redact(str(each)) for each in quota)
+        return [
+            ProbeWarning("mailbox_full", f"imap: the mailbox uses {used} of {limit} KiB: new mail will soon be refused")
+        ]

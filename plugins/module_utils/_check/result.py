@@ -1,0 +1,185 @@
+# Copyright the mailroom.core contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This file is private to the collection mailroom.core and may change at any time.
+
+"""What a test found out, as the module returns it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from .._connector.redaction import Redaction
+from .._net.record import Phase, Record
+from .._protocol.endpoint import Endpoint
+from .._protocol.session import Session
+from .._verdict.fields import field_of
+from .._verdict.judge import Finding, judge
+from .._verdict.observation import Observation
+from .alternatives import Tried, advice
+
+# What is not redacted here: what is no server's, and that in which a server's words were redacted before ours were put
+# around them. Everything else in a result is redacted, so that nothing can be forgotten.
+_OWN = frozenset("connector protocol host port phase status ms enhanced text message_id delivered_ms hops".split())
+
+DEPTHS = ("connect", "login", "envelope", "send", "deliver")
+
+
+def reaches(depth: str, wanted: str) -> bool:
+    """Whether a test of this depth goes as far as the wanted one."""
+    return DEPTHS.index(depth) >= DEPTHS.index(wanted)
+
+
+@dataclass(frozen=True)
+class ProbeWarning:
+    """Something that works today and deserves attention."""
+
+    code: str
+    text: str
+
+
+@dataclass
+class EndpointResult:
+    """What happened with one server of a connector."""
+
+    endpoint: Endpoint
+    record: Record
+    redact: Redaction
+    session: Session | None = None
+    observation: Observation | None = None
+    warnings: list[ProbeWarning] = field(default_factory=list)
+    message: dict[str, Any] | None = None
+    """The mail that the server has accepted, and what is known of its delivery."""
+    alternatives: Tried | None = None
+    """What was tried instead of this server, where no encrypted connection came about."""
+    reads_for: str = ""
+    """The connector that the mailbox belongs to, where that is another than the tested one."""
+    traceback: list[str] = field(default_factory=list)
+    """Where a bug of ours happened, if one did."""
+
+    def skip(self, expected: Iterable[str]) -> None:
+        """Note the phases that a failure kept from happening."""
+        left = list(expected)
+        for phase in self.record.phases:
+            if phase.phase in left:
+                left = left[left.index(phase.phase) + 1 :]
+        self.record.phases += [Phase(name, "skipped") for name in left]
+
+    def shown(self) -> dict[str, Any]:
+        session = self.session
+        tls = dict(session.tls) if session and session.tls else None
+        if tls:
+            tls.pop("signature_hash", None)
+        shown = {
+            **({"connector": self.reads_for} if self.reads_for else {}),
+            "protocol": self.endpoint.protocol,
+            "host": self.endpoint.host,
+            "port": self.endpoint.port,
+            "address": session.address if session else None,
+            "phases": [_shown_phase(phase) for phase in self.record.phases],
+            "tls": tls,
+            "capabilities": session.capabilities if session else {},
+            "message": self.message,
+        }
+        is_declared = shown["address"] == self.endpoint.host
+        return dict(self.redact.value(shown, _OWN | {"address"} if is_declared else _OWN))
+
+
+def _shown_phase(phase: Phase) -> dict[str, Any]:
+    shown: dict[str, Any] = {"phase": phase.phase, "status": phase.status, "ms": phase.ms}
+    optional = {"code": phase.code, "enhanced": phase.enhanced, "text": phase.text}
+    return {**shown, **{key: value for key, value in optional.items() if value}}
+
+
+@dataclass
+class Result:
+    """What a test of one connector found out."""
+
+    connector: str
+    depth: str
+    elapsed_ms: int = 0
+    endpoints: list[EndpointResult] = field(default_factory=list)
+    observation: Observation | None = None
+    remarks: list[ProbeWarning] = field(default_factory=list)
+    """Warnings about the test as a whole."""
+    traceback: list[str] = field(default_factory=list)
+    """Where a bug of ours happened outside of the tests of its servers, if one did."""
+    declared: Mapping[str, Any] = field(default_factory=dict)
+    """The settings of the connector, and which secrets it has."""
+    to: str = ""
+    """The recipient that the task names."""
+    reader: str = ""
+    """The connector whose mailbox is read, where that is another one."""
+
+    def accepted(self) -> dict[str, Any] | None:
+        """The mail that a server has taken, if one has."""
+        return next((each.message for each in self.endpoints if each.message), None)
+
+    def finding(self) -> Finding:
+        """The verdict on what failed first; the remedy says whose mailbox it is, and what answers instead."""
+        if self.observation:
+            return judge(self.observation)
+        failed = self._failed()
+        if not failed or not failed.observation:
+            return Finding("ok", "certain", "")
+        finding = judge(failed.observation)
+        if failed.reads_for:
+            opening = f"The mailbox of connector {failed.reads_for}, in which the mail is looked for, cannot be used."
+            return finding._replace(remedy=f"{opening} {finding.remedy}")
+        if failed.alternatives:
+            instead = advice(failed.endpoint.host, failed.alternatives)
+            return finding._replace(remedy=f"{finding.remedy} {instead}".strip())
+        return finding
+
+    def field_to_check(self) -> str | None:
+        """The declared field to look at first, or the option of the task."""
+        observation, failed = self._first_observation(), self._failed()
+        if not observation:
+            return None
+        if not self.observation and failed and failed.reads_for:
+            return "deliver_via"
+        return field_of(self.finding(), observation, self.declared, self.to)
+
+    def lacks_library(self) -> bool:
+        """Whether the test has failed for want of a Python library on this host."""
+        observation = self._first_observation()
+        return bool(observation and observation.facts.get("library"))
+
+    def _first_observation(self) -> Observation | None:
+        failed = self._failed()
+        return self.observation or (failed.observation if failed else None)
+
+    def _failed(self) -> EndpointResult | None:
+        return next((each for each in self.endpoints if each.observation), None)
+
+    def _alternatives(self) -> list[dict[str, Any]]:
+        return [
+            {"protocol": each.endpoint.protocol, **pair._asdict()}
+            for each in self.endpoints
+            for pair in (each.alternatives.answered if each.alternatives else ())
+        ]
+
+    def shown(self, *, verbose: bool = False) -> dict[str, Any]:
+        """The result as it is returned; where a bug of ours happened is only told to those who want to know."""
+        finding = self.finding()
+        traceback = [*self.traceback, *(line for each in self.endpoints for line in each.traceback)]
+        remarks = [*self.remarks, *(warning for endpoint in self.endpoints for warning in endpoint.warnings)]
+        warnings = [vars(remark) for remark in dict.fromkeys(remarks)]
+        status = "fail" if finding.verdict != "ok" else "warn" if warnings else "ok"
+        return {
+            "connector": self.connector,
+            "status": status,
+            "verdict": finding.verdict,
+            "field": self.field_to_check(),
+            "certainty": finding.certainty,
+            "remedy": finding.remedy,
+            "warnings": warnings,
+            "alternatives": self._alternatives(),
+            **({"deliver_via": self.reader} if self.reader else {}),
+            "depth": self.depth,
+            "elapsed_ms": self.elapsed_ms,
+            "endpoints": [endpoint.shown() for endpoint in self.endpoints],
+            **({"traceback": traceback} if verbose and traceback else {}),
+        }

@@ -1,0 +1,155 @@
+# Copyright the mailroom.core contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This file is private to the collection mailroom.core and may change at any time.
+
+"""Composes the mail that the collection sends: from a connector's settings to a letter."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, fields
+from datetime import datetime
+from email.utils import format_datetime
+from typing import Any
+
+from .._connector import checks
+from .._connector.fields import BY_NAME, MOST_COPIES
+from .._verdict.observation import probe_error
+from . import header
+from .address import domain_of, on_the_wire
+from .body import Content, mime
+from .facts import Facts
+from .letter import Letter
+
+_LIST_FIELDS = ("cc", "bcc")
+_MOST_RECIPIENTS = 1000
+_CHECKS: dict[str, checks.Check] = {
+    **dict.fromkeys(("from_address", "reply_to", "errors_to"), checks.stored_address),
+    **{name: BY_NAME[name].check for name in ("from_name", "signature")},
+    **dict.fromkeys(_LIST_FIELDS, checks.many(checks.stored_address, MOST_COPIES)),
+    "headers": checks.stored_headers,
+    "to": checks.many(checks.stored_address, _MOST_RECIPIENTS),
+}
+_MESSAGE_ID = re.compile(r"<[!#-;=?A-Z^-~]{1,120}@[A-Za-z0-9_.-]{1,253}>\Z")
+_AUTO_SUBMITTED = "Auto-Submitted"
+
+
+@dataclass(frozen=True)
+class Wording:
+    """What a kind of mail says; {name} is the connector's display name."""
+
+    subject: str
+    opening: str
+
+
+INIT_MAIL = Wording(
+    "Init Mail",
+    "This is the Init Mail of the mail connector {name}. Its arrival proves that the connector can send.",
+)
+TEST_MAIL = Wording(
+    "Test mail from {name}",
+    "This is a test mail of the mail connector {name}. Its arrival shows that the connector can send.",
+)
+
+
+@dataclass(frozen=True)
+class Request:
+    """One mail to compose."""
+
+    wording: Wording
+    to: tuple[str, ...]
+    facts: Facts
+    message_id: str
+    date: datetime
+    include_copies: bool = False
+    """Whether the connector's own cc and bcc get it too."""
+
+
+def compose(effective: Mapping[str, Any], request: Request) -> Letter:
+    """The letter that a connector sends. It reads the settings it names and nothing else, so no secret gets in."""
+    _check(effective, request)
+    author = author_of(effective)
+    to = _unique(on_the_wire(each) for each in request.to)
+    cc: list[str] = []
+    bcc: list[str] = []
+    if request.include_copies:
+        cc, bcc = ([on_the_wire(each) for each in effective.get(name) or ()] for name in _LIST_FIELDS)
+    name = request.facts.shown_name
+    subject = request.wording.subject.format(name=name)
+    headers = [
+        ("Date", format_datetime(request.date)),
+        ("From", header.mailbox(on_the_wire(author), effective.get("from_name") or "")),
+        ("Reply-To", on_the_wire(effective["reply_to"]) if effective.get("reply_to") else ""),
+        ("To", header.mailboxes(to)),
+        ("Cc", header.mailboxes(cc)),
+        ("Subject", header.shown(subject)),
+        ("Message-ID", request.message_id),
+        *_further(effective.get("headers") or {}),
+    ]
+    opening = request.wording.opening.format(name=name)
+    content = Content(subject, opening, request.facts.rows(), effective.get("signature") or "")
+    lines = b"".join(header.line(label, text) for label, text in headers if text)
+    return Letter(
+        message=lines + mime(content, request.message_id),
+        sender=on_the_wire(effective.get("errors_to") or author),
+        recipients=tuple(_unique([*to, *cc, *bcc])),
+        message_id=request.message_id,
+        bcc=tuple(bcc),
+    )
+
+
+def author_of(effective: Mapping[str, Any]) -> str:
+    """The address that the From header shows: the declared one, else the user who signs in."""
+    if effective.get("from_address"):
+        return str(effective["from_address"])
+    signing_in = (effective.get("smtp", {}).get("username"), effective.get("graph", {}).get("mailbox"))
+    author = next((str(each) for each in signing_in if checks.is_address(each)), "")
+    if not author:
+        raise probe_error("config", "there is no address to send from: set from_address", field="from_address")
+    return author
+
+
+def sending_domain(effective: Mapping[str, Any]) -> str:
+    """The domain for the Message-ID."""
+    return domain_of(on_the_wire(author_of(effective)))
+
+
+def _further(custom: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """The custom headers in their order; one that says how the message came about stands in place of ours."""
+    if _AUTO_SUBMITTED.lower() not in (name.lower() for name in custom):
+        yield _AUTO_SUBMITTED, "auto-generated"
+    for name, content in custom.items():
+        yield name, header.written(str(content))
+
+
+def _unique(addresses: Iterable[str]) -> list[str]:
+    """Each address once, as it was first written. Only in its domain is the case known not to matter."""
+    first: dict[tuple[str, str], str] = {}
+    for address in addresses:
+        local, _at, domain = address.rpartition("@")
+        first.setdefault((local, domain.lower()), address)
+    return list(first.values())
+
+
+def _check(effective: Mapping[str, Any], request: Request) -> None:
+    """Settings were checked when they were written; what reaches a header is checked again for what breaks it."""
+    for name, value in {**effective, "to": list(dict.fromkeys(request.to))}.items():
+        if value and name in _CHECKS:
+            _require(name, _CHECKS[name], value)
+    if not request.to:
+        raise probe_error(
+            "config", "there is nobody to send to: set test_address or the option to", field="test_address"
+        )
+    for each in fields(request.facts):
+        value = getattr(request.facts, each.name)
+        if isinstance(value, str) and value:
+            _require(each.name, checks.text(400), value)
+    if not _MESSAGE_ID.match(request.message_id):
+        raise probe_error("config", "message_id: must be an identifier in angle brackets, with the sender's domain")
+
+
+def _require(name: str, check: checks.Check, value: Any) -> None:
+    for problem in checks.complaint(check, value, "", name):
+        raise probe_error("config", str(problem))

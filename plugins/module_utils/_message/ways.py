@@ -1,0 +1,86 @@
+# Copyright the mailroom.core contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This file is private to the collection mailroom.core and may change at any time.
+
+"""The ways to hand mail over and to find it again, by protocol."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, cast
+
+from .._protocol.session import Session
+from .._verdict.observation import probe_error
+from .transport import Incoming, Outgoing
+
+Settings = Mapping[str, Any]
+
+
+# What only one protocol needs is imported only for it.
+def _smtp_mail() -> Any:
+    from .smtp import SmtpMail
+
+    return SmtpMail
+
+
+def _imap_mail() -> Any:
+    from .imap import ImapMail
+
+    return ImapMail
+
+
+def _graph_mail() -> Any:
+    from .graph import GraphMail
+
+    return GraphMail
+
+
+def _by_smtp(session: Any, _settings: Settings) -> Outgoing:
+    return cast(Outgoing, _smtp_mail()(session))
+
+
+def _by_imap(session: Any, _settings: Settings) -> Incoming:
+    return cast(Incoming, _imap_mail()(session))
+
+
+def _to_graph(session: Any, settings: Settings) -> Outgoing:
+    return cast(Outgoing, _graph_mail()(session, settings["graph"]))
+
+
+def _from_graph(session: Any, settings: Settings) -> Incoming:
+    return cast(Incoming, _graph_mail()(session, settings["graph"]))
+
+
+_TRANSPORTS: Mapping[str, Callable[[], Any]] = {"smtp": _smtp_mail, "imap": _imap_mail, "graph": _graph_mail}
+_OUTGOING: Mapping[str, Callable[[Any, Settings], Outgoing]] = {"smtp": _by_smtp, "graph": _to_graph}
+_INCOMING: Mapping[str, Callable[[Any, Settings], Incoming]] = {"imap": _by_imap, "graph": _from_graph}
+
+
+def transport_type(protocol: str) -> Any:
+    """What hands mail over or finds it, imported when it is first asked for."""
+    return _TRANSPORTS[protocol]()
+
+
+def can_hand_over(protocol: str) -> bool:
+    return protocol in _OUTGOING
+
+
+def can_find(protocol: str) -> bool:
+    return protocol in _INCOMING
+
+
+def outgoing(session: Session, effective: Settings) -> Outgoing:
+    """How to hand mail over in a session that is signed in, with a connector's settings."""
+    way = _OUTGOING.get(session.endpoint.protocol)
+    if way is None:
+        raise probe_error("internal", f"nothing is sent over {session.endpoint.protocol}")
+    return way(session, effective)
+
+
+def incoming(session: Session, effective: Settings) -> Incoming:
+    """How to find mail in a session that is signed in, with a connector's settings."""
+    way = _INCOMING.get(session.endpoint.protocol)
+    if way is None:
+        raise probe_error("internal", f"nothing is read over {session.endpoint.protocol}")
+    return way(session, effective)

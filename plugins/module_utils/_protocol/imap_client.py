@@ -1,0 +1,198 @@
+# Copyright the mailroom.core contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This file is private to the collection mailroom.core and may change at any time.
+
+"""IMAPClient on a stream that is connected already, and what its errors stand for."""
+
+from __future__ import annotations
+
+import imaplib
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from .._auth.mechanism import Mechanism
+from .._connector.redaction import LONGEST_READ, Redaction
+from .._errors import MissingLibrary
+from .._net.clock import Clock
+from .._net.stream import Stream
+from .._verdict.observation import Observation, ProbeError, probe_error
+
+_REFUSAL = re.compile(r"[^\s*+]\S* (NO|BAD)\b ?(.*)", re.IGNORECASE | re.DOTALL)
+_FAREWELL = re.compile(r"\* BYE\b ?(.*)", re.IGNORECASE | re.DOTALL)
+_SUCCESS = re.compile(r"\S+ OK\b", re.IGNORECASE)
+_NEW_MAIL = re.compile(r"\* (\d+) EXISTS\b", re.IGNORECASE)
+_CODE = re.compile(r"\[([A-Z-]+)(?: [^\]]*)?\]", re.IGNORECASE)
+
+
+class RecordingReader:
+    """What the server has said last, since that is where a refusal stands."""
+
+    def __init__(self, stream: Stream) -> None:
+        self.stream = stream
+        self.last_line = ""
+        self.farewell = ""
+        self.newest_count = ""
+
+    def readline(self) -> bytes:
+        self.last_line = ""
+        line = self.stream.readline()
+        if not line.endswith(b"\r\n"):
+            # Some servers end lines with LF alone, which imaplib does not take.
+            line = line[:-1] + b"\r\n"
+        self.last_line = line[:LONGEST_READ].decode("utf-8", "replace").rstrip("\r\n")
+        farewell = _FAREWELL.match(self.last_line)
+        if farewell:
+            self.farewell = farewell.group(1) or "BYE"
+        return line
+
+
+class _Connection(imaplib.IMAP4):
+    """imaplib on a stream that is connected already."""
+
+    def __init__(self, heard: RecordingReader) -> None:
+        self._heard = heard
+        super().__init__("", 0)
+
+    def _create_socket(self, _timeout: float | None = None) -> Any:
+        return self._heard.stream
+
+    def read(self, size: int) -> bytes:
+        return self._heard.stream.read(size)
+
+    def readline(self) -> bytes:
+        return self._heard.readline()
+
+    def shutdown(self) -> None:
+        self._heard.stream.close()
+
+
+def client_type() -> Any:
+    """The class of IMAPClient, imported when it is first asked for."""
+    try:
+        from imapclient import IMAPClient
+    except ImportError as missing:
+        raise MissingLibrary("imapclient", "to read mail over IMAP", str(missing)) from None
+    return IMAPClient
+
+
+def client_on(heard: RecordingReader, host: str, port: int) -> Any:
+    """IMAPClient, talking through a connection whose greeting is still to be read."""
+
+    class Client(client_type()):  # type: ignore[misc]
+        """IMAPClient, which makes no connection of its own."""
+
+        def _create_IMAP4(self) -> Any:  # noqa: N802  IMAPClient names it so
+            return _Connection(heard)
+
+        def _set_read_timeout(self) -> None:
+            return
+
+    return Client(host, port=port, ssl=False)
+
+
+class Asked:
+    """A mechanism as imaplib wants it: asked first with an empty challenge."""
+
+    def __init__(self, mechanism: Mechanism) -> None:
+        self._mechanism = mechanism
+        self._is_first = True
+
+    def __call__(self, challenge: bytes) -> bytes:
+        first = self._mechanism.first() if self._is_first else None
+        self._is_first = False
+        return first if first is not None else self._mechanism.answer(challenge)
+
+
+def listen(heard: RecordingReader, tag: str, clock: Clock, seconds: float) -> bool:
+    """Let the server tell (IDLE) until there is new mail or time is up; whether it takes part in that.
+
+    IMAPClient would ask the socket whether something has come, which does not know what was read from it before.
+    """
+    heard.stream.sendall(f"{tag} IDLE\r\n".encode("ascii"))
+    is_there = False
+    while not _next(heard).startswith("+"):
+        if heard.last_line.startswith(f"{tag} "):
+            return False
+        is_there = is_there or _tells_of_mail(heard)
+    with clock.hurried(seconds):
+        heard.stream.start_step()
+        with _in_time():
+            while not is_there and not _next(heard).startswith(f"{tag} "):
+                is_there = _tells_of_mail(heard)
+    if heard.last_line.startswith(f"{tag} "):
+        return False
+    heard.stream.sendall(b"DONE\r\n")
+    while not _next(heard).startswith(f"{tag} "):
+        pass
+    return True
+
+
+def _next(heard: RecordingReader) -> str:
+    heard.readline()
+    return heard.last_line
+
+
+def _tells_of_mail(heard: RecordingReader) -> bool:
+    """Whether the number of messages is another one; some servers tell it whenever they are asked to tell."""
+    found = _NEW_MAIL.match(heard.last_line)
+    if not found or found.group(1) == heard.newest_count:
+        return False
+    heard.newest_count = found.group(1)
+    return True
+
+
+@contextmanager
+def _in_time() -> Iterator[None]:
+    """What takes too long within is over."""
+    try:
+        yield
+    except ProbeError as stopped:
+        if stopped.observation.kind != "timeout":
+            raise
+
+
+@contextmanager
+def may_change(mailbox: str) -> Iterator[None]:
+    """Opening a mailbox in which messages are to be removed."""
+    try:
+        yield
+    except imaplib.IMAP4.readonly:
+        raise probe_error("not_removed", f"the message stays where it is: {mailbox} can only be read") from None
+
+
+@contextmanager
+def judged(heard: RecordingReader, redact: Redaction) -> Iterator[None]:
+    """Whatever imaplib and IMAPClient raise is judged by what the server has said last."""
+    try:
+        yield
+    except (OSError, MissingLibrary):
+        raise
+    except ProbeError as stopped:
+        if heard.farewell and stopped.observation.kind in ("closed", "reset"):
+            raise replied("BYE", redact(heard.farewell)) from None
+        raise
+    except Exception as error:  # noqa: BLE001  the libraries raise anything over replies that are malformed
+        raise _meant(heard, error, redact) from None
+
+
+def _meant(heard: RecordingReader, error: Exception, redact: Redaction) -> ProbeError:
+    if heard.farewell:
+        return replied("BYE", redact(heard.farewell))
+    refusal = _REFUSAL.match(heard.last_line)
+    if refusal and isinstance(error, imaplib.IMAP4.error):
+        return replied(refusal.group(1).upper(), redact(refusal.group(2)))
+    is_theirs = heard.last_line and not _SUCCESS.match(heard.last_line)
+    return probe_error("protocol", redact(heard.last_line if is_theirs else str(error)) or "a malformed reply")
+
+
+def response_code(text: str) -> str:
+    found = _CODE.search(text)
+    return f"[{found.group(1).upper()}]" if found else ""
+
+
+def replied(status: str, text: str) -> ProbeError:
+    """A server's refusal, as NO, BAD or BYE, in redacted words."""
+    return ProbeError(Observation("reply", enhanced=f"{status} {response_code(text)}".strip(), text=text))

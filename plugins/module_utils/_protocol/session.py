@@ -1,0 +1,57 @@
+# Copyright the mailroom.core contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This file is private to the collection mailroom.core and may change at any time.
+
+"""What every conversation with a server has in common, whatever it is held over."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any
+
+from .._auth.tokens import Token
+from .._connector.redaction import Redaction
+from .._net.clock import Clock
+from .._net.record import Record
+from .endpoint import Endpoint
+
+
+class Session(ABC):
+    """A conversation with one endpoint, step by step."""
+
+    def __init__(self, endpoint: Endpoint, clock: Clock, record: Record, redact: Redaction) -> None:
+        self.endpoint = endpoint
+        self.clock = clock
+        self.record = record
+        self.redact = redact
+        """What the server says passes here before anything is made of it that may be shown."""
+        self.address = ""
+        self.tls: dict[str, Any] | None = None
+        self.capabilities: dict[str, list[str]] = {}
+        self.is_encrypted = False
+        self.has_sent_credentials = False
+
+    def facts(self) -> dict[str, Any]:
+        """What a remedy may speak of."""
+        return {**(self.tls or {}), **self.endpoint.facts(), **self.told()}
+
+    @abstractmethod
+    def told(self) -> dict[str, Any]:
+        """What the server has said that it can do, as far as a remedy may speak of it."""
+
+    @abstractmethod
+    def open(self) -> None:
+        """Connect, encrypt as the endpoint demands, and learn what the server can do."""
+
+    @abstractmethod
+    def sign_in(self, token: Token | None = None) -> None:
+        """One attempt with the safest way that is offered; never a second one."""
+
+    @abstractmethod
+    def quit(self) -> None:
+        """Say goodbye and close."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Close without a word, in any state."""
