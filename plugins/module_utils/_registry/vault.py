@@ -146,7 +146,7 @@ class Vault:
         return self.binding_of(stored.identity, stored.field, stored.connector)
 
     def binding_of(self, identity: str, path: str, connector: Connector) -> Binding:
-        return Binding(self._holdings.registry, identity, path, destination_digest(path, connector.resolved))
+        return Binding(self._holdings.registry, identity, path, destination_digest(path, connector.resolved_settings))
 
     def has_key_of(self, used: frozenset[str]) -> bool:
         """Whether one of the keys that have sealed something is there; what is wrong with the keys is no error here."""
