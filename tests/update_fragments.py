@@ -198,7 +198,9 @@ def _about(name: str, verdict: Any) -> list[str]:
         lines += ["", f"*Recognised by:* {verdict.recognised}"]
     if verdict.remedy:
         lines += ["", f"*What to do:* {verdict.remedy}"]
-    told_apart = dict.fromkeys(line.remedy for line in _load("_verdict.lines").LINES if line.verdict == name)
+    told_apart = dict.fromkeys(
+        line.remedy for line in _load("_verdict.connection_rules").CONNECTION_RULES if line.verdict == name
+    )
     told_apart.pop("", None)
     if told_apart:
         lines += ["", "*Where more is known:*", "", *(f"- {remedy}" for remedy in told_apart)]
