@@ -16,7 +16,7 @@ from .line import POSSIBLE, Line
 from .lines import LINES
 from .observation import Observation
 from .reply_rules import OTHER_PHASES, PERSONAL_ACCOUNT, REPLY_RULES, WITHOUT_SIGN_IN
-from .table import VERDICTS
+from .table import REMEDIES
 from .token_lines import TOKEN_LINES
 
 MOST_LISTED = 10
@@ -52,7 +52,7 @@ class Finding(NamedTuple):
 def judge(observation: Observation) -> Finding:
     """What an observation most likely means."""
     line = next((line for line in rules_for(observation) if _fits(line, observation)), NO_LINE)
-    remedy = line.remedy or VERDICTS[line.verdict].remedy
+    remedy = line.remedy or REMEDIES[line.verdict]
     if observation.kind == "reply" and observation.text.strip() and "{text}" not in remedy:
         remedy += SAYS
     if line.verdict == "auth_rejected":
