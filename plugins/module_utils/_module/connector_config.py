@@ -24,10 +24,9 @@ from .._target.interface import MAY_BE_LEFT_OUT, FileTarget, Sender, password_pa
 from .._target.targets import FILE_TARGETS
 from .attributes import wanted_attributes
 from .files import FileChange, FileContent, read_file, write_files
-from .jobs import load_named, open_secrets
-from .purposes import look_up
 from .registry import open_registry, registry_files, registry_options
 from .safe_path import Location, is_closed, locate, trusted_users
+from .stored import load_named, look_up, open_secrets
 from .task import Task, run
 
 _PASSWORD_FILE = "mailroom_password"

@@ -19,7 +19,7 @@ from .microsoft_rules import MICROSOFT_TOKEN_RULES, PERSONAL_ACCOUNT
 from .observation import Observation
 from .rule import OTHER_REPLIES, POSSIBLE, Rule
 from .smtp_rules import SMTP_RULES, SMTP_WITHOUT_SIGN_IN
-from .table import VERDICTS
+from .table import REMEDIES
 from .token_rules import REFUSED_TOKEN_RULES, TOKEN_CONNECTION_RULES, TOKEN_RULES
 
 MOST_LISTED = 10
@@ -53,7 +53,7 @@ class Diagnosis(NamedTuple):
 def judge(observation: Observation) -> Diagnosis:
     """What an observation most likely means."""
     rule = next((rule for rule in rules_for(observation) if fits(rule, observation)), NO_RULE)
-    remedy = rule.remedy or VERDICTS[rule.verdict].remedy
+    remedy = rule.remedy or REMEDIES[rule.verdict]
     if observation.kind == "reply" and observation.text.strip() and "{text}" not in remedy:
         remedy += SAYS
     if rule.verdict == "auth_rejected":

@@ -10,6 +10,7 @@ import string
 from itertools import product
 
 import pytest
+import update_fragments
 from hypothesis import given
 from hypothesis import strategies as st
 from tools import replies
@@ -33,7 +34,7 @@ from ansible_collections.mailroom.core.plugins.module_utils._verdict.observation
 )
 from ansible_collections.mailroom.core.plugins.module_utils._verdict.rule import OTHER_REPLIES, Rule
 from ansible_collections.mailroom.core.plugins.module_utils._verdict.smtp_rules import SMTP_RULES
-from ansible_collections.mailroom.core.plugins.module_utils._verdict.table import VERDICTS
+from ansible_collections.mailroom.core.plugins.module_utils._verdict.table import REMEDIES
 from ansible_collections.mailroom.core.plugins.module_utils._verdict.token_rules import (
     REFUSED_TOKEN_RULES,
     TOKEN_CONNECTION_RULES,
@@ -74,7 +75,7 @@ RULES: list[Rule] = [
     *(rule for _where, rules in REPLY_RULES for rule in rules),
 ]
 # The lines of others: token errors.
-OF_OTHERS = {name for name in VERDICTS if name.startswith("token_")} | {"ok"}
+OF_OTHERS = {name for name in REMEDIES if name.startswith("token_")} | {"ok"}
 
 PHASES = ("", *"dns tcp tls greeting ehlo capability starttls auth sender recipient message select".split())
 CERTIFICATE_CODES = (9, 10, 18, 20, 62, 63, 64, 66, 67, 79, 85, 92)
@@ -136,23 +137,20 @@ def _signals() -> list[Observation]:
 
 
 def test_the_table_has_exactly_the_verdicts_of_the_contract() -> None:
-    assert {name: verdict.group for name, verdict in VERDICTS.items()} == {
+    described = update_fragments.read_descriptions("verdicts")
+    assert {name: described[name]["group"] for name in REMEDIES} == {
         name: group for group, names in GROUPS.items() for name in names.split()
     }
 
 
-@pytest.mark.parametrize("name", VERDICTS)
-def test_a_verdict_says_what_it_means_and_what_to_do(name: str) -> None:
-    verdict = VERDICTS[name]
-    assert verdict.meaning.endswith(".")
-    assert bool(verdict.remedy) == (name != "ok")
-    if not name.startswith("token_"):
-        assert verdict.recognised.endswith(".")
+@pytest.mark.parametrize("name", REMEDIES)
+def test_a_verdict_says_what_to_do(name: str) -> None:
+    assert bool(REMEDIES[name]) == (name != "ok")
 
 
 def test_every_line_leads_to_a_verdict_of_the_table_and_every_verdict_has_a_line() -> None:
     of_servers = (*CONNECTION_RULES, *GRAPH_RULES, *(rule for _where, rules in REPLY_RULES for rule in rules))
-    assert {rule.verdict for rule in of_servers} == set(VERDICTS) - OF_OTHERS
+    assert {rule.verdict for rule in of_servers} == set(REMEDIES) - OF_OTHERS
     assert {line.certainty for _where, lines in REPLY_RULES for line in lines} == {"certain", "likely", "possible"}
 
 
@@ -226,7 +224,7 @@ def _fields(remedy: str) -> set[str]:
     return {str(name) for _text, name, _spec, _conversion in string.Formatter().parse(remedy) if name is not None}
 
 
-OWN_REMEDIES = {verdict.remedy for name, verdict in VERDICTS.items() if name not in OF_OTHERS}
+OWN_REMEDIES = {remedy for name, remedy in REMEDIES.items() if name not in OF_OTHERS}
 
 
 @pytest.mark.parametrize("remedy", sorted(OWN_REMEDIES | {line.remedy for line in (*CONNECTION_RULES, *GRAPH_RULES)}))
@@ -249,7 +247,7 @@ HOSTILE = st.text(st.sampled_from("{}!:.[]0a\n\r\x00\x1b é"), max_size=20)
 )
 def test_any_facts_and_any_text_fill_a_remedy(observation: Observation, text: str, facts: dict[str, object]) -> None:
     finding = judge(observation.with_context(text=text, facts=facts))
-    assert finding.verdict in VERDICTS
+    assert finding.verdict in REMEDIES
     assert finding.remedy
     assert "\n" not in judge(observation.with_context(text=text)).remedy
 
