@@ -19,7 +19,7 @@ from .._connector.diff import CHANGED, STORED
 from .._connector.secret import Secret
 from .._connector.state import Connector, read_purpose
 from .._errors import DeclarationError, MailroomError, Problem, RegistryError
-from .._registry.interface import Reader, Registry
+from .._registry.registry import Reader, Registry
 from .._target.application import Application
 from .._target.applications import APPLICATIONS
 from .._target.sender import MAY_BE_LEFT_OUT, Finding, Sender, password_path, sender_of, unusable

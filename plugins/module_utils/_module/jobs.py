@@ -25,7 +25,7 @@ from .._errors import (
     RegistryError,
     RegistryKeyError,
 )
-from .._registry.interface import Reader, Registry
+from .._registry.registry import Reader, Registry
 from .._verdict.observation import Observation
 
 

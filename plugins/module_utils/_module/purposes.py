@@ -10,7 +10,7 @@ from __future__ import annotations
 from .._connector.resolve import Resolution, candidates, resolve
 from .._connector.state import Purpose, State, Wanted
 from .._connector.suggest import did_you_mean
-from .._registry.interface import Reader
+from .._registry.registry import Reader
 from .task import Task
 
 

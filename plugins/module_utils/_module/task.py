@@ -29,7 +29,7 @@ from .._errors import (
     RegistryKeyError,
     traceback_of,
 )
-from .._registry.interface import Migration, Reader, Registry
+from .._registry.registry import Migration, Reader, Registry
 from .options import read_options, secrets_in
 from .registry import open_registry, stamp
 

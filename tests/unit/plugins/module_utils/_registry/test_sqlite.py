@@ -24,8 +24,8 @@ from ansible_collections.mailroom.core.plugins.module_utils._connector.state imp
     Wanted,
 )
 from ansible_collections.mailroom.core.plugins.module_utils._errors import DeclarationError, RegistryKeyError
+from ansible_collections.mailroom.core.plugins.module_utils._registry.registry import Registry
 from ansible_collections.mailroom.core.plugins.module_utils._registry.sealing import KeyRing
-from ansible_collections.mailroom.core.plugins.module_utils._registry.sqlite import SqliteRegistry
 
 from .samples import (
     FOREIGN_KEY,
@@ -71,7 +71,7 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def registry(path: Path) -> SqliteRegistry:
+def registry(path: Path) -> Registry:
     return open_registry(path)
 
 
@@ -82,21 +82,21 @@ def restored_umask() -> Iterator[None]:
     os.umask(before)
 
 
-def stored(registry: SqliteRegistry, name: str) -> Connector:
+def stored(registry: Registry, name: str) -> Connector:
     return everything(registry).connectors[name]
 
 
 class TestRoundTrip:
-    def test_a_connector_comes_back_as_it_was_planned(self, registry: SqliteRegistry) -> None:
+    def test_a_connector_comes_back_as_it_was_planned(self, registry: Registry) -> None:
         planned = declare(registry, EVERYTHING).after.connectors["full"]
         found = stored(registry, "full")
         assert found.preset == {"smtp": planned.preset["smtp"], "imap": planned.preset["imap"]}
-        assert replace(found, secrets={}, id=None) == replace(planned, secrets={})
+        assert replace(found, secrets={}, identity="") == replace(planned, secrets={})
         assert (found.created, found.updated, found.revision, found.sending_revision) == (STAMP, STAMP, 1, 1)
         assert found.settings["headers"] == EVERYTHING["headers"]
         assert found.settings["smtp"] == {"username": "mailer", "validate_certs": False, "port": 587}
 
-    def test_secrets_open_and_compare(self, registry: SqliteRegistry) -> None:
+    def test_secrets_open_and_compare(self, registry: Registry) -> None:
         declare(registry, EVERYTHING)
         assert secrets(registry, "full") == {
             "smtp.password": PASSWORD,
@@ -104,14 +104,14 @@ class TestRoundTrip:
             "oauth2.client_secret": f"client {PASSWORD}",
         }
 
-    def test_declaring_the_same_again_changes_nothing(self, registry: SqliteRegistry, path: Path) -> None:
+    def test_declaring_the_same_again_changes_nothing(self, registry: Registry, path: Path) -> None:
         wish = {"default": "full", "bind": {Purpose("alerts"): "full"}}
         declare(registry, EVERYTHING, **wish)
         before = folder_content(path.parent)
         assert not declare(registry, EVERYTHING, stamp=LATER, **wish).changed
         assert folder_content(path.parent) == before
 
-    def test_a_change_moves_updated_and_leaves_created(self, registry: SqliteRegistry) -> None:
+    def test_a_change_moves_updated_and_leaves_created(self, registry: Registry) -> None:
         declare(registry, EVERYTHING)
         declare(registry, {"name": "full", "description": "new"}, stamp=LATER)
         found = stored(registry, "full")
@@ -119,7 +119,7 @@ class TestRoundTrip:
         assert found.settings["description"] == "new"
         assert found.settings["imap"]["mailbox"] == "Archiv/Ä"
 
-    def test_purposes_with_and_without_tenant(self, registry: SqliteRegistry) -> None:
+    def test_purposes_with_and_without_tenant(self, registry: Registry) -> None:
         bindings = {
             Purpose("alerts"): "a",
             Purpose("alerts", "Käufer & Söhne"): "b",
@@ -135,14 +135,14 @@ class TestRoundTrip:
             Purpose("approvals", "acme"): "b",
         }
 
-    def test_the_default_moves(self, registry: SqliteRegistry) -> None:
+    def test_the_default_moves(self, registry: Registry) -> None:
         declare(registry, entry("a"), entry("b"))
         assert everything(registry).default is None
         for name in ("a", "b", "a"):
             change(registry, Request(default=name))
             assert everything(registry).default == name
 
-    def test_history_tells_each_revision_and_no_secret(self, registry: SqliteRegistry) -> None:
+    def test_history_tells_each_revision_and_no_secret(self, registry: Registry) -> None:
         declare(registry, entry("a", PASSWORD))
         declare(registry, entry("a", f"new {PASSWORD}", description="first"), stamp=LATER)
         first, second = history(registry, "a")
@@ -156,14 +156,14 @@ class TestRoundTrip:
             "after": {"smtp": {"password": "(changed)"}, "description": "first"},
         }
 
-    def test_history_of_several_keeps_them_apart(self, registry: SqliteRegistry) -> None:
+    def test_history_of_several_keeps_them_apart(self, registry: Registry) -> None:
         declare(registry, entry("a"), entry("b"))
         declare(registry, entry("b", description="new"))
         with registry.reading() as reader:
             found = reader.history(list(reader.load(Wanted()).connectors.values()))
         assert {name: len(revisions) for name, revisions in found.items()} == {"a": 1, "b": 2}
 
-    def test_a_thousand_connectors(self, registry: SqliteRegistry) -> None:
+    def test_a_thousand_connectors(self, registry: Registry) -> None:
         entries = [entry(f"c{number:04}", f"password {number}") for number in range(1000)]
         assert len(declare(registry, *entries, default="c0500").created) == 1000
         plan = declare(registry, *entries, merge=False)
@@ -171,36 +171,36 @@ class TestRoundTrip:
 
 
 class TestNames:
-    def test_a_renamed_connector_keeps_what_it_has(self, registry: SqliteRegistry) -> None:
+    def test_a_renamed_connector_keeps_what_it_has(self, registry: Registry) -> None:
         declare(registry, entry("old", PASSWORD), default="old", bind={Purpose("alerts"): "old"})
-        identity = stored(registry, "old").id
+        identity = stored(registry, "old").identity
         declare(registry, {"name": "old"}, new_name="new", stamp=LATER)
         state = everything(registry)
         assert list(state.connectors) == ["new"]
         assert state.default == "new"
         assert state.bindings == {Purpose("alerts"): "new"}
-        assert state.connectors["new"].id == identity
+        assert state.connectors["new"].identity == identity
         assert secrets(registry, "new") == {"smtp.password": PASSWORD}
         revisions = [(each["revision"], each["by"]) for each in history(registry, "new")]
         assert revisions == [(1, STAMP.by), (2, LATER.by)]
 
-    def test_of_a_deleted_connector_nothing_is_left(self, registry: SqliteRegistry, path: Path) -> None:
+    def test_of_a_deleted_connector_nothing_is_left(self, registry: Registry, path: Path) -> None:
         declare(registry, entry("gone", PASSWORD), entry("stays", PASSWORD))
         change(registry, Request(absent=("gone",)))
         tables = ("connector", "secret", "revision")
         assert [ask_file(path, f"SELECT count(*) FROM {table}") for table in tables] == [[(1,)], [(1,)], [(1,)]]
 
-    def test_its_name_begins_anew(self, registry: SqliteRegistry) -> None:
+    def test_its_name_begins_anew(self, registry: Registry) -> None:
         declare(registry, entry("phoenix", PASSWORD))
-        old = stored(registry, "phoenix").id
+        old = stored(registry, "phoenix").identity
         change(registry, Request(absent=("phoenix",)))
         declare(registry, entry("phoenix"), stamp=LATER)
         found = stored(registry, "phoenix")
-        assert found.id != old
+        assert found.identity != old
         assert (found.revision, found.secrets, found.created) == (1, {}, LATER)
         assert [each["by"] for each in history(registry, "phoenix")] == [LATER.by]
 
-    def test_a_dropped_secret_is_gone(self, registry: SqliteRegistry, path: Path) -> None:
+    def test_a_dropped_secret_is_gone(self, registry: Registry, path: Path) -> None:
         declare(registry, entry("a", PASSWORD))
         declare(registry, {"name": "a", "smtp": {"auth": "none"}})
         assert ask_file(path, "SELECT * FROM secret") == []
@@ -217,7 +217,7 @@ class TestSecrecy:
             secret.encode("utf-16-le"),
         ]
 
-    def test_no_secret_lies_in_the_file_or_the_journal(self, registry: SqliteRegistry, path: Path) -> None:
+    def test_no_secret_lies_in_the_file_or_the_journal(self, registry: Registry, path: Path) -> None:
         declare(registry, EVERYTHING)
         seen = [folder_content(path.parent)]
         for turn in ("second", "third"):
@@ -270,7 +270,7 @@ class TestKeys:
         assert path.with_name("registry.db.key").read_bytes() == made
 
     @pytest.mark.parametrize("wish", [entry("a", PASSWORD), entry("a", "another")])
-    def test_comparing_with_a_foreign_key(self, registry: SqliteRegistry, path: Path, wish: dict[str, Any]) -> None:
+    def test_comparing_with_a_foreign_key(self, registry: Registry, path: Path, wish: dict[str, Any]) -> None:
         declare(registry, entry("a", PASSWORD))
         (key_id,) = ask_file(path, "SELECT key_id FROM secret")[0]
         before = folder_content(path.parent)
@@ -282,7 +282,7 @@ class TestKeys:
         )
         assert folder_content(path.parent) == before
 
-    def test_sealing_with_a_key_that_sealed_nothing(self, registry: SqliteRegistry, path: Path) -> None:
+    def test_sealing_with_a_key_that_sealed_nothing(self, registry: Registry, path: Path) -> None:
         declare(registry, entry("a", PASSWORD))
         before = folder_content(path.parent)
         with pytest.raises(RegistryKeyError) as refused:
@@ -314,7 +314,7 @@ class TestKeys:
         assert stored(keyless, "a").settings["description"] == "new"
         assert list(stored(keyless, "a").secrets) == ["smtp.password"]
 
-    def test_rotation(self, registry: SqliteRegistry, path: Path) -> None:
+    def test_rotation(self, registry: Registry, path: Path) -> None:
         names = [f"c{number}" for number in range(5)]
         declare(registry, *(entry(name, f"{name} {PASSWORD}") for name in names))
         rotating = open_registry(path, f"{NEW_KEY},{KEY}")
@@ -347,12 +347,12 @@ class TestKeys:
             (None, False),
         ],
     )
-    def test_when_resealing_is_due(self, registry: SqliteRegistry, path: Path, keys: str | None, needed: bool) -> None:
+    def test_when_resealing_is_due(self, registry: Registry, path: Path, keys: str | None, needed: bool) -> None:
         declare(registry, entry("a", PASSWORD))
         with open_registry(path, keys).reading() as reader:
             assert reader.needs_resealing() is needed
 
-    def test_resealing_is_due_until_all_are_done(self, registry: SqliteRegistry, path: Path) -> None:
+    def test_resealing_is_due_until_all_are_done(self, registry: Registry, path: Path) -> None:
         declare(registry, entry("a", PASSWORD))
         rotating = open_registry(path, f"{NEW_KEY},{KEY}")
         declare(rotating, entry("b", PASSWORD))
@@ -371,7 +371,7 @@ class TestKeys:
         ],
     )
     def test_what_keeps_a_rotation_from_happening_is_named(
-        self, registry: SqliteRegistry, path: Path, keys: str | None, named: list[str]
+        self, registry: Registry, path: Path, keys: str | None, named: list[str]
     ) -> None:
         declare(registry, entry("a", PASSWORD))
         with open_registry(path, keys).reading() as reader:
@@ -384,9 +384,7 @@ class TestKeys:
 
 class TestOneTransaction:
     @pytest.mark.parametrize("failure", [ValueError, KeyboardInterrupt, SystemExit, RegistryKeyError])
-    def test_what_fails_leaves_no_trace(
-        self, registry: SqliteRegistry, path: Path, failure: type[BaseException]
-    ) -> None:
+    def test_what_fails_leaves_no_trace(self, registry: Registry, path: Path, failure: type[BaseException]) -> None:
         declare(registry, entry("a", PASSWORD), entry("b"), default="a", bind={Purpose("alerts"): "a"})
         before = folder_content(path.parent)
         wish = (entry("a", "new"), entry("b", description="new"), entry("c", "new"))
@@ -401,9 +399,7 @@ class TestOneTransaction:
             fail()
         assert folder_content(path.parent) == before
 
-    def test_a_failure_while_applying(
-        self, registry: SqliteRegistry, path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_a_failure_while_applying(self, registry: Registry, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         declare(registry, entry("a", PASSWORD))
         before = folder_content(path.parent)
         seal, left = KeyRing.seal, iter(range(2))
@@ -417,40 +413,41 @@ class TestOneTransaction:
             declare(registry, *(entry(f"c{number}", "new") for number in range(5)), entry("a", "new"))
         assert folder_content(path.parent) == before
 
-    def test_a_refused_plan_on_a_fresh_path_leaves_an_empty_registry(self, registry: SqliteRegistry) -> None:
+    def test_a_refused_plan_on_a_fresh_path_leaves_an_empty_registry(self, registry: Registry) -> None:
         with pytest.raises(DeclarationError):
             declare(registry, {"name": "nothing"})
         assert everything(registry) == State()
         assert not registry.exists()
 
-    def test_the_database_itself_allows_one_default_only(self, registry: SqliteRegistry, path: Path) -> None:
+    def test_the_database_itself_allows_one_default_only(self, registry: Registry, path: Path) -> None:
         declare(registry, entry("a"), entry("b"), default="a")
         with pytest.raises(sqlite3.IntegrityError):
             ask_file(path, "UPDATE connector SET is_default = 1")
 
-    def test_the_database_itself_keeps_a_bound_connector(self, registry: SqliteRegistry, path: Path) -> None:
+    def test_the_database_itself_keeps_a_bound_connector(self, registry: Registry, path: Path) -> None:
         declare(registry, entry("a"), bind={Purpose("alerts"): "a"})
         with closing(sqlite3.connect(path)) as database:
             database.execute("PRAGMA foreign_keys = ON")
             with pytest.raises(sqlite3.IntegrityError):
                 database.execute("DELETE FROM connector")
 
-    def test_a_commit_is_made_to_outlast_a_power_failure(self, registry: SqliteRegistry) -> None:
+    def test_a_commit_is_made_to_outlast_a_power_failure(self, registry: Registry) -> None:
         extra = 3
         with registry.writing() as writer:
-            asked = writer._database.execute("PRAGMA synchronous"), writer._database.execute("PRAGMA journal_mode")
-            assert [row.fetchone()[0] for row in asked] == [extra, "delete"]
+            database = writer._storage._database
+            asked = [database.execute(f"PRAGMA {setting}").fetchone() for setting in ("synchronous", "journal_mode")]
+            assert asked == [(extra,), ("delete",)]
 
 
 PROOF = Proof(1, "2024-03-01T12:00:00Z", "postmaster@example.com")
 
 
-def prove(registry: SqliteRegistry, connector: Connector, proof: Proof = PROOF) -> None:
+def prove(registry: Registry, connector: Connector, proof: Proof = PROOF) -> None:
     with registry.writing() as writer:
-        writer.prove(connector, proof)
+        writer.record_proof(connector, proof)
 
 
-def test_a_proof_is_kept_and_is_no_revision(registry: SqliteRegistry) -> None:
+def test_a_proof_is_kept_and_is_no_revision(registry: Registry) -> None:
     declare(registry, entry("one"), entry("two"))
     assert not stored(registry, "one").is_proven
     prove(registry, stored(registry, "one"))
@@ -459,7 +456,7 @@ def test_a_proof_is_kept_and_is_no_revision(registry: SqliteRegistry) -> None:
     assert stored(registry, "one").revision == 1
 
 
-def test_a_proof_outlasts_a_description_and_not_another_sender(registry: SqliteRegistry) -> None:
+def test_a_proof_outlasts_a_description_and_not_another_sender(registry: Registry) -> None:
     declare(registry, entry("one"))
     prove(registry, stored(registry, "one"))
     declare(registry, entry("one", description="New words"), stamp=LATER)
@@ -469,7 +466,7 @@ def test_a_proof_outlasts_a_description_and_not_another_sender(registry: SqliteR
     assert not stored(registry, "one").is_proven
 
 
-def test_what_was_sent_before_a_change_proves_nothing_of_it(registry: SqliteRegistry) -> None:
+def test_what_was_sent_before_a_change_proves_nothing_of_it(registry: Registry) -> None:
     declare(registry, entry("one"))
     sent_with = stored(registry, "one")
     declare(registry, entry("one", from_address="alerts@example.com"), stamp=LATER)
@@ -477,7 +474,7 @@ def test_what_was_sent_before_a_change_proves_nothing_of_it(registry: SqliteRegi
     assert not stored(registry, "one").is_proven
 
 
-def test_a_later_proof_is_not_replaced_by_an_earlier_one(registry: SqliteRegistry) -> None:
+def test_a_later_proof_is_not_replaced_by_an_earlier_one(registry: Registry) -> None:
     declare(registry, entry("one"))
     early = stored(registry, "one")
     declare(registry, entry("one", from_address="alerts@example.com"), stamp=LATER)
@@ -488,7 +485,7 @@ def test_a_later_proof_is_not_replaced_by_an_earlier_one(registry: SqliteRegistr
 
 
 @pytest.mark.parametrize("year", ["1970", "9999"])
-def test_a_proof_counts_by_its_revision_whatever_the_clock_says(registry: SqliteRegistry, year: str) -> None:
+def test_a_proof_counts_by_its_revision_whatever_the_clock_says(registry: Registry, year: str) -> None:
     declare(registry, entry("one"))
     declare(registry, entry("one", from_address="new@example.com"))
     now = stored(registry, "one")
@@ -499,7 +496,7 @@ def test_a_proof_counts_by_its_revision_whatever_the_clock_says(registry: Sqlite
     assert stored(registry, "one").is_proven
 
 
-def test_a_proof_of_a_connector_that_is_gone_is_dropped(registry: SqliteRegistry) -> None:
+def test_a_proof_of_a_connector_that_is_gone_is_dropped(registry: Registry) -> None:
     declare(registry, entry("one"))
     gone = stored(registry, "one")
     change(registry, Request(absent=("one",)))
@@ -508,8 +505,8 @@ def test_a_proof_of_a_connector_that_is_gone_is_dropped(registry: SqliteRegistry
     assert stored(registry, "one").proof is None
 
 
-def test_a_registry_has_an_id_of_its_own(registry: SqliteRegistry, tmp_path: Path) -> None:
-    def id_of(some: SqliteRegistry) -> str:
+def test_a_registry_has_an_id_of_its_own(registry: Registry, tmp_path: Path) -> None:
+    def id_of(some: Registry) -> str:
         with some.reading() as reader:
             return reader.registry_id()
 

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.mailroom.core.plugins.module_utils._connector.state import Purpose, Wanted
-from ansible_collections.mailroom.core.plugins.module_utils._registry.sqlite import SqliteRegistry
+from ansible_collections.mailroom.core.plugins.module_utils._registry.registry import Registry
 
 from .samples import declare, entry, open_registry
 
@@ -66,7 +66,7 @@ WISHES = st.builds(
 )
 
 
-def store(registry: SqliteRegistry, model: Model) -> None:
+def store(registry: Registry, model: Model) -> None:
     entries = [entry(name, f"secret of {name}", enabled=enabled) for name, enabled in model.enabled.items()]
     declare(registry, *entries, default=model.default, bind=model.bindings)
 
@@ -103,10 +103,11 @@ def test_the_search_uses_indexes(tmp_path: Path, wanted: Wanted) -> None:
     declare(registry, *(entry(f"c{number:04}") for number in range(1000)), bind={Purpose("alerts"): "c0007"})
     asked: list[str] = []
     with registry.reading() as reader:
-        reader._database.set_trace_callback(asked.append)
+        database = reader._storage._database
+        database.set_trace_callback(asked.append)
         reader.load(wanted)
-        reader._database.set_trace_callback(None)
-        steps = [step for query in asked for *ids, step in reader._database.execute(f"EXPLAIN QUERY PLAN {query}")]
+        database.set_trace_callback(None)
+        steps = [step for query in asked for *ids, step in database.execute(f"EXPLAIN QUERY PLAN {query}")]
     tables = ("connector", "secret", "purpose", "revision")
     scans = [step for step in steps if step.startswith("SCAN") and step.split()[-1] in tables]
     assert steps

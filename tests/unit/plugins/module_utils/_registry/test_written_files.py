@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.mailroom.core.plugins.module_utils._connector.secret import Secret
-from ansible_collections.mailroom.core.plugins.module_utils._registry.sqlite import SqliteRegistry
+from ansible_collections.mailroom.core.plugins.module_utils._registry.registry import Registry
 
 from .samples import FOREIGN_KEY, KEY, NEW_KEY, ask_file, open_registry
 
@@ -21,12 +21,12 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "registry.db"
 
 
-def record(registry: SqliteRegistry, path: str = PASSWORD_FILE, content: Secret = CONTENT) -> None:
+def record(registry: Registry, path: str = PASSWORD_FILE, content: Secret = CONTENT) -> None:
     with registry.writing() as writer:
         writer.record_file(path, content)
 
 
-def wrote(registry: SqliteRegistry, path: str = PASSWORD_FILE, content: Secret = CONTENT) -> bool:
+def wrote(registry: Registry, path: str = PASSWORD_FILE, content: Secret = CONTENT) -> bool:
     with registry.reading() as reader:
         return reader.wrote_file(path, content)
 
@@ -50,7 +50,7 @@ def test_the_same_content_in_another_file_is_not(path: Path) -> None:
 def test_a_record_that_is_moved_to_another_path_is_not_known(path: Path) -> None:
     record(open_registry(path))
     with open_registry(path).writing() as writer:
-        writer._database.execute("UPDATE written_file SET path = '/etc/shadow'")  # type: ignore[attr-defined]
+        writer._storage._database.execute("UPDATE written_file SET path = '/etc/shadow'")  # type: ignore[attr-defined]
     assert not wrote(open_registry(path), path="/etc/shadow")
 
 
