@@ -97,10 +97,15 @@ def edit_file(path: Path, statement: str, *values: Any) -> None:
 def edit_settings(path: Path, name: str, block: str, changes: Mapping[str, Any]) -> None:
     """Change fields in a connector's row from outside; None removes one."""
     ((text,),) = ask_file(path, f"SELECT settings FROM connector WHERE name = '{name}'")
+    edit_file(path, "UPDATE connector SET settings = ? WHERE name = ?", edited(text, block, changes), name)
+
+
+def edited(text: str, block: str, changes: Mapping[str, Any]) -> str:
+    """A connector's settings, as they are stored, with changes in one block."""
     settings = json.loads(text)
-    edited = {**settings.get(block, {}), **changes}
-    settings[block] = {field: value for field, value in edited.items() if value is not None}
-    edit_file(path, "UPDATE connector SET settings = ? WHERE name = ?", json.dumps(settings), name)
+    changed = {**settings.get(block, {}), **changes}
+    settings[block] = {field: value for field, value in changed.items() if value is not None}
+    return json.dumps(settings)
 
 
 def folder_content(folder: Path) -> dict[str, bytes | None]:
