@@ -136,10 +136,14 @@ def test_two_blocks_of_a_connector_share_what_was_refused_wherever_they_are(zoo:
     with SmtpScript().server() as smtp, ImapScript().server(host="127.0.0.2") as imap:
         outgoing = connector(zoo, "smtp", smtp.port, password=WRONG)
         incoming = connector(zoo, "imap", imap.port, host="127.0.0.2")
-        effective = {**outgoing.effective, "imap": incoming.effective["imap"]}
-        effective["smtp"] = {**effective["smtp"], "same_credentials": True}
-        secrets = {"imap.password": outgoing.secrets["smtp.password"]}
-        (result,) = probe(dataclasses.replace(outgoing, effective=effective, secrets=secrets))
+        smtp_settings = outgoing.connector.smtp
+        imap_settings = dataclasses.replace(incoming.connector.imap, password=smtp_settings.password)
+        both = dataclasses.replace(
+            outgoing.connector,
+            smtp=dataclasses.replace(smtp_settings, same_credentials=True),
+            imap=imap_settings,
+        )
+        (result,) = probe(dataclasses.replace(outgoing, connector=both))
     assert (len(smtp.logins), len(imap.logins)) == (1, 0)
     assert result["verdict"] == "auth_rejected"
 

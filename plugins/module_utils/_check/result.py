@@ -7,13 +7,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 from .._connector.redaction import Redaction
+from .._connector.resolved import Endpoint, ResolvedConnector
 from .._net.record import Phase, Record
-from .._protocol.endpoint import Endpoint
 from .._protocol.session import Session
 from .._verdict.fields import field_of
 from .._verdict.judge import Finding, judge
@@ -97,7 +97,7 @@ def _shown_phase(phase: Phase) -> dict[str, Any]:
 class Result:
     """What a test of one connector found out."""
 
-    connector: str
+    name: str
     depth: str
     elapsed_ms: int = 0
     endpoints: list[EndpointResult] = field(default_factory=list)
@@ -106,8 +106,7 @@ class Result:
     """Warnings about the test as a whole."""
     traceback: list[str] = field(default_factory=list)
     """Where a bug of ours happened outside of the tests of its servers, if one did."""
-    declared: Mapping[str, Any] = field(default_factory=dict)
-    """The settings of the connector, and which secrets it has."""
+    connector: ResolvedConnector | None = None
     to: str = ""
     """The recipient that the task names."""
     reader: str = ""
@@ -140,7 +139,10 @@ class Result:
             return None
         if not self.observation and failed and failed.reads_for:
             return "deliver_via"
-        return field_of(self.finding(), observation, self.declared, self.to)
+        smtp = self.connector.smtp if self.connector else None
+        shares = smtp is not None and smtp.same_credentials
+        declared = self.connector.declared if self.connector else ()
+        return field_of(self.finding(), observation, declared, self.to, shares_credentials=shares)
 
     def lacks_library(self) -> bool:
         """Whether the test has failed for want of a Python library on this host."""
@@ -169,7 +171,7 @@ class Result:
         warnings = [vars(remark) for remark in dict.fromkeys(remarks)]
         status = "fail" if finding.verdict != "ok" else "warn" if warnings else "ok"
         return {
-            "connector": self.connector,
+            "connector": self.name,
             "status": status,
             "verdict": finding.verdict,
             "field": self.field_to_check(),

@@ -33,8 +33,8 @@ class SmtpProbe(MailProbe):
         return []
 
     def _try_envelope(self, session: SmtpSession) -> None:
-        own_address = self.job.effective.get("test_address", "")
-        sender, recipient = self.job.sender(), self.bounds.to or own_address
+        connector = self.job.connector
+        sender, recipient = connector.envelope_sender, self.bounds.to or connector.test_address
         if not sender or not recipient:
             with session.record.phase("sender"):
                 missing = "from_address" if not sender else "test_address or the option to"
@@ -44,8 +44,8 @@ class SmtpProbe(MailProbe):
 
     def _relay(self, session: SmtpSession) -> None:
         """Where the server is to relay for foreign senders, see whether it does: to the connector's own address."""
-        recipient = self.job.effective.get("test_address", "")
-        if not self.job.effective["smtp"].get("relay") or not recipient or self.job.init_mail:
+        smtp, recipient = self.job.connector.smtp, self.job.connector.test_address
+        if not smtp or not smtp.relay or not recipient or self.job.init_mail:
             return
         try:
             session.envelope(FOREIGN_SENDER, [recipient])

@@ -115,7 +115,7 @@ class Plan:
             if change.before and change.after
             for path, token in change.after.secrets.items()
             if isinstance(token, str)
-            and destination(path, change.before.resolved) != destination(path, change.after.resolved)
+            and destination(path, change.before.resolved_settings) != destination(path, change.after.resolved_settings)
         ]
 
     @property
@@ -387,7 +387,7 @@ class _Draft:
         same = not self._is_rewritten() and stored.secrets.keys() == self._held.keys()
         for path in kept:
             given = self._declaration.secrets.get(path)
-            moved = [] if same else newly_offered(path, stored.resolved, self._effective)
+            moved = [] if same else newly_offered(path, stored.resolved_settings, self._effective)
             token = str(stored.secrets[path])
             if given is None:
                 if is_foreign(token):
@@ -449,7 +449,7 @@ class _Draft:
         stored = self._stored
         same = stored and not self._is_rewritten() and stored.secrets.keys() == self._held.keys()
         if stored and same and stored.name == self._name:
-            return stored.resolved
+            return stored.resolved_settings
         return effective(self._settings, self._preset, self._held, self._name)
 
     def _is_rewritten(self) -> bool:
@@ -460,7 +460,7 @@ class _Draft:
         return self._stored is None or bool(changed_secrets(self._stored.secrets, self._held))
 
     def _sends_differently(self, stored: Connector) -> bool:
-        if any(_used(name, stored.resolved) != _used(name, self._effective) for name in SENDING_FIELDS):
+        if any(_used(name, stored.resolved_settings) != _used(name, self._effective) for name in SENDING_FIELDS):
             return True
         changed = changed_secrets(stored.secrets, self._held)
         shares_imap = self._effective.get("smtp", {}).get("same_credentials", False)

@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from .declaration import WAYS, Declaration, ways_of
-from .domain import canonical
+from .domain import in_same_domain
 from .effective import USUAL_PORT
 from .fields import split_path
 from .presets import PRESETS
@@ -52,7 +52,7 @@ def warnings(effective: Mapping[str, Any], declaration: Declaration, secrets: Co
             yield from _unusual_pair(block, server["port"], server["security"])
         if server.get("auth") == "oauth2" and "username" not in server:
             yield f"{block}.username", "is missing: most servers refuse a token that names no user"
-    if sends_for_another_domain(effective):
+    if _sends_for_another_domain(effective):
         yield "from_address", "is in another domain than the user who signs in: set smtp.relay if that is meant"
     if "oauth2.password" in secrets:
         yield (
@@ -88,13 +88,13 @@ def _about_password(path: str, password: str, effective: Mapping[str, Any]) -> I
         yield f"{block}.username", "is the same as the password, which lies open and is shown that way"
 
 
-def sends_for_another_domain(effective: Mapping[str, Any]) -> bool:
+def _sends_for_another_domain(effective: Mapping[str, Any]) -> bool:
     """Whether the From address is in another domain than the user who signs in, and no relay is declared."""
     smtp, sender = effective.get("smtp", {}), effective.get("from_address", "")
     user = smtp.get("username", "") if smtp.get("auth") != "none" else ""
     if smtp.get("relay") or "@" not in user or not sender:
         return False
-    return canonical(user.rpartition("@")[2]) != canonical(sender.rpartition("@")[2])
+    return not in_same_domain(user, sender)
 
 
 def _server(

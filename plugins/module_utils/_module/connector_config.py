@@ -159,13 +159,14 @@ def _sender(module: Task, registry: Registry, application: Application, password
     """What the connector sends with, or all that the application cannot express of it."""
     with registry.reading() as reader:
         connector = _chosen(module, registry, reader)
-        refused = unusable(connector)
+        resolved = connector.resolve()
+        refused = unusable(resolved)
         if refused:
             raise _refusal(connector, [refused])
-        path = password_path(connector)
-        secrets = open_secrets(reader, connector, [path] if path else [])
+        path = password_path(resolved)
+        resolved = connector.resolve(open_secrets(reader, connector, [path] if path else []))
     leave_out = (module.params["options"] or {}).get("leave_out") or ()
-    sender = sender_of(connector, secrets, password_file, leave_out)
+    sender = sender_of(resolved, password_file, leave_out)
     findings = list(application.refusals(sender))
     if findings:
         raise _refusal(connector, findings)

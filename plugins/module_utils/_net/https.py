@@ -22,14 +22,15 @@ from typing import Any, NamedTuple
 from urllib.parse import SplitResult, quote, urlencode, urlsplit
 
 from .._connector.redaction import Redaction
+from .._connector.resolved import Proxy, TlsTrust
 from .._verdict.observation import ProbeError, probe_error
 from .clock import Clock
 from .dial import ascii_host, connect, resolve
 from .os_errors import observation_of
-from .proxy import Proxy, reaching, through
+from .proxy import reaching, through
 from .record import Record
 from .stream import Stream
-from .tls import Trust, context_for, tls_facts
+from .tls import context_for, tls_facts
 
 LARGEST_BODY = 4 * 1024 * 1024
 LARGEST_HEAD = 256 * 1024
@@ -96,7 +97,7 @@ class HttpClient:
         self,
         clock: Clock,
         redact: Redaction,
-        trust: Trust | None = None,
+        trust: TlsTrust | None = None,
         proxy: Proxy | None = None,
         record: Record | None = None,
     ) -> None:
@@ -104,7 +105,7 @@ class HttpClient:
         self.tls: dict[str, Any] | None = None
         self._clock = clock
         self._redact = redact
-        self._trust = trust or Trust()
+        self._trust = trust or TlsTrust()
         self._proxy = proxy
         self._record = record
         self._origin: Origin | None = None
@@ -193,7 +194,7 @@ class HttpClient:
         readable.register(self._stream.connection, select.POLLIN)
         return bool(readable.poll(0))
 
-    def _open(self, origin: Origin, trust: Trust, record: Record | None) -> Stream:
+    def _open(self, origin: Origin, trust: TlsTrust, record: Record | None) -> Stream:
         proxy = None if origin.scheme == "http" else self._proxy
         where = (proxy.host, proxy.port) if proxy else (origin.host, origin.port)
         context = context_for(trust) if origin.scheme == "https" else None
@@ -228,7 +229,7 @@ class HttpClient:
     def _look_at_certificate(self, origin: Origin) -> None:
         """What a certificate says that was refused, seen in a second handshake after which nothing is sent."""
         try:
-            self._open(origin, Trust(validate=False), None).close()
+            self._open(origin, TlsTrust(validate=False), None).close()
         except ProbeError:
             return
 

@@ -21,6 +21,7 @@ from .._auth.mechanism import Mechanism
 from .._auth.tokens import Token
 from .._connector.domain import DomainError, address_to_ascii, to_ascii
 from .._connector.redaction import LONGEST_SHOWN
+from .._connector.resolved import SmtpSettings
 from .._net.record import Phase
 from .._verdict.observation import PERHAPS_ACCEPTED, Observation, ProbeError, probe_error
 from .conversation import MOST_CAPABILITIES, Conversation
@@ -68,6 +69,8 @@ class Envelope(NamedTuple):
 
 class SmtpSession(Conversation):
     """SMTP, up to the envelope or with a message."""
+
+    endpoint: SmtpSettings
 
     _features: Mapping[str, str] = MappingProxyType({})
     _shown_features: Mapping[str, str] = MappingProxyType({})

@@ -11,8 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from email.utils import formataddr
 from typing import Any, NamedTuple, NoReturn
 
+from .._connector.resolved import TlsTrust
 from .._errors import DeclarationError, MissingLibrary, Problem
-from .._net.tls import Trust
 from . import block
 from .beside import SettingsBesideOthers
 from .sender import Finding, Sender
@@ -83,7 +83,7 @@ def _settings(sender: Sender) -> dict[str, Any]:
     return {**settings, "smtp_tls_config": tls} if tls else settings
 
 
-def _tls(trust: Trust) -> Iterator[tuple[str, Any]]:
+def _tls(trust: TlsTrust) -> Iterator[tuple[str, Any]]:
     if not trust.validate:
         yield "insecure_skip_verify", True
     elif trust.ca_file:

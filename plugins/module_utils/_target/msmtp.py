@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 
 from .._connector.diff import CHANGED, STORED
-from .._protocol.endpoint import Endpoint
+from .._connector.resolved import SmtpSettings
 from .application import MARK, Application
 from .sender import Finding, Sender
 
@@ -85,7 +85,7 @@ def _lines(sender: Sender) -> Iterator[tuple[str, str]]:
             yield "from_address", _NO_OTHER_SENDER
 
 
-def _encryption(server: Endpoint) -> Iterator[tuple[str, str]]:
+def _encryption(server: SmtpSettings) -> Iterator[tuple[str, str]]:
     trust = server.trust
     if server.security == "none":
         yield "smtp.security", "tls off"

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Container, Iterator
 
-from .._protocol.endpoint import Endpoint
+from .._connector.resolved import SmtpSettings
 from . import block
 from .application import MARK
 from .beside import SettingsBesideOthers
@@ -55,7 +55,7 @@ class Postfix(SettingsBesideOthers):
         return f"{MARK}{_relayhost(sender.server)} {sender.server.username}:{sender.password.reveal()}\n"
 
 
-def _paths(server: Endpoint) -> Iterator[tuple[str, str]]:
+def _paths(server: SmtpSettings) -> Iterator[tuple[str, str]]:
     yield "smtp.ca_file", server.trust.ca_file
     yield "smtp.client_cert", server.trust.client_cert
     yield "smtp.client_key", server.trust.client_key
@@ -68,7 +68,7 @@ def _credentials(username: str, password: str) -> Iterator[Finding]:
         yield "smtp.password", "cannot end with white space in postfix"
 
 
-def _relayhost(server: Endpoint) -> str:
+def _relayhost(server: SmtpSettings) -> str:
     """In brackets, so that no other server is looked up for it."""
     return f"[{server.host}]:{server.port}"
 
@@ -89,7 +89,7 @@ def _parameters(sender: Sender) -> Iterator[tuple[str, str]]:
         yield "smtp_helo_name", server.ehlo_name
 
 
-def _encryption(server: Endpoint) -> Iterator[tuple[str, str]]:
+def _encryption(server: SmtpSettings) -> Iterator[tuple[str, str]]:
     required = "secure" if server.trust.validate else "encrypt"
     yield "smtp_tls_security_level", {"none": "none", "starttls_optional": "may"}.get(server.security, required)
     yield "smtp_tls_wrappermode", "yes" if server.security == "tls" else "no"

@@ -93,6 +93,6 @@ def test_its_host_is_looked_up_by_its_a_labels(name: str, monkeypatch: pytest.Mo
 
 @pytest.mark.parametrize("name", ["host", "uri", "proxy", "from_address"])
 def test_it_is_written_into_applications_by_its_a_labels(name: str) -> None:
-    text = Msmtp().write("", sender_of(stored(STORED[name]), {}))
+    text = Msmtp().write("", sender_of(stored(STORED[name]).resolve()))
     assert text.isascii()
     assert "xn--" in text

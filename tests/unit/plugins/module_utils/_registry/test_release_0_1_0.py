@@ -490,7 +490,7 @@ def destination_fields() -> Iterator[tuple[str, str, str, str]]:
     with open_registry(DATA / "registry-0.1.0.db", None).reading() as reader:
         connectors = reader.load(Wanted()).connectors
     for name, path in PATHS:
-        for block, place in destination(path, connectors[name].resolved).items():
+        for block, place in destination(path, connectors[name].resolved_settings).items():
             yield from ((name, path, block, field) for field in place)
 
 
@@ -502,7 +502,7 @@ class TestAttacksAfterMigration:
         registry, tried, refused = open_registry(migrated, None), 0, 0
         before = everything(registry).connectors
         for name, path, block, field in destination_fields():
-            value = other_value(field, destination(path, before[name].resolved)[block][field])
+            value = other_value(field, destination(path, before[name].resolved_settings)[block][field])
             edit_settings(migrated, name, block, {field: value})
             tried += 1
             after = everything(registry).connectors.get(name)
@@ -511,7 +511,9 @@ class TestAttacksAfterMigration:
                 refused += 1
                 shutil.copy(kept, migrated)
                 continue
-            if destination_digest(path, after.resolved) != destination_digest(path, before[name].resolved):
+            if destination_digest(path, after.resolved_settings) != destination_digest(
+                path, before[name].resolved_settings
+            ):
                 refused += 1
                 with pytest.raises(RegistryKeyError, match=rf"^connector {name}: {path}: "):
                     open_one(registry, name, path)

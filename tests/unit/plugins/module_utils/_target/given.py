@@ -52,7 +52,7 @@ def sender(
 ) -> Sender:
     """What it sends with."""
     made = connector(smtp, **fields)
-    return sender_of(made, made.secrets, password_file, leave_out)  # type: ignore[arg-type]
+    return sender_of(made.resolve(made.secrets), password_file, leave_out)  # type: ignore[arg-type]
 
 
 def refused(application: Application, sender: Sender) -> list[str]:

@@ -62,18 +62,18 @@ def declared(**fields: Any) -> Connector:
     ],
 )
 def test_what_no_application_can_use(fields: dict[str, Any], field: str) -> None:
-    found = unusable(declared(**fields))
+    found = unusable(declared(**fields).resolve())
     assert found
     assert found[0] == field
 
 
 def test_whose_password_signs_in() -> None:
-    assert unusable(connector()) is None
-    assert password_path(connector()) == "smtp.password"
-    assert password_path(declared(smtp={"host": "smtp.example.com"})) is None
+    assert unusable(connector().resolve()) is None
+    assert password_path(connector().resolve()) == "smtp.password"
+    assert password_path(declared(smtp={"host": "smtp.example.com"}).resolve()) is None
     alike = declared(smtp={"host": "smtp.example.com", "same_credentials": True}, imap=IMAP)
-    assert password_path(alike) == "imap.password"
-    found = sender_of(alike, alike.secrets)  # type: ignore[arg-type]
+    assert password_path(alike.resolve()) == "imap.password"
+    found = sender_of(alike.resolve(alike.secrets))  # type: ignore[arg-type]
     assert found.password
     assert (found.server.username, found.password.reveal()) == ("reader", "another")
 
