@@ -79,8 +79,8 @@ class Change:
     before: Connector | None
     after: Connector | None
     difference: tuple[dict[str, Any], dict[str, Any]]
-    replaces: int | None = None
-    """The id of a damaged connector in whose place this one is created."""
+    replaces: bool = False
+    """Whether this one is created in place of a damaged connector of its name."""
 
     @property
     def name(self) -> str:
@@ -222,7 +222,7 @@ class _Planning:
         purged = sorted(known - declared) if self._request.purge else []
         for name in (*self._request.absent, *purged):
             damage = self._damaged.pop(name, None)
-            gone = Connector(name, {}, id=damage.id) if damage else self._after.pop(name, None)
+            gone = Connector(name, {}) if damage else self._after.pop(name, None)
             if gone:
                 self._changes.append(Change(gone, None, difference(gone, None)))
 
@@ -295,8 +295,7 @@ class _Planning:
                 " from this task alone"
             )
         self._after[wanted.name] = wanted
-        replaces = damage.id if damage else None
-        self._changes.append(Change(stored, wanted, difference(stored, wanted), replaces))
+        self._changes.append(Change(stored, wanted, difference(stored, wanted), replaces=damage is not None))
 
     def _may_be_default(self, name: str) -> bool:
         connector = self._after.get(name)

@@ -72,7 +72,8 @@ class Connector:
     created: Stamp = Stamp("", "")
     updated: Stamp = Stamp("", "")
     proof: Proof | None = None
-    id: int | None = None
+    identity: str = ""
+    """Tells a stored connector from every other one, whatever its name; never used again."""
 
     @property
     def enabled(self) -> bool:
@@ -103,7 +104,6 @@ class Connector:
 class Damage:
     """Why a stored connector cannot be read: it was damaged, or changed from outside."""
 
-    id: int
     name: str
     """Its name, or a number in place of one that is damaged."""
     is_named: bool

@@ -23,7 +23,7 @@ from .._connector.state import Stamp, State, Wanted
 from .._connector.suggest import did_you_mean
 from .._connector.view import can_read
 from .._errors import ConnectorsFailed, DeclarationError, Problem
-from .._registry.interface import Reader
+from .._registry.registry import Reader
 from .._report.table import table_message
 from .abandoned import end_when_abandoned
 from .jobs import damaged_job, job_of, stored_job

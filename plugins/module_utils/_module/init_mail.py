@@ -26,7 +26,7 @@ from .._connector.state import Connector, Damage, Proof, State
 from .._connector.view import can_send
 from .._errors import ConnectorsFailed, DeclarationError, MailroomError, Problem
 from .._message.message_id import init_message_id
-from .._registry.interface import Reader, Registry
+from .._registry.registry import Reader, Registry
 from .._report.table import failure_message
 from .._verdict.observation import Observation, ProbeError
 from .abandoned import end_when_abandoned
@@ -70,7 +70,7 @@ def _init_mail(module: Task) -> dict[str, Any]:
     _check(module.params)
     stamp(module)
     registry = open_registry(module)
-    with nullcontext() if module.check_mode or not registry.exists() else registry.alone():
+    with nullcontext() if module.check_mode or not registry.exists() else registry.exclusive():
         with registry.reading() as reader:
             state = load_named(registry, reader, module.params["connectors"])
             due, proven = _chosen(module, state)
@@ -154,7 +154,7 @@ def _job(tenant: str, reader: Reader, connector: Connector) -> Job:
         domain = sending_domain(job.connector)
     except ProbeError as stopped:
         return replace(job, refused=stopped.observation)
-    created = json.dumps([connector.id, connector.created.at])
+    created = json.dumps([connector.identity, connector.created.at])
     message_id = init_message_id(reader.registry_id(), created, sending_fingerprint(connector), domain)
     return replace(job, init_mail=InitMail(message_id, tenant))
 
@@ -216,7 +216,7 @@ class _Mailing:
         proof = Proof(errand.connector.revision, stamp(self._module).at, errand.to)
         try:
             with self._registry.writing() as writer:
-                writer.prove(errand.connector, proof)
+                writer.record_proof(errand.connector, proof)
         except MailroomError as error:
             name = errand.connector.name
             self.unrecorded.append(f"connector {name}: the Init Mail was sent, and that could not be recorded: {error}")

@@ -17,7 +17,7 @@ from .._connector.resolved import ResolvedConnector
 from .._connector.secret import Secret
 from .._connector.state import Connector, Damage
 from .._errors import ForeignSecret, MailroomError, MissingLibrary, RegistryError, RegistryKeyError
-from .._registry.interface import Reader
+from .._registry.registry import Reader
 from .._verdict.observation import Observation
 from .stored import open_secrets
 
