@@ -21,8 +21,8 @@ from servers import verdicts_probing as probing
 from servers import verdicts_table as table
 from servers.verdicts_probing import ALICE, BOB, BOUNDS, ENDING, FAULTS, Outcome, connector, failing_phase, probe, said
 
-from ansible_collections.mailroom.core.plugins.module_utils._check.probe import Bounds
-from ansible_collections.mailroom.core.plugins.module_utils._check.smtp import SmtpProbe
+from ansible_collections.mailroom.core.plugins.module_utils._check.interface import Bounds
+from ansible_collections.mailroom.core.plugins.module_utils._check.smtp import SmtpCheck
 from ansible_collections.mailroom.core.plugins.module_utils._verdict.table import REMEDIES
 
 Found = dict[tuple[str, str], Outcome]
@@ -393,14 +393,14 @@ def test_results_keep_the_order_of_the_request(zoo: CertificateZoo) -> None:
 
 
 def test_a_crash_is_one_connectors_own(zoo: CertificateZoo, monkeypatch: pytest.MonkeyPatch) -> None:
-    good = SmtpProbe.after_login
+    good = SmtpCheck.after_login
 
-    def crash(probe: SmtpProbe, session: Any) -> Any:
+    def crash(probe: SmtpCheck, session: Any) -> Any:
         if probe.job.name == "crash":
             raise RuntimeError(f"with {ALICE.password} in it")
         return good(probe, session)
 
-    monkeypatch.setattr(SmtpProbe, "after_login", crash)
+    monkeypatch.setattr(SmtpCheck, "after_login", crash)
     with SmtpScript().server() as server:
         results = probe(*(connector(zoo, "smtp", server.port, name=name) for name in ("before", "crash", "after")))
     assert [result["verdict"] for result in results] == ["ok", "internal_error", "ok"]

@@ -12,10 +12,10 @@ from dataclasses import replace
 from typing import Any
 
 from .._argspec import ArgumentSpec, connector_declaration
+from .._check.interface import Bounds
 from .._check.job import Job
-from .._check.probe import Bounds
 from .._check.result import DEPTHS, reaches
-from .._check.run import run as run_tests
+from .._check.runner import run as run_tests
 from .._connector import checks
 from .._connector.declaration import Declaration, read_declaration
 from .._connector.plan import Request, make_plan
@@ -71,7 +71,7 @@ def _connector_test(module: Task) -> dict[str, Any]:
     declared = params["declaration"]
     jobs = _registered_jobs(module, bounds) if declared is None else [_declared_job(module, declared, bounds)]
     results = run_tests(jobs, bounds, params["concurrency"])
-    tested = {result.name: result.shown(verbose=module.is_verbose) for result in results}
+    tested = {result.name: result.to_dict(verbose=module.is_verbose) for result in results}
     shown = [tested[name] for name in (tested if declared is not None else params["connectors"] or tested)]
     summary = {status: sum(result["status"] == status for result in shown) for status in ("ok", "warn", "fail")}
     outcome = {"changed": False, "results": shown, "summary": summary}

@@ -14,12 +14,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from .._argspec import ArgumentSpec
+from .._check.delivery import letter_of
+from .._check.interface import Bounds
 from .._check.job import InitMail, Job
-from .._check.mail import letter_of
-from .._check.probe import Bounds
 from .._check.result import Result
-from .._check.run import CONCURRENCY
-from .._check.run import run as send_all
+from .._check.runner import CONCURRENCY
+from .._check.runner import run as send_all
 from .._connector import checks
 from .._connector.changes import sending_fingerprint
 from .._connector.state import Connector, Damage, Proof, State
@@ -196,17 +196,17 @@ class _Mailing:
         results = send_all(jobs, self._bounds, CONCURRENCY, self._heard)
         accepted = [(errand, result.accepted()) for errand, result in zip(self._errands, results)]
         self.sent = [errand.sent(message) for errand, message in accepted if message]
-        return [result.shown(verbose=self._module.is_verbose) for result in results]
+        return [result.to_dict(verbose=self._module.is_verbose) for result in results]
 
     def _composed(self, errand: _Delivery) -> dict[str, Any]:
-        remarks = [*self._bounds.remarks]
-        result = Result(errand.connector.name, self._bounds.depth, observation=errand.job.refused, remarks=remarks)
+        warnings = [*self._bounds.warnings]
+        result = Result(errand.connector.name, self._bounds.depth, observation=errand.job.refused, warnings=warnings)
         try:
             if not errand.job.refused:
                 letter_of(errand.job, self._bounds.to, include_copies=self._bounds.include_copies)
         except ProbeError as stopped:
             result.observation = stopped.observation
-        return result.shown(verbose=self._module.is_verbose)
+        return result.to_dict(verbose=self._module.is_verbose)
 
     def _heard(self, position: int, result: Result) -> None:
         """Record one mail in a transaction of its own: others are still on their way."""

@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 from .._check.job import Job
-from .._check.result import reaches
+from .._check.result import Depth, reaches
 from .._connector.resolved import ResolvedConnector
 from .._connector.secret import Secret
 from .._connector.state import Connector, Damage
@@ -22,7 +22,7 @@ from .._verdict.observation import Observation
 from .stored import open_secrets
 
 
-def stored_job(reader: Reader, connector: Connector, depth: str) -> Job:
+def stored_job(reader: Reader, connector: Connector, depth: Depth) -> Job:
     """A connector as it is kept, or as it is about to be."""
     if not connector.enabled:
         refused = Observation(
@@ -68,7 +68,7 @@ def _openable(reader: Reader, connector: Connector, paths: Iterable[str]) -> dic
     return found
 
 
-def _needed(paths: Iterable[str], depth: str) -> Iterator[str]:
+def _needed(paths: Iterable[str], depth: Depth) -> Iterator[str]:
     """The secrets that a test of this depth uses."""
     for path in paths:
         if reaches(depth, "login") or (path.endswith("proxy_password") and not path.startswith("oauth2.")):

@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from .._check.interface import Bounds
 from .._check.job import Job
-from .._check.probe import Bounds
-from .._check.run import CONCURRENCY
-from .._check.run import run as run_tests
+from .._check.result import Depth
+from .._check.runner import CONCURRENCY
+from .._check.runner import run as run_tests
 from .._connector.changes import connects_alike, newly_connecting
 from .._connector.plan import Plan
 from .._connector.state import Connector
@@ -34,7 +35,7 @@ class Trial(NamedTuple):
 class Verification:
     """The tests of a task: each connector is tested once as it is about to be, and only what passed is committed."""
 
-    def __init__(self, depth: str, is_check: bool, is_verbose: bool = False) -> None:
+    def __init__(self, depth: Depth, is_check: bool, is_verbose: bool = False) -> None:
         bounds = Bounds(depth=depth, alternatives=True)
         self._bounds = bounds.in_check_mode() if is_check else bounds
         self._sends = depth == "send"
@@ -60,14 +61,14 @@ class Verification:
         if not self._results:
             end_when_abandoned()
         tested = run_tests([trial.job for trial in trials], self._bounds, CONCURRENCY)
-        results = [each.shown(verbose=self._is_verbose) for each in tested]
+        results = [each.to_dict(verbose=self._is_verbose) for each in tested]
         for trial, result in zip(trials, results):
             self._tested[trial.connector.name] = trial.connector
             self._results[trial.connector.name] = result
         failed = [each for each, result in zip(tested, results) if result["status"] == "fail"]
         if self._is_check and all(each.lacks_library() for each in failed):
             # An earlier task of the play may be going to install it.
-            self.untested_here = [each.finding().remedy for each in failed]
+            self.untested_here = [each.diagnosis().remedy for each in failed]
             return
         if failed:
             message = failure_message(results, "failed the test, so nothing was changed")

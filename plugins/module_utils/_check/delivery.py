@@ -3,7 +3,7 @@
 
 # This file is private to the collection mailroom.core and may change at any time.
 
-"""The mail that tests send, and what becomes of it."""
+"""The mail that tests send: composed, handed over, found again and removed."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def letter_of(job: Job, to: str, *, include_copies: bool = False) -> Letter:
     return compose(connector, request)
 
 
-class Sending:
+class Delivery:
     """One letter, from handing it over until it is found and removed."""
 
     def __init__(self, letter: Letter, redact: Redaction) -> None:

@@ -3,7 +3,7 @@
 
 # This file is private to the collection mailroom.core and may change at any time.
 
-"""Tests many connectors at once, within bounds."""
+"""Tests many connectors at once, within bounds: which checks each needs, and what runs side by side."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
+from typing import TYPE_CHECKING, cast
 
 from .._connector.domain import canonical
 from .._connector.presets import PRESETS
@@ -21,12 +22,16 @@ from .._errors import MissingLibrary, traceback_of
 from .._message.ways import transport_type
 from .._net.limits import tests_at_once
 from .._verdict.observation import Observation
-from .alternatives import Alternatives
-from .connector_test import ConnectorTest, probe_type
+from .alternatives import USUAL_PAIRS, Alternatives, is_worth_trying
+from .credentials import RejectedCredentials
+from .endpoint import endpoint_check
+from .interface import Bounds, Check, CheckContext
 from .job import Job
-from .probe import Bounds
-from .rejected_credentials import RejectedCredentials
 from .result import Result, reaches
+from .round_trip import RoundTripCheck
+
+if TYPE_CHECKING:
+    from .._protocol.conversation import Conversation
 
 MOST_PER_PROVIDER = 10
 CONCURRENCY = 32
@@ -70,7 +75,7 @@ def _import_early(jobs: Sequence[Job], bounds: Bounds) -> None:
     """
     protocols = sorted({endpoint.protocol for job in jobs for endpoint in _endpoints(job)})
     for protocol in protocols:
-        probe_type(protocol)
+        endpoint_check(protocol)
     if "imap" in protocols:
         with suppress(MissingLibrary):
             _imap_library()
@@ -133,7 +138,7 @@ class _Batch:
         self._jobs = jobs
         self._bounds = bounds
         self._alternatives = alternatives
-        self._refusals = RejectedCredentials()
+        self._rejected = RejectedCredentials()
         self._done: queue.SimpleQueue[tuple[int, Result]] = queue.SimpleQueue()
         self._gates = {host: threading.BoundedSemaphore(MOST_PER_PROVIDER) for host in _PROVIDERS}
 
@@ -156,7 +161,7 @@ class _Batch:
 
     def _tested(self, job: Job) -> Result:
         started = time.monotonic()
-        result = Result(job.name, self._bounds.depth, observation=job.refused, remarks=[*self._bounds.remarks])
+        result = Result(job.name, self._bounds.depth, observation=job.refused, warnings=[*self._bounds.warnings])
         result.to, result.reader = self._bounds.to, job.reader.name if job.reader else ""
         try:
             result.connector = job.connector
@@ -173,7 +178,36 @@ class _Batch:
         with ExitStack() as gates:
             for host in sorted({canonical(endpoint.host) for endpoint in endpoints} & _PROVIDERS):
                 gates.enter_context(self._gates[host])
-            ConnectorTest(job, self._bounds, self._refusals, result.endpoints, self._alternatives).run()
+            context = CheckContext.of(job, self._bounds, self._rejected)
+            for check in checks_of(context):
+                result.endpoints += check.run()
+            # Its own servers come first, and then the mailbox of another connector.
+            result.endpoints.sort(key=lambda each: bool(each.reads_for))
+            if self._alternatives:
+                _try_alternatives(context, result, self._alternatives)
+
+
+def checks_of(context: CheckContext) -> list[Check]:
+    """What is to be done for one connector, in order."""
+    job, depth = context.job, context.bounds.depth
+    sender, reader = job.connector.sender, job.reading_endpoint()
+    endpoints = job.endpoints()
+    reads_what_it_sends = reader == sender and not job.reader
+    checks: list[Check] = []
+    if sender and reader and not reads_what_it_sends and reaches(depth, RoundTripCheck.needs):
+        checks.append(RoundTripCheck(context, sender, reader))
+        endpoints = [each for each in endpoints if each not in (sender, reader)]
+    return [*checks, *(endpoint_check(endpoint.protocol)(context, endpoint) for endpoint in endpoints)]
+
+
+def _try_alternatives(context: CheckContext, result: Result, alternatives: Alternatives) -> None:
+    """Where one of the connector's own servers was not reached, see what answers instead."""
+    for each in result.endpoints:
+        endpoint, observation = each.endpoint, each.observation
+        has_usual_ports = endpoint.protocol in USUAL_PAIRS and not each.reads_for
+        if observation and has_usual_ports and is_worth_trying(observation):
+            session_type = cast("type[Conversation]", endpoint_check(endpoint.protocol).session_type)
+            each.alternatives = alternatives.of(endpoint, observation, session_type, context.clock.remaining)
 
 
 def _sharing(jobs: Sequence[Job]) -> list[list[int]]:

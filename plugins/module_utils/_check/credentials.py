@@ -3,31 +3,80 @@
 
 # This file is private to the collection mailroom.core and may change at any time.
 
-"""The token of one connector: asked for once, whatever the number of servers that it is for."""
+"""What a test signs in with: the token of a connector, and what was refused in this run.
+
+A credential that was refused is not sent again, since repetition locks accounts.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import threading
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from .._auth.tokens import Token
 from .._connector.redaction import Redaction
 from .._connector.resolved import TlsTrust
 from .._net.clock import Clock
+from .._protocol.session import Session
 from .._verdict.judge import judge
 from .._verdict.observation import Observation, ProbeError, probe_error
 from .job import Job
-from .rejected_credentials import RejectedCredentials
+
+_TURN = 0.05
+
+
+class RejectedCredentials:
+    """What was refused in this run, by the identities that a credential has: one for each place that knows it."""
+
+    def __init__(self) -> None:
+        self._signals: dict[tuple[str, str], Observation] = {}
+        self._turns: dict[str, threading.Lock] = {}
+        self._turns_lock = threading.Lock()
+
+    def earlier(self, identities: Collection[str], protocol: str) -> Observation | None:
+        """The refusal for which none of these is to be tried over this protocol."""
+        for identity in identities:
+            for reach in ("", protocol):
+                if (identity, reach) in self._signals:
+                    return self._signals[identity, reach]
+        return None
+
+    def note(self, identities: Collection[str], protocol: str, observation: Observation, where: str = "") -> None:
+        """Keep a failure that refused the credential; any other may be tried again."""
+        if not observation.refused:
+            return
+        at = f" at {where}" if where else ""
+        text = f"{observation.text} (a moment ago{at}; the same credentials are not tried again)".lstrip()
+        for identity in identities:
+            reach = protocol if observation.refused == "here" else ""
+            self._signals.setdefault((identity, reach), observation.with_context(text=text))
+
+    @contextmanager
+    def turn(self, identity: str, session: Session) -> Iterator[None]:
+        """One sign-in at a time with the same credentials at the same place, so that each knows of those before it."""
+        with self._turns_lock:
+            turn = self._turns.setdefault(identity, threading.Lock())
+        # With an old C library a lock with a timeout waits by the wall clock, which may jump; a pause never does.
+        while not turn.acquire(blocking=False):
+            if not session.clock.pause(_TURN):
+                with session.record.phase("auth"):
+                    raise probe_error("timeout", "others who sign in as the same user did not come to an end in time")
+        try:
+            yield
+        finally:
+            turn.release()
 
 
 class Tokens:
     """Fetches a connector's token, and remembers a refusal: nobody is asked twice."""
 
-    def __init__(self, job: Job, clock: Clock, refusals: RejectedCredentials, redact: Redaction) -> None:
+    def __init__(self, job: Job, clock: Clock, rejected: RejectedCredentials, redact: Redaction) -> None:
         self.identity = ""
         """What tells the credentials apart that the token was asked for with."""
         self._job = job
-        self._refusals = refusals
+        self._rejected = rejected
         self._clock = clock
         self._redact = redact
         self._token: Token | None = None
@@ -83,12 +132,12 @@ class Tokens:
         try:
             source = token_source(settings, http, self._redact)
             self._provider, self._facts, self.identity = source.provider, source.facts(), source.identity()
-            earlier = self._refusals.earlier([self.identity], protocol)
+            earlier = self._rejected.earlier([self.identity], protocol)
             if earlier:
                 raise ProbeError(earlier)
             return source.obtain(protocol)
         except ProbeError as stopped:
-            self._refusals.note([self.identity], protocol, stopped.observation)
+            self._rejected.note([self.identity], protocol, stopped.observation)
             raise
         finally:
             http.close()

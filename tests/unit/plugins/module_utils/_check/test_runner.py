@@ -13,12 +13,15 @@ import pytest
 from peers.connectors import job as connector_job
 
 from ansible_collections.mailroom.core.plugins.module_utils._auth.identity import identity
+from ansible_collections.mailroom.core.plugins.module_utils._check.credentials import RejectedCredentials
 from ansible_collections.mailroom.core.plugins.module_utils._check.job import Job
-from ansible_collections.mailroom.core.plugins.module_utils._check.rejected_credentials import RejectedCredentials
 from ansible_collections.mailroom.core.plugins.module_utils._check.result import EndpointResult
-from ansible_collections.mailroom.core.plugins.module_utils._check.retirements import RETIREMENTS, retirement_of
-from ansible_collections.mailroom.core.plugins.module_utils._check.run import _sharing
-from ansible_collections.mailroom.core.plugins.module_utils._check.warnings import remarks
+from ansible_collections.mailroom.core.plugins.module_utils._check.runner import _sharing
+from ansible_collections.mailroom.core.plugins.module_utils._check.warnings import (
+    RETIREMENTS,
+    retirement_of,
+    warnings_of,
+)
 from ansible_collections.mailroom.core.plugins.module_utils._connector.redaction import Redaction
 from ansible_collections.mailroom.core.plugins.module_utils._connector.secret import Secret
 from ansible_collections.mailroom.core.plugins.module_utils._connector.state import Connector
@@ -185,7 +188,7 @@ def _codes(server: Server, tls: dict[str, Any] | None, connector: dict[str, Any]
     session.tls = tls
     session.is_encrypted = tls is not None
     session.has_sent_credentials = "auth" in phases
-    return {remark.code for remark in remarks(job, endpoint, session, 14)}
+    return {remark.code for remark in warnings_of(job, endpoint, session, 14)}
 
 
 @pytest.mark.parametrize(("server", "tls", "connector", "codes"), REMARKS.values(), ids=REMARKS)
@@ -208,7 +211,7 @@ def test_port_25_that_means_starttls_by_itself_is_told(server: Server, is_told: 
     settings = {"smtp": server if "uri" in server else {"host": "mail.example.com", **server}}
     job = job_of(Connector("alpha", settings), {})
     session = SmtpSession(job.endpoints()[0], Clock(5, 5), Record("smtp"), Redaction())
-    codes = {remark.code for remark in remarks(job, job.endpoints()[0], session, 14)}
+    codes = {remark.code for remark in warnings_of(job, job.endpoints()[0], session, 14)}
     assert ("security_assumed" in codes) is is_told
 
 
@@ -230,11 +233,13 @@ def test_client_secret_near_its_declared_end_is_told(
         def now(cls, tz: Any = None) -> datetime:
             return datetime(2027, 5, 17, 12, tzinfo=tz)
 
-    monkeypatch.setattr(sys.modules[remarks.__module__], "datetime", Noon)
+    monkeypatch.setattr(sys.modules[warnings_of.__module__], "datetime", Noon)
     expires = (date(2027, 5, 17) + timedelta(days=days)).isoformat()
     job = _job(_server(auth=auth), oauth2={"client_secret_expires": expires})
     session = SmtpSession(job.endpoints()[0], Clock(5, 5), Record("smtp"), Redaction())
-    found = [each.text for each in remarks(job, job.endpoints()[0], session, 14) if each.code == "client_secret_ends"]
+    found = [
+        each.text for each in warnings_of(job, job.endpoints()[0], session, 14) if each.code == "client_secret_ends"
+    ]
     assert found == ([told.format(expires)] if told else [])
 
 
@@ -246,7 +251,7 @@ def test_an_expired_certificate_does_not_end_in_the_future() -> None:
     job = _job(_server(validate_certs=False))
     session = SmtpSession(job.endpoints()[0], Clock(5, 5), Record("smtp"), Redaction())
     session.tls = {**GOOD, "days_left": -3}
-    texts = [remark.text for remark in remarks(job, job.endpoints()[0], session, 14)]
+    texts = [remark.text for remark in warnings_of(job, job.endpoints()[0], session, 14)]
     assert not [text for text in texts if "-3 days" in text]
 
 
@@ -302,7 +307,7 @@ def test_what_a_result_holds_is_redacted_even_in_fields_that_nobody_has_thought_
     session.capabilities = {"after_everything": [secret[:12], secret[12:]]}
     result = EndpointResult(session.endpoint, session.record, redact, session)
     result.message = {"message_id": "<1@hunter2.example.com>", "of_tomorrow": secret}
-    shown = result.shown()
+    shown = result.to_dict()
     assert shown["host"] == "hunter2.example.com"
     assert shown["address"] == "address ********"
     assert shown["tls"] == {"of_tomorrow": {"deep": ["********"]}}
