@@ -16,7 +16,8 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.common.warnings import get_warning_messages
 
 from .._argspec import ArgumentSpec
-from .._connector.plan import Plan, Request, make_plan
+from .._connector.plan import Plan, Request
+from .._connector.planning import make_plan
 from .._connector.secret import HIDDEN
 from .._connector.state import Stamp
 from .._errors import (

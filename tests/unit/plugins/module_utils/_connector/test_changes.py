@@ -12,7 +12,8 @@ import pytest
 
 from ansible_collections.mailroom.core.plugins.module_utils._connector.changes import newly_connecting
 from ansible_collections.mailroom.core.plugins.module_utils._connector.declaration import read_declaration
-from ansible_collections.mailroom.core.plugins.module_utils._connector.plan import Plan, Request, make_plan
+from ansible_collections.mailroom.core.plugins.module_utils._connector.plan import Plan, Request
+from ansible_collections.mailroom.core.plugins.module_utils._connector.planning import make_plan
 from ansible_collections.mailroom.core.plugins.module_utils._connector.state import Stamp, State
 
 STAMP = Stamp("2024-02-29T12:00:00Z", "tester")
