@@ -16,13 +16,16 @@ from ansible_collections.mailroom.core.plugins.module_utils._connector.resolved 
 )
 from ansible_collections.mailroom.core.plugins.module_utils._connector.secret import Secret
 
+_SERVER = {"host": "mail.example.com", "port": 587, "security": "starttls", "auth": "none"}
 NO_SECRETS: Mapping[str, Secret] = {}
 
 
 def resolved(
     settings: Mapping[str, Any], secrets: Mapping[str, Secret] = NO_SECRETS, name: str = "alerts"
 ) -> ResolvedConnector:
-    return resolve_connector(name, settings, secrets)
+    """The connector; what a server has to have and is not given is made up."""
+    servers = {block: {**_SERVER, **settings[block]} for block in ("smtp", "imap") if block in settings}
+    return resolve_connector(name, {**settings, **servers}, secrets)
 
 
 def oauth_settings(block: Mapping[str, Any], secrets: Mapping[str, Secret] = NO_SECRETS) -> OAuthSettings:

@@ -28,7 +28,7 @@ from ansible_collections.mailroom.core.plugins.module_utils._errors import Decla
 from ansible_collections.mailroom.core.plugins.module_utils._module import connector, connector_test, connectors
 from ansible_collections.mailroom.core.plugins.module_utils._verdict.judge import judge
 from ansible_collections.mailroom.core.plugins.module_utils._verdict.observation import Observation
-from ansible_collections.mailroom.core.plugins.module_utils._verdict.table import VERDICTS
+from ansible_collections.mailroom.core.plugins.module_utils._verdict.table import REMEDIES
 
 ROOT = Path(__file__).resolve().parents[2]
 RST = ROOT / "docs" / "docsite" / "rst"
@@ -192,12 +192,12 @@ GRAPH_CODES = [
 
 def test_only_verdicts_that_exist_are_explained() -> None:
     assert len(FAILURES) > 30
-    assert {cells[0] for cells in FAILURES} <= {f"``{verdict}``" for verdict in VERDICTS}
+    assert {cells[0] for cells in FAILURES} <= {f"``{verdict}``" for verdict in REMEDIES}
 
 
 def test_every_verdict_about_tokens_is_explained() -> None:
     explained = {cells[0].strip("`") for cells in FAILURES}
-    assert {verdict for verdict in VERDICTS if verdict.startswith("token_")} <= explained
+    assert {verdict for verdict in REMEDIES if verdict.startswith("token_")} <= explained
 
 
 @pytest.mark.parametrize(("code", "verdict"), CODES)

@@ -16,7 +16,7 @@ from .._connector.resolved import Endpoint, ResolvedConnector
 from .._net.record import Phase, Record
 from .._protocol.session import Session
 from .._verdict.fields import field_of
-from .._verdict.judge import Finding, judge
+from .._verdict.judge import Diagnosis, judge
 from .._verdict.observation import Observation
 from .alternatives import Tried, advice
 
@@ -116,13 +116,13 @@ class Result:
         """The mail that a server has taken, if one has."""
         return next((each.message for each in self.endpoints if each.message), None)
 
-    def finding(self) -> Finding:
+    def finding(self) -> Diagnosis:
         """The verdict on what failed first; the remedy says whose mailbox it is, and what answers instead."""
         if self.observation:
             return judge(self.observation)
         failed = self._failed()
         if not failed or not failed.observation:
-            return Finding("ok", "certain", "")
+            return Diagnosis("ok", "certain", "")
         finding = judge(failed.observation)
         if failed.reads_for:
             opening = f"The mailbox of connector {failed.reads_for}, in which the mail is looked for, cannot be used."

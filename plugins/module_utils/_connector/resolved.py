@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
-from urllib.parse import urlsplit
 
 from . import checks
 from .clouds import graph_of
@@ -237,11 +236,12 @@ def _imap(server: Mapping[str, Any], secrets: Mapping[str, Secret]) -> ImapSetti
 
 
 def _graph(block: Mapping[str, Any], oauth2: Mapping[str, Any], secrets: Mapping[str, Secret]) -> GraphSettings:
-    url = urlsplit(graph_of(oauth2.get("cloud", "global"), block.get("url", "")))
+    url = graph_of(oauth2.get("cloud", "global"), block.get("url", ""))
+    where = checks.endpoint(url, ("https",), "must be https://host or https://host:port")
     return GraphSettings(
         "graph",
-        url.hostname or "",
-        url.port or _HTTPS,
+        where.host.lower(),
+        where.port or _HTTPS,
         "tls",
         trust=TlsTrust(ca_file=block.get("ca_file", "")),
         proxy=_proxy("graph", block, secrets),

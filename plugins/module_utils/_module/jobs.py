@@ -7,7 +7,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 
@@ -15,32 +15,11 @@ from .._check.job import Job
 from .._check.result import reaches
 from .._connector.resolved import ResolvedConnector
 from .._connector.secret import Secret
-from .._connector.state import Connector, Damage, State, Wanted
-from .._connector.suggest import Suggestions
-from .._errors import (
-    DeclarationError,
-    ForeignSecret,
-    MailroomError,
-    MissingLibrary,
-    Problem,
-    RegistryError,
-    RegistryKeyError,
-)
-from .._registry.registry import Reader, Registry
+from .._connector.state import Connector, Damage
+from .._errors import ForeignSecret, MailroomError, MissingLibrary, RegistryError, RegistryKeyError
+from .._registry.registry import Reader
 from .._verdict.observation import Observation
-
-
-def load_named(registry: Registry, reader: Reader, names: Sequence[str] | None) -> State:
-    """The connectors of these names, or all; one that does not exist is an error, one that is damaged is not."""
-    state = reader.load(Wanted(None if names is None else frozenset(names)))
-    unknown = [name for name in names or () if name not in state.connectors and name not in state.damaged]
-    if unknown:
-        missing = "there is no such connector" + ("" if registry.exists() else ": there is no registry here yet")
-        suggestions = Suggestions(state.all_names)
-        raise DeclarationError(
-            [Problem(f"connector {name}", "", missing + suggestions.did_you_mean(name)) for name in unknown]
-        )
-    return state
+from .stored import open_secrets
 
 
 def stored_job(reader: Reader, connector: Connector, depth: str) -> Job:
@@ -78,15 +57,6 @@ def damaged_job(damage: Damage) -> Job:
 
 def job_of(connector: Connector, secrets: Mapping[str, Secret]) -> Job:
     return Job(connector.resolve(secrets), tuple(secrets.values()))
-
-
-def open_secrets(reader: Reader, connector: Connector, paths: Iterable[str]) -> dict[str, Secret]:
-    """The secrets at these paths, and no others."""
-    found: dict[str, Secret] = {}
-    for path in paths:
-        secret = connector.secrets[path]
-        found[path] = secret if isinstance(secret, Secret) else reader.open_secret(secret)
-    return found
 
 
 def _openable(reader: Reader, connector: Connector, paths: Iterable[str]) -> dict[str, Secret]:
