@@ -15,7 +15,7 @@ from .._errors import Problem
 from .declaration import Declaration
 from .secret import Secret
 from .secret_destinations import destination
-from .state import Connector, Purpose, State, Wanted
+from .state import Connector, Purpose, State, Wanted, connects_alike
 
 
 @dataclass(frozen=True)
@@ -117,6 +117,14 @@ class Plan:
     @property
     def unbound(self) -> list[Purpose]:
         return [purpose for purpose in self.before.bindings if purpose not in self.after.bindings]
+
+    def newly_connecting(self, *, sends: bool = False) -> list[Connector]:
+        """The enabled connectors that are new or connect otherwise than before, or send otherwise if need be."""
+        return [
+            change.after
+            for change in self.changes
+            if change.after and change.after.enabled and not connects_alike(change.before, change.after, sends=sends)
+        ]
 
     @property
     def created(self) -> list[str]:
