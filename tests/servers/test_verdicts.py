@@ -23,7 +23,7 @@ from servers.verdicts_probing import ALICE, BOB, BOUNDS, ENDING, FAULTS, Outcome
 
 from ansible_collections.mailroom.core.plugins.module_utils._check.probe import Bounds
 from ansible_collections.mailroom.core.plugins.module_utils._check.smtp import SmtpProbe
-from ansible_collections.mailroom.core.plugins.module_utils._verdict.table import VERDICTS
+from ansible_collections.mailroom.core.plugins.module_utils._verdict.table import REMEDIES
 
 Found = dict[tuple[str, str], Outcome]
 WRONG = "wrong-Secret-0"
@@ -188,7 +188,7 @@ def test_every_verdict_of_smtp_and_imap_is_produced() -> None:
     }
     produced |= {"internal_error", "host_not_ready"}  # by the test of a crash below, and by unit tests
     assert produced == set(table.SECTION_5) - table.OF_TOKENS_AND_GRAPH - table.OF_SENDING
-    assert set(VERDICTS) == set(table.SECTION_5)
+    assert set(REMEDIES) == set(table.SECTION_5)
 
 
 @pytest.mark.parametrize(

@@ -189,7 +189,7 @@ class ManagedIdentity(_Microsoft):
             told = client.acquire_token_for_client(resource=_resource(scope))
         except ProbeError as stopped:
             if stopped.observation.kind in _NOBODY_THERE:
-                stopped.observation = stopped.observation.with_context(kind="no_identity_service")
+                raise ProbeError(stopped.observation.with_context(kind="no_identity_service")) from stopped
             raise
         # Where a service answers in its own way, msal makes up an error, which says nothing.
         return told if "access_token" in told else {**told, "error": None, **exchange.answered()}

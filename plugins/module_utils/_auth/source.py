@@ -53,11 +53,9 @@ class TokenSource(ABC):
             raise
         except Exception as error:  # noqa: BLE001  libraries raise anything over what a server may answer
             failed = exchange.failed(error)
-        refused: Refused = failed.observation.refused if self.sends_credential else ""
-        failed.observation = failed.observation.with_context(
-            facts={**facts, **failed.observation.facts}, refused=refused
-        )
-        raise failed
+        observation = failed.observation
+        refused: Refused = observation.refused if self.sends_credential else ""
+        raise ProbeError(observation.with_context(facts={**facts, **observation.facts}, refused=refused)) from failed
 
     @abstractmethod
     def default_scope(self, protocol: str) -> str:

@@ -126,7 +126,7 @@ class ConnectorTest:
     def _unsent(self, sender: Endpoint) -> EndpointResult:
         """As far as it goes without sending."""
         result = self._run(self._probe(sender, replace(self._bounds, depth="envelope")))
-        result.record.phases += [Phase(name, "skipped") for name in ("message", "delivery")]
+        result.record.phases += [Phase("message", "skipped"), Phase("delivery", "skipped")]
         return result
 
     def _probe(self, endpoint: Endpoint, bounds: Bounds, job: Job | None = None) -> Probe:

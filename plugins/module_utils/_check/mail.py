@@ -95,8 +95,7 @@ class Sending:
                 delivered = found_in.find(message_id)
             except ProbeError as stopped:
                 self.is_left = True
-                stopped.observation = stopped.observation.with_context(facts=mailbox.session.facts())
-                raise
+                raise ProbeError(stopped.observation.with_context(facts=mailbox.session.facts())) from stopped
             elapsed = round((time.monotonic() - self._accepted_at) * 1000)
             found = {"authentication": self._redact.value(delivered.authentication), "hops": delivered.hops}
             self.message = {**(self.message or {}), "delivered_ms": elapsed, **found}

@@ -20,7 +20,7 @@ from .._errors import MissingLibrary, traceback_of
 from .._net.clock import Clock
 from .._net.record import Record
 from .._protocol.session import Session
-from .._verdict.observation import Observation, ProbeError, Refused, probe_error
+from .._verdict.observation import Observation, PhaseName, ProbeError, Refused, probe_error
 from .job import Job
 from .mail import NO_MAILBOX, Mailbox, Sending, letter_of, open_mailbox
 from .rejected_credentials import RejectedCredentials
@@ -117,7 +117,7 @@ class Probe(ABC):
         """What comes after signing in."""
 
     @abstractmethod
-    def expected(self) -> list[str]:
+    def expected(self) -> list[PhaseName]:
         """The phases of a test in which nothing fails, in order."""
 
     def reads_own_mail(self) -> bool:
@@ -134,7 +134,7 @@ class Probe(ABC):
             return []
         return self._sending.find(mailbox, session.record)
 
-    def sending_phases(self) -> list[str]:
+    def sending_phases(self) -> list[PhaseName]:
         if not self.sends:
             return []
         return ["message", "delivery"] if reaches(self.bounds.depth, "deliver") else ["message"]
@@ -190,17 +190,18 @@ class Probe(ABC):
 class MailProbe(Probe):
     """The test of a server for SMTP or IMAP."""
 
-    hello: str
+    hello: PhaseName
     """The phase in which the server says what it can do."""
 
-    def expected(self) -> list[str]:
+    def expected(self) -> list[PhaseName]:
         security = self.endpoint.security
-        phases = ["config", "dns", "tcp", *(["tls"] if security == "tls" else []), "greeting", self.hello]
+        phases: list[PhaseName] = ["config", "dns", "tcp"]
+        phases += ["tls", "greeting", self.hello] if security == "tls" else ["greeting", self.hello]
         if security == "starttls":
             phases += ["starttls", "tls", self.hello]
         if not self.signs_in:
             return phases
-        return [*phases, *(["token"] if self.endpoint.auth == "oauth2" else []), "auth"]
+        return [*phases, "token", "auth"] if self.endpoint.auth == "oauth2" else [*phases, "auth"]
 
 
 def _observation(stopped: ProbeError | MissingLibrary, record: Record) -> Observation:

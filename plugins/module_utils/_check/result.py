@@ -17,7 +17,7 @@ from .._net.record import Phase, Record
 from .._protocol.session import Session
 from .._verdict.fields import field_of
 from .._verdict.judge import Diagnosis, judge
-from .._verdict.observation import Observation
+from .._verdict.observation import Observation, PhaseName
 from .alternatives import Tried, advice
 
 # What is not redacted here: what is no server's, and that in which a server's words were redacted before ours were put
@@ -59,7 +59,7 @@ class EndpointResult:
     traceback: list[str] = field(default_factory=list)
     """Where a bug of ours happened, if one did."""
 
-    def skip(self, expected: Iterable[str]) -> None:
+    def skip(self, expected: Iterable[PhaseName]) -> None:
         """Note the phases that a failure kept from happening."""
         left = list(expected)
         for phase in self.record.phases:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from .._protocol.session import Session
 from .._protocol.smtp import SmtpSession
-from .._verdict.observation import Observation, ProbeError, probe_error
+from .._verdict.observation import Observation, PhaseName, ProbeError, probe_error
 from .probe import MailProbe
 from .result import ProbeWarning, reaches
 
@@ -20,7 +20,7 @@ class SmtpProbe(MailProbe):
     """SMTP: as deep as the envelope, or with mail that is sent and found again."""
 
     session_type = SmtpSession
-    hello = "ehlo"
+    hello: PhaseName = "ehlo"
 
     def after_login(self, session: Session) -> list[ProbeWarning]:
         if not isinstance(session, SmtpSession) or not reaches(self.bounds.depth, "envelope"):
@@ -51,10 +51,10 @@ class SmtpProbe(MailProbe):
             session.envelope(FOREIGN_SENDER, [recipient])
         except ProbeError as stopped:
             if _refuses_to_relay(stopped.observation):
-                stopped.observation = stopped.observation.with_context(kind="relay_refused")
+                raise ProbeError(stopped.observation.with_context(kind="relay_refused")) from stopped
             raise
 
-    def expected(self) -> list[str]:
+    def expected(self) -> list[PhaseName]:
         phases = super().expected()
         if not reaches(self.bounds.depth, "envelope"):
             return phases

@@ -146,7 +146,8 @@ class GraphMail(Outgoing, Incoming):
         except ProbeError as stopped:
             observation = stopped.observation
             if observation.kind in _UNKNOWN_OUTCOME or observation.code in _TROUBLE:
-                stopped.observation = observation.with_context(text=f"{observation.text}; {PERHAPS_ACCEPTED}")
+                text = f"{observation.text}; {PERHAPS_ACCEPTED}"
+                raise ProbeError(observation.with_context(text=text)) from stopped
             raise
 
     def _submit_draft(self, described: Described) -> None:

@@ -18,7 +18,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from email.message import Message
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 from urllib.parse import SplitResult, quote, urlencode, urlsplit
 
 from .._connector.redaction import Redaction
@@ -183,7 +183,7 @@ class HttpClient:
         except ProbeError as stopped:
             if stopped.observation.kind == "certificate":
                 self._look_at_certificate(origin)
-                stopped.observation = stopped.observation.with_context(facts=self.tls or {})
+                raise ProbeError(stopped.observation.with_context(facts=self.tls or {})) from stopped
             raise
 
     def _has_ended(self) -> bool:
@@ -234,14 +234,13 @@ class HttpClient:
             return
 
     @contextmanager
-    def _step(self, name: str, record: Record | None = None) -> Iterator[None]:
+    def _step(self, name: Literal["dns", "tcp", "tls", "http"], record: Record | None = None) -> Iterator[None]:
         """A step: whatever stops it goes on up as ProbeError and says during what it happened."""
         try:
-            with record.phase(name) if record else nullcontext():
+            with record.phase(name) if record and name != "http" else nullcontext():
                 yield
         except ProbeError as stopped:
-            stopped.observation = stopped.observation.with_context(facts={"step": _STEPS[name]})
-            raise
+            raise ProbeError(stopped.observation.with_context(facts={"step": _STEPS[name]})) from stopped
         except OSError as error:
             raise ProbeError(observation_of(error).with_context(facts={"step": _STEPS[name]})) from error
 

@@ -67,7 +67,7 @@ class Conversation(Session):
         except ProbeError as stopped:
             if stopped.observation.kind == "certificate":
                 self.tls = self._look_at_certificate()
-                stopped.observation = _about_chain(stopped.observation, self.tls or {})
+                raise ProbeError(_about_chain(stopped.observation, self.tls or {})) from stopped
             raise
 
     def note_capabilities(self, when: str, names: Iterable[str]) -> None:
