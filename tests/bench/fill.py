@@ -9,7 +9,8 @@ import sys
 import declared
 
 from ansible_collections.mailroom.core.plugins.module_utils._connector.declaration import read_declaration
-from ansible_collections.mailroom.core.plugins.module_utils._connector.plan import Request, make_plan
+from ansible_collections.mailroom.core.plugins.module_utils._connector.plan import Request
+from ansible_collections.mailroom.core.plugins.module_utils._connector.planning import make_plan
 from ansible_collections.mailroom.core.plugins.module_utils._connector.state import Stamp
 from ansible_collections.mailroom.core.plugins.module_utils._registry.registry import open_registry
 

@@ -21,7 +21,8 @@ from ansible_collections.mailroom.core.plugins.module_utils._connector.clouds im
 from ansible_collections.mailroom.core.plugins.module_utils._connector.declaration import WAYS
 from ansible_collections.mailroom.core.plugins.module_utils._connector.fields import BLOCKS, SECRETS
 from ansible_collections.mailroom.core.plugins.module_utils._connector.layers import merged
-from ansible_collections.mailroom.core.plugins.module_utils._connector.plan import Plan, Request, make_plan
+from ansible_collections.mailroom.core.plugins.module_utils._connector.plan import Plan, Request
+from ansible_collections.mailroom.core.plugins.module_utils._connector.planning import make_plan
 from ansible_collections.mailroom.core.plugins.module_utils._connector.state import Stamp, State
 from ansible_collections.mailroom.core.plugins.module_utils._errors import DeclarationError
 from ansible_collections.mailroom.core.plugins.module_utils._module import connector, connector_test, connectors

@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -18,7 +19,7 @@ from . import checks
 from .declaration import Settings
 from .effective import Preset, effective, with_test_address
 from .resolved import ResolvedConnector, resolve_connector
-from .secret import Secret
+from .secret import Secret, changed_secrets
 
 CONNECTING_FIELDS = ("smtp", "imap", "graph", "oauth2")
 UNUSED_FIELDS = {"oauth2": ("client_secret_expires",)}
@@ -98,6 +99,20 @@ class Connector:
     def available_to(self, tenant: str) -> bool:
         tenants = self.settings.get("available_to")
         return not tenants or not tenant or tenant in tenants
+
+
+def connects_alike(one: Connector | None, other: Connector, *, sends: bool = False) -> bool:
+    """Whether both connect, and send if need be, in the same way and with the same secrets."""
+    if one is None or not one.enabled or changed_secrets(one.secrets, other.secrets):
+        return False
+    fields = (*CONNECTING_FIELDS, *(SENDING_FIELDS if sends else ()))
+    return all(one.resolved_settings.get(name) == other.resolved_settings.get(name) for name in fields)
+
+
+def sending_fingerprint(connector: Connector) -> str:
+    """What a mail proves: the settings that sending depends on, and how often they have changed."""
+    settings = {name: connector.resolved_settings.get(name) for name in SENDING_FIELDS}
+    return json.dumps([connector.sending_revision, settings], sort_keys=True)
 
 
 @dataclass(frozen=True)

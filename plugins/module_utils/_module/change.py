@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, Callable, Protocol
 
-from .._connector.plan import Plan, Request, make_plan
+from .._connector.plan import Plan, Request
+from .._connector.planning import make_plan
 from .._connector.state import Connector, Stamp
 from .._errors import DeclarationError, MailroomError, MissingLibrary, Problem, RegistryError, RegistryKeyError
 from .._registry.registry import Migration, Reader, Registry

@@ -18,7 +18,8 @@ from .._check.result import DEPTHS, reaches
 from .._check.runner import run as run_tests
 from .._connector import checks
 from .._connector.declaration import Declaration, read_declaration
-from .._connector.plan import Request, make_plan
+from .._connector.plan import Request
+from .._connector.planning import make_plan
 from .._connector.state import Stamp, State, Wanted
 from .._connector.suggest import did_you_mean
 from .._connector.view import can_read

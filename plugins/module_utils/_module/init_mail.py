@@ -21,8 +21,7 @@ from .._check.result import Result
 from .._check.runner import CONCURRENCY
 from .._check.runner import run as send_all
 from .._connector import checks
-from .._connector.changes import sending_fingerprint
-from .._connector.state import Connector, Damage, Proof, State
+from .._connector.state import Connector, Damage, Proof, State, sending_fingerprint
 from .._connector.view import can_send
 from .._errors import ConnectorsFailed, DeclarationError, MailroomError, Problem
 from .._message.message_id import init_message_id

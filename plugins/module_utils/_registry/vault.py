@@ -100,6 +100,7 @@ class Vault:
         self._ring = self._ring_beside(used) or self._keys.make()
 
     def seal(self, secret: Secret, binding: Binding) -> Sealed:
+        """Seal a secret with the first key, which has been made where there was none."""
         return self._needed_ring().seal(secret, binding)
 
     def rebound(self, stored: StoredSecret, binding: Binding) -> Sealed | None:

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.mailroom.core.plugins.module_utils._connector.declaration import read_declaration
-from ansible_collections.mailroom.core.plugins.module_utils._connector.plan import Plan, Request, make_plan
+from ansible_collections.mailroom.core.plugins.module_utils._connector.plan import Plan, Request
+from ansible_collections.mailroom.core.plugins.module_utils._connector.planning import make_plan
 from ansible_collections.mailroom.core.plugins.module_utils._connector.secret import Secret
 from ansible_collections.mailroom.core.plugins.module_utils._connector.state import Stamp, State, Wanted
 from ansible_collections.mailroom.core.plugins.module_utils._registry.key_source import KeySource

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.mailroom.core.plugins.module_utils._connector.changes import newly_connecting
 from ansible_collections.mailroom.core.plugins.module_utils._connector.declaration import read_declaration
-from ansible_collections.mailroom.core.plugins.module_utils._connector.plan import Plan, Request, make_plan
+from ansible_collections.mailroom.core.plugins.module_utils._connector.plan import Plan, Request
+from ansible_collections.mailroom.core.plugins.module_utils._connector.planning import make_plan
 from ansible_collections.mailroom.core.plugins.module_utils._connector.state import Stamp, State
 
 STAMP = Stamp("2024-02-29T12:00:00Z", "tester")
@@ -57,23 +57,23 @@ CHANGES: dict[str, tuple[dict[str, Any], bool, bool]] = {
 @pytest.mark.parametrize(("written", "connects", "sends"), CHANGES.values(), ids=CHANGES)
 def test_only_settings_for_connecting_count(written: dict[str, Any], connects: bool, sends: bool) -> None:
     plan = planned(state(), {"name": "alerts", **written})
-    assert bool(newly_connecting(plan)) == connects
-    assert bool(newly_connecting(plan, sends=True)) == sends
+    assert bool(plan.newly_connecting()) == connects
+    assert bool(plan.newly_connecting(sends=True)) == sends
 
 
 def test_a_new_connector_counts_and_a_deleted_one_does_not() -> None:
     plan = planned(state(), {**STORED, "name": "new"}, absent=("alerts",))
-    assert [each.name for each in newly_connecting(plan)] == ["new"]
+    assert [each.name for each in plan.newly_connecting()] == ["new"]
 
 
 def test_a_new_connector_that_is_disabled_does_not_count() -> None:
-    assert newly_connecting(planned(State(), {**STORED, "enabled": False})) == []
+    assert planned(State(), {**STORED, "enabled": False}).newly_connecting() == []
 
 
 def test_enabling_counts() -> None:
     plan = planned(state(enabled=False), {"name": "alerts", "enabled": True})
-    assert [each.name for each in newly_connecting(plan)] == ["alerts"]
+    assert [each.name for each in plan.newly_connecting()] == ["alerts"]
 
 
 def test_renaming_alone_does_not_count() -> None:
-    assert newly_connecting(planned(state(), {"name": "alerts"}, new_name="alarms")) == []
+    assert planned(state(), {"name": "alerts"}, new_name="alarms").newly_connecting() == []
