@@ -213,7 +213,8 @@ def _about(name: str, verdict: dict[str, str], remedy: str) -> list[str]:
     lines = [verdict["meaning"], "", f"*Recognised by:* {verdict['recognised']}"]
     if remedy:
         lines += ["", f"*What to do:* {remedy}"]
-    told_apart = dict.fromkeys(line.remedy for line in _load("_verdict.lines").LINES if line.verdict == name)
+    rules = _load("_verdict.connection_rules").CONNECTION_RULES
+    told_apart = dict.fromkeys(rule.remedy for rule in rules if rule.verdict == name)
     told_apart.pop("", None)
     if told_apart:
         lines += ["", "*Where more is known:*", "", *(f"- {remedy}" for remedy in told_apart)]

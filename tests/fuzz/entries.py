@@ -8,21 +8,23 @@ import contextlib
 import json
 import typing as t
 
+from peers.connectors import job as connector_job
+
 from ansible_collections.mailroom.core.plugins.module_utils._auth.passwords import (
     BY_PREFERENCE,
     ONLY_WHERE_NAMED,
 )
 from ansible_collections.mailroom.core.plugins.module_utils._check.imap import ImapProbe
-from ansible_collections.mailroom.core.plugins.module_utils._check.job import Job
 from ansible_collections.mailroom.core.plugins.module_utils._check.probe import Bounds, Probe
 from ansible_collections.mailroom.core.plugins.module_utils._check.rejected_credentials import RejectedCredentials
 from ansible_collections.mailroom.core.plugins.module_utils._check.result import Result
 from ansible_collections.mailroom.core.plugins.module_utils._check.smtp import SmtpProbe
 from ansible_collections.mailroom.core.plugins.module_utils._check.tokens import Tokens
 from ansible_collections.mailroom.core.plugins.module_utils._connector.redaction import Redaction
+from ansible_collections.mailroom.core.plugins.module_utils._connector.resolved import Proxy
 from ansible_collections.mailroom.core.plugins.module_utils._connector.secret import Secret
 from ansible_collections.mailroom.core.plugins.module_utils._net.clock import Clock
-from ansible_collections.mailroom.core.plugins.module_utils._net.proxy import Proxy, through
+from ansible_collections.mailroom.core.plugins.module_utils._net.proxy import through
 from ansible_collections.mailroom.core.plugins.module_utils._net.stream import Stream
 from ansible_collections.mailroom.core.plugins.module_utils._protocol.session import Session
 from ansible_collections.mailroom.core.plugins.module_utils._verdict.judge import judge
@@ -104,7 +106,7 @@ def _probed(probe_type: type[Probe], server: dict[str, t.Any], data: bytes) -> R
     }
     addresses = {"from_address": "ann@example.com", "test_address": "bob@example.com"}
     effective = {**addresses, protocol: {**defaults, **server}}
-    job = Job("fuzzed", effective, {f"{protocol}.password": Secret(PASSWORD)})
+    job = connector_job("fuzzed", effective, {f"{protocol}.password": Secret(PASSWORD)})
     refusals = RejectedCredentials()
     redact = Redaction(job.all_secrets())
     probe = probe_type(job, job.endpoints()[0], Bounds(depth="envelope"), refusals, redact)

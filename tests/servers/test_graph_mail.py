@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from peers.cloud import Cloud
+from peers.connectors import resolved
 from peers.mail import MailServer
 from peers.users import USERS
 
@@ -27,7 +28,6 @@ from ansible_collections.mailroom.core.plugins.module_utils._message.letter impo
 from ansible_collections.mailroom.core.plugins.module_utils._message.message_id import random_message_id
 from ansible_collections.mailroom.core.plugins.module_utils._net.clock import Clock
 from ansible_collections.mailroom.core.plugins.module_utils._net.record import Record
-from ansible_collections.mailroom.core.plugins.module_utils._protocol.endpoint import endpoints_of
 from ansible_collections.mailroom.core.plugins.module_utils._protocol.graph import MOST_AT_ONCE, GraphSession
 from ansible_collections.mailroom.core.plugins.module_utils._verdict.judge import judge
 from ansible_collections.mailroom.core.plugins.module_utils._verdict.observation import Observation, ProbeError
@@ -67,16 +67,16 @@ class Rig:
         timeout: float = 10,
         **graph: Any,
     ) -> GraphMail:
-        connector = effective(self.settings(mailbox, **graph), {}, {}, "alerts")
-        session = GraphSession(endpoints_of(connector, {})[0], Clock(deadline, timeout), Record("graph"), Redaction())
+        connector = resolved(effective(self.settings(mailbox, **graph), {}, {}, "alerts"))
+        session = GraphSession(connector.endpoints[0], Clock(deadline, timeout), Record("graph"), Redaction())
         self.sessions.append(session)
         token = self.cloud.tokens.issue({"aud": self.cloud.graph.url, "roles": list(roles)})
         session.sign_in(Token(Secret(token)))
-        return GraphMail(session, connector["graph"])
+        return GraphMail(session)
 
     def letter(self, *to: str, **changes: Any) -> Letter:
-        connector = effective({**self.settings(), **changes}, {}, {}, "alerts")
-        facts = facts_of("alerts", connector, "Acme")
+        connector = resolved(effective({**self.settings(), **changes}, {}, {}, "alerts"))
+        facts = facts_of(connector, "Acme")
         message_id = random_message_id("example.com")
         return compose(connector, Request(TEST_MAIL, to or (BOB,), facts, message_id, WHEN, include_copies=True))
 

@@ -20,6 +20,7 @@ from typing import Any
 import pytest
 from peers import actions
 from peers.ca import CertificateZoo
+from peers.connectors import resolved
 from peers.faults import SMTP
 from peers.imap import ImapScript
 from peers.mail import MailServer
@@ -29,6 +30,11 @@ from peers.users import USERS
 from servers.verdicts_probing import forms
 
 from ansible_collections.mailroom.core.plugins.module_utils._connector.redaction import Redaction
+from ansible_collections.mailroom.core.plugins.module_utils._connector.resolved import (
+    ImapSettings,
+    SmtpSettings,
+    TlsTrust,
+)
 from ansible_collections.mailroom.core.plugins.module_utils._connector.secret import Secret
 from ansible_collections.mailroom.core.plugins.module_utils._message import imap as imap_mail
 from ansible_collections.mailroom.core.plugins.module_utils._message.compose import TEST_MAIL, Request, compose
@@ -39,8 +45,6 @@ from ansible_collections.mailroom.core.plugins.module_utils._message.message_id 
 from ansible_collections.mailroom.core.plugins.module_utils._message.smtp import SmtpMail
 from ansible_collections.mailroom.core.plugins.module_utils._net.clock import Clock
 from ansible_collections.mailroom.core.plugins.module_utils._net.record import Record
-from ansible_collections.mailroom.core.plugins.module_utils._net.tls import Trust
-from ansible_collections.mailroom.core.plugins.module_utils._protocol.endpoint import Endpoint
 from ansible_collections.mailroom.core.plugins.module_utils._protocol.imap import ImapSession
 from ansible_collections.mailroom.core.plugins.module_utils._protocol.session import Session
 from ansible_collections.mailroom.core.plugins.module_utils._protocol.smtp import SmtpSession
@@ -85,12 +89,13 @@ def session(
 ) -> Iterator[Any]:
     """A session that is signed in."""
     who = USERS[user]
-    endpoint = Endpoint(
+    settings = SmtpSettings if protocol == "smtp" else ImapSettings
+    endpoint = settings(
         protocol,
         "localhost",
         port,
         security,
-        trust=Trust(ca_file=str(zoo.ca_file)),
+        trust=TlsTrust(ca_file=str(zoo.ca_file)),
         auth="password",
         username=who.address,
         password=Secret(who.password),
@@ -137,16 +142,16 @@ def test_every_field_arrives_as_it_was_set(clean: MailServer, zoo: CertificateZo
         "auth": "password",
         "username": ALICE.address,
     }
-    effective = {**SETTINGS, "smtp": server}
+    connector = resolved({**SETTINGS, "smtp": server})
     request = Request(
         TEST_MAIL,
         (ALICE.address,),
-        facts_of("alerts", effective, "Acme"),
+        facts_of(connector, "Acme"),
         random_message_id("example.com"),
         WHEN,
         include_copies=True,
     )
-    composed = compose(effective, request)
+    composed = compose(connector, request)
     with session(zoo, "smtp", smtp_port, security=security) as outgoing:
         accepted = SmtpMail(outgoing).hand_over(composed)
     with session(zoo, "imap", imap_port, security=security) as incoming:

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 from peers.ca import CertificateZoo
+from peers.connectors import job as connector_job
 from peers.entra import App, Entra
 from peers.users import USERS
 from servers.verdicts_probing import ALICE
 
-from ansible_collections.mailroom.core.plugins.module_utils._check.job import Job
 from ansible_collections.mailroom.core.plugins.module_utils._check.rejected_credentials import RejectedCredentials
 from ansible_collections.mailroom.core.plugins.module_utils._check.tokens import Tokens
 from ansible_collections.mailroom.core.plugins.module_utils._connector.redaction import Redaction
@@ -60,7 +60,9 @@ def tokens(entra: Entra, app: App, clock: Clock, **secrets: str) -> Tokens:
     if "password" in secrets:
         settings["username"] = ALICE.address
     found = {f"oauth2.{name}": Secret(value) for name, value in {"client_secret": app.secret, **secrets}.items()}
-    return Tokens(Job("alerts", {"oauth2": settings}, found), clock, RejectedCredentials(), Redaction(found.values()))
+    return Tokens(
+        connector_job("alerts", {"oauth2": settings}, found), clock, RejectedCredentials(), Redaction(found.values())
+    )
 
 
 @pytest.mark.parametrize(("scenario", "least", "most"), [("throttled_briefly", 1, 1), ("throttled_date", 1, 8)])

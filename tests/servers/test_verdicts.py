@@ -23,7 +23,7 @@ from servers.verdicts_probing import ALICE, BOB, BOUNDS, ENDING, FAULTS, Outcome
 
 from ansible_collections.mailroom.core.plugins.module_utils._check.probe import Bounds
 from ansible_collections.mailroom.core.plugins.module_utils._check.smtp import SmtpProbe
-from ansible_collections.mailroom.core.plugins.module_utils._verdict.table import VERDICTS
+from ansible_collections.mailroom.core.plugins.module_utils._verdict.table import REMEDIES
 
 Found = dict[tuple[str, str], Outcome]
 WRONG = "wrong-Secret-0"
@@ -188,7 +188,7 @@ def test_every_verdict_of_smtp_and_imap_is_produced() -> None:
     }
     produced |= {"internal_error", "host_not_ready"}  # by the test of a crash below, and by unit tests
     assert produced == set(table.SECTION_5) - table.OF_TOKENS_AND_GRAPH - table.OF_SENDING
-    assert set(VERDICTS) == set(table.SECTION_5)
+    assert set(REMEDIES) == set(table.SECTION_5)
 
 
 @pytest.mark.parametrize(
@@ -389,14 +389,14 @@ def test_results_keep_the_order_of_the_request(zoo: CertificateZoo) -> None:
             connector(zoo, "smtp", port, password=None, name=f"connector_{number}") for number, port in enumerate(ports)
         ]
         results = probe(*jobs, concurrency=3)
-    assert [result["connector"] for result in results] == [job.connector for job in jobs]
+    assert [result["connector"] for result in results] == [job.name for job in jobs]
 
 
 def test_a_crash_is_one_connectors_own(zoo: CertificateZoo, monkeypatch: pytest.MonkeyPatch) -> None:
     good = SmtpProbe.after_login
 
     def crash(probe: SmtpProbe, session: Any) -> Any:
-        if probe.job.connector == "crash":
+        if probe.job.name == "crash":
             raise RuntimeError(f"with {ALICE.password} in it")
         return good(probe, session)
 
@@ -413,8 +413,8 @@ def test_two_blocks_of_a_connector_are_both_tested(zoo: CertificateZoo) -> None:
         outgoing, incoming = connector(zoo, "smtp", smtp.port), connector(zoo, "imap", imap.port)
         job = dataclasses.replace(
             outgoing,
-            effective={**outgoing.effective, "imap": incoming.effective["imap"]},
-            secrets={**outgoing.secrets, **incoming.secrets},
+            connector=dataclasses.replace(outgoing.connector, imap=incoming.connector.imap),
+            secrets=(*outgoing.secrets, *incoming.secrets),
         )
         (result,) = probe(job)
     assert [endpoint["protocol"] for endpoint in result["endpoints"]] == ["smtp", "imap"]

@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from peers.ca import CertificateZoo
+from peers.connectors import job as connector_job
 from peers.faults import IMAP, SMTP, Fault
 from peers.scripted import Login
 from peers.users import USERS
@@ -64,7 +65,7 @@ def connector(
     }
     server = {key: value for key, value in settings.items() if value is not None}
     effective = {protocol: server, "from_address": ALICE.address, "test_address": BOB.address}
-    return Job(name or protocol, effective, {f"{protocol}.password": Secret(password)} if password else {})
+    return connector_job(name or protocol, effective, {f"{protocol}.password": Secret(password)} if password else {})
 
 
 def probe(*jobs: Job, bounds: Bounds = BOUNDS, concurrency: int = 16) -> list[Result]:

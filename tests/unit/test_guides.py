@@ -16,8 +16,8 @@ import pytest
 import yaml
 from ansible.module_utils.common.arg_spec import ModuleArgumentSpecValidator
 
-from ansible_collections.mailroom.core.plugins.module_utils._auth.clouds import CLOUDS
 from ansible_collections.mailroom.core.plugins.module_utils._check.retirements import RETIREMENTS
+from ansible_collections.mailroom.core.plugins.module_utils._connector.clouds import CLOUDS
 from ansible_collections.mailroom.core.plugins.module_utils._connector.declaration import WAYS
 from ansible_collections.mailroom.core.plugins.module_utils._connector.fields import BLOCKS, SECRETS
 from ansible_collections.mailroom.core.plugins.module_utils._connector.layers import merged

@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 from .._errors import MissingLibrary
 from .._verdict.observation import Kind, probe_error
 from .exchange import Exchange
-from .source import TokenSource
+from .source import TokenSource, revealed
 
 TOKEN_URL = "https://oauth2.googleapis.com/token"
 MAIL_SCOPE = "https://mail.google.com/"
@@ -27,7 +27,6 @@ _GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 class ServiceAccount(TokenSource):
     """By the key of a service account to which the user's organisation has delegated its mail."""
 
-    needs = frozenset({"service_account"})
     provider = "google"
     observation_kind: ClassVar[Kind] = "token_google"
 
@@ -35,26 +34,26 @@ class ServiceAccount(TokenSource):
         return MAIL_SCOPE
 
     def ask(self, exchange: Exchange, scope: str) -> Any:
-        account = json.loads(self.revealed("service_account"))
+        account = json.loads(revealed(self.settings.service_account))
         url = self._token_url(account)
         assertion = _signed(account, self._claims(account, url, scope))
         exchange.post(url, data={"grant_type": _GRANT, "assertion": assertion}, headers={"Accept": "application/json"})
         return exchange.answered()
 
     def facts(self) -> dict[str, Any]:
-        account = json.loads(self.revealed("service_account"))
+        account = json.loads(revealed(self.settings.service_account))
         names = {"client_email": "service_account", "client_id": "client_id"}
         return {**super().facts(), **{fact: str(account[name]) for name, fact in names.items() if name in account}}
 
     def _token_url(self, account: dict[str, Any]) -> str:
-        url = str(self.settings.get("token_url") or account.get("token_uri") or TOKEN_URL)
+        url = self.settings.token_url or str(account.get("token_uri") or TOKEN_URL)
         if not url.lower().startswith("https://"):
             raise probe_error("config", "oauth2.service_account: its token_uri must be an https:// address")
         return url
 
     def _claims(self, account: dict[str, Any], url: str, scope: str) -> dict[str, Any]:
         now = int(time.time())
-        user = self.settings["username"]
+        user = self.settings.username
         return {
             "iss": account["client_email"],
             "sub": user,

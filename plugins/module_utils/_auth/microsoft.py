@@ -18,12 +18,13 @@ from abc import abstractmethod
 from typing import Any
 from urllib.parse import quote, urlsplit
 
+from .._connector.clouds import authority_of, scope_of
+from .._connector.resolved import OAuthSettings
 from .._errors import MissingLibrary
 from .._verdict.observation import Kind, ProbeError, probe_error
 from .certificates import key_pair, read
-from .clouds import authority_of, scope_of
 from .exchange import Exchange
-from .source import TokenSource
+from .source import TokenSource, revealed
 from .tokens import Answer
 
 OLDEST_FOR_CERTIFICATES = (1, 35)
@@ -61,18 +62,14 @@ class _Microsoft(TokenSource):
     provider = "microsoft"
 
     @property
-    def cloud(self) -> str:
-        return str(self.settings.get("cloud", "global"))
-
-    @property
     def authority(self) -> str:
-        return authority_of(self.cloud, str(self.settings.get("authority", "")))
+        return authority_of(self.settings.cloud, self.settings.authority)
 
     def default_scope(self, protocol: str) -> str:
-        return scope_of(self.cloud, protocol)
+        return scope_of(self.settings.cloud, protocol)
 
     def facts(self) -> dict[str, Any]:
-        return {"cloud": self.cloud, "authority": self.authority, **super().facts()}
+        return {"authority": self.authority, **super().facts()}
 
 
 class _Application(_Microsoft):
@@ -88,38 +85,34 @@ class _Application(_Microsoft):
     def _made(self, msal: Any, exchange: Exchange) -> Any:
         credential = self.credential(msal)
         common = {
-            "authority": f"{self.authority}/{self.settings['tenant_id']}",
+            "authority": f"{self.authority}/{self.settings.tenant_id}",
             "http_client": _AtAuthority(exchange, self.authority),
             "instance_discovery": False,
         }
         if credential is None:
-            return msal.PublicClientApplication(self.settings["client_id"], **common)
+            return msal.PublicClientApplication(self.settings.client_id, **common)
         return msal.ConfidentialClientApplication(
-            self.settings["client_id"], client_credential=credential, azure_region=False, **common
+            self.settings.client_id, client_credential=credential, azure_region=False, **common
         )
 
 
 class ClientSecret(_Application):
     """By the application's secret."""
 
-    needs = frozenset({"client_secret"})
-
     def credential(self, _msal: Any) -> str:
-        return self.revealed("client_secret")
+        return revealed(self.settings.client_secret)
 
 
 class Certificate(_Application):
     """By a certificate that is written into the declaration."""
 
-    needs = frozenset({"certificate"})
-
     def credential(self, msal: Any) -> dict[str, str]:
         _check_version(msal)
-        pair = key_pair(self._data(), self.revealed("certificate_passphrase"), f"oauth2.{self._field()}")
+        pair = key_pair(self._data(), revealed(self.settings.certificate_passphrase), f"oauth2.{self._field()}")
         return {"private_key": pair.key, "public_certificate": pair.certificate}
 
     def _data(self) -> bytes:
-        return self.revealed("certificate").encode()
+        return revealed(self.settings.certificate).encode()
 
     def _field(self) -> str:
         return "certificate"
@@ -128,10 +121,8 @@ class Certificate(_Application):
 class CertificateFile(Certificate):
     """By a certificate in a file, PEM or PFX."""
 
-    needs = frozenset({"certificate_file"})
-
     def _data(self) -> bytes:
-        return read(str(self.settings["certificate_file"]), "certificate_file")
+        return read(self.settings.certificate_file, "certificate_file")
 
     def _field(self) -> str:
         return "certificate_file"
@@ -140,13 +131,11 @@ class CertificateFile(Certificate):
 class Assertion(_Application):
     """By an assertion of another identity provider that the application trusts."""
 
-    needs = frozenset({"assertion_file"})
-
     def credential(self, _msal: Any) -> dict[str, Any]:
         return {"client_assertion": self._assertion}
 
     def _assertion(self) -> str:
-        path = str(self.settings["assertion_file"])
+        path = self.settings.assertion_file
         text = read(path, "assertion_file").decode("ascii", "replace").strip()
         # Nothing else that a file may hold is sent anywhere.
         if len(text) > _LONGEST_ASSERTION or not _JWT.fullmatch(text):
@@ -158,36 +147,40 @@ class Assertion(_Application):
         return text
 
 
-PROOFS: tuple[type[_Application], ...] = (ClientSecret, Certificate, CertificateFile, Assertion)
+def proof_of(settings: OAuthSettings) -> type[_Application] | None:
+    """How an application proves that it is the one it says."""
+    if settings.client_secret:
+        return ClientSecret
+    if settings.certificate:
+        return Certificate
+    if settings.certificate_file:
+        return CertificateFile
+    return Assertion if settings.assertion_file else None
 
 
 class ResourceOwner(_Application):
     """As a user with a password; the application may prove itself besides."""
 
-    needs = frozenset({"username", "password"})
-
     def ask(self, exchange: Exchange, scope: str) -> Any:
         scopes = [each for each in scope.split() if each not in _RESERVED_SCOPES]
         application = self._made(_msal(), exchange)
         return application.acquire_token_by_username_password(
-            self.settings["username"], self.revealed("password"), scopes
+            self.settings.username, revealed(self.settings.password), scopes
         )
 
     def credential(self, msal: Any) -> Any:
-        given = {*self.settings, *(name for name in ("client_secret", "certificate") if self.secret(name))}
-        proof = next((each for each in PROOFS if each.needs <= given), None)
-        return proof(self.settings, self._secrets, self._http, self._redact).credential(msal) if proof else None
+        proof = proof_of(self.settings)
+        return proof(self.settings, self._http, self._redact).credential(msal) if proof else None
 
 
 class ManagedIdentity(_Microsoft):
     """As the machine itself, where it runs in Azure or is joined to it."""
 
-    needs = frozenset({"managed_identity"})
     sends_credential = False
 
     def ask(self, exchange: Exchange, scope: str) -> Any:
         msal = _msal()
-        who = self.settings["managed_identity"]
+        who = self.settings.managed_identity
         identity = (
             msal.SystemAssignedManagedIdentity() if who == "system" else msal.UserAssignedManagedIdentity(client_id=who)
         )
@@ -196,13 +189,13 @@ class ManagedIdentity(_Microsoft):
             told = client.acquire_token_for_client(resource=_resource(scope))
         except ProbeError as stopped:
             if stopped.observation.kind in _NOBODY_THERE:
-                stopped.observation = stopped.observation.with_context(kind="no_identity_service")
+                raise ProbeError(stopped.observation.with_context(kind="no_identity_service")) from stopped
             raise
         # Where a service answers in its own way, msal makes up an error, which says nothing.
         return told if "access_token" in told else {**told, "error": None, **exchange.answered()}
 
     def facts(self) -> dict[str, Any]:
-        return {**super().facts(), "managed_identity": self.settings["managed_identity"]}
+        return {**super().facts(), "managed_identity": self.settings.managed_identity}
 
 
 class _AtAuthority:

@@ -8,10 +8,11 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from dataclasses import fields
 from typing import Any, ClassVar
 
 from .._connector.redaction import Redaction
+from .._connector.resolved import OAuthSettings
 from .._connector.secret import Secret
 from .._errors import MissingLibrary
 from .._verdict.observation import Kind, ProbeError, Refused
@@ -21,13 +22,10 @@ from .tokens import Http, Token
 
 
 class TokenSource(ABC):
-    """One way to get a token: what an oauth2 block says, its secrets, and HTTP to ask with.
+    """One way to get a token: what the oauth2 settings say, and HTTP to ask with.
 
     A source is for one use: it keeps no token, and nothing of what an earlier attempt has brought about.
     """
-
-    needs: ClassVar[frozenset[str]]
-    """The fields of oauth2 that this way is recognised by."""
 
     provider: ClassVar[str] = "other"
     """Whose way it is: microsoft, google or other. RejectedCredentials are judged by it."""
@@ -37,17 +35,14 @@ class TokenSource(ABC):
     sends_credential: ClassVar[bool] = True
     """Whether there is anything that an answer could refuse."""
 
-    def __init__(
-        self, settings: Mapping[str, Any], secrets: Mapping[str, Secret], http: Http, redact: Redaction
-    ) -> None:
+    def __init__(self, settings: OAuthSettings, http: Http, redact: Redaction) -> None:
         self.settings = settings
-        self._secrets = secrets
         self._http = http
         self._redact = redact
 
     def obtain(self, protocol: str) -> Token:
         """A new token to sign in with over smtp, imap or graph."""
-        scope = str(self.settings.get("scope") or self.default_scope(protocol))
+        scope = self.settings.scope or self.default_scope(protocol)
         facts = {**self.facts(), "scope": scope or "none"}
         exchange = Exchange(self._http, self._redact, self.observation_kind)
         try:
@@ -58,11 +53,9 @@ class TokenSource(ABC):
             raise
         except Exception as error:  # noqa: BLE001  libraries raise anything over what a server may answer
             failed = exchange.failed(error)
-        refused: Refused = failed.observation.refused if self.sends_credential else ""
-        failed.observation = failed.observation.with_context(
-            facts={**facts, **failed.observation.facts}, refused=refused
-        )
-        raise failed
+        observation = failed.observation
+        refused: Refused = observation.refused if self.sends_credential else ""
+        raise ProbeError(observation.with_context(facts={**facts, **observation.facts}, refused=refused)) from failed
 
     @abstractmethod
     def default_scope(self, protocol: str) -> str:
@@ -74,19 +67,22 @@ class TokenSource(ABC):
 
     def facts(self) -> dict[str, Any]:
         """What a remedy may speak of."""
-        names = {"client_id": "client_id", "tenant_id": "tenant_id", "cloud": "cloud", "username": "token_user"}
-        return {fact: self.settings[name] for name, fact in names.items() if name in self.settings}
+        settings = self.settings
+        known = {
+            "client_id": settings.client_id,
+            "tenant_id": settings.tenant_id,
+            "cloud": settings.cloud,
+            "token_user": settings.username,
+        }
+        return {name: value for name, value in known.items() if value}
 
     def identity(self) -> str:
         """The same text for the same credentials at the same place, and for nobody else."""
-        settings = "\0".join(f"{name}={self.settings[name]}" for name in sorted(self.settings))
-        secrets = "\0".join(f"{path}={self._secrets[path].reveal()}" for path in sorted(self._secrets))
-        return identity("", "", Secret(f"{settings}\0\0{secrets}"))
+        values = (getattr(self.settings, each.name) for each in fields(self.settings))
+        known = (value.reveal() if isinstance(value, Secret) else repr(value) for value in values)
+        return identity("", "", Secret("\0".join(known)))
 
-    def secret(self, name: str) -> Secret | None:
-        return self._secrets.get(f"oauth2.{name}")
 
-    def revealed(self, name: str) -> str:
-        """A secret's value, or nothing where it was not given."""
-        secret = self.secret(name)
-        return secret.reveal() if secret else ""
+def revealed(secret: Secret | None) -> str:
+    """A secret's value, or nothing where it was not given."""
+    return secret.reveal() if secret else ""

@@ -13,13 +13,11 @@ from urllib.parse import quote_plus
 
 from .._verdict.observation import probe_error
 from .exchange import Exchange
-from .source import TokenSource
+from .source import TokenSource, revealed
 
 
 class TokenUrl(TokenSource):
     """By the client's id and secret; as a user, where a user's password is given besides."""
-
-    needs = frozenset({"token_url"})
 
     def default_scope(self, _protocol: str) -> str:
         return ""
@@ -30,7 +28,7 @@ class TokenUrl(TokenSource):
         Only a server that does not know the client from the header is asked again: to it the first attempt was
         none.
         """
-        client, secret = str(self.settings["client_id"]), self.revealed("client_secret")
+        client, secret = self.settings.client_id, revealed(self.settings.client_secret)
         if not secret:
             raise probe_error("config", "oauth2.client_secret is required beside token_url")
         told = self._posted(exchange, self._form(scope), {"Authorization": _basic(client, secret)})
@@ -39,17 +37,17 @@ class TokenUrl(TokenSource):
         return told
 
     def facts(self) -> dict[str, Any]:
-        return {**super().facts(), "token_url": self.settings["token_url"]}
+        return {**super().facts(), "token_url": self.settings.token_url}
 
     def _posted(self, exchange: Exchange, form: dict[str, str], headers: dict[str, str]) -> dict[str, Any]:
-        exchange.post(self.settings["token_url"], data=form, headers={"Accept": "application/json", **headers})
+        exchange.post(self.settings.token_url, data=form, headers={"Accept": "application/json", **headers})
         return exchange.answered()
 
     def _form(self, scope: str) -> dict[str, str]:
         form = {"grant_type": "client_credentials"}
-        if self.secret("password"):
-            form = {"grant_type": "password", "username": self.settings["username"]}
-            form["password"] = self.revealed("password")
+        if self.settings.password:
+            form = {"grant_type": "password", "username": self.settings.username}
+            form["password"] = self.settings.password.reveal()
         return {**form, "scope": scope} if scope else form
 
 

@@ -3,37 +3,35 @@
 
 # This file is private to the collection mailroom.core and may change at any time.
 
-"""The ways to get a token, and which of them an oauth2 block describes."""
+"""The ways to get a token, and which of them the settings describe."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from .._connector.redaction import Redaction
-from .._connector.secret import Secret
+from .._connector.resolved import OAuthSettings
 from .._verdict.observation import probe_error
 from .google import ServiceAccount
-from .microsoft import PROOFS, ManagedIdentity, ResourceOwner
+from .microsoft import ManagedIdentity, ResourceOwner, proof_of
 from .source import TokenSource
 from .token_url import TokenUrl
 from .tokens import Http
 
-WAYS: tuple[type[TokenSource], ...] = (ServiceAccount, TokenUrl, ManagedIdentity, ResourceOwner, *PROOFS)
+
+def way_of(settings: OAuthSettings) -> type[TokenSource]:
+    """The first way whose settings are all there."""
+    if settings.service_account:
+        return ServiceAccount
+    if settings.token_url:
+        return TokenUrl
+    if settings.managed_identity:
+        return ManagedIdentity
+    if settings.username and settings.password:
+        return ResourceOwner
+    proof = proof_of(settings)
+    if proof is None:
+        raise probe_error("config", "oauth2 does not say how to sign in")
+    return proof
 
 
-def way_of(settings: Mapping[str, Any], secrets: Mapping[str, Secret]) -> type[TokenSource]:
-    """The first way whose fields are all there."""
-    given = {*settings, *(path[len("oauth2.") :] for path in secrets if path.startswith("oauth2."))}
-    for way in WAYS:
-        if way.needs <= given:
-            return way
-    raise probe_error("config", "oauth2 does not say how to sign in")
-
-
-def token_source(
-    settings: Mapping[str, Any], secrets: Mapping[str, Secret], http: Http, redact: Redaction
-) -> TokenSource:
-    """The way of an effective oauth2 block, with the connector's secrets by their paths, and HTTP to ask with."""
-    own = {path: secret for path, secret in secrets.items() if path.startswith("oauth2.")}
-    return way_of(settings, own)(settings, own, http, redact)
+def token_source(settings: OAuthSettings, http: Http, redact: Redaction) -> TokenSource:
+    return way_of(settings)(settings, http, redact)

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .._connector.domain import canonical
 from .._connector.redaction import Redaction
+from .._connector.resolved import Endpoint
 from .._net.clock import Clock
 from .._net.record import Record
-from .._protocol.endpoint import Endpoint
 from .._verdict.judge import judge
 from .._verdict.observation import Observation, ProbeError
 

@@ -12,10 +12,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
 from .._connector.redaction import Redaction
-from .._message.ways import can_hand_over
+from .._connector.resolved import Endpoint
 from .._net.clock import Clock
 from .._net.record import Phase
-from .._protocol.endpoint import Endpoint
 from .._protocol.session import Session
 from .alternatives import USUAL_PAIRS, Alternatives, is_worth_trying
 from .job import Job
@@ -84,7 +83,7 @@ class ConnectorTest:
 
     def _test(self) -> None:
         endpoints = self._job.endpoints()
-        sender = next((each for each in endpoints if can_hand_over(each.protocol)), None)
+        sender = self._job.connector.sender
         reading = self._job.reading_endpoint() if sender and reaches(self._bounds.depth, "deliver") else None
         reads_what_it_sends = reading == sender and not self._job.reader
         if not sender or not reading or reads_what_it_sends:
@@ -113,7 +112,7 @@ class ConnectorTest:
         looking = self._probe(reading, replace(self._bounds, depth="login"), reader)
 
         def send(session: Session) -> None:
-            sending.mailbox = open_mailbox(session, reader)
+            sending.mailbox = open_mailbox(session)
             self._found.append(self._run(sending))
 
         looking.on_session_open = send
@@ -121,13 +120,13 @@ class ConnectorTest:
         read = self._run(looking, self._tokens if is_own else self._tokens_of(reader))
         if sending.mailbox is None:
             self._found.append(self._unsent(sender))
-        read.reads_for = "" if is_own else reader.connector
+        read.reads_for = "" if is_own else reader.name
         return read
 
     def _unsent(self, sender: Endpoint) -> EndpointResult:
         """As far as it goes without sending."""
         result = self._run(self._probe(sender, replace(self._bounds, depth="envelope")))
-        result.record.phases += [Phase(name, "skipped") for name in ("message", "delivery")]
+        result.record.phases += [Phase("message", "skipped"), Phase("delivery", "skipped")]
         return result
 
     def _probe(self, endpoint: Endpoint, bounds: Bounds, job: Job | None = None) -> Probe:

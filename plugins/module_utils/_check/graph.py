@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from .._protocol.graph import GraphSession
 from .._protocol.session import Session
-from .._verdict.observation import ProbeError
+from .._verdict.observation import PhaseName, ProbeError
 from .probe import Probe
 from .result import ProbeWarning, reaches
 
@@ -31,8 +31,8 @@ class GraphProbe(Probe):
             return []
         return [ProbeWarning("send_unproven", f"graph: nothing was sent, and only that proves it{self._hint()}")]
 
-    def expected(self) -> list[str]:
-        phases = ["config", "dns", "tcp", "tls"]
+    def expected(self) -> list[PhaseName]:
+        phases: list[PhaseName] = ["config", "dns", "tcp", "tls"]
         return [*phases, "token", "mailbox", *self.sending_phases()] if self.signs_in else phases
 
     def reads_own_mail(self) -> bool:

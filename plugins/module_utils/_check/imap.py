@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from .._protocol.imap import ImapSession
 from .._protocol.session import Session
+from .._verdict.observation import PhaseName
 from .probe import MailProbe
 from .result import ProbeWarning
 
@@ -19,7 +20,7 @@ class ImapProbe(MailProbe):
     """IMAP: signs in and opens the mailbox for reading only."""
 
     session_type = ImapSession
-    hello = "capability"
+    hello: PhaseName = "capability"
 
     def after_login(self, session: Session) -> list[ProbeWarning]:
         if not isinstance(session, ImapSession) or not self.signs_in:
@@ -27,7 +28,7 @@ class ImapProbe(MailProbe):
         session.select()
         return self._about_quota(session.quota())
 
-    def expected(self) -> list[str]:
+    def expected(self) -> list[PhaseName]:
         phases = super().expected()
         return [*phases, "select"] if self.signs_in else phases
 

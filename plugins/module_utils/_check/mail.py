@@ -43,8 +43,8 @@ class Mailbox:
             self.session.record = own
 
 
-def open_mailbox(session: Session, reader: Job) -> Mailbox:
-    return Mailbox(session, incoming(session, reader.effective))
+def open_mailbox(session: Session) -> Mailbox:
+    return Mailbox(session, incoming(session))
 
 
 def letter_of(job: Job, to: str, *, include_copies: bool = False) -> Letter:
@@ -58,33 +58,32 @@ def letter_of(job: Job, to: str, *, include_copies: bool = False) -> Letter:
     from .._message.facts import facts_of
     from .._message.message_id import random_message_id
 
-    effective = job.effective
-    recipient = to or effective.get("test_address", "")
+    connector = job.connector
+    recipient = to or connector.test_address
     init = job.init_mail
     request = Request(
         wording=INIT_MAIL if init else TEST_MAIL,
         to=(recipient,) if recipient else (),
-        facts=facts_of(job.connector, effective, init.tenant if init else ""),
-        message_id=init.message_id if init else random_message_id(sending_domain(effective)),
+        facts=facts_of(connector, init.tenant if init else ""),
+        message_id=init.message_id if init else random_message_id(sending_domain(connector)),
         date=datetime.now(timezone.utc),
         include_copies=include_copies,
     )
-    return compose(effective, request)
+    return compose(connector, request)
 
 
 class Sending:
     """One letter, from handing it over until it is found and removed."""
 
-    def __init__(self, job: Job, letter: Letter, redact: Redaction) -> None:
+    def __init__(self, letter: Letter, redact: Redaction) -> None:
         self.message: dict[str, Any] | None = None
         self.is_left = False
-        self._job = job
         self._letter = letter
         self._redact = redact
         self._accepted_at = 0.0
 
     def hand_over(self, session: Session) -> None:
-        accepted = outgoing(session, self._job.effective).hand_over(self._letter)
+        accepted = outgoing(session).hand_over(self._letter)
         self._accepted_at = time.monotonic()
         self.message = {"message_id": self._letter.message_id, "queue_id": self._redact(accepted.queue_id) or None}
 
@@ -96,8 +95,7 @@ class Sending:
                 delivered = found_in.find(message_id)
             except ProbeError as stopped:
                 self.is_left = True
-                stopped.observation = stopped.observation.with_context(facts=mailbox.session.facts())
-                raise
+                raise ProbeError(stopped.observation.with_context(facts=mailbox.session.facts())) from stopped
             elapsed = round((time.monotonic() - self._accepted_at) * 1000)
             found = {"authentication": self._redact.value(delivered.authentication), "hops": delivered.hops}
             self.message = {**(self.message or {}), "delivered_ms": elapsed, **found}

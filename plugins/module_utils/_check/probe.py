@@ -14,14 +14,13 @@ from dataclasses import dataclass, replace
 from .._auth.identity import identity as identity_of
 from .._auth.tokens import Token
 from .._connector.redaction import Redaction
+from .._connector.resolved import Endpoint
 from .._connector.secret import Secret
 from .._errors import MissingLibrary, traceback_of
-from .._message.ways import can_hand_over
 from .._net.clock import Clock
 from .._net.record import Record
-from .._protocol.endpoint import Endpoint
 from .._protocol.session import Session
-from .._verdict.observation import Observation, ProbeError, Refused, probe_error
+from .._verdict.observation import Observation, PhaseName, ProbeError, Refused, probe_error
 from .job import Job
 from .mail import NO_MAILBOX, Mailbox, Sending, letter_of, open_mailbox
 from .rejected_credentials import RejectedCredentials
@@ -73,7 +72,7 @@ class Probe(ABC):
         """Where the mail is looked for that is sent, if it is open already."""
         self.on_session_open: Callable[[Session], None] | None = None
         """What is to be done while the session is open."""
-        self.sends = can_hand_over(endpoint.protocol) and reaches(bounds.depth, "send")
+        self.sends = endpoint is not None and endpoint == job.connector.sender and reaches(bounds.depth, "send")
         self._sending: Sending | None = None
         self._refusals = refusals
         self._redact = redact
@@ -118,7 +117,7 @@ class Probe(ABC):
         """What comes after signing in."""
 
     @abstractmethod
-    def expected(self) -> list[str]:
+    def expected(self) -> list[PhaseName]:
         """The phases of a test in which nothing fails, in order."""
 
     def reads_own_mail(self) -> bool:
@@ -130,12 +129,12 @@ class Probe(ABC):
         if not self._sending:
             return []
         self._sending.hand_over(session)
-        mailbox = open_mailbox(session, self.job) if self.reads_own_mail() else self.mailbox
+        mailbox = open_mailbox(session) if self.reads_own_mail() else self.mailbox
         if not mailbox or not reaches(self.bounds.depth, "deliver"):
             return []
         return self._sending.find(mailbox, session.record)
 
-    def sending_phases(self) -> list[str]:
+    def sending_phases(self) -> list[PhaseName]:
         if not self.sends:
             return []
         return ["message", "delivery"] if reaches(self.bounds.depth, "deliver") else ["message"]
@@ -151,7 +150,7 @@ class Probe(ABC):
             if reaches(self.bounds.depth, "deliver") and not self.mailbox and not self.reads_own_mail():
                 raise probe_error("config", NO_MAILBOX, field="deliver_via")
             letter = letter_of(self.job, self.bounds.to, include_copies=self.bounds.include_copies)
-            self._sending = Sending(self.job, letter, self._redact)
+            self._sending = Sending(letter, self._redact)
         except ProbeError:
             with record.phase("config"):
                 raise
@@ -184,24 +183,25 @@ class Probe(ABC):
         endpoint = self.endpoint
         secret = Secret(f"{endpoint.protocol}\0{tokens.identity}") if self.token else endpoint.password
         address = session.address if not endpoint.proxy else endpoint.host
-        places = (address, endpoint.host, f"connector {self.job.connector}")
+        places = (address, endpoint.host, f"connector {self.job.name}")
         return [identity_of(place, endpoint.username, secret) for place in places]
 
 
 class MailProbe(Probe):
     """The test of a server for SMTP or IMAP."""
 
-    hello: str
+    hello: PhaseName
     """The phase in which the server says what it can do."""
 
-    def expected(self) -> list[str]:
+    def expected(self) -> list[PhaseName]:
         security = self.endpoint.security
-        phases = ["config", "dns", "tcp", *(["tls"] if security == "tls" else []), "greeting", self.hello]
+        phases: list[PhaseName] = ["config", "dns", "tcp"]
+        phases += ["tls", "greeting", self.hello] if security == "tls" else ["greeting", self.hello]
         if security == "starttls":
             phases += ["starttls", "tls", self.hello]
         if not self.signs_in:
             return phases
-        return [*phases, *(["token"] if self.endpoint.auth == "oauth2" else []), "auth"]
+        return [*phases, "token", "auth"] if self.endpoint.auth == "oauth2" else [*phases, "auth"]
 
 
 def _observation(stopped: ProbeError | MissingLibrary, record: Record) -> Observation:

@@ -7,17 +7,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 from .._connector.redaction import Redaction
+from .._connector.resolved import Endpoint, ResolvedConnector
 from .._net.record import Phase, Record
-from .._protocol.endpoint import Endpoint
 from .._protocol.session import Session
 from .._verdict.fields import field_of
-from .._verdict.judge import Finding, judge
-from .._verdict.observation import Observation
+from .._verdict.judge import Diagnosis, judge
+from .._verdict.observation import Observation, PhaseName
 from .alternatives import Tried, advice
 
 # What is not redacted here: what is no server's, and that in which a server's words were redacted before ours were put
@@ -59,7 +59,7 @@ class EndpointResult:
     traceback: list[str] = field(default_factory=list)
     """Where a bug of ours happened, if one did."""
 
-    def skip(self, expected: Iterable[str]) -> None:
+    def skip(self, expected: Iterable[PhaseName]) -> None:
         """Note the phases that a failure kept from happening."""
         left = list(expected)
         for phase in self.record.phases:
@@ -97,7 +97,7 @@ def _shown_phase(phase: Phase) -> dict[str, Any]:
 class Result:
     """What a test of one connector found out."""
 
-    connector: str
+    name: str
     depth: str
     elapsed_ms: int = 0
     endpoints: list[EndpointResult] = field(default_factory=list)
@@ -106,8 +106,7 @@ class Result:
     """Warnings about the test as a whole."""
     traceback: list[str] = field(default_factory=list)
     """Where a bug of ours happened outside of the tests of its servers, if one did."""
-    declared: Mapping[str, Any] = field(default_factory=dict)
-    """The settings of the connector, and which secrets it has."""
+    connector: ResolvedConnector | None = None
     to: str = ""
     """The recipient that the task names."""
     reader: str = ""
@@ -117,13 +116,13 @@ class Result:
         """The mail that a server has taken, if one has."""
         return next((each.message for each in self.endpoints if each.message), None)
 
-    def finding(self) -> Finding:
+    def finding(self) -> Diagnosis:
         """The verdict on what failed first; the remedy says whose mailbox it is, and what answers instead."""
         if self.observation:
             return judge(self.observation)
         failed = self._failed()
         if not failed or not failed.observation:
-            return Finding("ok", "certain", "")
+            return Diagnosis("ok", "certain", "")
         finding = judge(failed.observation)
         if failed.reads_for:
             opening = f"The mailbox of connector {failed.reads_for}, in which the mail is looked for, cannot be used."
@@ -140,7 +139,10 @@ class Result:
             return None
         if not self.observation and failed and failed.reads_for:
             return "deliver_via"
-        return field_of(self.finding(), observation, self.declared, self.to)
+        smtp = self.connector.smtp if self.connector else None
+        shares = smtp is not None and smtp.same_credentials
+        declared = self.connector.declared if self.connector else ()
+        return field_of(self.finding(), observation, declared, self.to, shares_credentials=shares)
 
     def lacks_library(self) -> bool:
         """Whether the test has failed for want of a Python library on this host."""
@@ -169,7 +171,7 @@ class Result:
         warnings = [vars(remark) for remark in dict.fromkeys(remarks)]
         status = "fail" if finding.verdict != "ok" else "warn" if warnings else "ok"
         return {
-            "connector": self.connector,
+            "connector": self.name,
             "status": status,
             "verdict": finding.verdict,
             "field": self.field_to_check(),

@@ -16,10 +16,10 @@ from contextlib import ExitStack, suppress
 from .._connector.domain import canonical
 from .._connector.presets import PRESETS
 from .._connector.redaction import Redaction
+from .._connector.resolved import Endpoint
 from .._errors import MissingLibrary, traceback_of
 from .._message.ways import transport_type
 from .._net.limits import tests_at_once
-from .._protocol.endpoint import Endpoint
 from .._verdict.observation import Observation
 from .alternatives import Alternatives
 from .connector_test import ConnectorTest, probe_type
@@ -74,7 +74,7 @@ def _import_early(jobs: Sequence[Job], bounds: Bounds) -> None:
     if "imap" in protocols:
         with suppress(MissingLibrary):
             _imap_library()
-    if any("oauth2" in job.effective for job in jobs):
+    if any(job.connector.oauth2 for job in jobs):
         _token_modules()
     if reaches(bounds.depth, "send"):
         _mail_modules()
@@ -156,10 +156,10 @@ class _Batch:
 
     def _tested(self, job: Job) -> Result:
         started = time.monotonic()
-        result = Result(job.connector, self._bounds.depth, observation=job.refused, remarks=[*self._bounds.remarks])
-        result.to, result.reader = self._bounds.to, job.reader.connector if job.reader else ""
+        result = Result(job.name, self._bounds.depth, observation=job.refused, remarks=[*self._bounds.remarks])
+        result.to, result.reader = self._bounds.to, job.reader.name if job.reader else ""
         try:
-            result.declared = job.declared()
+            result.connector = job.connector
             if not job.refused:
                 self._test(job, result)
         except BaseException as error:  # noqa: BLE001  one connector's crash must not be another's

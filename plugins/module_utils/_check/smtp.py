@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from .._protocol.session import Session
 from .._protocol.smtp import SmtpSession
-from .._verdict.observation import Observation, ProbeError, probe_error
+from .._verdict.observation import Observation, PhaseName, ProbeError, probe_error
 from .probe import MailProbe
 from .result import ProbeWarning, reaches
 
@@ -20,7 +20,7 @@ class SmtpProbe(MailProbe):
     """SMTP: as deep as the envelope, or with mail that is sent and found again."""
 
     session_type = SmtpSession
-    hello = "ehlo"
+    hello: PhaseName = "ehlo"
 
     def after_login(self, session: Session) -> list[ProbeWarning]:
         if not isinstance(session, SmtpSession) or not reaches(self.bounds.depth, "envelope"):
@@ -33,8 +33,8 @@ class SmtpProbe(MailProbe):
         return []
 
     def _try_envelope(self, session: SmtpSession) -> None:
-        own_address = self.job.effective.get("test_address", "")
-        sender, recipient = self.job.sender(), self.bounds.to or own_address
+        connector = self.job.connector
+        sender, recipient = connector.envelope_sender, self.bounds.to or connector.test_address
         if not sender or not recipient:
             with session.record.phase("sender"):
                 missing = "from_address" if not sender else "test_address or the option to"
@@ -44,17 +44,17 @@ class SmtpProbe(MailProbe):
 
     def _relay(self, session: SmtpSession) -> None:
         """Where the server is to relay for foreign senders, see whether it does: to the connector's own address."""
-        recipient = self.job.effective.get("test_address", "")
-        if not self.job.effective["smtp"].get("relay") or not recipient or self.job.init_mail:
+        smtp, recipient = self.job.connector.smtp, self.job.connector.test_address
+        if not smtp or not smtp.relay or not recipient or self.job.init_mail:
             return
         try:
             session.envelope(FOREIGN_SENDER, [recipient])
         except ProbeError as stopped:
             if _refuses_to_relay(stopped.observation):
-                stopped.observation = stopped.observation.with_context(kind="relay_refused")
+                raise ProbeError(stopped.observation.with_context(kind="relay_refused")) from stopped
             raise
 
-    def expected(self) -> list[str]:
+    def expected(self) -> list[PhaseName]:
         phases = super().expected()
         if not reaches(self.bounds.depth, "envelope"):
             return phases

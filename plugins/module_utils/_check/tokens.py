@@ -12,11 +12,10 @@ from typing import Any
 
 from .._auth.tokens import Token
 from .._connector.redaction import Redaction
+from .._connector.resolved import TlsTrust
 from .._net.clock import Clock
-from .._net.tls import Trust
-from .._protocol.endpoint import proxy_of
 from .._verdict.judge import judge
-from .._verdict.observation import Observation, ProbeError
+from .._verdict.observation import Observation, ProbeError, probe_error
 from .job import Job
 from .rejected_credentials import RejectedCredentials
 
@@ -70,18 +69,19 @@ class Tokens:
         """Whether to ask again, having waited; where the deadline comes before, nobody waits."""
         seconds = str(observation.facts.get("retry_after") or "")
         is_throttled = observation.kind in ("token", "token_google") and judge(observation).verdict == "token_throttled"
-        is_application = "oauth2.password" not in self._job.secrets
+        is_application = not (self._job.connector.oauth2 and self._job.connector.oauth2.password)
         return bool(seconds) and is_throttled and is_application and self._clock.pause(float(seconds))
 
     def _asked(self, protocol: str) -> Token:
         from .._auth.ways import token_source
         from .._net.https import HttpClient
 
-        block, secrets = self._job.effective["oauth2"], self._job.secrets
-        proxy = proxy_of(block, secrets.get("oauth2.proxy_password"))
-        http = HttpClient(self._clock, self._redact, Trust(ca_file=block.get("ca_file", "")), proxy)
+        settings = self._job.connector.oauth2
+        if settings is None:
+            raise probe_error("internal", "there is nothing to ask for a token with")
+        http = HttpClient(self._clock, self._redact, TlsTrust(ca_file=settings.ca_file), settings.proxy)
         try:
-            source = token_source(block, secrets, http, self._redact)
+            source = token_source(settings, http, self._redact)
             self._provider, self._facts, self.identity = source.provider, source.facts(), source.identity()
             earlier = self._refusals.earlier([self.identity], protocol)
             if earlier:

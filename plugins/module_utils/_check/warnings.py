@@ -10,8 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import date, datetime, timezone
 
-from .._connector.validity import sends_for_another_domain
-from .._protocol.endpoint import Endpoint
+from .._connector.resolved import Endpoint
 from .._protocol.session import Session
 from .job import Job
 from .result import ProbeWarning
@@ -25,7 +24,7 @@ def remarks(job: Job, endpoint: Endpoint, session: Session, min_days_valid: int)
     """The warnings that one server of a connector gives cause for."""
     yield from _about_encryption(endpoint, session, min_days_valid)
     yield from _about_signing_in(endpoint, session)
-    if "oauth2.password" in job.secrets:
+    if job.connector.oauth2 and job.connector.oauth2.password:
         yield ProbeWarning(
             "user_password", "oauth2.password works only without multi-factor sign-in and is being retired"
         )
@@ -33,7 +32,8 @@ def remarks(job: Job, endpoint: Endpoint, session: Session, min_days_valid: int)
         yield from _about_client_secret(job, min_days_valid)
     if endpoint.protocol == "smtp":
         yield from _about_sender(job)
-        if job.assumes_security and (endpoint.port, endpoint.security) == (_PLAIN_PORT, "starttls"):
+        smtp = job.connector.smtp
+        if smtp and not smtp.is_security_declared and (endpoint.port, endpoint.security) == (_PLAIN_PORT, "starttls"):
             yield ProbeWarning(
                 "security_assumed",
                 f"smtp: without security, port {_PLAIN_PORT} means starttls, as the connection must be encrypted; write"
@@ -80,7 +80,7 @@ def _about_signing_in(endpoint: Endpoint, session: Session) -> Iterator[ProbeWar
 
 
 def _about_client_secret(job: Job, min_days_valid: int) -> Iterator[ProbeWarning]:
-    expires = job.effective.get("oauth2", {}).get("client_secret_expires")
+    expires = job.connector.oauth2.client_secret_expires if job.connector.oauth2 else ""
     if not expires:
         return
     days = (date.fromisoformat(expires) - datetime.now(timezone.utc).date()).days
@@ -93,8 +93,9 @@ def _about_client_secret(job: Job, min_days_valid: int) -> Iterator[ProbeWarning
 
 
 def _about_sender(job: Job) -> Iterator[ProbeWarning]:
-    if sends_for_another_domain(job.effective):
-        sender, user = job.effective["from_address"], job.effective["smtp"]["username"]
+    connector = job.connector
+    if connector.smtp and connector.sends_for_another_domain:
+        sender, user = connector.from_address, connector.smtp.username
         yield ProbeWarning(
             "from_domain_differs",
             f"smtp: from_address is in {_domain(sender)} and the user in {_domain(user)}: the server may refuse it, or"

@@ -7,6 +7,8 @@
 
 from __future__ import annotations
 
+import json
+
 from .plan import Plan
 from .secret import changed_secrets
 from .state import CONNECTING_FIELDS, SENDING_FIELDS, Connector
@@ -26,4 +28,10 @@ def connects_alike(one: Connector | None, other: Connector, *, sends: bool = Fal
     if one is None or not one.enabled or changed_secrets(one.secrets, other.secrets):
         return False
     fields = (*CONNECTING_FIELDS, *(SENDING_FIELDS if sends else ()))
-    return all(one.resolved.get(name) == other.resolved.get(name) for name in fields)
+    return all(one.resolved_settings.get(name) == other.resolved_settings.get(name) for name in fields)
+
+
+def sending_fingerprint(connector: Connector) -> str:
+    """What a mail proves: the settings that sending depends on, and how often they have changed."""
+    settings = {name: connector.resolved_settings.get(name) for name in SENDING_FIELDS}
+    return json.dumps([connector.sending_revision, settings], sort_keys=True)

@@ -304,6 +304,12 @@ def proxy(value: Any) -> str:
     return str(value)
 
 
+def parse_proxy(value: str) -> tuple[str, str, int]:
+    """The scheme, host and port of a proxy that was accepted."""
+    where = endpoint(value, ("socks5", "http"), "must be socks5://host:port or http://host:port")
+    return where.scheme, where.host, where.port or 0
+
+
 def https_origin(value: Any) -> str:
     _check_characters(endpoint(value, ("https",), "must be https://host or https://host:port, without a path").host)
     return str(value)

@@ -79,8 +79,8 @@ class Change:
     before: Connector | None
     after: Connector | None
     difference: tuple[dict[str, Any], dict[str, Any]]
-    replaces: int | None = None
-    """The id of a damaged connector in whose place this one is created."""
+    replaces: bool = False
+    """Whether this one is created in place of a damaged connector of its name."""
 
     @property
     def name(self) -> str:
@@ -115,7 +115,7 @@ class Plan:
             if change.before and change.after
             for path, token in change.after.secrets.items()
             if isinstance(token, str)
-            and destination(path, change.before.resolved) != destination(path, change.after.resolved)
+            and destination(path, change.before.resolved_settings) != destination(path, change.after.resolved_settings)
         ]
 
     @property
@@ -222,7 +222,7 @@ class _Planning:
         purged = sorted(known - declared) if self._request.purge else []
         for name in (*self._request.absent, *purged):
             damage = self._damaged.pop(name, None)
-            gone = Connector(name, {}, id=damage.id) if damage else self._after.pop(name, None)
+            gone = Connector(name, {}) if damage else self._after.pop(name, None)
             if gone:
                 self._changes.append(Change(gone, None, difference(gone, None)))
 
@@ -295,8 +295,7 @@ class _Planning:
                 " from this task alone"
             )
         self._after[wanted.name] = wanted
-        replaces = damage.id if damage else None
-        self._changes.append(Change(stored, wanted, difference(stored, wanted), replaces))
+        self._changes.append(Change(stored, wanted, difference(stored, wanted), replaces=damage is not None))
 
     def _may_be_default(self, name: str) -> bool:
         connector = self._after.get(name)
@@ -388,7 +387,7 @@ class _Draft:
         same = not self._is_rewritten() and stored.secrets.keys() == self._held.keys()
         for path in kept:
             given = self._declaration.secrets.get(path)
-            moved = [] if same else newly_offered(path, stored.resolved, self._effective)
+            moved = [] if same else newly_offered(path, stored.resolved_settings, self._effective)
             token = str(stored.secrets[path])
             if given is None:
                 if is_foreign(token):
@@ -450,7 +449,7 @@ class _Draft:
         stored = self._stored
         same = stored and not self._is_rewritten() and stored.secrets.keys() == self._held.keys()
         if stored and same and stored.name == self._name:
-            return stored.resolved
+            return stored.resolved_settings
         return effective(self._settings, self._preset, self._held, self._name)
 
     def _is_rewritten(self) -> bool:
@@ -461,7 +460,7 @@ class _Draft:
         return self._stored is None or bool(changed_secrets(self._stored.secrets, self._held))
 
     def _sends_differently(self, stored: Connector) -> bool:
-        if any(_used(name, stored.resolved) != _used(name, self._effective) for name in SENDING_FIELDS):
+        if any(_used(name, stored.resolved_settings) != _used(name, self._effective) for name in SENDING_FIELDS):
             return True
         changed = changed_secrets(stored.secrets, self._held)
         shares_imap = self._effective.get("smtp", {}).get("same_credentials", False)

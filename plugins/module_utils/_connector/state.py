@@ -10,12 +10,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from types import MappingProxyType
 from typing import Any, Callable, NamedTuple
 
 from .._errors import Problem
 from . import checks
 from .declaration import Settings
 from .effective import Preset, effective, with_test_address
+from .resolved import ResolvedConnector, resolve_connector
 from .secret import Secret
 
 CONNECTING_FIELDS = ("smtp", "imap", "graph", "oauth2")
@@ -70,7 +72,8 @@ class Connector:
     created: Stamp = Stamp("", "")
     updated: Stamp = Stamp("", "")
     proof: Proof | None = None
-    id: int | None = None
+    identity: str = ""
+    """Tells a stored connector from every other one, whatever its name; never used again."""
 
     @property
     def enabled(self) -> bool:
@@ -82,12 +85,15 @@ class Connector:
         return self.proof is not None and self.proof.revision >= self.sending_revision
 
     @cached_property
-    def resolved(self) -> Mapping[str, Any]:
+    def resolved_settings(self) -> Mapping[str, Any]:
         """Every field that has a value, declared or derived; made once, so nobody may change it."""
         return effective(self.settings, self.preset, self.secrets, self.name)
 
-    def effective(self) -> dict[str, Any]:
-        return with_test_address(self.resolved)
+    def resolve(self, secrets: Mapping[str, Secret] = MappingProxyType({})) -> ResolvedConnector:
+        """The connector as it is used, with those of its secrets that were opened."""
+        settings = with_test_address(self.resolved_settings)
+        is_declared = "security" in self.settings.get("smtp", {})
+        return resolve_connector(self.name, settings, secrets, security_declared=is_declared)
 
     def available_to(self, tenant: str) -> bool:
         tenants = self.settings.get("available_to")
@@ -98,7 +104,6 @@ class Connector:
 class Damage:
     """Why a stored connector cannot be read: it was damaged, or changed from outside."""
 
-    id: int
     name: str
     """Its name, or a number in place of one that is damaged."""
     is_named: bool

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from .effective import kind
+from .effective import kind, with_test_address
 from .fields import FIELDS
 from .state import Connector, State
 
@@ -19,7 +19,7 @@ _EMPTY: dict[str, Any] = {"list": [], "dict": {}}
 
 def view(connector: Connector, state: State) -> dict[str, Any]:
     """The connector with what the registry knows of it."""
-    effective = connector.effective()
+    effective = with_test_address(connector.resolved_settings)
     shown: dict[str, Any] = {"name": connector.name, "type": kind(connector.settings)}
     for field in FIELDS:
         empty = None if field.fields else _EMPTY.get(field.type)

@@ -16,6 +16,7 @@ from typing import Any
 
 from .._connector import checks
 from .._connector.fields import BY_NAME, MOST_COPIES
+from .._connector.resolved import ResolvedConnector
 from .._verdict.observation import probe_error
 from . import header
 from .address import domain_of, on_the_wire
@@ -23,15 +24,7 @@ from .body import Content, mime
 from .facts import Facts
 from .letter import Letter
 
-_LIST_FIELDS = ("cc", "bcc")
 _MOST_RECIPIENTS = 1000
-_CHECKS: dict[str, checks.Check] = {
-    **dict.fromkeys(("from_address", "reply_to", "errors_to"), checks.stored_address),
-    **{name: BY_NAME[name].check for name in ("from_name", "signature")},
-    **dict.fromkeys(_LIST_FIELDS, checks.many(checks.stored_address, MOST_COPIES)),
-    "headers": checks.stored_headers,
-    "to": checks.many(checks.stored_address, _MOST_RECIPIENTS),
-}
 _MESSAGE_ID = re.compile(r"<[!#-;=?A-Z^-~]{1,120}@[A-Za-z0-9_.-]{1,253}>\Z")
 _AUTO_SUBMITTED = "Auto-Submitted"
 
@@ -67,53 +60,49 @@ class Request:
     """Whether the connector's own cc and bcc get it too."""
 
 
-def compose(effective: Mapping[str, Any], request: Request) -> Letter:
+def compose(connector: ResolvedConnector, request: Request) -> Letter:
     """The letter that a connector sends. It reads the settings it names and nothing else, so no secret gets in."""
-    _check(effective, request)
-    author = author_of(effective)
+    _check(connector, request)
+    author = author_of(connector)
     to = _unique(on_the_wire(each) for each in request.to)
     cc: list[str] = []
     bcc: list[str] = []
     if request.include_copies:
-        cc, bcc = ([on_the_wire(each) for each in effective.get(name) or ()] for name in _LIST_FIELDS)
+        cc, bcc = ([on_the_wire(each) for each in copies] for copies in (connector.cc, connector.bcc))
     name = request.facts.shown_name
     subject = request.wording.subject.format(name=name)
     headers = [
         ("Date", format_datetime(request.date)),
-        ("From", header.mailbox(on_the_wire(author), effective.get("from_name") or "")),
-        ("Reply-To", on_the_wire(effective["reply_to"]) if effective.get("reply_to") else ""),
+        ("From", header.mailbox(on_the_wire(author), connector.from_name)),
+        ("Reply-To", on_the_wire(connector.reply_to) if connector.reply_to else ""),
         ("To", header.mailboxes(to)),
         ("Cc", header.mailboxes(cc)),
         ("Subject", header.shown(subject)),
         ("Message-ID", request.message_id),
-        *_further(effective.get("headers") or {}),
+        *_further(connector.headers),
     ]
     opening = request.wording.opening.format(name=name)
-    content = Content(subject, opening, request.facts.rows(), effective.get("signature") or "")
+    content = Content(subject, opening, request.facts.rows(), connector.signature)
     lines = b"".join(header.line(label, text) for label, text in headers if text)
     return Letter(
         message=lines + mime(content, request.message_id),
-        sender=on_the_wire(effective.get("errors_to") or author),
+        sender=on_the_wire(connector.errors_to or author),
         recipients=tuple(_unique([*to, *cc, *bcc])),
         message_id=request.message_id,
         bcc=tuple(bcc),
     )
 
 
-def author_of(effective: Mapping[str, Any]) -> str:
-    """The address that the From header shows: the declared one, else the user who signs in."""
-    if effective.get("from_address"):
-        return str(effective["from_address"])
-    signing_in = (effective.get("smtp", {}).get("username"), effective.get("graph", {}).get("mailbox"))
-    author = next((str(each) for each in signing_in if checks.is_address(each)), "")
-    if not author:
+def author_of(connector: ResolvedConnector) -> str:
+    """The address that the From header shows; without one there is nothing to send."""
+    if not connector.author:
         raise probe_error("config", "there is no address to send from: set from_address", field="from_address")
-    return author
+    return connector.author
 
 
-def sending_domain(effective: Mapping[str, Any]) -> str:
+def sending_domain(connector: ResolvedConnector) -> str:
     """The domain for the Message-ID."""
-    return domain_of(on_the_wire(author_of(effective)))
+    return domain_of(on_the_wire(author_of(connector)))
 
 
 def _further(custom: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -133,11 +122,23 @@ def _unique(addresses: Iterable[str]) -> list[str]:
     return list(first.values())
 
 
-def _check(effective: Mapping[str, Any], request: Request) -> None:
+def _check(connector: ResolvedConnector, request: Request) -> None:
     """Settings were checked when they were written; what reaches a header is checked again for what breaks it."""
-    for name, value in {**effective, "to": list(dict.fromkeys(request.to))}.items():
-        if value and name in _CHECKS:
-            _require(name, _CHECKS[name], value)
+    copies = checks.many(checks.stored_address, MOST_COPIES)
+    recipients = checks.many(checks.stored_address, _MOST_RECIPIENTS)
+    for name, check, value in (
+        ("from_address", checks.stored_address, connector.from_address),
+        ("reply_to", checks.stored_address, connector.reply_to),
+        ("errors_to", checks.stored_address, connector.errors_to),
+        ("from_name", BY_NAME["from_name"].check, connector.from_name),
+        ("signature", BY_NAME["signature"].check, connector.signature),
+        ("cc", copies, list(connector.cc)),
+        ("bcc", copies, list(connector.bcc)),
+        ("headers", checks.stored_headers, connector.headers),
+        ("to", recipients, list(dict.fromkeys(request.to))),
+    ):
+        if value:
+            _require(name, check, value)
     if not request.to:
         raise probe_error(
             "config", "there is nobody to send to: set test_address or the option to", field="test_address"

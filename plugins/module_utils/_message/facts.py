@@ -7,15 +7,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
-from .._auth.clouds import graph_of
-from .._connector import checks
-from .._connector.effective import kind
-
-_HTTPS = 443
+from .._connector.resolved import ResolvedConnector
 
 
 @dataclass(frozen=True)
@@ -50,27 +44,18 @@ class Facts:
         return [(label, value) for label, value in named if value]
 
 
-def facts_of(connector: str, effective: Mapping[str, Any], tenant: str = "") -> Facts:
+def facts_of(connector: ResolvedConnector, tenant: str = "") -> Facts:
     """What there is to say of a connector that can send."""
-    block = kind(effective)
-    named = _of_graph(effective) if block == "graph" else _of_smtp(effective.get("smtp", {}))
-    display_name = str(effective.get("display_name", connector))
-    return Facts(connector, display_name, type=block, tenant=tenant, **named)
-
-
-def _of_smtp(server: Mapping[str, Any]) -> dict[str, Any]:
-    user = server.get("username", "") if server.get("auth") != "none" else ""
-    return {
-        "host": server.get("host", ""),
-        "port": server.get("port"),
-        "security": server.get("security", ""),
-        "user": user,
-    }
-
-
-def _of_graph(effective: Mapping[str, Any]) -> dict[str, Any]:
-    graph, oauth2 = effective["graph"], effective.get("oauth2", {})
-    url = graph_of(oauth2.get("cloud", "global"), graph.get("url", ""))
-    place = checks.endpoint(url, ("https",), "must be https://host or https://host:port")
-    user = graph.get("mailbox") or oauth2.get("username", "")
-    return {"host": place.host, "port": place.port or _HTTPS, "security": "tls", "user": user}
+    server = connector.sender
+    if server is None:
+        return Facts(connector.name, connector.display_name, tenant=tenant)
+    return Facts(
+        connector.name,
+        connector.display_name,
+        type=server.protocol,
+        host=server.host,
+        port=server.port,
+        security=server.security,
+        user="" if server.auth == "none" else server.username,
+        tenant=tenant,
+    )

@@ -76,11 +76,11 @@ class Described:
 
 
 class GraphMail(Outgoing, Incoming):
-    """Sends and reads in one mailbox, with the `graph` block of a connector."""
+    """Sends and reads in one mailbox."""
 
-    def __init__(self, session: GraphSession, block: Mapping[str, Any]) -> None:
+    def __init__(self, session: GraphSession) -> None:
         self._session = session
-        self._saves = bool(block.get("save_to_sent", True))
+        self._saves = session.endpoint.save_to_sent
         self._trouble: ProbeError | None = None
 
     def hand_over(self, letter: Letter) -> Accepted:
@@ -146,7 +146,8 @@ class GraphMail(Outgoing, Incoming):
         except ProbeError as stopped:
             observation = stopped.observation
             if observation.kind in _UNKNOWN_OUTCOME or observation.code in _TROUBLE:
-                stopped.observation = observation.with_context(text=f"{observation.text}; {PERHAPS_ACCEPTED}")
+                text = f"{observation.text}; {PERHAPS_ACCEPTED}"
+                raise ProbeError(observation.with_context(text=text)) from stopped
             raise
 
     def _submit_draft(self, described: Described) -> None:

@@ -14,8 +14,6 @@ from .._protocol.session import Session
 from .._verdict.observation import probe_error
 from .transport import Incoming, Outgoing
 
-Settings = Mapping[str, Any]
-
 
 # What only one protocol needs is imported only for it.
 def _smtp_mail() -> Any:
@@ -36,25 +34,25 @@ def _graph_mail() -> Any:
     return GraphMail
 
 
-def _by_smtp(session: Any, _settings: Settings) -> Outgoing:
+def _by_smtp(session: Any) -> Outgoing:
     return cast(Outgoing, _smtp_mail()(session))
 
 
-def _by_imap(session: Any, _settings: Settings) -> Incoming:
+def _by_imap(session: Any) -> Incoming:
     return cast(Incoming, _imap_mail()(session))
 
 
-def _to_graph(session: Any, settings: Settings) -> Outgoing:
-    return cast(Outgoing, _graph_mail()(session, settings["graph"]))
+def _to_graph(session: Any) -> Outgoing:
+    return cast(Outgoing, _graph_mail()(session))
 
 
-def _from_graph(session: Any, settings: Settings) -> Incoming:
-    return cast(Incoming, _graph_mail()(session, settings["graph"]))
+def _from_graph(session: Any) -> Incoming:
+    return cast(Incoming, _graph_mail()(session))
 
 
 _TRANSPORTS: Mapping[str, Callable[[], Any]] = {"smtp": _smtp_mail, "imap": _imap_mail, "graph": _graph_mail}
-_OUTGOING: Mapping[str, Callable[[Any, Settings], Outgoing]] = {"smtp": _by_smtp, "graph": _to_graph}
-_INCOMING: Mapping[str, Callable[[Any, Settings], Incoming]] = {"imap": _by_imap, "graph": _from_graph}
+_OUTGOING: Mapping[str, Callable[[Any], Outgoing]] = {"smtp": _by_smtp, "graph": _to_graph}
+_INCOMING: Mapping[str, Callable[[Any], Incoming]] = {"imap": _by_imap, "graph": _from_graph}
 
 
 def transport_type(protocol: str) -> Any:
@@ -70,17 +68,17 @@ def can_find(protocol: str) -> bool:
     return protocol in _INCOMING
 
 
-def outgoing(session: Session, effective: Settings) -> Outgoing:
-    """How to hand mail over in a session that is signed in, with a connector's settings."""
+def outgoing(session: Session) -> Outgoing:
+    """How to hand mail over in a session that is signed in."""
     way = _OUTGOING.get(session.endpoint.protocol)
     if way is None:
         raise probe_error("internal", f"nothing is sent over {session.endpoint.protocol}")
-    return way(session, effective)
+    return way(session)
 
 
-def incoming(session: Session, effective: Settings) -> Incoming:
-    """How to find mail in a session that is signed in, with a connector's settings."""
+def incoming(session: Session) -> Incoming:
+    """How to find mail in a session that is signed in."""
     way = _INCOMING.get(session.endpoint.protocol)
     if way is None:
         raise probe_error("internal", f"nothing is read over {session.endpoint.protocol}")
-    return way(session, effective)
+    return way(session)

@@ -14,7 +14,7 @@ from typing import Any, Callable, Protocol
 from .._connector.plan import Plan, Request, make_plan
 from .._connector.state import Connector, Stamp
 from .._errors import DeclarationError, MailroomError, MissingLibrary, Problem, RegistryError, RegistryKeyError
-from .._registry.interface import Migration, Reader, Registry
+from .._registry.registry import Migration, Reader, Registry
 from .registry import open_registry, stamp
 from .task import Task
 

@@ -23,7 +23,7 @@ from .._connector.state import Stamp, State, Wanted
 from .._connector.suggest import did_you_mean
 from .._connector.view import can_read
 from .._errors import ConnectorsFailed, DeclarationError, Problem
-from .._registry.interface import Reader
+from .._registry.registry import Reader
 from .._report.table import table_message
 from .abandoned import end_when_abandoned
 from .jobs import damaged_job, job_of, stored_job
@@ -71,7 +71,7 @@ def _connector_test(module: Task) -> dict[str, Any]:
     declared = params["declaration"]
     jobs = _registered_jobs(module, bounds) if declared is None else [_declared_job(module, declared, bounds)]
     results = run_tests(jobs, bounds, params["concurrency"])
-    tested = {result.connector: result.shown(verbose=module.is_verbose) for result in results}
+    tested = {result.name: result.shown(verbose=module.is_verbose) for result in results}
     shown = [tested[name] for name in (tested if declared is not None else params["connectors"] or tested)]
     summary = {status: sum(result["status"] == status for result in shown) for status in ("ok", "warn", "fail")}
     outcome = {"changed": False, "results": shown, "summary": summary}
@@ -180,10 +180,10 @@ def _reading_job(module: Task, reader: Reader, bounds: Bounds) -> Job | None:
 
 def _read_by(job: Job, reading: Job | None) -> Job:
     """The job with the mailbox of another connector, where it is another."""
-    if reading is None or reading.connector == job.connector or job.refused:
+    if reading is None or reading.name == job.name or job.refused:
         return job
     if not reading.refused:
         return replace(job, reader=reading)
-    text = f"connector {reading.connector}, in whose mailbox the mail is looked for, cannot be used: "
+    text = f"connector {reading.name}, in whose mailbox the mail is looked for, cannot be used: "
     observation = reading.refused.with_context(text=text + reading.refused.text, facts={"field": "deliver_via"})
     return replace(job, reader=reading, refused=observation)

@@ -21,15 +21,16 @@ from .._check.result import Result
 from .._check.run import CONCURRENCY
 from .._check.run import run as send_all
 from .._connector import checks
-from .._connector.state import SENDING_FIELDS, Connector, Damage, Proof, State
+from .._connector.changes import sending_fingerprint
+from .._connector.state import Connector, Damage, Proof, State
 from .._connector.view import can_send
 from .._errors import ConnectorsFailed, DeclarationError, MailroomError, Problem
 from .._message.message_id import init_message_id
-from .._registry.interface import Reader, Registry
+from .._registry.registry import Reader, Registry
 from .._report.table import failure_message
 from .._verdict.observation import Observation, ProbeError
 from .abandoned import end_when_abandoned
-from .jobs import damaged_job, stored_job
+from .jobs import damaged_job, refused_job, stored_job
 from .registry import open_registry, registry_options, stamp
 from .stored import load_named
 from .task import Task, run
@@ -69,7 +70,7 @@ def _init_mail(module: Task) -> dict[str, Any]:
     _check(module.params)
     stamp(module)
     registry = open_registry(module)
-    with nullcontext() if module.check_mode or not registry.exists() else registry.alone():
+    with nullcontext() if module.check_mode or not registry.exists() else registry.exclusive():
         with registry.reading() as reader:
             state = load_named(registry, reader, module.params["connectors"])
             due, proven = _chosen(module, state)
@@ -136,7 +137,7 @@ def _tenants(connector: Connector) -> str:
 
 
 def _errand(params: Mapping[str, Any], reader: Reader, connector: Connector) -> _Delivery:
-    to = params["to"] or connector.effective().get("test_address", "")
+    to = params["to"] or connector.resolve().test_address
     return _Delivery(connector, _job(params["tenant"] or "", reader, connector), to)
 
 
@@ -144,26 +145,18 @@ def _job(tenant: str, reader: Reader, connector: Connector) -> Job:
     from .._message.compose import sending_domain
 
     if not can_send(connector.settings):
-        return Job(
-            connector.name,
-            refused=Observation("config", text="the connector only receives mail: it needs smtp or graph to send"),
-        )
+        text = "the connector only receives mail: it needs smtp or graph to send"
+        return refused_job(connector.name, Observation("config", text=text))
     job = stored_job(reader, connector, "send")
     if job.refused:
         return job
     try:
-        domain = sending_domain(job.effective)
+        domain = sending_domain(job.connector)
     except ProbeError as stopped:
         return replace(job, refused=stopped.observation)
-    created = json.dumps([connector.id, connector.created.at])
-    message_id = init_message_id(reader.registry_id(), created, _fingerprint(connector), domain)
+    created = json.dumps([connector.identity, connector.created.at])
+    message_id = init_message_id(reader.registry_id(), created, sending_fingerprint(connector), domain)
     return replace(job, init_mail=InitMail(message_id, tenant))
-
-
-def _fingerprint(connector: Connector) -> str:
-    """What the mail proves: the settings that sending depends on, and how often they have changed."""
-    settings = {name: connector.resolved.get(name) for name in SENDING_FIELDS}
-    return json.dumps([connector.sending_revision, settings], sort_keys=True)
 
 
 class _Mailing:
@@ -223,7 +216,7 @@ class _Mailing:
         proof = Proof(errand.connector.revision, stamp(self._module).at, errand.to)
         try:
             with self._registry.writing() as writer:
-                writer.prove(errand.connector, proof)
+                writer.record_proof(errand.connector, proof)
         except MailroomError as error:
             name = errand.connector.name
             self.unrecorded.append(f"connector {name}: the Init Mail was sent, and that could not be recorded: {error}")

@@ -13,10 +13,11 @@ from dataclasses import replace
 
 from .._check.job import Job
 from .._check.result import reaches
+from .._connector.resolved import ResolvedConnector
 from .._connector.secret import Secret
 from .._connector.state import Connector, Damage
 from .._errors import ForeignSecret, MailroomError, MissingLibrary, RegistryError, RegistryKeyError
-from .._registry.interface import Reader
+from .._registry.registry import Reader
 from .._verdict.observation import Observation
 from .stored import open_secrets
 
@@ -27,30 +28,35 @@ def stored_job(reader: Reader, connector: Connector, depth: str) -> Job:
         refused = Observation(
             "config", text="the connector is disabled: set enabled to true", facts={"field": "enabled"}
         )
-        return Job(connector.name, refused=refused)
+        return refused_job(connector.name, refused)
     needed = list(_needed(connector.secrets, depth))
     try:
         job = job_of(connector, open_secrets(reader, connector, needed))
     except ForeignSecret as foreign:
-        return Job(connector.name, refused=Observation("config", text=str(foreign), facts={"field": foreign.field}))
+        return refused_job(connector.name, Observation("config", text=str(foreign), facts={"field": foreign.field}))
     except MissingLibrary as missing:
-        return Job(
-            connector.name, refused=Observation("not_ready", text=str(missing), facts={"library": missing.library})
+        return refused_job(
+            connector.name, Observation("not_ready", text=str(missing), facts={"library": missing.library})
         )
     except (RegistryError, RegistryKeyError) as error:
-        return Job(connector.name, refused=Observation("not_ready", text=str(error)))
+        return refused_job(connector.name, Observation("not_ready", text=str(error)))
     except MailroomError as error:
-        return Job(connector.name, refused=Observation("config", text=str(error)))
-    return replace(job, unused_secrets=_openable(reader, connector, connector.secrets.keys() - needed))
+        return refused_job(connector.name, Observation("config", text=str(error)))
+    unused = _openable(reader, connector, connector.secrets.keys() - needed)
+    return replace(job, secrets=(*job.secrets, *unused.values()))
+
+
+def refused_job(name: str, refused: Observation) -> Job:
+    """What cannot be tested, and why."""
+    return Job(ResolvedConnector(name), refused=refused)
 
 
 def damaged_job(damage: Damage) -> Job:
-    return Job(damage.name, refused=Observation("config", text=str(damage)))
+    return refused_job(damage.name, Observation("config", text=str(damage)))
 
 
 def job_of(connector: Connector, secrets: Mapping[str, Secret]) -> Job:
-    is_assumed = "security" not in connector.settings.get("smtp", {})
-    return Job(connector.name, connector.effective(), dict(secrets), assumes_security=is_assumed)
+    return Job(connector.resolve(secrets), tuple(secrets.values()))
 
 
 def _openable(reader: Reader, connector: Connector, paths: Iterable[str]) -> dict[str, Secret]:

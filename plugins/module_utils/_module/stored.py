@@ -14,7 +14,7 @@ from .._connector.secret import Secret
 from .._connector.state import Connector, Purpose, State, Wanted
 from .._connector.suggest import Suggestions, did_you_mean
 from .._errors import DeclarationError, Problem
-from .._registry.interface import Reader, Registry
+from .._registry.registry import Reader, Registry
 from .task import Task
 
 

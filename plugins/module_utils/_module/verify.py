@@ -18,7 +18,7 @@ from .._connector.changes import connects_alike, newly_connecting
 from .._connector.plan import Plan
 from .._connector.state import Connector
 from .._errors import ConnectorsFailed
-from .._registry.interface import Reader
+from .._registry.registry import Reader
 from .._report.table import failure_message
 from .abandoned import end_when_abandoned
 from .jobs import stored_job

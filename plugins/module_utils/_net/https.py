@@ -18,18 +18,19 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from email.message import Message
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 from urllib.parse import SplitResult, quote, urlencode, urlsplit
 
 from .._connector.redaction import Redaction
+from .._connector.resolved import Proxy, TlsTrust
 from .._verdict.observation import ProbeError, probe_error
 from .clock import Clock
 from .dial import ascii_host, connect, resolve
 from .os_errors import observation_of
-from .proxy import Proxy, reaching, through
+from .proxy import reaching, through
 from .record import Record
 from .stream import Stream
-from .tls import Trust, context_for, tls_facts
+from .tls import context_for, tls_facts
 
 LARGEST_BODY = 4 * 1024 * 1024
 LARGEST_HEAD = 256 * 1024
@@ -96,7 +97,7 @@ class HttpClient:
         self,
         clock: Clock,
         redact: Redaction,
-        trust: Trust | None = None,
+        trust: TlsTrust | None = None,
         proxy: Proxy | None = None,
         record: Record | None = None,
     ) -> None:
@@ -104,7 +105,7 @@ class HttpClient:
         self.tls: dict[str, Any] | None = None
         self._clock = clock
         self._redact = redact
-        self._trust = trust or Trust()
+        self._trust = trust or TlsTrust()
         self._proxy = proxy
         self._record = record
         self._origin: Origin | None = None
@@ -182,7 +183,7 @@ class HttpClient:
         except ProbeError as stopped:
             if stopped.observation.kind == "certificate":
                 self._look_at_certificate(origin)
-                stopped.observation = stopped.observation.with_context(facts=self.tls or {})
+                raise ProbeError(stopped.observation.with_context(facts=self.tls or {})) from stopped
             raise
 
     def _has_ended(self) -> bool:
@@ -193,7 +194,7 @@ class HttpClient:
         readable.register(self._stream.connection, select.POLLIN)
         return bool(readable.poll(0))
 
-    def _open(self, origin: Origin, trust: Trust, record: Record | None) -> Stream:
+    def _open(self, origin: Origin, trust: TlsTrust, record: Record | None) -> Stream:
         proxy = None if origin.scheme == "http" else self._proxy
         where = (proxy.host, proxy.port) if proxy else (origin.host, origin.port)
         context = context_for(trust) if origin.scheme == "https" else None
@@ -228,19 +229,18 @@ class HttpClient:
     def _look_at_certificate(self, origin: Origin) -> None:
         """What a certificate says that was refused, seen in a second handshake after which nothing is sent."""
         try:
-            self._open(origin, Trust(validate=False), None).close()
+            self._open(origin, TlsTrust(validate=False), None).close()
         except ProbeError:
             return
 
     @contextmanager
-    def _step(self, name: str, record: Record | None = None) -> Iterator[None]:
+    def _step(self, name: Literal["dns", "tcp", "tls", "http"], record: Record | None = None) -> Iterator[None]:
         """A step: whatever stops it goes on up as ProbeError and says during what it happened."""
         try:
-            with record.phase(name) if record else nullcontext():
+            with record.phase(name) if record and name != "http" else nullcontext():
                 yield
         except ProbeError as stopped:
-            stopped.observation = stopped.observation.with_context(facts={"step": _STEPS[name]})
-            raise
+            raise ProbeError(stopped.observation.with_context(facts={"step": _STEPS[name]})) from stopped
         except OSError as error:
             raise ProbeError(observation_of(error).with_context(facts={"step": _STEPS[name]})) from error
 

@@ -13,11 +13,10 @@ import socket
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from typing import Callable
 
 from .._connector.domain import LONGEST_NAME
-from .._connector.secret import Secret
+from .._connector.resolved import Proxy
 from .._verdict.observation import Kind, ProbeError, probe_error
 from .dial import ascii_host
 from .stream import Stream
@@ -38,20 +37,6 @@ _LONGEST_CREDENTIAL = 255
 _GATEWAY_TROUBLE = ("502", "503", "504")
 # Of what a proxy says no more is shown than the three digits of its status.
 _STATUS_LINE = re.compile(rb"HTTP/\S*\s+([0-9]{3})(?!\S)")
-
-
-@dataclass(frozen=True)
-class Proxy:
-    """Where the proxy is and who signs in there."""
-
-    scheme: str
-    host: str
-    port: int
-    username: str = ""
-    password: Secret | None = None
-
-    def revealed(self) -> str:
-        return self.password.reveal() if self.password else ""
 
 
 @contextmanager
@@ -101,7 +86,7 @@ def _socks5(stream: Stream, proxy: Proxy, host: str, port: int) -> None:
 
 
 def _socks5_sign_in(stream: Stream, proxy: Proxy) -> None:
-    username, password = proxy.username.encode(), proxy.revealed().encode()
+    username, password = proxy.username.encode(), _password(proxy).encode()
     if max(len(username), len(password)) > _LONGEST_CREDENTIAL:
         text = "proxy_username and proxy_password must have at most 255 octets each for SOCKS5"
         raise probe_error("config", text, field="{block}.proxy_password")
@@ -123,7 +108,7 @@ def _http(stream: Stream, proxy: Proxy, host: str, port: int) -> None:
     target = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     lines = [f"CONNECT {target} HTTP/1.1", f"Host: {target}"]
     if proxy.username:
-        credentials = base64.b64encode(f"{proxy.username}:{proxy.revealed()}".encode()).decode("ascii")
+        credentials = base64.b64encode(f"{proxy.username}:{_password(proxy)}".encode()).decode("ascii")
         lines.append(f"Proxy-Authorization: Basic {credentials}")
     stream.sendall("\r\n".join([*lines, "", ""]).encode("ascii"))
     answered = _STATUS_LINE.match(stream.readline())
@@ -143,3 +128,7 @@ def _http(stream: Stream, proxy: Proxy, host: str, port: int) -> None:
 
 
 _WAYS: dict[str, Callable[[Stream, Proxy, str, int], None]] = {"socks5": _socks5, "http": _http}
+
+
+def _password(proxy: Proxy) -> str:
+    return proxy.password.reveal() if proxy.password else ""

@@ -11,9 +11,11 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Literal
 
+from .._connector.resolved import Protocol
 from .._errors import MissingLibrary
-from .._verdict.observation import Observation, ProbeError
+from .._verdict.observation import Observation, PhaseName, PhaseStatus, ProbeError
 from .os_errors import observation_of
 
 LONGEST_TEXT = 500
@@ -23,8 +25,8 @@ LONGEST_TEXT = 500
 class Phase:
     """One phase. What the server said is kept as far as it is useful."""
 
-    phase: str
-    status: str = "ok"
+    phase: PhaseName
+    status: PhaseStatus = "ok"
     ms: float = 0.0
     code: int | None = None
     enhanced: str = ""
@@ -36,15 +38,15 @@ class Phase:
 
 @dataclass
 class Record:
-    """What happened in one conversation."""
+    """What happened in one conversation; without a protocol it is kept for nobody."""
 
-    protocol: str
+    protocol: Protocol | Literal[""] = ""
     phases: list[Phase] = field(default_factory=list)
-    current: str = ""
+    current: PhaseName | Literal[""] = ""
 
     @contextmanager
-    def phase(self, name: str) -> Iterator[Phase]:
-        """A phase: whatever stops it is noted with its name and goes on up as ProbeError."""
+    def phase(self, name: PhaseName) -> Iterator[Phase]:
+        """Time a phase; what stops it is recorded and raised as a ProbeError that names the phase."""
         phase = Phase(name)
         self.phases.append(phase)
         self.current = name
@@ -52,8 +54,7 @@ class Record:
         try:
             yield phase
         except ProbeError as stopped:
-            stopped.observation = self._failed(phase, stopped.observation)
-            raise
+            raise ProbeError(self._failed(phase, stopped.observation)) from stopped
         except MissingLibrary as missing:
             phase.status, phase.text = "fail", str(missing)
             raise

@@ -18,22 +18,13 @@ from functools import lru_cache
 from typing import Any
 
 from .._connector.redaction import Redaction
+from .._connector.resolved import TlsTrust
 from .._verdict.observation import probe_error
 
 MOST_NAMES = 100
 
 
-@dataclass(frozen=True)
-class Trust:
-    """How a server's certificate is checked, and which one is shown to it."""
-
-    validate: bool = True
-    ca_file: str = ""
-    client_cert: str = ""
-    client_key: str = ""
-
-
-def context_for(trust: Trust) -> ssl.SSLContext:
+def context_for(trust: TlsTrust) -> ssl.SSLContext:
     """The context for a kind of trust; those who trust alike share it, since making one takes long."""
     with _MAKING:
         return _made(trust)
@@ -43,7 +34,7 @@ _MAKING = threading.Lock()
 
 
 @lru_cache(maxsize=64)
-def _made(trust: Trust) -> ssl.SSLContext:
+def _made(trust: TlsTrust) -> ssl.SSLContext:
     for field, path in (
         ("ca_file", trust.ca_file),
         ("client_cert", trust.client_cert),

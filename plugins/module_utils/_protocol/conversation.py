@@ -20,6 +20,7 @@ from .._auth.passwords import BY_PREFERENCE, REVEALING, choose
 from .._auth.refusal import refused_sign_in
 from .._auth.tokens import Token
 from .._connector.redaction import Redaction
+from .._connector.resolved import Endpoint, TlsTrust
 from .._connector.secret import Secret
 from .._net.clock import Clock
 from .._net.dial import ascii_host, connect, resolve
@@ -27,9 +28,8 @@ from .._net.os_errors import observation_of
 from .._net.proxy import reaching, through
 from .._net.record import Phase, Record
 from .._net.stream import Stream
-from .._net.tls import Trust, context_for, tls_facts
+from .._net.tls import context_for, tls_facts
 from .._verdict.observation import Observation, ProbeError, probe_error
-from .endpoint import Endpoint
 from .session import Session
 
 X509_V_ERR_CERT_HAS_EXPIRED = 10
@@ -67,7 +67,7 @@ class Conversation(Session):
         except ProbeError as stopped:
             if stopped.observation.kind == "certificate":
                 self.tls = self._look_at_certificate()
-                stopped.observation = _about_chain(stopped.observation, self.tls or {})
+                raise ProbeError(_about_chain(stopped.observation, self.tls or {})) from stopped
             raise
 
     def note_capabilities(self, when: str, names: Iterable[str]) -> None:
@@ -219,7 +219,7 @@ class Conversation(Session):
 
     def _unchecked(self) -> Conversation:
         """Another conversation with the same server, which trusts any certificate and shows none."""
-        endpoint = replace(self.endpoint, trust=Trust(validate=False), auth="none", password=None)
+        endpoint = replace(self.endpoint, trust=TlsTrust(validate=False), auth="none", password=None)
         return type(self)(endpoint, self.clock, Record(self.record.protocol), self.redact)
 
     def _look_at_certificate(self) -> dict[str, Any] | None:

@@ -22,12 +22,12 @@ from urllib.parse import quote, urlsplit
 from .._auth.tokens import Token
 from .._connector.domain import canonical
 from .._connector.redaction import Redaction
+from .._connector.resolved import Endpoint, GraphSettings
 from .._net.clock import Clock
 from .._net.https import HttpClient, HttpResponse
 from .._net.record import Record
 from .._net.tls import context_for
 from .._verdict.observation import Observation, ProbeError, probe_error
-from .endpoint import Endpoint
 from .session import Session
 
 LONGEST_TEXT = 400
@@ -47,6 +47,8 @@ _turns_lock = threading.Lock()
 
 class GraphSession(Session):
     """Requests for one mailbox, over one connection."""
+
+    endpoint: GraphSettings
 
     def __init__(self, endpoint: Endpoint, clock: Clock, record: Record, redact: Redaction) -> None:
         super().__init__(endpoint, clock, record, redact)

@@ -14,6 +14,7 @@ from typing import Any
 
 from .._auth.mechanism import Mechanism
 from .._auth.tokens import Token
+from .._connector.resolved import ImapSettings
 from .._verdict.observation import Kind, Observation, ProbeError, probe_error
 from .conversation import Conversation
 from .imap_client import Asked, RecordingReader, client_on, judged, listen, may_change, replied, response_code
@@ -28,6 +29,8 @@ _MESSAGE_ID = re.compile(r"^Message-ID[ \t]*:[ \t]*([^\r\n]*?)[ \t]*\r?$", re.IG
 
 class ImapSession(Conversation):
     """IMAP: a mailbox is opened, and a message looked for in it."""
+
+    endpoint: ImapSettings
 
     has_selected = False
 

@@ -12,9 +12,9 @@ from typing import Any
 
 from .._auth.tokens import Token
 from .._connector.redaction import Redaction
+from .._connector.resolved import Endpoint
 from .._net.clock import Clock
 from .._net.record import Record
-from .endpoint import Endpoint
 
 
 class Session(ABC):
@@ -34,7 +34,7 @@ class Session(ABC):
 
     def facts(self) -> dict[str, Any]:
         """What a remedy may speak of."""
-        return {**(self.tls or {}), **self.endpoint.facts(), **self.told()}
+        return {**(self.tls or {}), **endpoint_facts(self.endpoint), **self.told()}
 
     @abstractmethod
     def told(self) -> dict[str, Any]:
@@ -55,3 +55,17 @@ class Session(ABC):
     @abstractmethod
     def close(self) -> None:
         """Close without a word, in any state."""
+
+
+def endpoint_facts(endpoint: Endpoint) -> dict[str, Any]:
+    """What a remedy may speak of."""
+    other = {"starttls": "tls", "starttls_optional": "tls", "none": "tls", "tls": "starttls"}
+    return {
+        "host": endpoint.host,
+        "port": endpoint.port,
+        "security": endpoint.security,
+        "better_security": other[endpoint.security],
+        "auth": endpoint.auth,
+        "username": endpoint.username or "the user",
+        "protocol": endpoint.protocol.upper(),
+    }

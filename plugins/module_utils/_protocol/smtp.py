@@ -21,6 +21,7 @@ from .._auth.mechanism import Mechanism
 from .._auth.tokens import Token
 from .._connector.domain import DomainError, address_to_ascii, to_ascii
 from .._connector.redaction import LONGEST_SHOWN
+from .._connector.resolved import SmtpSettings
 from .._net.record import Phase
 from .._verdict.observation import PERHAPS_ACCEPTED, Observation, ProbeError, probe_error
 from .conversation import MOST_CAPABILITIES, Conversation
@@ -68,6 +69,8 @@ class Envelope(NamedTuple):
 
 class SmtpSession(Conversation):
     """SMTP, up to the envelope or with a message."""
+
+    endpoint: SmtpSettings
 
     _features: Mapping[str, str] = MappingProxyType({})
     _shown_features: Mapping[str, str] = MappingProxyType({})
@@ -200,18 +203,15 @@ class SmtpSession(Conversation):
     def _refused_recipients(self, refused: Mapping[str, Reply]) -> ProbeError:
         """Judged by the first refusal for good; where there are several, the text names all before it quotes any."""
         replies = list(refused.values())
-        stopped = self._stopped(next((each for each in replies if each.code >= 500), replies[0]))
+        observation = self._stopped(next((each for each in replies if each.code >= 500), replies[0])).observation
         if len(refused) == 1:
             (address,) = refused
-            is_named = address.lower() in stopped.observation.text.lower()
-            text = stopped.observation.text if is_named else f"{address}: {stopped.observation.text}"
+            is_named = address.lower() in observation.text.lower()
+            text = observation.text if is_named else f"{address}: {observation.text}"
         else:
             said = dict.fromkeys(f"{each.code} {self._text(each)}" for each in replies)
             text = f"{len(refused)} recipients are refused: {', '.join(refused)}\n" + "\n".join(said)
-        stopped.observation = stopped.observation.with_context(
-            text=text[:LONGEST_SHOWN], facts={"refused": tuple(refused)}
-        )
-        return stopped
+        return ProbeError(observation.with_context(text=text[:LONGEST_SHOWN], facts={"refused": tuple(refused)}))
 
     def _mail_options(self, envelope: Envelope) -> str:
         if 0 < self._size_limit < envelope.size:
@@ -253,8 +253,7 @@ class SmtpSession(Conversation):
             return self._reply()
         except ProbeError as stopped:
             text = f"{stopped.observation.text}; {PERHAPS_ACCEPTED}" if stopped.observation.text else PERHAPS_ACCEPTED
-            stopped.observation = stopped.observation.with_context(text=text)
-            raise
+            raise ProbeError(stopped.observation.with_context(text=text)) from stopped
 
     def _refusal(self, reply: Reply) -> ProbeError:
         """For a reply that is not the one hoped for."""

@@ -12,10 +12,9 @@ angle brackets is one of ALTERNATIVES: the first of these fields that is declare
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Collection, Mapping
 
-from .judge import Finding
+from .judge import Diagnosis
 from .observation import Observation
 
 EHLO_NAME = "ehlo_name"
@@ -112,14 +111,22 @@ ALTERNATIVES: Mapping[str, tuple[str, ...]] = {
 }
 
 
-def field_of(finding: Finding, observation: Observation, declared: Mapping[str, Any], to: str = "") -> str | None:
-    """The declared field to look at first, if there is one; what is secret is only known to be declared.
+def field_of(
+    diagnosis: Diagnosis,
+    observation: Observation,
+    declared: Collection[str],
+    to: str = "",
+    *,
+    shares_credentials: bool = False,
+) -> str | None:
+    """The declared field to look at first, if there is one; `declared` holds the paths of all that are.
 
-    Where the observation itself names a field, it is that one. `to` is the recipient that the task names.
+    Where the observation itself names a field, it is that one. `to` is the recipient that the task names, and
+    `shares_credentials` says that smtp signs in as imap does.
     """
-    template = observation.facts.get("field") or _template(finding, observation)
+    template = observation.facts.get("field") or _template(diagnosis, observation)
     block = "oauth2" if observation.phase == "token" else observation.protocol
-    sign_in = "imap" if block == "smtp" and (declared.get("smtp") or {}).get("same_credentials") else block
+    sign_in = "imap" if block == "smtp" and shares_credentials else block
     path = template.replace("{block}", block).replace("{sign_in}", sign_in)
     if path == "<recipient>":
         return "to" if to else "test_address"
@@ -138,12 +145,12 @@ _LACKING: Mapping[str, frozenset[str]] = {
 }
 
 
-def _template(finding: Finding, observation: Observation) -> str:
-    verdict = finding.verdict
+def _template(diagnosis: Diagnosis, observation: Observation) -> str:
+    verdict = diagnosis.verdict
     named = _NAMED.match(observation.text) if verdict == "config_invalid" else None
     if named:
         return named.group(0)
-    if verdict == "client_blocked" and EHLO_NAME in finding.remedy:
+    if verdict == "client_blocked" and EHLO_NAME in diagnosis.remedy:
         return f"{{block}}.{EHLO_NAME}"
     for about in (observation.kind, observation.phase):
         if (verdict, about) in EXCEPTIONS:
@@ -151,9 +158,9 @@ def _template(finding: Finding, observation: Observation) -> str:
     return FIELDS[verdict]
 
 
-def _first_declared(path: str, declared: Mapping[str, Any]) -> str:
+def _first_declared(path: str, declared: Collection[str]) -> str:
     parent, _dot, group = path.rpartition(".")
     names = ALTERNATIVES[group.strip("<>")]
-    settings = declared.get(parent) or {} if parent else declared
-    name = next((each for each in names[:-1] if each in settings), names[-1])
-    return ".".join(part for part in (parent, name) if part) if name else ""
+    beginning = f"{parent}." if parent else ""
+    name = next((each for each in names[:-1] if f"{beginning}{each}" in declared), names[-1])
+    return f"{beginning}{name}" if name else ""

@@ -66,6 +66,26 @@ Kind = Literal[
 ]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
+PhaseName = Literal[
+    "config",
+    "dns",
+    "tcp",
+    "tls",
+    "greeting",
+    "ehlo",
+    "capability",
+    "starttls",
+    "token",
+    "auth",
+    "select",
+    "mailbox",
+    "sender",
+    "recipient",
+    "message",
+    "delivery",
+]
+PhaseStatus = Literal["ok", "fail", "skipped"]
+
 Refused = Literal["", "here", "everywhere"]
 """Whether a credential was refused and must not be sent again: no, over this protocol, or over any."""
 
@@ -77,8 +97,8 @@ class Observation:
     """One observation: its kind, where it was made, and the server's own words if it had any."""
 
     kind: Kind
-    phase: str = ""
-    protocol: str = ""
+    phase: PhaseName | Literal[""] = ""
+    protocol: Literal["", "smtp", "imap", "graph"] = ""
     code: int | None = None
     enhanced: str = ""
     text: str = ""
@@ -89,8 +109,8 @@ class Observation:
         self,
         *,
         kind: Kind | None = None,
-        phase: str | None = None,
-        protocol: str | None = None,
+        phase: PhaseName | Literal[""] | None = None,
+        protocol: Literal["", "smtp", "imap", "graph"] | None = None,
         enhanced: str | None = None,
         text: str | None = None,
         facts: Mapping[str, Any] | None = None,
@@ -104,11 +124,15 @@ class Observation:
 
 
 class ProbeError(MailroomError):
-    """A conversation cannot go on."""
+    """A conversation cannot go on. Whoever knows more about it raises a new one from this one."""
 
     def __init__(self, observation: Observation) -> None:
-        self.observation = observation
+        self._observation = observation
         super().__init__(observation.text or observation.kind)
+
+    @property
+    def observation(self) -> Observation:
+        return self._observation
 
 
 def probe_error(kind: Kind, text: str = "", **facts: Any) -> ProbeError:

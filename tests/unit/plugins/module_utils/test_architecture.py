@@ -292,7 +292,7 @@ ALLOWED: list[tuple[str, str]] = [
     ("_connector", "from .checks import host"),
     ("_connector", "from .._errors import Problem"),
     ("_registry", "from .._connector.plan import Plan"),
-    ("_module", "from .._registry.interface import Reader"),
+    ("_module", "from .._registry.registry import Reader"),
 ]
 
 

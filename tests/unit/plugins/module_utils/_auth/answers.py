@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Union
 
+from peers.connectors import oauth_settings
+
 from ansible_collections.mailroom.core.plugins.module_utils._auth.tokens import Token
 from ansible_collections.mailroom.core.plugins.module_utils._auth.ways import token_source
 from ansible_collections.mailroom.core.plugins.module_utils._connector.redaction import Redaction
@@ -106,7 +108,7 @@ def entra(token: Reaction | list[Reaction], userrealm: Reaction | None = None) -
 
 def obtain(http: Http, settings: Mapping[str, Any], secrets: Mapping[str, str], protocol: str = "imap") -> Token:
     held = {f"oauth2.{name}": Secret(value) for name, value in secrets.items()}
-    return token_source({"cloud": "global", **settings}, held, http, Redaction(held.values())).obtain(protocol)
+    return token_source(oauth_settings(settings, held), http, Redaction(held.values())).obtain(protocol)
 
 
 def stopped(http: Http, settings: Mapping[str, Any], secrets: Mapping[str, str], protocol: str = "imap") -> Observation:

@@ -17,7 +17,6 @@ from cryptography.hazmat.primitives import hashes
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.mailroom.core.plugins.module_utils._auth.microsoft import ResourceOwner
 from ansible_collections.mailroom.core.plugins.module_utils._errors import MissingLibrary
 from ansible_collections.mailroom.core.plugins.module_utils._verdict.observation import ProbeError, probe_error
 
@@ -381,10 +380,6 @@ def test_without_msal_one_sentence_says_so(monkeypatch: pytest.MonkeyPatch) -> N
     with pytest.raises(MissingLibrary, match="The Python library msal is needed to sign in at Microsoft"):
         obtain(http, BLOCK, SECRET)
     assert http.asked == []
-
-
-def test_the_first_way_to_prove_oneself_is_taken_for_a_user() -> None:
-    assert ResourceOwner.needs == {"username", "password"}
 
 
 def test_what_is_asked_does_not_depend_on_what_was_asked_before() -> None:

@@ -19,8 +19,8 @@ from ansible_collections.mailroom.core.plugins.module_utils._connector.declarati
 from ansible_collections.mailroom.core.plugins.module_utils._connector.state import Connector, State
 from ansible_collections.mailroom.core.plugins.module_utils._connector.view import view
 from ansible_collections.mailroom.core.plugins.module_utils._module.jobs import job_of
-from ansible_collections.mailroom.core.plugins.module_utils._target.msmtp import Msmtp
-from ansible_collections.mailroom.core.plugins.module_utils._target.sender import sender_of
+from ansible_collections.mailroom.core.plugins.module_utils._target.files.msmtp import Msmtp
+from ansible_collections.mailroom.core.plugins.module_utils._target.interface import sender_of
 
 STORED: dict[str, dict[str, Any]] = {
     "from_address": {"from_address": "ops@fa\u00df.example"},
@@ -93,6 +93,6 @@ def test_its_host_is_looked_up_by_its_a_labels(name: str, monkeypatch: pytest.Mo
 
 @pytest.mark.parametrize("name", ["host", "uri", "proxy", "from_address"])
 def test_it_is_written_into_applications_by_its_a_labels(name: str) -> None:
-    text = Msmtp().write("", sender_of(stored(STORED[name]), {}))
+    text = Msmtp().render("", sender_of(stored(STORED[name]).resolve()))
     assert text.isascii()
     assert "xn--" in text

@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import pytest
 from fuzz import entries
+from peers.connectors import job as connector_job
 from tools import replies
 from tools.replies import Reply
 
@@ -98,7 +99,7 @@ def _job(reply: Reply) -> Job:
     }
     addresses = {"from_address": "carol@example.net", "test_address": "dave@example.net"}
     secrets = {f"{reply.protocol}.password": Secret(entries.PASSWORD)} if signs_in else {}
-    return Job("played", {**addresses, reply.protocol: server}, secrets)
+    return connector_job("played", {**addresses, reply.protocol: server}, secrets)
 
 
 def play(reply: Reply) -> Result:

@@ -10,6 +10,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 import pytest
+from peers.connectors import job as connector_job
 
 from ansible_collections.mailroom.core.plugins.module_utils._auth.identity import identity
 from ansible_collections.mailroom.core.plugins.module_utils._check.job import Job
@@ -37,7 +38,7 @@ def _server(**more: Any) -> Server:
 
 def _job(smtp: Server | None = None, imap: Server | None = None, password: str = "secret", **more: Any) -> Job:
     blocks = {name: server for name, server in (("smtp", smtp), ("imap", imap)) if server}
-    return Job("alpha", {**blocks, **more}, {f"{name}.password": Secret(password) for name in blocks})
+    return connector_job("alpha", {**blocks, **more}, {f"{name}.password": Secret(password) for name in blocks})
 
 
 def _user(name: str, host: str = "mail.example.com") -> Server:
@@ -277,8 +278,8 @@ def test_retirements_are_dated() -> None:
 
 @pytest.mark.parametrize("user", ["ann", "ann@", "ann@mail example", "ann@example.com> SIZE=1", "<ann@example.com"])
 def test_a_user_who_is_no_address_is_no_sender(user: str) -> None:
-    assert _job(_user(user)).sender() == ""
-    assert _job(_user("ann@example.com")).sender() == "ann@example.com"
+    assert _job(_user(user)).connector.envelope_sender == ""
+    assert _job(_user("ann@example.com")).connector.envelope_sender == "ann@example.com"
 
 
 def test_who_waits_too_long_for_another_sign_in_stops_in_the_phase_of_signing_in() -> None:

@@ -8,12 +8,15 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from peers.connectors import job as connector_job
+from peers.connectors import resolved
 
 from ansible_collections.mailroom.core.plugins.module_utils._check.job import Job
 from ansible_collections.mailroom.core.plugins.module_utils._check.probe import Bounds
 from ansible_collections.mailroom.core.plugins.module_utils._check.result import EndpointResult, Result
 from ansible_collections.mailroom.core.plugins.module_utils._check.run import run
 from ansible_collections.mailroom.core.plugins.module_utils._connector.redaction import Redaction
+from ansible_collections.mailroom.core.plugins.module_utils._connector.resolved import Endpoint
 from ansible_collections.mailroom.core.plugins.module_utils._connector.secret import Secret
 from ansible_collections.mailroom.core.plugins.module_utils._errors import (
     MissingLibrary,
@@ -21,10 +24,10 @@ from ansible_collections.mailroom.core.plugins.module_utils._errors import (
     RegistryKeyError,
 )
 from ansible_collections.mailroom.core.plugins.module_utils._module.connector_test import _read_by
-from ansible_collections.mailroom.core.plugins.module_utils._module.jobs import stored_job
+from ansible_collections.mailroom.core.plugins.module_utils._module.jobs import refused_job, stored_job
 from ansible_collections.mailroom.core.plugins.module_utils._net.record import Record
-from ansible_collections.mailroom.core.plugins.module_utils._protocol.endpoint import Endpoint
 from ansible_collections.mailroom.core.plugins.module_utils._protocol.imap import ImapSession
+from ansible_collections.mailroom.core.plugins.module_utils._protocol.session import endpoint_facts
 from ansible_collections.mailroom.core.plugins.module_utils._report.table import table
 from ansible_collections.mailroom.core.plugins.module_utils._verdict.judge import judge
 from ansible_collections.mailroom.core.plugins.module_utils._verdict.observation import Observation
@@ -38,7 +41,7 @@ def _result(*endpoints: EndpointResult, **more: Any) -> dict[str, Any]:
 
 def test_a_mailbox_of_another_connector_is_named_where_it_is_down() -> None:
     """Usability, finding 12: every connector failed, and nothing named the one whose mailbox was down."""
-    observation = Observation("refused", "tcp", "imap", facts=IMAP.facts())
+    observation = Observation("refused", "tcp", "imap", facts=endpoint_facts(IMAP))
     shown = _result(EndpointResult(IMAP, Record("imap"), Redaction(), observation=observation, reads_for="support"))
     assert shown["verdict"] == "connect_refused"
     assert shown["remedy"].startswith("The mailbox of connector support, in which the mail is looked for, cannot be")
@@ -48,7 +51,7 @@ def test_a_mailbox_of_another_connector_is_named_where_it_is_down() -> None:
 
 def test_a_failure_of_the_connectors_own_comes_before_that_of_the_mailbox() -> None:
     own = EndpointResult(
-        IMAP, Record("smtp"), Redaction(), observation=Observation("timeout", "tcp", "smtp", facts=IMAP.facts())
+        IMAP, Record("smtp"), Redaction(), observation=Observation("timeout", "tcp", "smtp", facts=endpoint_facts(IMAP))
     )
     other = EndpointResult(
         IMAP, Record("imap"), Redaction(), observation=Observation("refused", "tcp", "imap"), reads_for="support"
@@ -59,8 +62,8 @@ def test_a_failure_of_the_connectors_own_comes_before_that_of_the_mailbox() -> N
 
 
 def test_a_reading_connector_that_cannot_be_used_is_named() -> None:
-    reading = Job("support", refused=Observation("config", text="the connector is disabled"))
-    (result,) = run([_read_by(Job("alerts"), reading)], Bounds("deliver"), 1)
+    reading = refused_job("support", Observation("config", text="the connector is disabled"))
+    (result,) = run([_read_by(connector_job("alerts", {}), reading)], Bounds("deliver"), 1)
     shown = result.shown()
     assert (shown["verdict"], shown["field"]) == ("config_invalid", "deliver_via")
     assert "support" in shown["remedy"]
@@ -84,8 +87,8 @@ def test_a_missing_library_names_what_to_install(library: str, package: str) -> 
 
 def test_a_reading_connector_that_is_not_ready_is_named_as_well() -> None:
     """Usability, finding 12: its secret cannot be opened, so that there is no server to name it with."""
-    reading = Job("support", refused=Observation("not_ready", text="The key is missing."))
-    results = run([_read_by(Job(name), reading) for name in ("alerts", "news")], Bounds("deliver"), 1)
+    reading = refused_job("support", Observation("not_ready", text="The key is missing."))
+    results = run([_read_by(connector_job(name, {}), reading) for name in ("alerts", "news")], Bounds("deliver"), 1)
     shown = [result.shown() for result in results]
     assert [(each["verdict"], each["field"]) for each in shown] == [("host_not_ready", "deliver_via")] * 2
     assert all("connector support" in each["remedy"] and "The key is missing." in each["remedy"] for each in shown)
@@ -136,13 +139,18 @@ def test_a_library_that_is_missing_during_the_test_is_told_the_same_way(monkeypa
 
     monkeypatch.setattr(ImapSession, "open", without)
     server = {"host": "localhost", "port": 993, "security": "tls", "validate_certs": True, "auth": "none"}
-    (result,) = run([Job("support", {"imap": server})], Bounds("connect", alternatives=True), 1)
+    (result,) = run([connector_job("support", {"imap": server})], Bounds("connect", alternatives=True), 1)
     shown = result.shown()
     assert (shown["verdict"], shown["certainty"]) == ("host_not_ready", "certain")
     assert "pip install imapclient" in shown["remedy"]
 
 
+class _Broken(Job):
+    def endpoints(self) -> list[Endpoint]:
+        raise AttributeError("Rumpelstilzchen")
+
+
 def test_settings_that_cannot_be_read_fail_their_own_test_only() -> None:
-    broken = Job("broken", {"smtp": "no block"}, {"smtp.password": Secret("Rumpelstilzchen")})
-    first, second = run([broken, Job("empty")], Bounds("connect"), 1)
-    assert (first.shown()["verdict"], second.connector) == ("internal_error", "empty")
+    broken = _Broken(resolved({}, name="broken"), (Secret("Rumpelstilzchen"),))
+    first, second = run([broken, connector_job("empty", {})], Bounds("connect"), 1)
+    assert (first.shown()["verdict"], second.name) == ("internal_error", "empty")

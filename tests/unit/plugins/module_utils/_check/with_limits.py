@@ -17,6 +17,8 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from peers.connectors import job as connector_job
+
 from ansible_collections.mailroom.core.plugins.module_utils._check.job import Job
 from ansible_collections.mailroom.core.plugins.module_utils._check.probe import Bounds
 from ansible_collections.mailroom.core.plugins.module_utils._check.run import run
@@ -47,7 +49,7 @@ def silent_name_server(concurrency: int, connectors: int) -> dict[str, Any]:
 
 def job(number: int, host: str, port: int) -> Job:
     server = {"host": host, "port": port, "security": "none", "auth": "none", "validate_certs": True}
-    return Job(f"c{number}", {"smtp": server}, {})
+    return connector_job(f"c{number}", {"smtp": server}, {})
 
 
 def tested(jobs: list[Job], concurrency: int, patience: float) -> dict[str, Any]:

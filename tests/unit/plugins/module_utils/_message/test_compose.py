@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from peers.connectors import resolved
 
 from ansible_collections.mailroom.core.plugins.module_utils._connector import checks
 from ansible_collections.mailroom.core.plugins.module_utils._connector.secret import Secret
@@ -173,7 +174,7 @@ class Shown(HTMLParser):
 def test_every_field_is_read_back_as_it_was_given(
     effective: dict[str, Any], to: list[str], facts: Facts, wording: Any
 ) -> None:
-    letter = compose(effective, request(*to, facts=facts, wording=wording))
+    letter = compose(resolved(effective), request(*to, facts=facts, wording=wording))
     message = read(letter)
     assert name_in_from(letter) == effective.get("from_name", "").strip(" ")
     assert "".join(message["From"].addresses[0].display_name.split()) == "".join(effective.get("from_name", "").split())
@@ -198,7 +199,7 @@ def test_every_field_is_read_back_as_it_was_given(
 def test_both_parts_say_every_fact_and_end_with_the_signature(
     effective: dict[str, Any], to: list[str], facts: Facts
 ) -> None:
-    message = read(compose(effective, request(*to, facts=facts)))
+    message = read(compose(resolved(effective), request(*to, facts=facts)))
     text, page = part(message, "plain"), Shown(part(message, "html"))
     for label, value in facts.rows():
         assert f"\n{label + ':':<15}{value}\n" in text
@@ -213,7 +214,7 @@ def test_both_parts_say_every_fact_and_end_with_the_signature(
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(SETTINGS, st.lists(ADDRESSES, min_size=1, max_size=5), FACTS_OF_ALL_KINDS)
 def test_the_bytes_suit_any_server(effective: dict[str, Any], to: list[str], facts: Facts) -> None:
-    letter = compose(effective, request(*to, facts=facts))
+    letter = compose(resolved(effective), request(*to, facts=facts))
     assert letter.message.endswith(b"\r\n")
     assert not re.search(rb"\r(?!\n)|(?<!\r)\n|\0", letter.message)
     head, _empty, body = letter.message.partition(b"\r\n\r\n")
@@ -231,7 +232,7 @@ def test_the_bytes_suit_any_server(effective: dict[str, Any], to: list[str], fac
 
 @given(SETTINGS, st.lists(ADDRESSES, min_size=1, max_size=5))
 def test_the_envelope_reaches_everybody_once(effective: dict[str, Any], to: list[str]) -> None:
-    letter = compose(effective, request(*to))
+    letter = compose(resolved(effective), request(*to))
     everybody = [*to, *effective.get("cc", []), *effective.get("bcc", [])]
     assert letter.recipients == tuple(dict.fromkeys(on_the_wire(each) for each in everybody))
     assert letter.sender == on_the_wire(effective.get("errors_to", effective["from_address"]))
@@ -239,7 +240,7 @@ def test_the_envelope_reaches_everybody_once(effective: dict[str, Any], to: list
 
 
 def test_a_message_with_every_field_set_is_read_back() -> None:
-    letter = compose(FULL, request("ops@example.com", "Ops@example.com", "ops@EXAMPLE.com"))
+    letter = compose(resolved(FULL), request("ops@example.com", "Ops@example.com", "ops@EXAMPLE.com"))
     message = read(letter)
     assert [name for name in message if name not in ("MIME-Version", "Content-Type")] == (
         "Date From Reply-To To Cc Subject Message-ID Auto-Submitted X-Team List-Id X-Number".split()
@@ -269,7 +270,7 @@ def test_a_message_with_every_field_set_is_read_back() -> None:
 
 
 def test_the_text_reads_well() -> None:
-    assert part(read(compose(FULL, request())), "plain") == (
+    assert part(read(compose(resolved(FULL), request())), "plain") == (
         "This is the Init Mail of the mail connector Alerts. Its arrival proves that the connector can send.\n"
         "\n"
         "Tenant:        Acme\n"
@@ -292,16 +293,16 @@ def test_the_text_reads_well() -> None:
 
 
 def test_a_signature_keeps_its_indentation_and_loses_empty_lines_around_it() -> None:
-    text = part(read(compose({**FULL, "signature": "\r\n  Acme\r\n\tAlerts\n\n"}, request())), "plain")
+    text = part(read(compose(resolved({**FULL, "signature": "\r\n  Acme\r\n\tAlerts\n\n"}), request())), "plain")
     assert text.endswith("\n-- \n  Acme\n\tAlerts\n")
 
 
 def test_the_space_of_the_signature_line_survives_servers_that_trim_lines() -> None:
-    assert b"\r\n--=20\r\n" in compose(FULL, request()).message
+    assert b"\r\n--=20\r\n" in compose(resolved(FULL), request()).message
 
 
 def test_a_test_mail_names_the_connector_in_its_subject() -> None:
-    message = read(compose(FULL, request(wording=TEST_MAIL)))
+    message = read(compose(resolved(FULL), request(wording=TEST_MAIL)))
     assert message["Subject"] == "Test mail from Alerts"
     assert part(message, "plain").startswith("This is a test mail of the mail connector Alerts.")
     assert Shown(part(message, "html")).text.count("Test mail from Alerts") == 2
@@ -309,48 +310,48 @@ def test_a_test_mail_names_the_connector_in_its_subject() -> None:
 
 @pytest.mark.parametrize("name", ["B\u00fccher \u4f8b\u5b50", "=?utf-8?q?x?=", "x" * 64])
 def test_a_subject_shows_the_name_to_the_letter_and_travels_in_ascii(name: str) -> None:
-    letter = compose(FULL, request(facts=Facts("alerts", name), wording=TEST_MAIL))
+    letter = compose(resolved(FULL), request(facts=Facts("alerts", name), wording=TEST_MAIL))
     assert read(letter)["Subject"] == f"Test mail from {name}"
     assert letter.message.isascii()
 
 
 @pytest.mark.parametrize(("field", "in_a_header"), [("reply_to", True), ("errors_to", False)])
 def test_one_address_beyond_ascii_needs_a_server_that_takes_it(field: str, in_a_header: bool) -> None:
-    letter = compose({**FULL, field: "p\u00e4r@example.com"}, request())
+    letter = compose(resolved({**FULL, field: "p\u00e4r@example.com"}), request())
     assert (letter.needs_smtputf8, letter.needs_8bit) == (True, in_a_header)
 
 
 def test_markup_in_what_users_wrote_is_shown_and_not_obeyed() -> None:
     facts = Facts("alerts", "<script>alert(1)</script>", "smtp", user='"><img src=x>', tenant="a & b {0} {name}")
     effective = {**FULL, "signature": "</p><iframe>&amp;"}
-    page = Shown(part(read(compose(effective, request(facts=facts, wording=TEST_MAIL))), "html"))
+    page = Shown(part(read(compose(resolved(effective), request(facts=facts, wording=TEST_MAIL))), "html"))
     assert not page.tags & {"script", "img", "iframe"}
     for shown in ("<script>alert(1)</script>", '"><img src=x>', "a & b {0} {name}", "</p><iframe>&amp;"):
         assert shown in page.text
 
 
 def test_the_same_request_gives_the_same_bytes() -> None:
-    assert compose(FULL, request()) == compose(FULL, request())
+    assert compose(resolved(FULL), request()) == compose(resolved(FULL), request())
 
 
 def test_a_hundred_copies_are_folded_between_addresses() -> None:
     cc = [f"someone.with.a.long.name.{number}@department.example.com" for number in range(100)]
-    letter = compose({**FULL, "cc": cc}, request())
+    letter = compose(resolved({**FULL, "cc": cc}), request())
     assert addresses(read(letter), "Cc") == cc
     assert max(map(len, letter.message.split(b"\r\n"))) <= 78
 
 
 def test_a_service_that_reads_the_headers_is_told_the_hidden_ones() -> None:
-    letter = compose(FULL, request())
+    letter = compose(resolved(FULL), request())
     message = email.message_from_bytes(letter.naming_bcc(), policy=policy.default)
     assert message["Bcc"] == "hidden@example.org, quiet@example.org"
     assert message["Message-ID"] == MESSAGE_ID
-    without = compose({**FULL, "bcc": []}, request())
+    without = compose(resolved({**FULL, "bcc": []}), request())
     assert without.naming_bcc() == without.message
 
 
 def test_a_custom_header_may_say_otherwise_how_the_message_came_about() -> None:
-    message = read(compose({**FULL, "headers": {"AUTO-Submitted": "no"}}, request()))
+    message = read(compose(resolved({**FULL, "headers": {"AUTO-Submitted": "no"}}), request()))
     assert message.get_all("Auto-Submitted") == ["no"]
 
 
@@ -364,27 +365,27 @@ def test_a_custom_header_may_say_otherwise_how_the_message_came_about() -> None:
     ],
 )
 def test_the_author_is_declared_or_the_user_who_signs_in(effective: dict[str, Any], author: str) -> None:
-    assert author_of(effective) == author
-    letter = compose(effective, request())
+    assert author_of(resolved(effective)) == author
+    letter = compose(resolved(effective), request())
     assert addresses(read(letter), "From") == [author]
     assert letter.sender == effective.get("errors_to", author)
 
 
 def test_the_domain_of_the_message_is_the_authors() -> None:
-    assert sending_domain({**FULL, "from_address": "a@b\u00fccher.example"}) == "xn--bcher-kva.example"
+    assert sending_domain(resolved({**FULL, "from_address": "a@b\u00fccher.example"})) == "xn--bcher-kva.example"
 
 
 @pytest.mark.parametrize("effective", [{"smtp": {"username": "apikey"}}, {"errors_to": "e@example.com", "smtp": {}}])
 def test_without_an_author_nothing_is_composed(effective: dict[str, Any]) -> None:
     with pytest.raises(ProbeError, match="set from_address") as stopped:
-        compose(effective, request())
+        compose(resolved(effective), request())
     assert stopped.value.observation.kind == "config"
 
 
 @pytest.mark.parametrize("wording", [INIT_MAIL, TEST_MAIL])
 def test_mail_goes_to_its_addressee_alone_unless_copies_are_asked_for(wording: Wording) -> None:
     """Usability, finding 4: a nightly test mailed real people."""
-    letter = compose(FULL, Request(wording, ("ops@example.com",), FACTS, MESSAGE_ID, WHEN))
+    letter = compose(resolved(FULL), Request(wording, ("ops@example.com",), FACTS, MESSAGE_ID, WHEN))
     assert letter.recipients == ("ops@example.com",)
     assert letter.bcc == ()
     assert "Cc" not in read(letter)
@@ -412,26 +413,26 @@ INJECTED = [
 @pytest.mark.parametrize(("changed", "field"), INJECTED)
 def test_what_would_break_a_header_is_refused_by_the_name_of_its_field(changed: dict[str, Any], field: str) -> None:
     with pytest.raises(ProbeError, match=rf"\A{field}: ") as stopped:
-        compose({**FULL, **changed}, request())
+        compose(resolved({**FULL, **changed}), request())
     assert stopped.value.observation.kind == "config"
 
 
 @pytest.mark.parametrize("to", BAD_ADDRESSES)
 def test_a_bad_recipient_is_refused(to: str) -> None:
     with pytest.raises(ProbeError, match=r"\Ato: item 2 must be a mail address"):
-        compose(FULL, request("ops@example.com", to))
+        compose(resolved(FULL), request("ops@example.com", to))
 
 
 def test_a_mail_to_nobody_is_refused() -> None:
     with pytest.raises(ProbeError, match="nobody to send to"):
-        compose(FULL, Request(INIT_MAIL, (), FACTS, MESSAGE_ID, WHEN))
+        compose(resolved(FULL), Request(INIT_MAIL, (), FACTS, MESSAGE_ID, WHEN))
 
 
 @pytest.mark.parametrize("field", ["connector", "display_name", "type", "host", "security", "user", "tenant"])
 @pytest.mark.parametrize("broken", BREAKS)
 def test_a_fact_that_is_not_one_line_is_refused(field: str, broken: str) -> None:
     with pytest.raises(ProbeError, match=rf"\A{field}: "):
-        compose(FULL, request(facts=Facts(**{"connector": "alerts", field: f"a{broken}"})))
+        compose(resolved(FULL), request(facts=Facts(**{"connector": "alerts", field: f"a{broken}"})))
 
 
 @pytest.mark.parametrize(
@@ -440,7 +441,7 @@ def test_a_fact_that_is_not_one_line_is_refused(field: str, broken: str) -> None
 )
 def test_a_bad_message_id_is_refused(message_id: str) -> None:
     with pytest.raises(ProbeError, match="message_id"):
-        compose(FULL, request(message_id=message_id))
+        compose(resolved(FULL), request(message_id=message_id))
 
 
 @given(st.from_regex(r"[A-Za-z0-9]{24,40}", fullmatch=True))
@@ -448,7 +449,7 @@ def test_no_secret_gets_into_a_letter(secret: str) -> None:
     hidden = {"password": secret, "proxy_password": Secret(secret), "proxy_username": secret}
     oauth2 = {"client_secret": secret, "certificate": secret, "service_account": secret, "password": secret}
     effective = {**FULL, "smtp": {**SERVER, **hidden}, "imap": hidden, "oauth2": oauth2, "description": secret}
-    letter = compose(effective, request(wording=TEST_MAIL))
+    letter = compose(resolved(effective), request(wording=TEST_MAIL))
     message = read(letter)
     assert secret not in repr(letter) + part(message, "plain") + part(message, "html")
     assert secret.encode() not in re.sub(rb"=?\r\n ?", b"", letter.naming_bcc())

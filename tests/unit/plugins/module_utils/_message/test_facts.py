@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from peers.connectors import resolved
 
 from ansible_collections.mailroom.core.plugins.module_utils._connector.effective import effective
 from ansible_collections.mailroom.core.plugins.module_utils._message.facts import Facts, facts_of
@@ -14,7 +15,7 @@ OAUTH2 = {"tenant_id": "example.com", "client_id": "c", "username": "box@example
 
 
 def _facts(settings: dict[str, Any], *secrets: str) -> Facts:
-    return facts_of("alerts", effective(settings, {}, secrets, "alerts"), "Acme")
+    return facts_of(resolved(effective(settings, {}, secrets, "alerts")), "Acme")
 
 
 def test_of_a_connector_that_sends_over_smtp() -> None:

@@ -18,10 +18,12 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from peers.connectors import resolved
 
 from ansible_collections.mailroom.core.plugins.module_utils._auth.tokens import Token
 from ansible_collections.mailroom.core.plugins.module_utils._connector import checks
 from ansible_collections.mailroom.core.plugins.module_utils._connector.redaction import Redaction
+from ansible_collections.mailroom.core.plugins.module_utils._connector.resolved import GraphSettings
 from ansible_collections.mailroom.core.plugins.module_utils._connector.secret import Secret
 from ansible_collections.mailroom.core.plugins.module_utils._message.compose import TEST_MAIL, Request, compose
 from ansible_collections.mailroom.core.plugins.module_utils._message.facts import Facts
@@ -34,7 +36,6 @@ from ansible_collections.mailroom.core.plugins.module_utils._message.letter impo
 from ansible_collections.mailroom.core.plugins.module_utils._net.clock import Clock
 from ansible_collections.mailroom.core.plugins.module_utils._net.https import HttpResponse
 from ansible_collections.mailroom.core.plugins.module_utils._net.record import Record
-from ansible_collections.mailroom.core.plugins.module_utils._protocol.endpoint import Endpoint
 from ansible_collections.mailroom.core.plugins.module_utils._protocol.graph import (
     LARGEST_RANGE,
     LARGEST_REQUEST,
@@ -110,22 +111,22 @@ class Http:
         return [each.what for each in self.asked]
 
 
-def session_on(http: Any, deadline: float = 5.0, mailbox: str = BOX) -> GraphSession:
-    endpoint = Endpoint("graph", "graph.example.com", 443, "tls", mailbox=mailbox)
+def session_on(http: Any, deadline: float = 5.0, mailbox: str = BOX, *, saves: bool = True) -> GraphSession:
+    endpoint = GraphSettings("graph", "graph.example.com", 443, "tls", mailbox=mailbox, save_to_sent=saves)
     session = GraphSession(endpoint, Clock(deadline, deadline), Record("graph"), Redaction())
     session._http = http
     session.sign_in(Token(Secret(TOKEN)))
     return session
 
 
-def mail_on(http: Any, deadline: float = 5.0, **block: Any) -> GraphMail:
-    return GraphMail(session_on(http, deadline), block)
+def mail_on(http: Any, deadline: float = 5.0, *, save_to_sent: bool = True) -> GraphMail:
+    return GraphMail(session_on(http, deadline, saves=save_to_sent))
 
 
 def letter(settings_of: Mapping[str, Any] | None = None, to: tuple[str, ...] = ("bob@example.com",)) -> Letter:
     when = datetime(2030, 1, 2, 3, 4, 5, tzinfo=timezone.utc)
     return compose(
-        settings_of or FULL,
+        resolved(settings_of or FULL),
         Request(TEST_MAIL, to, Facts("alerts", "B\u00fccher " * 9), "<1@example.com>", when, include_copies=True),
     )
 
@@ -215,7 +216,7 @@ def test_names_and_subjects_come_out_as_they_went_in(name: str, subject: str) ->
     facts = Facts("alerts", subject)
     when = datetime(2030, 1, 2, 3, 4, 5, tzinfo=timezone.utc)
     made = compose(
-        {**FULL, "from_name": name}, Request(TEST_MAIL, ("bob@example.com",), facts, "<1@example.com>", when)
+        resolved({**FULL, "from_name": name}), Request(TEST_MAIL, ("bob@example.com",), facts, "<1@example.com>", when)
     )
     told = described_in_json(made).message
     assert told["from"]["emailAddress"].get("name", "") == name.strip(" ")
@@ -532,7 +533,7 @@ def test_no_more_requests_at_once_about_a_mailbox_than_graph_takes() -> None:
     held = Held()
     boxes = ["Alice@example.com", "alice@Example.com"] * MOST_AT_ONCE
     threads = [
-        threading.Thread(target=lambda box=box: GraphMail(session_on(held, 600, box), {}).hand_over(letter()))
+        threading.Thread(target=lambda box=box: GraphMail(session_on(held, 600, box)).hand_over(letter()))
         for box in boxes
     ]
     for thread in threads:

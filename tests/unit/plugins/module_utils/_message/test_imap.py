@@ -1,7 +1,7 @@
 # Copyright the mailroom.core contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Finding and removing a message, word for word."""
+"""Diagnosis and removing a message, word for word."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ import pytest
 from fuzz import entries
 
 from ansible_collections.mailroom.core.plugins.module_utils._connector.redaction import Redaction
+from ansible_collections.mailroom.core.plugins.module_utils._connector.resolved import ImapSettings
 from ansible_collections.mailroom.core.plugins.module_utils._connector.secret import Secret
 from ansible_collections.mailroom.core.plugins.module_utils._message import imap
 from ansible_collections.mailroom.core.plugins.module_utils._message.imap import ImapMail
 from ansible_collections.mailroom.core.plugins.module_utils._net.clock import Clock
 from ansible_collections.mailroom.core.plugins.module_utils._net.record import Record
 from ansible_collections.mailroom.core.plugins.module_utils._net.stream import Stream
-from ansible_collections.mailroom.core.plugins.module_utils._protocol.endpoint import Endpoint
 from ansible_collections.mailroom.core.plugins.module_utils._protocol.imap import ImapSession, message_ids
 from ansible_collections.mailroom.core.plugins.module_utils._verdict.judge import judge
 from ansible_collections.mailroom.core.plugins.module_utils._verdict.observation import ProbeError
@@ -123,7 +123,7 @@ def mail(
             self._stream = Stream(socket, self.clock)
 
     password = Secret(entries.PASSWORD)
-    endpoint = Endpoint("imap", "mail.example.com", 143, "none", auth="password", username="ann", password=password)
+    endpoint = ImapSettings("imap", "mail.example.com", 143, "none", auth="password", username="ann", password=password)
     session = Connected(endpoint, Clock(deadline, 10), Record("imap"), Redaction([password]))
     session.open()
     session.sign_in()

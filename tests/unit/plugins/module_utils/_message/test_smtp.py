@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.mailroom.core.plugins.module_utils._connector.redaction import Redaction
+from ansible_collections.mailroom.core.plugins.module_utils._connector.resolved import SmtpSettings
 from ansible_collections.mailroom.core.plugins.module_utils._connector.secret import Secret
 from ansible_collections.mailroom.core.plugins.module_utils._message.letter import Letter
 from ansible_collections.mailroom.core.plugins.module_utils._message.smtp import SmtpMail
@@ -23,7 +24,6 @@ from ansible_collections.mailroom.core.plugins.module_utils._message.transport i
 from ansible_collections.mailroom.core.plugins.module_utils._net.clock import Clock
 from ansible_collections.mailroom.core.plugins.module_utils._net.record import Record
 from ansible_collections.mailroom.core.plugins.module_utils._net.stream import Stream
-from ansible_collections.mailroom.core.plugins.module_utils._protocol.endpoint import Endpoint
 from ansible_collections.mailroom.core.plugins.module_utils._protocol.smtp import SmtpSession, _framed
 from ansible_collections.mailroom.core.plugins.module_utils._verdict.judge import judge
 from ansible_collections.mailroom.core.plugins.module_utils._verdict.observation import Observation, ProbeError
@@ -81,7 +81,7 @@ def connected(socket: Any, password: str = "") -> SmtpSession:
             self._stream = Stream(socket, self.clock)
 
     secret = Secret(password) if password else None
-    endpoint = Endpoint("smtp", "mail.example.com", 25, "none", password=secret, ehlo_name="client.example.com")
+    endpoint = SmtpSettings("smtp", "mail.example.com", 25, "none", password=secret, ehlo_name="client.example.com")
     session = Connected(endpoint, Clock(5, 5), Record("smtp"), Redaction([Secret(password)]))
     session.open()
     return session

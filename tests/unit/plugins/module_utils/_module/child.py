@@ -29,7 +29,7 @@ PRELOADED = (
     "cryptography.fernet",
     "yaml",
     "sqlite3",
-    f"{BODIES.rpartition('.')[0]}._registry.sqlite",
+    f"{BODIES.rpartition('.')[0]}._registry.sqlite.storage",
     f"{BODIES.rpartition('.')[0]}._message.compose",
 )
 # Only where something hangs.

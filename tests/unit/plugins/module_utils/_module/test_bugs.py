@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.mailroom.core.plugins.module_utils._check import course, probe
+from ansible_collections.mailroom.core.plugins.module_utils._check import connector_test, probe
 from ansible_collections.mailroom.core.plugins.module_utils._check.job import Job
 from ansible_collections.mailroom.core.plugins.module_utils._check.smtp import SmtpProbe
 from ansible_collections.mailroom.core.plugins.module_utils._errors import traceback_of
@@ -76,7 +76,7 @@ BUGS_IN_A_TEST: dict[str, tuple[Any, str]] = {
     "the protocol's own test": (SmtpProbe, "expected"),
     "warnings": (probe, "remarks"),
     "composing": (compose, "compose"),
-    "the order of servers": (course, "can_hand_over"),
+    "the order of servers": (connector_test, "reaches"),
     "the servers of a connector": (Job, "endpoints"),
 }
 
@@ -126,16 +126,16 @@ def test_a_bug_while_an_init_mail_is_sent_is_told_too(play: Play, monkeypatch: p
     assert PASSWORD not in str(result)
 
 
-@pytest.mark.parametrize("needed", ["_probe.smtp", "_mail.compose"])
+@pytest.mark.parametrize("needed", ["_check.smtp", "_message.compose"])
 def test_a_module_of_ours_that_cannot_be_imported_is_a_bug(
     play: Play, monkeypatch: pytest.MonkeyPatch, needed: str
 ) -> None:
     """House review, defect 8: what could not be imported early was passed over in silence."""
-    loader = {"_probe.smtp": "course._smtp", "_mail.compose": "run._mail_modules"}[needed]
-    if loader == "course._smtp":
-        monkeypatch.setitem(course._PROBES, "smtp", a_bug_of_ours)
+    loader = {"_check.smtp": "connector_test._smtp", "_message.compose": "run._mail_modules"}[needed]
+    if loader == "connector_test._smtp":
+        monkeypatch.setitem(connector_test._PROBES, "smtp", a_bug_of_ours)
     else:
-        monkeypatch.setattr(f"{course.__package__}.{loader}", a_bug_of_ours)
+        monkeypatch.setattr(f"{connector_test.__package__}.{loader}", a_bug_of_ours)
     result = play("connector_test", declaration=DECLARATION, depth="send", verbosity=3)
     assert result["failed"] is True
     assert "bug in mailroom.core (TypeError)" in result["msg"]

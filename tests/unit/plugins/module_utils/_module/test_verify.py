@@ -31,15 +31,15 @@ class StandIn:
         self.refused: set[str] = set()
 
     def run(self, jobs: Sequence[Job], bounds: Bounds, _concurrency: int) -> list[Result]:
-        self.asked.append({job.connector: job.effective["smtp"]["host"] for job in jobs})
+        self.asked.append({job.name: job.connector.smtp.host for job in jobs})
         for act in self.on_session_open[:1]:
             self.on_session_open = self.on_session_open[1:]
             act()
         refused = Observation("config", text="not this one")
-        return [Result(job.connector, bounds.depth, observation=refused if self._fails(job) else None) for job in jobs]
+        return [Result(job.name, bounds.depth, observation=refused if self._fails(job) else None) for job in jobs]
 
     def _fails(self, job: Job) -> bool:
-        return job.effective["smtp"]["host"] in self.refused
+        return job.connector.smtp.host in self.refused
 
 
 @pytest.fixture

@@ -12,10 +12,10 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
+from peers.connectors import job as connector_job
 from peers.scripted import ScriptedServer
 from peers.smtp import SmtpScript
 
-from ansible_collections.mailroom.core.plugins.module_utils._check.job import Job
 from ansible_collections.mailroom.core.plugins.module_utils._check.probe import Bounds
 from ansible_collections.mailroom.core.plugins.module_utils._check.run import run
 from ansible_collections.mailroom.core.plugins.module_utils._net.clock import Clock
@@ -35,7 +35,7 @@ def jumping(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
 def result_of(port: int, **smtp: Any) -> dict[str, Any]:
     server = {"host": "localhost", "port": port, "security": "none", "auth": "none", "validate_certs": True, **smtp}
     settings = {"smtp": server, "from_address": "a@example.com", "test_address": "a@example.com"}
-    return run([Job("alerts", settings)], Bounds(depth="send", timeout=60, deadline=600), 1)[0].shown()
+    return run([connector_job("alerts", settings)], Bounds(depth="send", timeout=60, deadline=600), 1)[0].shown()
 
 
 @pytest.fixture

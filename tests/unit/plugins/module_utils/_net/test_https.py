@@ -17,12 +17,11 @@ from peers.proxies import HttpProxy, Socks5Proxy
 from peers.scripted import ScriptedServer, Talk
 
 from ansible_collections.mailroom.core.plugins.module_utils._connector.redaction import Redaction
+from ansible_collections.mailroom.core.plugins.module_utils._connector.resolved import Proxy, TlsTrust
 from ansible_collections.mailroom.core.plugins.module_utils._connector.secret import Secret
 from ansible_collections.mailroom.core.plugins.module_utils._net.clock import Clock
 from ansible_collections.mailroom.core.plugins.module_utils._net.https import LARGEST_BODY, HttpClient
-from ansible_collections.mailroom.core.plugins.module_utils._net.proxy import Proxy
 from ansible_collections.mailroom.core.plugins.module_utils._net.record import Record
-from ansible_collections.mailroom.core.plugins.module_utils._net.tls import Trust
 from ansible_collections.mailroom.core.plugins.module_utils._verdict.observation import Observation, ProbeError
 
 SECRET = "hunter2-not-to-be-seen"
@@ -62,7 +61,7 @@ def client(zoo: CertificateZoo) -> Iterator[HttpClient]:
 def _client(
     zoo: CertificateZoo, proxy: Proxy | None = None, record: Record | None = None, timeout: float = 5
 ) -> HttpClient:
-    return HttpClient(Clock(10, timeout), Redaction(), Trust(ca_file=str(zoo.ca_file)), proxy, record)
+    return HttpClient(Clock(10, timeout), Redaction(), TlsTrust(ca_file=str(zoo.ca_file)), proxy, record)
 
 
 def _stopped(act: Callable[[], object]) -> Observation:
@@ -328,7 +327,7 @@ def test_a_phase_that_fails_is_noted(zoo: CertificateZoo) -> None:
 
 
 def test_nothing_goes_beyond_the_deadline(server: Echo, zoo: CertificateZoo) -> None:
-    client = HttpClient(Clock(0, 5), Redaction(), Trust(ca_file=str(zoo.ca_file)))
+    client = HttpClient(Clock(0, 5), Redaction(), TlsTrust(ca_file=str(zoo.ca_file)))
     assert _stopped(lambda: client.get(f"{server.url}/")).kind == "timeout"
 
 

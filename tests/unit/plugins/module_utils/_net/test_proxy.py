@@ -11,9 +11,10 @@ from peers.proxies import HTTP_REPLIES, SOCKS_REPLIES, HttpProxy, Socks5Proxy
 from peers.proxies import Proxy as Peer
 from peers.scripted import ScriptedServer
 
+from ansible_collections.mailroom.core.plugins.module_utils._connector.resolved import Proxy
 from ansible_collections.mailroom.core.plugins.module_utils._connector.secret import Secret
 from ansible_collections.mailroom.core.plugins.module_utils._net.clock import Clock
-from ansible_collections.mailroom.core.plugins.module_utils._net.proxy import Proxy, through
+from ansible_collections.mailroom.core.plugins.module_utils._net.proxy import through
 from ansible_collections.mailroom.core.plugins.module_utils._net.stream import Stream
 from ansible_collections.mailroom.core.plugins.module_utils._verdict.observation import ProbeError
 

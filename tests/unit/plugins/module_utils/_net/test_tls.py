@@ -15,8 +15,9 @@ from peers.ca import Certificate as Peer
 from peers.ca import CertificateZoo
 
 from ansible_collections.mailroom.core.plugins.module_utils._connector.redaction import Redaction
+from ansible_collections.mailroom.core.plugins.module_utils._connector.resolved import TlsTrust
 from ansible_collections.mailroom.core.plugins.module_utils._net import tls
-from ansible_collections.mailroom.core.plugins.module_utils._net.tls import Certificate, Trust, context_for, tls_facts
+from ansible_collections.mailroom.core.plugins.module_utils._net.tls import Certificate, context_for, tls_facts
 from ansible_collections.mailroom.core.plugins.module_utils._verdict.observation import ProbeError
 
 
@@ -25,7 +26,7 @@ def zoo(tmp_path_factory: pytest.TempPathFactory) -> CertificateZoo:
     return CertificateZoo(tmp_path_factory.mktemp("certificates"))
 
 
-def _facts(peer: Peer, trust: Trust, host: str = "mail.example.com") -> dict[str, Any]:
+def _facts(peer: Peer, trust: TlsTrust, host: str = "mail.example.com") -> dict[str, Any]:
     ours, theirs = socket.socketpair()
 
     def serve() -> None:
@@ -49,13 +50,13 @@ def _facts(peer: Peer, trust: Trust, host: str = "mail.example.com") -> dict[str
 
 def test_those_who_trust_alike_share_a_context(zoo: CertificateZoo) -> None:
     ca_file = str(zoo.ca_file)
-    assert context_for(Trust(ca_file=ca_file)) is context_for(Trust(True, ca_file))
-    assert context_for(Trust(ca_file=ca_file)) is not context_for(Trust())
-    assert context_for(Trust(validate=False)) is not context_for(Trust())
+    assert context_for(TlsTrust(ca_file=ca_file)) is context_for(TlsTrust(True, ca_file))
+    assert context_for(TlsTrust(ca_file=ca_file)) is not context_for(TlsTrust())
+    assert context_for(TlsTrust(validate=False)) is not context_for(TlsTrust())
 
 
 def test_certificates_are_checked_unless_that_is_turned_off() -> None:
-    checked, unchecked = context_for(Trust()), context_for(Trust(validate=False))
+    checked, unchecked = context_for(TlsTrust()), context_for(TlsTrust(validate=False))
     assert (checked.verify_mode, checked.check_hostname) == (ssl.CERT_REQUIRED, True)
     assert (unchecked.verify_mode, unchecked.check_hostname) == (ssl.CERT_NONE, False)
     assert {checked.minimum_version, unchecked.minimum_version} == {ssl.TLSVersion.TLSv1_2}
@@ -77,26 +78,26 @@ def _files(folder: Path) -> dict[str, str]:
 def test_a_file_that_cannot_be_used_is_named(option: str, what: str, tmp_path: Path) -> None:
     file = _files(tmp_path)[what]
     with pytest.raises(ProbeError) as stopped:
-        context_for(Trust(**{option: file}))
+        context_for(TlsTrust(**{option: file}))
     assert stopped.value.observation.kind == "config"
     assert f"{option} {file}" in stopped.value.observation.text
 
 
 def test_a_key_of_another_certificate_is_named(zoo: CertificateZoo) -> None:
     with pytest.raises(ProbeError) as stopped:
-        context_for(Trust(client_cert=str(zoo.client.certificate_file), client_key=str(zoo.good.key_file)))
+        context_for(TlsTrust(client_cert=str(zoo.client.certificate_file), client_key=str(zoo.good.key_file)))
     assert stopped.value.observation.kind == "config"
     assert "client_" in stopped.value.observation.text
 
 
 def test_a_certificate_without_its_key_is_named(zoo: CertificateZoo) -> None:
     with pytest.raises(ProbeError) as stopped:
-        context_for(Trust(client_cert=str(zoo.client.certificate_file)))
+        context_for(TlsTrust(client_cert=str(zoo.client.certificate_file)))
     assert stopped.value.observation.kind == "config"
 
 
 def test_what_a_trusted_certificate_says(zoo: CertificateZoo) -> None:
-    facts = _facts(zoo.good, Trust(ca_file=str(zoo.ca_file)))
+    facts = _facts(zoo.good, TlsTrust(ca_file=str(zoo.ca_file)))
     assert facts["version"] == "TLSv1.3"
     assert facts["cipher"]
     assert facts["fingerprint_sha256"] == zoo.good.fingerprint_sha256
@@ -109,7 +110,7 @@ def test_what_a_trusted_certificate_says(zoo: CertificateZoo) -> None:
 
 @pytest.mark.parametrize("name", ["expired", "wrong_name", "other_ca", "self_signed", "no_names", "not_yet_valid"])
 def test_what_an_untrusted_certificate_says(name: str, zoo: CertificateZoo) -> None:
-    facts = _facts(zoo[name], Trust(validate=False))
+    facts = _facts(zoo[name], TlsTrust(validate=False))
     assert facts["fingerprint_sha256"] == zoo[name].fingerprint_sha256
     assert facts["not_after"]
     assert facts["issuer"]
@@ -131,7 +132,7 @@ def _without_cryptography(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_without_cryptography_a_trusted_certificate_says_the_same(
     zoo: CertificateZoo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    trust = Trust(ca_file=str(zoo.ca_file))
+    trust = TlsTrust(ca_file=str(zoo.ca_file))
     expected = _facts(zoo.good, trust)
     _without_cryptography(monkeypatch)
     facts = _facts(zoo.good, trust)
@@ -145,7 +146,7 @@ def test_without_cryptography_an_untrusted_certificate_has_its_fingerprint(
     zoo: CertificateZoo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _without_cryptography(monkeypatch)
-    facts = _facts(zoo.expired, Trust(validate=False))
+    facts = _facts(zoo.expired, TlsTrust(validate=False))
     assert facts["fingerprint_sha256"] == zoo.expired.fingerprint_sha256
     assert not facts["not_after"]
 

@@ -114,14 +114,20 @@ CASES: dict[str, tuple[Observation, dict[str, Any], str | None]] = {
 }
 
 
+def _paths(declared: dict[str, Any]) -> set[str]:
+    inner = {f"{block}.{name}" for block, value in declared.items() if isinstance(value, dict) for name in value}
+    return {*declared, *inner}
+
+
 @pytest.mark.parametrize(("observation", "declared", "field"), CASES.values(), ids=CASES)
 def test_the_field_to_look_at_first(observation: Observation, declared: dict[str, Any], field: str | None) -> None:
-    assert field_of(judge(observation), observation, declared) == field
+    shares = bool(declared.get("smtp", {}).get("same_credentials"))
+    assert field_of(judge(observation), observation, _paths(declared), shares_credentials=shares) == field
 
 
 def test_a_recipient_of_the_task_is_not_the_connectors_field() -> None:
     observation = Observation("reply", "recipient", "smtp", 550, "5.1.1", "user unknown")
-    assert field_of(judge(observation), observation, SMTP, to="bob@example.com") == "to"
+    assert field_of(judge(observation), observation, _paths(SMTP), to="bob@example.com") == "to"
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -129,5 +135,5 @@ def test_a_field_is_one_that_the_connector_can_have(kind: Kind) -> None:
     phases = "config dns tcp greeting tls starttls token auth sender recipient message select mailbox".split()
     for phase, (protocol, declared) in product(phases, {"smtp": OAUTH2, "imap": {}, "graph": GRAPH}.items()):
         observation = Observation(kind, phase, protocol)
-        field = field_of(judge(observation), observation, declared)
+        field = field_of(judge(observation), observation, _paths(declared))
         assert field is None or field in PATHS, field

@@ -13,9 +13,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.mailroom.core.plugins.module_utils._verdict import table
-from ansible_collections.mailroom.core.plugins.module_utils._verdict.judge import _fits, judge
+from ansible_collections.mailroom.core.plugins.module_utils._verdict.google_rules import GOOGLE_TOKEN_RULES
+from ansible_collections.mailroom.core.plugins.module_utils._verdict.judge import fits, judge, rules_for
+from ansible_collections.mailroom.core.plugins.module_utils._verdict.microsoft_rules import MICROSOFT_TOKEN_RULES
 from ansible_collections.mailroom.core.plugins.module_utils._verdict.observation import Observation
-from ansible_collections.mailroom.core.plugins.module_utils._verdict.token_lines import TOKEN_LINES
+from ansible_collections.mailroom.core.plugins.module_utils._verdict.token_rules import (
+    REFUSED_TOKEN_RULES,
+    TOKEN_CONNECTION_RULES,
+    TOKEN_RULES,
+)
+
+RULES = (*TOKEN_CONNECTION_RULES, *MICROSOFT_TOKEN_RULES, *GOOGLE_TOKEN_RULES, *TOKEN_RULES, *REFUSED_TOKEN_RULES)
 
 # Microsoft's codes, as its reference of error codes groups them.
 ENTRA: dict[str, str] = {
@@ -202,13 +210,16 @@ def test_what_others_may_mean_is_told(provider: str) -> None:
 
 
 def test_every_line_is_the_first_that_fits_something() -> None:
-    reached = {id(next((line for line in TOKEN_LINES if _fits(line, observation)), None)) for observation in _signals()}
-    assert not [line for line in TOKEN_LINES if id(line) not in reached]
+    reached = {
+        id(next((rule for rule in rules_for(observation) if fits(rule, observation)), None))
+        for observation in _signals()
+    }
+    assert not [line for line in RULES if id(line) not in reached]
 
 
-def test_every_verdict_about_tokens_has_a_line() -> None:
+def test_every_verdict_about_tokens_has_a_rule() -> None:
     about_tokens = {name for name in table.REMEDIES if name.startswith("token_")}
-    assert {line.verdict for line in TOKEN_LINES} == {*about_tokens, "auth_rejected"}
+    assert {rule.verdict for rule in RULES} == {*about_tokens, "auth_rejected"}
 
 
 def _speaks_of(remedy: str) -> set[str]:
@@ -219,7 +230,7 @@ KNOWN = (
     "text username issuer names token_server token_user client_id tenant_id cloud scope claims service_account"
     " managed_identity step"
 )
-REMEDIES = {line.remedy for line in TOKEN_LINES} | {
+REMEDIES = {rule.remedy for rule in RULES} | {
     remedy for name, remedy in table.REMEDIES.items() if name.startswith("token_")
 }
 

@@ -5,20 +5,22 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ansible_collections.mailroom.core.plugins.module_utils._connector.declaration import read_declaration
 from ansible_collections.mailroom.core.plugins.module_utils._connector.state import Connector
-from ansible_collections.mailroom.core.plugins.module_utils._target.application import Application
-from ansible_collections.mailroom.core.plugins.module_utils._target.applications import APPLICATIONS
-from ansible_collections.mailroom.core.plugins.module_utils._target.sender import (
+from ansible_collections.mailroom.core.plugins.module_utils._target.files import msmtp
+from ansible_collections.mailroom.core.plugins.module_utils._target.interface import (
     MAY_BE_LEFT_OUT,
+    FileTarget,
     password_path,
     sender_of,
     unusable,
 )
+from ansible_collections.mailroom.core.plugins.module_utils._target.targets import FILE_TARGETS
 
 from .given import connector, refused, sender
 
@@ -62,53 +64,61 @@ def declared(**fields: Any) -> Connector:
     ],
 )
 def test_what_no_application_can_use(fields: dict[str, Any], field: str) -> None:
-    found = unusable(declared(**fields))
+    found = unusable(declared(**fields).resolve())
     assert found
     assert found[0] == field
 
 
 def test_whose_password_signs_in() -> None:
-    assert unusable(connector()) is None
-    assert password_path(connector()) == "smtp.password"
-    assert password_path(declared(smtp={"host": "smtp.example.com"})) is None
+    assert unusable(connector().resolve()) is None
+    assert password_path(connector().resolve()) == "smtp.password"
+    assert password_path(declared(smtp={"host": "smtp.example.com"}).resolve()) is None
     alike = declared(smtp={"host": "smtp.example.com", "same_credentials": True}, imap=IMAP)
-    assert password_path(alike) == "imap.password"
-    found = sender_of(alike, alike.secrets)  # type: ignore[arg-type]
+    assert password_path(alike.resolve()) == "imap.password"
+    found = sender_of(alike.resolve(alike.secrets))  # type: ignore[arg-type]
     assert found.password
     assert (found.server.username, found.password.reveal()) == ("reader", "another")
 
 
-@pytest.mark.parametrize("application", APPLICATIONS.values(), ids=list(APPLICATIONS))
+@pytest.mark.parametrize("application", FILE_TARGETS.values(), ids=list(FILE_TARGETS))
 class TestEveryApplication:
     @pytest.mark.parametrize("field", [*MESSAGE, *(f"smtp.{name}" for name in SERVER)])
-    def test_what_it_cannot_express_is_refused(self, application: Application, field: str) -> None:
+    def test_what_it_cannot_express_is_refused(self, application: FileTarget, field: str) -> None:
         block, _dot, name = field.rpartition(".")
         smtp, fields = ({name: SERVER[name]}, {}) if block else ({}, {field: MESSAGE[field]})
-        findings = dict(application.refusals(sender(smtp, **fields)))
+        findings = dict(application.unsupported(sender(smtp, **fields)))
         general = f"cannot be expressed in {application.name}"
         assert findings.get(field, "").startswith(general) is (field not in EXPRESSED[application.name])
 
-    def test_what_may_be_left_out_is_not_asked_for(self, application: Application) -> None:
-        left_out = set(MAY_BE_LEFT_OUT) - application.expresses
+    def test_what_may_be_left_out_is_not_asked_for(self, application: FileTarget) -> None:
+        left_out = set(MAY_BE_LEFT_OUT) - application.supported_features
         assert set(MESSAGE) == set(MAY_BE_LEFT_OUT)
         assert refused(application, sender(leave_out=left_out, **MESSAGE)) == []
 
-    def test_bounces_that_go_to_the_sender_anyway(self, application: Application) -> None:
+    def test_bounces_that_go_to_the_sender_anyway(self, application: FileTarget) -> None:
         alike = {"from_address": "alerts@example.com", "errors_to": "alerts@example.com"}
         assert "errors_to" not in refused(application, sender(**alike))
 
-    def test_a_password_with_a_line_break_is_refused(self, application: Application) -> None:
+    def test_a_password_with_a_line_break_is_refused(self, application: FileTarget) -> None:
         assert "smtp.password" in refused(application, sender({"password": "one\ntwo"}))
 
-    def test_international_names_are_written_in_a_labels(self, application: Application) -> None:
+    def test_international_names_are_written_in_a_labels(self, application: FileTarget) -> None:
         smtp = {"host": "smtp.b\u00fccher.example", "ehlo_name": "me.b\u00fccher.example"}
         fields = {name: MESSAGE[name] for name in EXPRESSED[application.name] & {"from_address"}}
         named = sender(smtp, **dict.fromkeys(fields, "alerts@b\u00fccher.example"))
         assert refused(application, named) == []
-        text = application.write("", named)
+        text = application.render("", named)
         assert text.isascii()
         assert text.count("xn--bcher-kva.example") == 2 + len(fields)
 
-    def test_encryption_that_is_not_demanded(self, application: Application) -> None:
+    def test_encryption_that_is_not_demanded(self, application: FileTarget) -> None:
         optional = sender({"security": "starttls_optional"})
         assert {"smtp.security", "smtp.validate_certs"} & set(refused(application, optional))
+
+
+def test_the_table_names_every_file_of_the_folder() -> None:
+    """Ansible sends a host only what it finds imported, so the imports cannot be made up from the folder."""
+    folder = Path(msmtp.__file__).parent
+    assert {type(target).__module__.rpartition(".")[2] for target in FILE_TARGETS.values()} == {
+        each.stem for each in folder.glob("[a-z]*.py")
+    }

@@ -14,7 +14,8 @@ from __future__ import annotations
 from collections.abc import Container, Sequence
 from typing import NamedTuple
 
-from .._errors import DeclarationError, Problem
+from ..._errors import DeclarationError, Problem
+from ..interface import FileTarget
 
 _BEGIN = "# BEGIN mailroom.core.connector_config"
 _END = "# END mailroom.core.connector_config"
@@ -63,3 +64,18 @@ def inserted(text: str, position: int, lines: Sequence[str], aside: Container[in
     others = [_ASIDE + line if number in aside else line for number, line in enumerate(text.split("\n"))]
     named = [_PASSWORD + password_file] if password_file else []
     return "\n".join([*others[:position], _BEGIN, *named, *lines, _END, *others[position:]])
+
+
+class ManagedBlockTarget(FileTarget):
+    """An application whose settings are a block in a file of the administrator's; the password is in one beside it."""
+
+    keeps_password_apart = True
+
+    def clear(self, text: str) -> str:
+        return restored(text)
+
+    def difference(self, before: str, after: str) -> tuple[str, str]:
+        return content(before), content(after)
+
+    def password_file_in(self, text: str) -> str:
+        return password_file_in(text)

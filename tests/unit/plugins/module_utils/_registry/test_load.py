@@ -13,9 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.mailroom.core.plugins.module_utils._connector.state import Purpose, Wanted
-from ansible_collections.mailroom.core.plugins.module_utils._registry.sqlite import SqliteRegistry
+from ansible_collections.mailroom.core.plugins.module_utils._registry.registry import Registry
 
-from .samples import declare, entry, open_registry
+from .backends import BACKENDS, Backend
+from .samples import declare, entry
 
 NAMES = ("a", "b", "c", "d", "A", "a_")
 PURPOSES = (Purpose("alerts"), Purpose("alerts", "acme"), Purpose("alerts", "globex"), Purpose("approvals", "acme"))
@@ -66,16 +67,17 @@ WISHES = st.builds(
 )
 
 
-def store(registry: SqliteRegistry, model: Model) -> None:
+def store(registry: Registry, model: Model) -> None:
     entries = [entry(name, f"secret of {name}", enabled=enabled) for name, enabled in model.enabled.items()]
     declare(registry, *entries, default=model.default, bind=model.bindings)
 
 
+@pytest.mark.parametrize("kind", BACKENDS.values(), ids=BACKENDS)
 @settings(max_examples=60, deadline=None)
 @given(models(), st.lists(WISHES, min_size=1, max_size=15))
-def test_any_registry_and_any_wish(model: Model, wishes: list[Wanted]) -> None:
+def test_any_registry_and_any_wish(kind: type[Backend], model: Model, wishes: list[Wanted]) -> None:
     with TemporaryDirectory() as folder:
-        registry = open_registry(Path(folder) / "registry.db")
+        registry = kind(Path(folder)).open()
         store(registry, model)
         with registry.reading() as reader:
             for wanted in wishes:
@@ -88,26 +90,3 @@ def test_any_registry_and_any_wish(model: Model, wishes: list[Wanted]) -> None:
                     assert (connector.name, connector.enabled) == (name, model.enabled[name])
                     tokens = map(str, connector.secrets.values())
                     assert [reader.open_secret(token).reveal() for token in tokens] == [f"secret of {name}"]
-
-
-@pytest.mark.parametrize(
-    "wanted",
-    [
-        Wanted(frozenset(["c0500"]), frozenset()),
-        Wanted(frozenset(), frozenset([Purpose("alerts")])),
-        Wanted(frozenset(["unknown"]), frozenset()),
-    ],
-)
-def test_the_search_uses_indexes(tmp_path: Path, wanted: Wanted) -> None:
-    registry = open_registry(tmp_path / "registry.db")
-    declare(registry, *(entry(f"c{number:04}") for number in range(1000)), bind={Purpose("alerts"): "c0007"})
-    asked: list[str] = []
-    with registry.reading() as reader:
-        reader._database.set_trace_callback(asked.append)
-        reader.load(wanted)
-        reader._database.set_trace_callback(None)
-        steps = [step for query in asked for *ids, step in reader._database.execute(f"EXPLAIN QUERY PLAN {query}")]
-    tables = ("connector", "secret", "purpose", "revision")
-    scans = [step for step in steps if step.startswith("SCAN") and step.split()[-1] in tables]
-    assert steps
-    assert scans == []

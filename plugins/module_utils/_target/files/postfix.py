@@ -10,25 +10,24 @@ from __future__ import annotations
 import re
 from collections.abc import Container, Iterator
 
-from .._protocol.endpoint import Endpoint
-from . import block
-from .application import MARK
-from .beside import SettingsBesideOthers
-from .sender import Finding, Sender
+from ..._connector.resolved import SmtpSettings
+from ..._errors import FieldMessage
+from ..formats import managed_block
+from ..interface import MARK, Sender
 
 _BLANKS = " \t\v\f\r"
 _SPLITS_A_LIST = re.compile(r"[\s,{}]")
 
 
-class Postfix(SettingsBesideOthers):
+class Postfix(managed_block.ManagedBlockTarget):
     """A mail server, here as the client of another."""
 
     name = "postfix"
     securities = ("none", "starttls_optional", "starttls", "tls")
-    expresses = frozenset(("smtp.mechanisms", "smtp.client_cert"))
+    supported_features = frozenset(("smtp.mechanisms", "smtp.client_cert"))
     password_mark = MARK
 
-    def own_refusals(self, sender: Sender) -> Iterator[Finding]:
+    def unsupported_values(self, sender: Sender) -> Iterator[FieldMessage]:
         server = sender.server
         if server.security == "starttls_optional" and server.trust.validate:
             yield "smtp.validate_certs", "must be false with starttls_optional: postfix checks no certificate then"
@@ -40,14 +39,14 @@ class Postfix(SettingsBesideOthers):
         if sender.password:
             yield from _credentials(server.username, sender.password.reveal())
 
-    def write(self, text: str, sender: Sender) -> str:
-        text = block.restored(text)
+    def render(self, text: str, sender: Sender) -> str:
+        text = managed_block.restored(text)
         if not text.endswith("\n"):
             text += "\n"
         named = sender.password_file if sender.password else ""
         parameters = dict(_parameters(sender))
         lines = [f"{name} = {value.replace('$', '$$')}" for name, value in parameters.items()]
-        return block.inserted(text, text.count("\n"), lines, set(_of_parameters(text, parameters)), named)
+        return managed_block.inserted(text, text.count("\n"), lines, set(_of_parameters(text, parameters)), named)
 
     def password_text(self, sender: Sender) -> str | None:
         if not sender.password:
@@ -55,20 +54,20 @@ class Postfix(SettingsBesideOthers):
         return f"{MARK}{_relayhost(sender.server)} {sender.server.username}:{sender.password.reveal()}\n"
 
 
-def _paths(server: Endpoint) -> Iterator[tuple[str, str]]:
+def _paths(server: SmtpSettings) -> Iterator[tuple[str, str]]:
     yield "smtp.ca_file", server.trust.ca_file
     yield "smtp.client_cert", server.trust.client_cert
     yield "smtp.client_key", server.trust.client_key
 
 
-def _credentials(username: str, password: str) -> Iterator[Finding]:
+def _credentials(username: str, password: str) -> Iterator[FieldMessage]:
     if ":" in username or username[0] in _BLANKS:
         yield "smtp.username", "cannot hold a colon or begin with white space in postfix"
     if password[-1] in _BLANKS:
         yield "smtp.password", "cannot end with white space in postfix"
 
 
-def _relayhost(server: Endpoint) -> str:
+def _relayhost(server: SmtpSettings) -> str:
     """In brackets, so that no other server is looked up for it."""
     return f"[{server.host}]:{server.port}"
 
@@ -89,7 +88,7 @@ def _parameters(sender: Sender) -> Iterator[tuple[str, str]]:
         yield "smtp_helo_name", server.ehlo_name
 
 
-def _encryption(server: Endpoint) -> Iterator[tuple[str, str]]:
+def _encryption(server: SmtpSettings) -> Iterator[tuple[str, str]]:
     required = "secure" if server.trust.validate else "encrypt"
     yield "smtp_tls_security_level", {"none": "none", "starttls_optional": "may"}.get(server.security, required)
     yield "smtp_tls_wrappermode", "yes" if server.security == "tls" else "no"

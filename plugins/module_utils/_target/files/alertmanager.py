@@ -11,11 +11,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from email.utils import formataddr
 from typing import Any, NamedTuple, NoReturn
 
-from .._errors import DeclarationError, MissingLibrary, Problem
-from .._net.tls import Trust
-from . import block
-from .beside import SettingsBesideOthers
-from .sender import Finding, Sender
+from ..._connector.resolved import TlsTrust
+from ..._errors import DeclarationError, FieldMessage, MissingLibrary, Problem
+from ..formats import managed_block
+from ..interface import Sender
 
 _IMPLICIT_TLS = 465
 _OURS = "smtp_"
@@ -23,14 +22,14 @@ _NULL = "tag:yaml.org,2002:null"
 _MERGE = "tag:yaml.org,2002:merge"
 
 
-class Alertmanager(SettingsBesideOthers):
+class Alertmanager(managed_block.ManagedBlockTarget):
     """It sends alerts as mail."""
 
     name = "alertmanager"
     securities = ("none", "starttls", "tls")
-    expresses = frozenset(("from_address", "from_name", "smtp.mechanisms", "smtp.client_cert"))
+    supported_features = frozenset(("from_address", "from_name", "smtp.mechanisms", "smtp.client_cert"))
 
-    def own_refusals(self, sender: Sender) -> Iterator[Finding]:
+    def unsupported_values(self, sender: Sender) -> Iterator[FieldMessage]:
         server = sender.server
         if (server.security == "tls") != (server.port == _IMPLICIT_TLS):
             yield "smtp.port", f"must be {_IMPLICIT_TLS} in alertmanager where smtp.security is tls, and only there"
@@ -45,8 +44,8 @@ class Alertmanager(SettingsBesideOthers):
         if sender.password and sender.password.reveal() != sender.password.reveal().strip():
             yield "smtp.password", "cannot begin or end with white space in alertmanager"
 
-    def write(self, text: str, sender: Sender) -> str:
-        text = block.restored(text)
+    def render(self, text: str, sender: Sender) -> str:
+        text = managed_block.restored(text)
         if not text.endswith("\n"):
             text += "\n"
         named = sender.password_file if sender.password else ""
@@ -54,7 +53,7 @@ class Alertmanager(SettingsBesideOthers):
         before = _read(text)
         place = _find(text, before)
         indented = [*place.opening, *(f"{place.indent}{line}" for line in lines)]
-        written = block.inserted(text, place.position, indented, place.aside, named)
+        written = managed_block.inserted(text, place.position, indented, place.aside, named)
         if not _says(written, before, lines):
             _refuse("must have its global settings in block style, each on a line of its own")
         return written
@@ -83,7 +82,7 @@ def _settings(sender: Sender) -> dict[str, Any]:
     return {**settings, "smtp_tls_config": tls} if tls else settings
 
 
-def _tls(trust: Trust) -> Iterator[tuple[str, Any]]:
+def _tls(trust: TlsTrust) -> Iterator[tuple[str, Any]]:
     if not trust.validate:
         yield "insecure_skip_verify", True
     elif trust.ca_file:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.mailroom.core.plugins.module_utils._errors import DeclarationError
-from ansible_collections.mailroom.core.plugins.module_utils._target import block
+from ansible_collections.mailroom.core.plugins.module_utils._target.formats import managed_block as block
 
 from .given import texts
 

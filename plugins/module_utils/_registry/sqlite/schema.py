@@ -72,7 +72,11 @@ _VERSION_1 = (
 _VERSION_2 = (
     # Which connector a secret belongs to, whatever its name: no other has the same, in any registry.
     "ALTER TABLE connector ADD COLUMN identity TEXT NOT NULL DEFAULT ''",
-    "UPDATE connector SET identity = lower(hex(randomblob(16)))",
+    # The same whenever this step is taken: who reads a copy that is migrated and forgotten names connectors by it.
+    """
+    UPDATE connector SET identity =
+        coalesce((SELECT substr(id, 1, 16) FROM registry), lower(hex(randomblob(8)))) || printf('%016x', id)
+    """,
     "CREATE UNIQUE INDEX connector_identity ON connector (identity)",
     # In form 1 secrets are bound to nothing; they are sealed anew when their key is there.
     "ALTER TABLE secret ADD COLUMN form INTEGER NOT NULL DEFAULT 1",

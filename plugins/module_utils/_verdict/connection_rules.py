@@ -3,20 +3,20 @@
 
 # This file is private to the collection mailroom.core and may change at any time.
 
-"""Which observation stands for which verdict, but for what servers reply: that is in reply_rules."""
+"""What it means when a conversation ends without a server's refusal: network, encryption, protocol, this host."""
 
 from __future__ import annotations
 
-from .line import CERTAIN, LIKELY, LOOK_FIRST, Line
 from .observation import PERHAPS_ACCEPTED
+from .rule import CERTAIN, LIKELY, LOOK_FIRST, Rule
 
-LINES: tuple[Line, ...] = (
-    Line("config_invalid", CERTAIN, "config"),
-    Line("host_not_ready", CERTAIN, "not_ready"),
-    Line("dns_not_found", CERTAIN, "not_found"),
-    Line("dns_temporary", LIKELY, "name_temporary"),
-    Line("proxy_failed", CERTAIN, "proxy"),
-    Line(
+CONNECTION_RULES: tuple[Rule, ...] = (
+    Rule("config_invalid", CERTAIN, "config"),
+    Rule("host_not_ready", CERTAIN, "not_ready"),
+    Rule("dns_not_found", CERTAIN, "not_found"),
+    Rule("dns_temporary", LIKELY, "name_temporary"),
+    Rule("proxy_failed", CERTAIN, "proxy"),
+    Rule(
         "proxy_failed",
         LIKELY,
         "proxy_target",
@@ -25,13 +25,13 @@ LINES: tuple[Line, ...] = (
             " proxy may go there."
         ),
     ),
-    Line(
+    Rule(
         "internal_error",
         CERTAIN,
         "exhausted",
         remedy="This host has run out of files, threads or memory ({text}): lower concurrency, or raise its limits.",
     ),
-    Line(
+    Rule(
         "starttls_missing",
         CERTAIN,
         "unencrypted",
@@ -40,30 +40,30 @@ LINES: tuple[Line, ...] = (
             " security tls), or, within a trusted network only, write security none."
         ),
     ),
-    Line("connect_refused", CERTAIN, "refused"),
-    Line("connect_unreachable", CERTAIN, "unreachable"),
-    Line("security_mismatch", CERTAIN, "speaks_tls"),
-    Line("security_mismatch", CERTAIN, "speaks_plain"),
-    Line("starttls_injection", CERTAIN, "injection"),
-    Line("starttls_missing", CERTAIN, "starttls_missing"),
-    Line("dns_temporary", LIKELY, "timeout", phases="dns"),
-    Line("connect_timeout", LIKELY, "timeout", phases="tcp"),
-    Line("greeting_timeout", LIKELY, "timeout", phases="greeting"),
-    Line("tls_timeout", LIKELY, "timeout", phases="tls"),
-    Line("response_timeout", LIKELY, "timeout", phases="message", text=PERHAPS_ACCEPTED, remedy=LOOK_FIRST),
-    Line("connection_reset", LIKELY, ("reset", "closed"), phases="message", text=PERHAPS_ACCEPTED, remedy=LOOK_FIRST),
-    Line("protocol_error", LIKELY, ("protocol", "graph"), phases="message", text=PERHAPS_ACCEPTED, remedy=LOOK_FIRST),
-    Line("message_too_large", CERTAIN, "too_large"),
-    Line("response_timeout", LIKELY, "timeout"),
-    Line("delivery_timeout", LIKELY, "not_delivered"),
-    Line(
+    Rule("connect_refused", CERTAIN, "refused"),
+    Rule("connect_unreachable", CERTAIN, "unreachable"),
+    Rule("security_mismatch", CERTAIN, "speaks_tls"),
+    Rule("security_mismatch", CERTAIN, "speaks_plain"),
+    Rule("starttls_injection", CERTAIN, "injection"),
+    Rule("starttls_missing", CERTAIN, "starttls_missing"),
+    Rule("dns_temporary", LIKELY, "timeout", phases="dns"),
+    Rule("connect_timeout", LIKELY, "timeout", phases="tcp"),
+    Rule("greeting_timeout", LIKELY, "timeout", phases="greeting"),
+    Rule("tls_timeout", LIKELY, "timeout", phases="tls"),
+    Rule("response_timeout", LIKELY, "timeout", phases="message", text=PERHAPS_ACCEPTED, remedy=LOOK_FIRST),
+    Rule("connection_reset", LIKELY, ("reset", "closed"), phases="message", text=PERHAPS_ACCEPTED, remedy=LOOK_FIRST),
+    Rule("protocol_error", LIKELY, ("protocol", "graph"), phases="message", text=PERHAPS_ACCEPTED, remedy=LOOK_FIRST),
+    Rule("message_too_large", CERTAIN, "too_large"),
+    Rule("response_timeout", LIKELY, "timeout"),
+    Rule("delivery_timeout", LIKELY, "not_delivered"),
+    Rule(
         "mailbox_denied",
         LIKELY,
         "not_removed",
         remedy="Remove the test mail by hand, and grant {username} the right to delete from the mailbox: {text}",
     ),
-    Line("connection_reset", LIKELY, ("reset", "closed")),
-    Line(
+    Rule("connection_reset", LIKELY, ("reset", "closed")),
+    Rule(
         "tls_expired",
         CERTAIN,
         "issuer_expired",
@@ -72,17 +72,17 @@ LINES: tuple[Line, ...] = (
             " one behind it on the server. If all are up to date, check this host's clock."
         ),
     ),
-    Line("tls_expired", CERTAIN, "certificate", reply="10 "),
-    Line("tls_not_yet_valid", CERTAIN, "certificate", reply="9 "),
-    Line("tls_name_mismatch", CERTAIN, "certificate", reply="(62|63|64) "),
-    Line(
+    Rule("tls_expired", CERTAIN, "certificate", reply="10 "),
+    Rule("tls_not_yet_valid", CERTAIN, "certificate", reply="9 "),
+    Rule("tls_name_mismatch", CERTAIN, "certificate", reply="(62|63|64) "),
+    Rule(
         "tls_untrusted",
         CERTAIN,
         "certificate",
         reply="18 ",
         remedy="The server's certificate is signed by itself: name it with ca_file if you know it, or have one issued.",
     ),
-    Line(
+    Rule(
         "tls_untrusted",
         CERTAIN,
         "certificate",
@@ -92,7 +92,7 @@ LINES: tuple[Line, ...] = (
             " longer key."
         ),
     ),
-    Line(
+    Rule(
         "tls_untrusted",
         CERTAIN,
         "certificate",
@@ -102,19 +102,19 @@ LINES: tuple[Line, ...] = (
             " have the authority's certificate issued anew."
         ),
     ),
-    Line("tls_untrusted", CERTAIN, "certificate"),
-    Line("tls_version", CERTAIN, "tls", text="PROTOCOL_VERSION|UNSUPPORTED_PROTOCOL|NO_PROTOCOLS_AVAILABLE"),
-    Line("tls_handshake", LIKELY, "tls", text="CERTIFICATE_REQUIRED|BAD_CERTIFICATE|HANDSHAKE_FAILURE"),
-    Line("tls_handshake", CERTAIN, "tls"),
-    Line("auth_unsupported", CERTAIN, "no_mechanism"),
-    Line(
+    Rule("tls_untrusted", CERTAIN, "certificate"),
+    Rule("tls_version", CERTAIN, "tls", text="PROTOCOL_VERSION|UNSUPPORTED_PROTOCOL|NO_PROTOCOLS_AVAILABLE"),
+    Rule("tls_handshake", LIKELY, "tls", text="CERTIFICATE_REQUIRED|BAD_CERTIFICATE|HANDSHAKE_FAILURE"),
+    Rule("tls_handshake", CERTAIN, "tls"),
+    Rule("auth_unsupported", CERTAIN, "no_mechanism"),
+    Rule(
         "auth_disabled",
         CERTAIN,
         "login_disabled_unencrypted",
         remedy="The server lets nobody sign in over an unencrypted connection: set security to starttls or tls.",
     ),
-    Line("auth_disabled", CERTAIN, "login_disabled"),
-    Line(
+    Rule("auth_disabled", CERTAIN, "login_disabled"),
+    Rule(
         "starttls_refused",
         CERTAIN,
         "preauth",
@@ -124,7 +124,7 @@ LINES: tuple[Line, ...] = (
             " on it: something in between may do this. Set security to tls, on port 993."
         ),
     ),
-    Line(
+    Rule(
         "auth_unsupported",
         LIKELY,
         "preauth",
@@ -133,8 +133,8 @@ LINES: tuple[Line, ...] = (
             " another port of it, such as 993."
         ),
     ),
-    Line("auth_rejected", LIKELY, "refused_proof"),
-    Line(
+    Rule("auth_rejected", LIKELY, "refused_proof"),
+    Rule(
         "relay_denied",
         LIKELY,
         "relay_refused",
@@ -143,7 +143,7 @@ LINES: tuple[Line, ...] = (
             " or have relaying allowed for this host or {username}. It says: {text}"
         ),
     ),
-    Line(
+    Rule(
         "auth_rejected",
         CERTAIN,
         "server_signature",
@@ -152,14 +152,14 @@ LINES: tuple[Line, ...] = (
             " its user database is damaged. Do not use it."
         ),
     ),
-    Line("config_invalid", CERTAIN, "unfit_secret"),
-    Line(
+    Rule("config_invalid", CERTAIN, "unfit_secret"),
+    Rule(
         "protocol_error",
         CERTAIN,
         "other_protocol",
         remedy="{speaks} answers on port {port} of {host}: set port to that of {protocol}.",
     ),
-    Line(
+    Rule(
         "protocol_error",
         LIKELY,
         "protocol",
@@ -169,6 +169,6 @@ LINES: tuple[Line, ...] = (
             " over an encrypted connection, and have the server updated."
         ),
     ),
-    Line("protocol_error", LIKELY, "protocol"),
-    Line("internal_error", CERTAIN, "internal"),
+    Rule("protocol_error", LIKELY, "protocol"),
+    Rule("internal_error", CERTAIN, "internal"),
 )

@@ -23,8 +23,8 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 
-from .._errors import RegistryError
-from .._files import (
+from ..._errors import RegistryError
+from ..._files import (
     Folder,
     UnsafePath,
     check_can_add,
@@ -142,7 +142,7 @@ class SqliteFile:
                 raise RegistryError(self._sentence("changed", _reasons()["readonly"]))
 
     @contextmanager
-    def alone(self) -> Iterator[None]:
+    def exclusive(self) -> Iterator[None]:
         """Its folder is locked: to open and close the registry's own file would give away the locks on it."""
         with ExitStack() as stack:
             try:

@@ -10,10 +10,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from .._connector.diff import CHANGED, STORED
-from .._protocol.endpoint import Endpoint
-from .application import MARK, Application
-from .sender import Finding, Sender
+from ..._connector.diff import CHANGED, STORED
+from ..._connector.resolved import SmtpSettings
+from ..._errors import FieldMessage
+from ..interface import MARK, FileTarget, Sender
 
 _PASSWORD = re.compile(r"^password .*$", re.MULTILINE)
 _REPLACED = re.compile(r"%[UHCM]|[*?]")
@@ -21,14 +21,14 @@ _NO_OTHER_SENDER = "allow_from_override off"
 _LONGEST_LINE = 499
 
 
-class Msmtp(Application):
+class Msmtp(FileTarget):
     """An SMTP client that stands in for sendmail."""
 
     name = "msmtp"
     securities = ("none", "starttls", "tls")
-    expresses = frozenset(("from_address", "smtp.mechanisms", "smtp.client_cert", "smtp.proxy"))
+    supported_features = frozenset(("from_address", "smtp.mechanisms", "smtp.client_cert", "smtp.proxy"))
 
-    def own_refusals(self, sender: Sender) -> Iterator[Finding]:
+    def unsupported_values(self, sender: Sender) -> Iterator[FieldMessage]:
         server = sender.server
         if len(server.mechanisms) > 1:
             yield "smtp.mechanisms", "can name one in msmtp, or be left out, for msmtp to choose"
@@ -40,7 +40,7 @@ class Msmtp(Application):
             if len(line.encode()) > _LONGEST_LINE:
                 yield field, f"is too long: a line of msmtp's holds {_LONGEST_LINE} bytes"
 
-    def write(self, _text: str, sender: Sender) -> str:
+    def render(self, _text: str, sender: Sender) -> str:
         return MARK + "".join(f"{line}\n" for _field, line in _lines(sender))
 
     def clear(self, text: str) -> str:
@@ -85,7 +85,7 @@ def _lines(sender: Sender) -> Iterator[tuple[str, str]]:
             yield "from_address", _NO_OTHER_SENDER
 
 
-def _encryption(server: Endpoint) -> Iterator[tuple[str, str]]:
+def _encryption(server: SmtpSettings) -> Iterator[tuple[str, str]]:
     trust = server.trust
     if server.security == "none":
         yield "smtp.security", "tls off"

@@ -3,12 +3,12 @@
 
 # This file is private to the collection mailroom.core and may change at any time.
 
-"""Which refusal of Microsoft Graph stands for which verdict. They are matched as "STATUS CODE"."""
+"""What a refusal of Microsoft Graph means. It is matched as "STATUS CODE"."""
 
 from __future__ import annotations
 
-from .line import CERTAIN, LIKELY, LOOK_FIRST, POSSIBLE, Line
 from .observation import PERHAPS_ACCEPTED
+from .rule import CERTAIN, LIKELY, LOOK_FIRST, POSSIBLE, Rule
 
 _SAYS = " It says: {text}"
 _PERMISSIONS = (
@@ -17,22 +17,20 @@ _PERMISSIONS = (
     " RBAC for Applications leave {mailbox} out (Test-ServicePrincipalAuthorization shows it); is it the right"
     " tenant."
 )
-
 _LATER = "Graph did not answer as it should ({text}): try again in some minutes."
-
-GRAPH_LINES: tuple[Line, ...] = (
-    Line("throttled", POSSIBLE, "graph", phases="message", text=PERHAPS_ACCEPTED, remedy=LOOK_FIRST),
-    Line("response_timeout", LIKELY, "timeout", phases="mailbox|delivery", remedy=_LATER),
-    Line("connection_reset", LIKELY, ("reset", "closed"), phases="mailbox", remedy=_LATER),
-    Line(
+GRAPH_RULES: tuple[Rule, ...] = (
+    Rule("throttled", POSSIBLE, "graph", phases="message", text=PERHAPS_ACCEPTED, remedy=LOOK_FIRST),
+    Rule("response_timeout", LIKELY, "timeout", phases="mailbox|delivery", remedy=_LATER),
+    Rule("connection_reset", LIKELY, ("reset", "closed"), phases="mailbox", remedy=_LATER),
+    Rule(
         "protocol_error",
         LIKELY,
         "protocol",
         phases="mailbox",
         remedy="What answers at {host} port {port} is most likely not Microsoft Graph: check graph.url. {text}",
     ),
-    Line("throttled", CERTAIN, "graph", reply="429 "),
-    Line(
+    Rule("throttled", CERTAIN, "graph", reply="429 "),
+    Rule(
         "auth_rejected",
         LIKELY,
         "graph",
@@ -42,7 +40,7 @@ GRAPH_LINES: tuple[Line, ...] = (
             f" this host's clock is wrong.{_SAYS}"
         ),
     ),
-    Line(
+    Rule(
         "sender_rejected",
         CERTAIN,
         "graph",
@@ -52,8 +50,8 @@ GRAPH_LINES: tuple[Line, ...] = (
             f" the mailbox's own.{_SAYS}"
         ),
     ),
-    Line("mailbox_denied", LIKELY, "graph", reply="403 ", remedy=f"{_PERMISSIONS}{_SAYS}"),
-    Line(
+    Rule("mailbox_denied", LIKELY, "graph", reply="403 ", remedy=f"{_PERMISSIONS}{_SAYS}"),
+    Rule(
         "mailbox_missing",
         CERTAIN,
         "graph",
@@ -63,10 +61,10 @@ GRAPH_LINES: tuple[Line, ...] = (
             f" still lives on premises.{_SAYS}"
         ),
     ),
-    Line("message_too_large", CERTAIN, "graph", reply="413 |... ErrorMessageSizeExceeded"),
-    Line("mailbox_full", CERTAIN, "graph", reply="... ErrorQuotaExceeded"),
-    Line("recipient_rejected", CERTAIN, "graph", reply="... ErrorInvalidRecipients"),
-    Line(
+    Rule("message_too_large", CERTAIN, "graph", reply="413 |... ErrorMessageSizeExceeded"),
+    Rule("mailbox_full", CERTAIN, "graph", reply="... ErrorQuotaExceeded"),
+    Rule("recipient_rejected", CERTAIN, "graph", reply="... ErrorInvalidRecipients"),
+    Rule(
         "mailbox_missing",
         LIKELY,
         "graph",
@@ -76,15 +74,15 @@ GRAPH_LINES: tuple[Line, ...] = (
             f" cloud.{_SAYS}"
         ),
     ),
-    Line("message_rejected", LIKELY, "graph", phases="message", reply="4.. "),
-    Line(
+    Rule("message_rejected", LIKELY, "graph", phases="message", reply="4.. "),
+    Rule(
         "throttled",
         POSSIBLE,
         "graph",
         reply="5.. ",
         remedy=f"Graph has trouble of its own: try again in some minutes.{_SAYS}",
     ),
-    Line(
+    Rule(
         "protocol_error",
         LIKELY,
         "graph",
