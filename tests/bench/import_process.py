@@ -13,6 +13,7 @@ import importlib
 import json
 import sys
 import time
+import zipfile
 
 PLUGINS = "ansible_collections.mailroom.core.plugins"
 
@@ -22,9 +23,13 @@ def main() -> None:
     archive, module = sys.argv[1:]
     sys.path.insert(0, archive)
     importlib.import_module("ansible.module_utils.basic")
+    with zipfile.ZipFile(archive) as opened:
+        names = [name.removesuffix(".py").replace("/", ".") for name in opened.namelist()]
+    registry = [name for name in names if "._registry." in name and not name.endswith("__init__")]
     started = time.perf_counter()
     importlib.import_module(f"{PLUGINS}.modules.{module}")
-    importlib.import_module(f"{PLUGINS}.module_utils._registry.sqlite")
+    for name in registry:
+        importlib.import_module(name)
     milliseconds = (time.perf_counter() - started) * 1000
     imported = [each for name, each in sys.modules.items() if name.startswith(f"{PLUGINS}.module_utils.")]
     sources = [each.__loader__.get_source(each.__name__) or "" for each in imported if each.__loader__]
