@@ -14,7 +14,7 @@ import time
 import typing as t
 
 PARTS = {
-    "options read and checked by Ansible": ("basic.py", "__init__"),
+    "options read and checked": ("task.py", "read_options"),
     "declarations read": ("connectors.py", "read_request"),
     "registry read": ("registry.py", "load"),
     "plan made": ("plan.py", "make_plan"),
