@@ -32,7 +32,10 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
-# The same as mailroom.core.connector.
+result:
+  description: What the test found, beside all else that M(mailroom.core.connector) returns.
+  returned: always
+  type: dict
 """
 
 from ansible_collections.mailroom.core.plugins.module_utils._module.connector import run_module

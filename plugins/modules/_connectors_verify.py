@@ -32,7 +32,11 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
-# The same as mailroom.core.connectors.
+results:
+  description: What the test found, beside all else that M(mailroom.core.connectors) returns.
+  returned: always
+  type: list
+  elements: dict
 """
 
 from ansible_collections.mailroom.core.plugins.module_utils._module.connectors import run_module

@@ -1,16 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright the mailroom.core contributors
-"""Says what Ansible sends to a host for a module: `python payload.py COLLECTIONS MODULE…`.
+"""Builds what Ansible sends to a host for a module: `python payload.py COLLECTIONS FOLDER MODULE…`.
 
-It prints, as JSON and by module, the private files of the collection that are sent, each with its size in bytes. It is
-a process of its own because modules do not print their warnings where the controller was imported.
+For each module it writes an archive, FOLDER/MODULE.zip. It is a process of its own because modules do not print their
+warnings where the controller was imported.
 """
 
 from __future__ import annotations
 
 import base64
-import io
-import json
 import os
 import re
 import subprocess
@@ -28,17 +26,30 @@ Files = dict[str, int]
 
 
 def payloads(python: str, collections: Path, modules: t.Iterable[str]) -> dict[str, Files]:
-    """The files that are sent for each of these modules, by the Ansible of this Python."""
+    """The private files of the collection that are sent for each module, each with its size in bytes."""
     with tempfile.TemporaryDirectory() as folder:
-        settings = Path(folder) / "ansible.cfg"
-        settings.touch()
-        kept = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}
-        own = {"ANSIBLE_CONFIG": str(settings), "ANSIBLE_HOME": folder, "ANSIBLE_LOCAL_TEMP": folder}
-        # Isolated (-I), so that the files beside this one are not taken for libraries.
-        command = [python, "-I", "-B", __file__, collections, *modules]
-        done = subprocess.run(command, env={**kept, **own}, stdout=subprocess.PIPE, check=True)
-    found: dict[str, Files] = json.loads(done.stdout)
-    return found
+        archives = build(python, collections, Path(folder), modules)
+        return {module: files_in(archive) for module, archive in archives.items()}
+
+
+def build(python: str, collections: Path, folder: Path, modules: t.Iterable[str]) -> dict[str, Path]:
+    """The archives that the Ansible of this Python makes for these modules, in the folder."""
+    names = list(modules)
+    settings = folder / "ansible.cfg"
+    settings.touch()
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}
+    own = {"ANSIBLE_CONFIG": str(settings), "ANSIBLE_HOME": str(folder), "ANSIBLE_LOCAL_TEMP": str(folder)}
+    # Isolated (-I), so that the files beside this one are not taken for libraries.
+    command = [python, "-I", "-B", __file__, collections, folder, *names]
+    subprocess.run(command, env={**kept, **own}, check=True)
+    return {name: folder / f"{name}.zip" for name in names}
+
+
+def files_in(archive: Path) -> Files:
+    """The private files of the collection; those that Python needs to be there but are empty do not count."""
+    with zipfile.ZipFile(archive) as opened:
+        ours = [each for each in opened.infolist() if each.filename.startswith(OURS) and each.file_size]
+    return {each.filename[len(OURS) :]: each.file_size for each in ours}
 
 
 def _main() -> None:
@@ -46,10 +57,12 @@ def _main() -> None:
     from ansible.plugins.loader import init_plugin_loader
     from ansible.template import Templar
 
-    collections, *modules = sys.argv[1:]
+    collections, folder, *modules = sys.argv[1:]
     init_plugin_loader([collections])
     templar = Templar(loader=DataLoader())
-    print(json.dumps({module: _files(_built(module, templar)) for module in modules}))
+    for module in modules:
+        encoded = max(_ENCODED.findall(_built(module, templar)), key=len)
+        (Path(folder) / f"{module}.zip").write_bytes(base64.b64decode(encoded))
 
 
 def _built(module: str, templar: t.Any) -> bytes:
@@ -68,14 +81,6 @@ def _built(module: str, templar: t.Any) -> bytes:
     )
     # Since 2.19 it is an object, before it was a tuple.
     return bytes(getattr(built, "b_module_data", None) or built[0])
-
-
-def _files(built: bytes) -> Files:
-    """The private files in it; those that Python needs to be there but are empty do not count."""
-    encoded = max(_ENCODED.findall(built), key=len)
-    archive = zipfile.ZipFile(io.BytesIO(base64.b64decode(encoded)))
-    ours = [each for each in archive.infolist() if each.filename.startswith(OURS) and each.file_size]
-    return {each.filename[len(OURS) :]: each.file_size for each in ours}
 
 
 if __name__ == "__main__":

@@ -32,18 +32,23 @@ class Task(AnsibleModule):
     """A module whose malformed options are all reported at once, by connector and field, and never with their values.
 
     Ansible itself would stop at the first one, quote it, and could not name the connector in a list. So AnsibleModule
-    takes the options as they were written, whatever they are, and `read_options` reads them.
+    is handed none of them, whatever they are, and `read_options` reads them.
     """
 
     def __init__(self, spec: ArgumentSpec, malformed: Malformed | None = None) -> None:
         handed_over = basic._load_params()  # noqa: SLF001  Ansible says that modules may call it
-        self.written = {name: value for name, value in (handed_over or {}).items() if not name.startswith("_ansible_")}
+        given = handed_over or {}
+        self.written = {name: value for name, value in given.items() if not name.startswith("_ansible_")}
+        self._of_ansible = {name: value for name, value in given.items() if name.startswith("_ansible_")}
         self._spec = spec
         self._malformed = malformed
-        as_written = ArgumentSpec({name: {"type": "raw"} for name in self.written})
         # Where ansible-test looks at the spec, nothing is handed over.
-        accepted = spec if handed_over is None else as_written
+        accepted = spec if handed_over is None else ArgumentSpec({})
         super().__init__(supports_check_mode=True, **accepted.to_kwargs())  # type: ignore[no-untyped-call]
+
+    def _load_params(self) -> None:
+        """Leave our options to `read_options`: Ansible would parse, copy and check all of them once more."""
+        self.params = self._of_ansible
 
     @property
     def is_verbose(self) -> bool:

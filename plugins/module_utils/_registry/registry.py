@@ -12,9 +12,8 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from .._connector.plan import Change, Plan
 from .._connector.secret import Secret
 from .._connector.state import Connector, Damage, Proof, Purpose, State, Wanted
 from .._errors import MissingLibrary, RegistryError
@@ -23,6 +22,10 @@ from .rows import connector_row, read_binding, read_connector, read_revision, re
 from .sealing import OLD_FORM, Sealed
 from .storage import Backend, BindingRow, RevisionRow, SecretRow, Storage
 from .vault import Holdings, StoredSecret, Vault
+
+if TYPE_CHECKING:
+    # Who only reads need not wait for it to be compiled.
+    from .._connector.plan import Change, Plan
 
 _REGISTRY_ID = re.compile(r"[0-9a-f]{32}\Z")
 _POSTGRESQL = ("postgresql://", "postgres://")

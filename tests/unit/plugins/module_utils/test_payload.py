@@ -23,18 +23,18 @@ class Payload(NamedTuple):
 
 
 READS = frozenset(["_argspec.py", "_connector", "_errors.py", "_files.py", "_module", "_registry"])
-CONFIGURES = READS | {"_target", "_auth", "_net", "_protocol", "_verdict"}
+CONFIGURES = READS | {"_target"}
 TESTS = READS | {"_auth", "_check", "_message", "_net", "_protocol", "_report", "_verdict"}
 PAYLOADS = {
     "connector_info": Payload(45, READS),
     "connector_purpose": Payload(45, READS),
     "connector": Payload(60, READS),
     "connectors": Payload(60, READS),
-    "connector_config": Payload(60, CONFIGURES),
-    "connector_test": Payload(110, TESTS),
-    "init_mail": Payload(110, TESTS),
-    "_connector_verify": Payload(115, TESTS),
-    "_connectors_verify": Payload(115, TESTS),
+    "connector_config": Payload(50, CONFIGURES),
+    "connector_test": Payload(120, TESTS),
+    "init_mail": Payload(120, TESTS),
+    "_connector_verify": Payload(120, TESTS),
+    "_connectors_verify": Payload(120, TESTS),
 }
 
 
