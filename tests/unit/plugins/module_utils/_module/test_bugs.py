@@ -44,7 +44,7 @@ BODIES_WITH_A_BUG: list[tuple[str, str, dict[str, Any]]] = [
     ("connector_test", f"{BODIES}.connector_test.run_tests", {"declaration": DECLARATION}),
     ("connector_test", f"{BODIES}.connector_test.table_message", {"declaration": DECLARATION}),
     ("connector_info", f"{BODIES}.connector_info.open_registry", {"registry_key": PASSWORD}),
-    ("connector_purpose", f"{BODIES}.task.make_plan", {"purpose": "alerts", "connector": "a"}),
+    ("connector_purpose", f"{BODIES}.change.make_plan", {"purpose": "alerts", "connector": "a"}),
     ("init_mail", f"{BODIES}.init_mail.stamp", {"registry_key": PASSWORD}),
     ("connector", f"{BODIES}.task.read_options", {"name": "a", "smtp": SIGNED_IN}),
 ]
