@@ -24,7 +24,12 @@ from .._verdict.judge import judge
 from .._verdict.observation import Observation, ProbeError
 
 if TYPE_CHECKING:
-    from .._protocol.conversation import Conversation
+    from typing import Union
+
+    from .._protocol.imap import ImapSession
+    from .._protocol.smtp import SmtpSession
+
+    MailSession = Union[SmtpSession, ImapSession]
 
 
 class Pair(NamedTuple):
@@ -72,7 +77,7 @@ class Alternatives:
         self._hosts: dict[tuple[Any, ...], _Host] = {}
 
     def of(
-        self, endpoint: Endpoint, observation: Observation, session_type: type[Conversation], seconds: float
+        self, endpoint: Endpoint, observation: Observation, session_type: type[MailSession], seconds: float
     ) -> Tried:
         """What answers instead of an endpoint that failed so, known within this time."""
         has_connection = judge(observation).verdict not in _NO_CONNECTION and observation.kind != "proxy_target"
@@ -106,7 +111,7 @@ class _Host:
         self.tried: tuple[Pair, ...] = ()
         self.answered: tuple[Pair, ...] = ()
 
-    def ask(self, endpoint: Endpoint, pairs: Sequence[Pair], session_type: type[Conversation], seconds: float) -> None:
+    def ask(self, endpoint: Endpoint, pairs: Sequence[Pair], session_type: type[MailSession], seconds: float) -> None:
         """Try all pairs side by side; the threads are daemons, so that nobody waits for those that hang."""
         answers: dict[Pair, bool] = {}
 
@@ -127,11 +132,11 @@ class _Host:
             self.is_done = True
 
 
-def _answers(endpoint: Endpoint, session_type: type[Conversation], seconds: float) -> bool:
+def _answers(endpoint: Endpoint, session_type: type[MailSession], seconds: float) -> bool:
     """Whether an encrypted conversation comes about there."""
     session = session_type(endpoint, Clock(seconds, seconds), Record(endpoint.protocol), Redaction())
     try:
-        session.converse()
+        session.negotiate()
         session.quit()
     except Exception:  # noqa: BLE001  whatever goes wrong, there is no alternative
         return False

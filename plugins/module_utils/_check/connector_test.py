@@ -25,7 +25,7 @@ from .result import EndpointResult, reaches
 from .tokens import Tokens
 
 if TYPE_CHECKING:
-    from .._protocol.conversation import Conversation
+    from .alternatives import MailSession
 
 
 # What only one protocol needs is imported only for it.
@@ -102,7 +102,7 @@ class ConnectorTest:
             endpoint, observation = result.endpoint, result.observation
             has_usual_ports = endpoint.protocol in USUAL_PAIRS and not result.reads_for
             if observation and has_usual_ports and is_worth_trying(observation):
-                session_type = cast("type[Conversation]", _PROBES[endpoint.protocol]().session_type)
+                session_type = cast("type[MailSession]", _PROBES[endpoint.protocol]().session_type)
                 result.alternatives = alternatives.of(endpoint, observation, session_type, self._clock.remaining)
 
     def _send_and_read(self, sender: Endpoint, reading: Endpoint) -> EndpointResult:

@@ -26,7 +26,6 @@ from .._connector.resolved import Endpoint, GraphSettings
 from .._net.clock import Clock
 from .._net.https import HttpClient, HttpResponse
 from .._net.record import Record
-from .._net.tls import context_for
 from .._verdict.observation import Observation, ProbeError, probe_error
 from .session import Session
 
@@ -57,17 +56,14 @@ class GraphSession(Session):
         self._http = HttpClient(clock, redact, endpoint.trust, endpoint.proxy, record)
         self._token: Token | None = None
 
-    def told(self) -> dict[str, Any]:
+    def advertised(self) -> dict[str, Any]:
         return {"mailbox": self.endpoint.mailbox, "size_limit": "35 MB unless Exchange says otherwise"}
 
     def open(self) -> None:
-        with self.record.phase("config"):
-            context_for(self.endpoint.trust)
         try:
             self._http.connect(self._url(""))
         finally:
-            self.address, self.tls = self._http.address, self._http.tls
-        self.is_encrypted = True
+            self.connection = self._http.connection
 
     def sign_in(self, token: Token | None = None) -> None:
         """Nothing is sent yet: the token goes with each request."""
@@ -111,6 +107,7 @@ class GraphSession(Session):
         self.close()
 
     def close(self) -> None:
+        """Close without a word, in any state."""
         self._http.close()
 
     def _url(self, path: str) -> str:

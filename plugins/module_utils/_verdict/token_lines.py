@@ -87,7 +87,7 @@ _NETWORK: tuple[Line, ...] = (
     ),
     _unreachable(
         CERTAIN,
-        "certificate",
+        ("certificate", "issuer_expired"),
         "The certificate of {token_server} has expired. Something in between may show another one: its issuer is"
         " {issuer}. Check this host's clock too.",
         reply="10 ",
