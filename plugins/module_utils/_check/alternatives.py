@@ -13,23 +13,16 @@ import threading
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from .._connector.domain import canonical
 from .._connector.redaction import Redaction
 from .._connector.resolved import Endpoint
 from .._net.clock import Clock
 from .._net.record import Record
+from .._protocol.session import MailSession
 from .._verdict.judge import judge
 from .._verdict.observation import Observation, ProbeError
-
-if TYPE_CHECKING:
-    from typing import Union
-
-    from .._protocol.imap import ImapSession
-    from .._protocol.smtp import SmtpSession
-
-    MailSession = Union[SmtpSession, ImapSession]
 
 
 class Pair(NamedTuple):

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 from .._connector.redaction import Redaction
-from .._connector.resolved import Endpoint
+from .._connector.resolved import Endpoint, Protocol
 from .._net.clock import Clock
 from .._net.record import Phase
-from .._protocol.session import Session
+from .._protocol.session import MailSession, Session
 from .alternatives import USUAL_PAIRS, Alternatives, is_worth_trying
 from .job import Job
 from .mail import open_mailbox
@@ -23,9 +23,6 @@ from .probe import Bounds, Probe
 from .rejected_credentials import RejectedCredentials
 from .result import EndpointResult, reaches
 from .tokens import Tokens
-
-if TYPE_CHECKING:
-    from .alternatives import MailSession
 
 
 # What only one protocol needs is imported only for it.
@@ -47,10 +44,10 @@ def _smtp() -> type[Probe]:
     return SmtpProbe
 
 
-_PROBES: dict[str, Callable[[], type[Probe]]] = {"smtp": _smtp, "imap": _imap, "graph": _graph}
+_PROBES: dict[Protocol, Callable[[], type[Probe]]] = {"smtp": _smtp, "imap": _imap, "graph": _graph}
 
 
-def probe_type(protocol: str) -> type[Probe]:
+def probe_type(protocol: Protocol) -> type[Probe]:
     """The test for a protocol, imported when it is first asked for."""
     return _PROBES[protocol]()
 
@@ -102,7 +99,7 @@ class ConnectorTest:
             endpoint, observation = result.endpoint, result.observation
             has_usual_ports = endpoint.protocol in USUAL_PAIRS and not result.reads_for
             if observation and has_usual_ports and is_worth_trying(observation):
-                session_type = cast("type[MailSession]", _PROBES[endpoint.protocol]().session_type)
+                session_type = cast(type[MailSession], _PROBES[endpoint.protocol]().session_type)
                 result.alternatives = alternatives.of(endpoint, observation, session_type, self._clock.remaining)
 
     def _send_and_read(self, sender: Endpoint, reading: Endpoint) -> EndpointResult:

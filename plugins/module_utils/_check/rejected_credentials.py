@@ -11,6 +11,7 @@ import threading
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 
+from .._connector.resolved import Protocol
 from .._protocol.session import Session
 from .._verdict.observation import Observation, probe_error
 
@@ -25,7 +26,7 @@ class RejectedCredentials:
         self._turns: dict[str, threading.Lock] = {}
         self._turns_lock = threading.Lock()
 
-    def earlier(self, identities: Collection[str], protocol: str) -> Observation | None:
+    def earlier(self, identities: Collection[str], protocol: Protocol) -> Observation | None:
         """The refusal for which none of these is to be tried over this protocol."""
         for identity in identities:
             for reach in ("", protocol):
@@ -33,7 +34,7 @@ class RejectedCredentials:
                     return self._signals[identity, reach]
         return None
 
-    def note(self, identities: Collection[str], protocol: str, observation: Observation, where: str = "") -> None:
+    def note(self, identities: Collection[str], protocol: Protocol, observation: Observation, where: str = "") -> None:
         """Keep a failure that refused the credential; any other may be tried again."""
         if not observation.refused:
             return

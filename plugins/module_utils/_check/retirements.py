@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from .._connector.domain import canonical
+from .._connector.resolved import Protocol
 
 
 class Retirement(NamedTuple):
@@ -38,7 +39,7 @@ RETIREMENTS: tuple[Retirement, ...] = (
 )
 
 
-def retirement_of(host: str, protocol: str) -> Retirement | None:
+def retirement_of(host: str, protocol: Protocol) -> Retirement | None:
     name = f".{canonical(host)}"
     return next(
         (each for each in RETIREMENTS if protocol in each.protocols and name.endswith(each.hosts)),

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, cast
 
+from .._connector.resolved import Protocol
 from .._protocol.session import Session
 from .._verdict.observation import probe_error
 from .transport import Incoming, Outgoing
@@ -50,21 +51,21 @@ def _from_graph(session: Any) -> Incoming:
     return cast(Incoming, _graph_mail()(session))
 
 
-_TRANSPORTS: Mapping[str, Callable[[], Any]] = {"smtp": _smtp_mail, "imap": _imap_mail, "graph": _graph_mail}
-_OUTGOING: Mapping[str, Callable[[Any], Outgoing]] = {"smtp": _by_smtp, "graph": _to_graph}
-_INCOMING: Mapping[str, Callable[[Any], Incoming]] = {"imap": _by_imap, "graph": _from_graph}
+_TRANSPORTS: Mapping[Protocol, Callable[[], Any]] = {"smtp": _smtp_mail, "imap": _imap_mail, "graph": _graph_mail}
+_OUTGOING: Mapping[Protocol, Callable[[Any], Outgoing]] = {"smtp": _by_smtp, "graph": _to_graph}
+_INCOMING: Mapping[Protocol, Callable[[Any], Incoming]] = {"imap": _by_imap, "graph": _from_graph}
 
 
-def transport_type(protocol: str) -> Any:
+def transport_type(protocol: Protocol) -> Any:
     """What hands mail over or finds it, imported when it is first asked for."""
     return _TRANSPORTS[protocol]()
 
 
-def can_hand_over(protocol: str) -> bool:
+def can_hand_over(protocol: Protocol) -> bool:
     return protocol in _OUTGOING
 
 
-def can_find(protocol: str) -> bool:
+def can_find(protocol: Protocol) -> bool:
     return protocol in _INCOMING
 
 

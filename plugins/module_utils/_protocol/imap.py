@@ -14,11 +14,7 @@ from typing import Any
 
 from .._auth.mechanism import Mechanism
 from .._auth.tokens import Token
-from .._connector.redaction import Redaction
-from .._connector.resolved import Endpoint, ImapSettings
-from .._net.clock import Clock
-from .._net.connection import Connection
-from .._net.record import Record
+from .._connector.resolved import ImapSettings
 from .._verdict.observation import Kind, Observation, ProbeError, probe_error
 from .greeting import greeting_phase, read_first_line
 from .imap_client import (
@@ -31,7 +27,7 @@ from .imap_client import (
     translate_imap_errors,
     wait_for_mail,
 )
-from .session import Session, target_of
+from .session import MailSession
 from .sign_in import SignIn
 
 LAST_WORDS = 1.0
@@ -42,11 +38,10 @@ _FOLD = re.compile(r"\r?\n(?=[ \t])")
 _MESSAGE_ID = re.compile(r"^Message-ID[ \t]*:[ \t]*([^\r\n]*?)[ \t]*\r?$", re.IGNORECASE | re.MULTILINE)
 
 
-class ImapSession(Session):
+class ImapSession(MailSession):
     """IMAP: a mailbox is opened, and a message looked for in it."""
 
     endpoint: ImapSettings
-    connection: Connection
 
     has_selected = False
 
@@ -60,26 +55,6 @@ class ImapSession(Session):
     _client: Any = None
     _supports_idle = True
     _reader: RecordingReader
-
-    def __init__(
-        self,
-        endpoint: Endpoint,
-        clock: Clock,
-        record: Record,
-        redact: Redaction,
-        connection: Connection | None = None,
-    ) -> None:
-        super().__init__(endpoint, clock, record, redact)
-        self.connection = connection or Connection(target_of(endpoint), clock, redact, record)
-
-    def open(self) -> None:
-        """Connect, encrypt as declared, and learn what the server can do; a refused certificate is described."""
-
-        def start_tls_on(second: Connection) -> None:
-            ImapSession(self.endpoint, self.clock, Record(), self.redact, second).negotiate_tls()
-
-        with self.connection.describing_refused_certificate(start_tls_on):
-            self.negotiate()
 
     def negotiate(self) -> None:
         """Connect, encrypt as declared, and learn what the server can do."""
@@ -132,7 +107,7 @@ class ImapSession(Session):
         return {uid: header for uid, header in headers.items() if message_ids(header) == [message_id]}
 
     def await_mail(self, seconds: float, pause: float) -> bool:
-        """Let the server tell of new mail, so long at most, or wait; whether there is time to look again."""
+        """Wait for new mail with IDLE, so long at most, or pause; whether there is time to look again."""
         client = self._signed_in()
         with self._translated_errors():
             if self._supports_idle and client.has_capability("IDLE"):
@@ -144,7 +119,7 @@ class ImapSession(Session):
             return True
 
     def catch_up(self) -> None:
-        """Let the server take in what has come since the mailbox was opened: some search only what they had told of."""
+        """NOOP, so that mail is found that has come meanwhile: some servers search only what they have announced."""
         client = self._signed_in()
         with self._translated_errors():
             client.noop()
@@ -181,8 +156,8 @@ class ImapSession(Session):
         except Exception:  # noqa: BLE001  the libraries raise anything over replies that are malformed
             return None
         for each in quotas:
-            is_told = isinstance(each.usage, int) and isinstance(each.limit, int)
-            if is_told and str(each.resource).upper() == "STORAGE":
+            is_known = isinstance(each.usage, int) and isinstance(each.limit, int)
+            if is_known and str(each.resource).upper() == "STORAGE":
                 return each.usage, each.limit
         return None
 

@@ -120,7 +120,7 @@ class SaslResponder:
 
 
 def wait_for_mail(reader: RecordingReader, tag: str, clock: Clock, seconds: float) -> bool:
-    """Let the server tell (IDLE) until there is new mail or time is up; whether it takes part in that.
+    """IDLE until new mail is announced or time is up; whether the server supports it.
 
     IMAPClient would ask the socket whether something has come, which does not know what was read from it before.
     """
@@ -149,7 +149,7 @@ def _next(reader: RecordingReader) -> str:
 
 
 def _announces_mail(reader: RecordingReader) -> bool:
-    """Whether the number of messages is another one; some servers tell it whenever they are asked to tell."""
+    """Whether the number of messages has changed; some servers repeat it at the beginning of each IDLE."""
     found = _NEW_MAIL.match(reader.last_line)
     if not found or found.group(1) == reader.newest_count:
         return False

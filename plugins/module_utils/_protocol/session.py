@@ -79,6 +79,42 @@ class Session(ABC):
             self.connection.close()
 
 
+class MailSession(Session):
+    """A conversation over SMTP or IMAP: over one connection, which may be encrypted from the start or later."""
+
+    connection: Connection
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        clock: Clock,
+        record: Record,
+        redact: Redaction,
+        connection: Connection | None = None,
+    ) -> None:
+        super().__init__(endpoint, clock, record, redact)
+        trust = None if endpoint.security == "none" else endpoint.trust
+        target = Target(endpoint.host, endpoint.port, trust, endpoint.proxy)
+        self.connection = connection or Connection(target, clock, redact, record)
+
+    def open(self) -> None:
+        """Negotiate; a certificate that is refused is looked at, so that it can be reported."""
+
+        def start_tls_on(second: Connection) -> None:
+            type(self)(self.endpoint, self.clock, Record(), self.redact, second).negotiate_tls()
+
+        with self.connection.describing_refused_certificate(start_tls_on):
+            self.negotiate()
+
+    @abstractmethod
+    def negotiate(self) -> None:
+        """Connect, encrypt as declared, and learn what the server can do."""
+
+    @abstractmethod
+    def negotiate_tls(self) -> None:
+        """As far as the TLS handshake, or as it goes without one where none is declared or optional."""
+
+
 def endpoint_facts(endpoint: Endpoint) -> dict[str, Any]:
     """What a remedy may speak of."""
     other = {"starttls": "tls", "starttls_optional": "tls", "none": "tls", "tls": "starttls"}
@@ -91,9 +127,3 @@ def endpoint_facts(endpoint: Endpoint) -> dict[str, Any]:
         "username": endpoint.username or "the user",
         "protocol": endpoint.protocol.upper(),
     }
-
-
-def target_of(endpoint: Endpoint) -> Target:
-    """Where the connection to an endpoint goes."""
-    trust = None if endpoint.security == "none" else endpoint.trust
-    return Target(endpoint.host, endpoint.port, trust, endpoint.proxy)

@@ -16,14 +16,12 @@ from typing import Any, NamedTuple
 from .._auth.mechanism import Mechanism
 from .._auth.tokens import Token
 from .._connector.domain import DomainError, address_to_ascii, to_ascii
-from .._connector.redaction import LONGEST_SHOWN, Redaction
-from .._connector.resolved import Endpoint, SmtpSettings
-from .._net.clock import Clock
-from .._net.connection import Connection
-from .._net.record import Phase, Record
+from .._connector.redaction import LONGEST_SHOWN
+from .._connector.resolved import SmtpSettings
+from .._net.record import Phase
 from .._verdict.observation import PERHAPS_ACCEPTED, Observation, ProbeError, probe_error
 from .greeting import greeting_phase, read_first_line
-from .session import MOST_CAPABILITIES, Session, target_of
+from .session import MOST_CAPABILITIES, MailSession
 from .sign_in import SignIn
 from .smtp_codec import (
     LONGEST_COMMAND,
@@ -56,35 +54,14 @@ class Envelope(NamedTuple):
     is_international: bool = False
 
 
-class SmtpSession(Session):
+class SmtpSession(MailSession):
     """SMTP, up to the envelope or with a message."""
 
     endpoint: SmtpSettings
-    connection: Connection
 
     _features: Mapping[str, str] = MappingProxyType({})
     _shown_features: Mapping[str, str] = MappingProxyType({})
     """The same without secrets. Nothing is decided by them."""
-
-    def __init__(
-        self,
-        endpoint: Endpoint,
-        clock: Clock,
-        record: Record,
-        redact: Redaction,
-        connection: Connection | None = None,
-    ) -> None:
-        super().__init__(endpoint, clock, record, redact)
-        self.connection = connection or Connection(target_of(endpoint), clock, redact, record)
-
-    def open(self) -> None:
-        """Connect, encrypt as declared, and learn what the server can do; a refused certificate is described."""
-
-        def start_tls_on(second: Connection) -> None:
-            SmtpSession(self.endpoint, self.clock, Record(), self.redact, second).negotiate_tls()
-
-        with self.connection.describing_refused_certificate(start_tls_on):
-            self.negotiate()
 
     def negotiate(self) -> None:
         """Connect, encrypt as declared, and learn what the server can do."""
