@@ -34,6 +34,10 @@ class Problem:
         return ": ".join(part for part in (self.where, self.field, self.message) if part)
 
 
+FieldMessage = tuple[str, str]
+"""The path of a field, and what is wrong or remarkable about it."""
+
+
 class DeclarationError(MailroomError):
     """What was declared, or the change it asks for, is not allowed."""
 

@@ -14,12 +14,12 @@ from ansible_collections.mailroom.core.plugins.module_utils._auth.passwords impo
     BY_PREFERENCE,
     ONLY_WHERE_NAMED,
 )
-from ansible_collections.mailroom.core.plugins.module_utils._check.imap import ImapProbe
-from ansible_collections.mailroom.core.plugins.module_utils._check.probe import Bounds, Probe
-from ansible_collections.mailroom.core.plugins.module_utils._check.rejected_credentials import RejectedCredentials
+from ansible_collections.mailroom.core.plugins.module_utils._check.credentials import RejectedCredentials
+from ansible_collections.mailroom.core.plugins.module_utils._check.endpoint import EndpointCheck
+from ansible_collections.mailroom.core.plugins.module_utils._check.imap import ImapCheck
+from ansible_collections.mailroom.core.plugins.module_utils._check.interface import Bounds, CheckContext
 from ansible_collections.mailroom.core.plugins.module_utils._check.result import Result
-from ansible_collections.mailroom.core.plugins.module_utils._check.smtp import SmtpProbe
-from ansible_collections.mailroom.core.plugins.module_utils._check.tokens import Tokens
+from ansible_collections.mailroom.core.plugins.module_utils._check.smtp import SmtpCheck
 from ansible_collections.mailroom.core.plugins.module_utils._connector.redaction import Redaction
 from ansible_collections.mailroom.core.plugins.module_utils._connector.resolved import Proxy, TlsTrust
 from ansible_collections.mailroom.core.plugins.module_utils._connector.secret import Secret
@@ -106,8 +106,8 @@ def scripted(session_type: type[Session], data: bytes) -> type[Session]:
     return Scripted
 
 
-def _probed(probe_type: type[Probe], server: dict[str, t.Any], data: bytes) -> Result:
-    protocol = "smtp" if probe_type is SmtpProbe else "imap"
+def _probed(check_type: type[EndpointCheck], server: dict[str, t.Any], data: bytes) -> Result:
+    protocol = "smtp" if check_type is SmtpCheck else "imap"
     defaults = {
         "host": "mail.example.com",
         "port": 587,
@@ -120,45 +120,43 @@ def _probed(probe_type: type[Probe], server: dict[str, t.Any], data: bytes) -> R
     addresses = {"from_address": "ann@example.com", "test_address": "bob@example.com"}
     effective = {**addresses, protocol: {**defaults, **server}}
     job = connector_job("fuzzed", effective, {f"{protocol}.password": Secret(PASSWORD)})
-    refusals = RejectedCredentials()
-    redact = Redaction(job.all_secrets())
-    probe = probe_type(job, job.endpoints()[0], Bounds(depth="envelope"), refusals, redact)
-    probe.session_type = scripted(probe.session_type, data)
+    context = CheckContext.of(job, Bounds(depth="envelope", timeout=5, deadline=5), RejectedCredentials())
+    check = check_type(context, job.endpoints()[0])
+    check.session_type = scripted(check.session_type, data)
     result = Result("fuzzed", "envelope")
-    clock = Clock(5, 5)
-    result.endpoints.append(probe.run(clock, Tokens(job, clock, refusals, redact)))
+    result.endpoints += check.run()
     return result
 
 
 def verdict_of(result: Result) -> str:
     """The verdict; whatever a server says, it is never our fault and never gives a secret away."""
-    shown = json.dumps(result.shown())
+    shown = json.dumps(result.to_dict())
     if PASSWORD in shown:
         raise AssertionError("the password is in the result")
-    verdict = result.finding().verdict
+    verdict = result.diagnosis().verdict
     if verdict == "internal_error":
-        raise AssertionError(f"an internal error: {result.finding()}")
+        raise AssertionError(f"an internal error: {result.diagnosis()}")
     return verdict
 
 
 def smtp_conversation(data: bytes, mechanisms: tuple[str, ...] = ()) -> str:
     """A whole SMTP test, up to the envelope."""
-    return verdict_of(_probed(SmtpProbe, {"security": "none", "mechanisms": mechanisms}, data))
+    return verdict_of(_probed(SmtpCheck, {"security": "none", "mechanisms": mechanisms}, data))
 
 
 def smtp_starttls(data: bytes) -> str:
     """A whole SMTP test that begins with STARTTLS, any mechanism allowed."""
-    return verdict_of(_probed(SmtpProbe, {"mechanisms": ALL_MECHANISMS, "relay": True}, data))
+    return verdict_of(_probed(SmtpCheck, {"mechanisms": ALL_MECHANISMS, "relay": True}, data))
 
 
 def imap_conversation(data: bytes, mechanisms: tuple[str, ...] = ()) -> str:
     """A whole IMAP test, up to the quota."""
-    return verdict_of(_probed(ImapProbe, {"security": "none", "mechanisms": mechanisms}, data))
+    return verdict_of(_probed(ImapCheck, {"security": "none", "mechanisms": mechanisms}, data))
 
 
 def imap_starttls(data: bytes) -> str:
     """A whole IMAP test that begins with STARTTLS, any mechanism allowed."""
-    return verdict_of(_probed(ImapProbe, {"mechanisms": ALL_MECHANISMS}, data))
+    return verdict_of(_probed(ImapCheck, {"mechanisms": ALL_MECHANISMS}, data))
 
 
 def challenges(data: bytes) -> None:

@@ -22,8 +22,8 @@ from peers.users import USERS
 from servers.oauth_table import Expected
 from servers.verdicts_probing import Result, failing_phase, probe, said
 
+from ansible_collections.mailroom.core.plugins.module_utils._check.interface import Bounds
 from ansible_collections.mailroom.core.plugins.module_utils._check.job import Job
-from ansible_collections.mailroom.core.plugins.module_utils._check.probe import Bounds
 from ansible_collections.mailroom.core.plugins.module_utils._module import connector_test
 
 ALICE, BOB = USERS["alice"], USERS["bob"]

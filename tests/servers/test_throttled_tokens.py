@@ -14,8 +14,7 @@ from peers.entra import App, Entra
 from peers.users import USERS
 from servers.verdicts_probing import ALICE
 
-from ansible_collections.mailroom.core.plugins.module_utils._check.rejected_credentials import RejectedCredentials
-from ansible_collections.mailroom.core.plugins.module_utils._check.tokens import Tokens
+from ansible_collections.mailroom.core.plugins.module_utils._check.credentials import RejectedCredentials, Tokens
 from ansible_collections.mailroom.core.plugins.module_utils._connector.redaction import Redaction
 from ansible_collections.mailroom.core.plugins.module_utils._connector.secret import Secret
 from ansible_collections.mailroom.core.plugins.module_utils._net.clock import Clock

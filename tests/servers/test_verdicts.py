@@ -21,9 +21,9 @@ from servers import verdicts_probing as probing
 from servers import verdicts_table as table
 from servers.verdicts_probing import ALICE, BOB, BOUNDS, ENDING, FAULTS, Outcome, connector, failing_phase, probe, said
 
-from ansible_collections.mailroom.core.plugins.module_utils._check.probe import Bounds
-from ansible_collections.mailroom.core.plugins.module_utils._check.smtp import SmtpProbe
-from ansible_collections.mailroom.core.plugins.module_utils._verdict.table import VERDICTS
+from ansible_collections.mailroom.core.plugins.module_utils._check.interface import Bounds
+from ansible_collections.mailroom.core.plugins.module_utils._check.smtp import SmtpCheck
+from ansible_collections.mailroom.core.plugins.module_utils._verdict.table import REMEDIES
 
 Found = dict[tuple[str, str], Outcome]
 WRONG = "wrong-Secret-0"
@@ -188,7 +188,7 @@ def test_every_verdict_of_smtp_and_imap_is_produced() -> None:
     }
     produced |= {"internal_error", "host_not_ready"}  # by the test of a crash below, and by unit tests
     assert produced == set(table.SECTION_5) - table.OF_TOKENS_AND_GRAPH - table.OF_SENDING
-    assert set(VERDICTS) == set(table.SECTION_5)
+    assert set(REMEDIES) == set(table.SECTION_5)
 
 
 @pytest.mark.parametrize(
@@ -393,14 +393,14 @@ def test_results_keep_the_order_of_the_request(zoo: CertificateZoo) -> None:
 
 
 def test_a_crash_is_one_connectors_own(zoo: CertificateZoo, monkeypatch: pytest.MonkeyPatch) -> None:
-    good = SmtpProbe.after_login
+    good = SmtpCheck.after_login
 
-    def crash(probe: SmtpProbe, session: Any) -> Any:
+    def crash(probe: SmtpCheck, session: Any) -> Any:
         if probe.job.name == "crash":
             raise RuntimeError(f"with {ALICE.password} in it")
         return good(probe, session)
 
-    monkeypatch.setattr(SmtpProbe, "after_login", crash)
+    monkeypatch.setattr(SmtpCheck, "after_login", crash)
     with SmtpScript().server() as server:
         results = probe(*(connector(zoo, "smtp", server.port, name=name) for name in ("before", "crash", "after")))
     assert [result["verdict"] for result in results] == ["ok", "internal_error", "ok"]

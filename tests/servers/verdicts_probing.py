@@ -17,9 +17,9 @@ from peers.faults import IMAP, SMTP, Fault
 from peers.scripted import Login
 from peers.users import USERS
 
+from ansible_collections.mailroom.core.plugins.module_utils._check.interface import Bounds
 from ansible_collections.mailroom.core.plugins.module_utils._check.job import Job
-from ansible_collections.mailroom.core.plugins.module_utils._check.probe import Bounds
-from ansible_collections.mailroom.core.plugins.module_utils._check.run import run
+from ansible_collections.mailroom.core.plugins.module_utils._check.runner import run
 from ansible_collections.mailroom.core.plugins.module_utils._connector.secret import Secret
 
 ALICE, BOB = USERS["alice"], USERS["bob"]
@@ -70,7 +70,7 @@ def connector(
 
 def probe(*jobs: Job, bounds: Bounds = BOUNDS, concurrency: int = 16) -> list[Result]:
     """The results of testing all of them in one run."""
-    return [result.shown() for result in run(jobs, bounds, concurrency)]
+    return [result.to_dict() for result in run(jobs, bounds, concurrency)]
 
 
 def failing_phase(result: Result) -> str:

@@ -10,13 +10,13 @@ from __future__ import annotations
 from .._protocol.graph import GraphSession
 from .._protocol.session import Session
 from .._verdict.observation import PhaseName, ProbeError
-from .probe import Probe
+from .endpoint import EndpointCheck
 from .result import ProbeWarning, reaches
 
 SENDING = "Mail.Send"
 
 
-class GraphProbe(Probe):
+class GraphCheck(EndpointCheck):
     """Graph: gets a token and looks at the mailbox, where it may. Only sending proves that it may send."""
 
     session_type = GraphSession
@@ -27,16 +27,17 @@ class GraphProbe(Probe):
         self._look_at_mailbox(session)
         if self.sends:
             return self.send(session)
-        if not reaches(self.bounds.depth, "envelope"):
+        if not reaches(self.depth, "envelope"):
             return []
         return [ProbeWarning("send_unproven", f"graph: nothing was sent, and only that proves it{self._hint()}")]
 
-    def expected(self) -> list[PhaseName]:
+    @property
+    def phases(self) -> list[PhaseName]:
         phases: list[PhaseName] = ["config", "dns", "tcp", "tls"]
         return [*phases, "token", "mailbox", *self.sending_phases()] if self.signs_in else phases
 
     def reads_own_mail(self) -> bool:
-        return reaches(self.bounds.depth, "deliver") and self.mailbox is None
+        return reaches(self.depth, "deliver") and self.mailbox is None
 
     def _look_at_mailbox(self, session: GraphSession) -> None:
         """An application that may only send is refused here, and nothing is wrong with it unless it is to read."""

@@ -10,17 +10,16 @@ from __future__ import annotations
 from .._protocol.imap import ImapSession
 from .._protocol.session import Session
 from .._verdict.observation import PhaseName
-from .probe import MailProbe
+from .endpoint import EndpointCheck
 from .result import ProbeWarning
 
 NEARLY_FULL = 0.9
 
 
-class ImapProbe(MailProbe):
+class ImapCheck(EndpointCheck):
     """IMAP: signs in and opens the mailbox for reading only."""
 
     session_type = ImapSession
-    hello: PhaseName = "capability"
 
     def after_login(self, session: Session) -> list[ProbeWarning]:
         if not isinstance(session, ImapSession) or not self.signs_in:
@@ -28,14 +27,15 @@ class ImapProbe(MailProbe):
         session.select()
         return self._about_quota(session.quota())
 
-    def expected(self) -> list[PhaseName]:
-        phases = super().expected()
+    @property
+    def phases(self) -> list[PhaseName]:
+        phases = self.mail_phases("capability")
         return [*phases, "select"] if self.signs_in else phases
 
     def _about_quota(self, quota: tuple[int, int] | None) -> list[ProbeWarning]:
         if quota is None or not quota[1] or quota[0] < NEARLY_FULL * quota[1]:
             return []
-        used, limit = (self._redact(str(each)) for each in quota)
+        used, limit = (self.context.redact(str(each)) for each in quota)
         return [
             ProbeWarning("mailbox_full", f"imap: the mailbox uses {used} of {limit} KiB: new mail will soon be refused")
         ]

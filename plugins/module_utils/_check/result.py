@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal, get_args
 
 from .._connector.redaction import Redaction
 from .._connector.resolved import Endpoint, ResolvedConnector
 from .._net.record import Phase, Record
 from .._protocol.session import Session
 from .._verdict.fields import field_of
-from .._verdict.judge import Finding, judge
+from .._verdict.judge import Diagnosis, judge
 from .._verdict.observation import Observation, PhaseName
 from .alternatives import Tried, advice
 
@@ -24,10 +24,11 @@ from .alternatives import Tried, advice
 # around them. Everything else in a result is redacted, so that nothing can be forgotten.
 _OWN = frozenset("connector protocol host port phase status ms enhanced text message_id delivered_ms hops".split())
 
-DEPTHS = ("connect", "login", "envelope", "send", "deliver")
+Depth = Literal["connect", "login", "envelope", "send", "deliver"]
+DEPTHS: tuple[Depth, ...] = get_args(Depth)
 
 
-def reaches(depth: str, wanted: str) -> bool:
+def reaches(depth: Depth, wanted: Depth) -> bool:
     """Whether a test of this depth goes as far as the wanted one."""
     return DEPTHS.index(depth) >= DEPTHS.index(wanted)
 
@@ -67,7 +68,7 @@ class EndpointResult:
                 left = left[left.index(phase.phase) + 1 :]
         self.record.phases += [Phase(name, "skipped") for name in left]
 
-    def shown(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         session = self.session
         tls = dict(session.tls) if session and session.tls else None
         if tls:
@@ -98,11 +99,11 @@ class Result:
     """What a test of one connector found out."""
 
     name: str
-    depth: str
+    depth: Depth
     elapsed_ms: int = 0
     endpoints: list[EndpointResult] = field(default_factory=list)
     observation: Observation | None = None
-    remarks: list[ProbeWarning] = field(default_factory=list)
+    warnings: list[ProbeWarning] = field(default_factory=list)
     """Warnings about the test as a whole."""
     traceback: list[str] = field(default_factory=list)
     """Where a bug of ours happened outside of the tests of its servers, if one did."""
@@ -116,13 +117,13 @@ class Result:
         """The mail that a server has taken, if one has."""
         return next((each.message for each in self.endpoints if each.message), None)
 
-    def finding(self) -> Finding:
+    def diagnosis(self) -> Diagnosis:
         """The verdict on what failed first; the remedy says whose mailbox it is, and what answers instead."""
         if self.observation:
             return judge(self.observation)
         failed = self._failed()
         if not failed or not failed.observation:
-            return Finding("ok", "certain", "")
+            return Diagnosis("ok", "certain", "")
         finding = judge(failed.observation)
         if failed.reads_for:
             opening = f"The mailbox of connector {failed.reads_for}, in which the mail is looked for, cannot be used."
@@ -142,7 +143,7 @@ class Result:
         smtp = self.connector.smtp if self.connector else None
         shares = smtp is not None and smtp.same_credentials
         declared = self.connector.declared if self.connector else ()
-        return field_of(self.finding(), observation, declared, self.to, shares_credentials=shares)
+        return field_of(self.diagnosis(), observation, declared, self.to, shares_credentials=shares)
 
     def lacks_library(self) -> bool:
         """Whether the test has failed for want of a Python library on this host."""
@@ -163,12 +164,12 @@ class Result:
             for pair in (each.alternatives.answered if each.alternatives else ())
         ]
 
-    def shown(self, *, verbose: bool = False) -> dict[str, Any]:
+    def to_dict(self, *, verbose: bool = False) -> dict[str, Any]:
         """The result as it is returned; where a bug of ours happened is only told to those who want to know."""
-        finding = self.finding()
+        finding = self.diagnosis()
         traceback = [*self.traceback, *(line for each in self.endpoints for line in each.traceback)]
-        remarks = [*self.remarks, *(warning for endpoint in self.endpoints for warning in endpoint.warnings)]
-        warnings = [vars(remark) for remark in dict.fromkeys(remarks)]
+        found = [*self.warnings, *(warning for endpoint in self.endpoints for warning in endpoint.warnings)]
+        warnings = [vars(warning) for warning in dict.fromkeys(found)]
         status = "fail" if finding.verdict != "ok" else "warn" if warnings else "ok"
         return {
             "connector": self.name,
@@ -182,6 +183,6 @@ class Result:
             **({"deliver_via": self.reader} if self.reader else {}),
             "depth": self.depth,
             "elapsed_ms": self.elapsed_ms,
-            "endpoints": [endpoint.shown() for endpoint in self.endpoints],
+            "endpoints": [endpoint.to_dict() for endpoint in self.endpoints],
             **({"traceback": traceback} if verbose and traceback else {}),
         }

@@ -10,20 +10,19 @@ from __future__ import annotations
 from .._protocol.session import Session
 from .._protocol.smtp import SmtpSession
 from .._verdict.observation import Observation, PhaseName, ProbeError, probe_error
-from .probe import MailProbe
+from .endpoint import EndpointCheck
 from .result import ProbeWarning, reaches
 
 FOREIGN_SENDER = "relay-test@example.org"
 
 
-class SmtpProbe(MailProbe):
+class SmtpCheck(EndpointCheck):
     """SMTP: as deep as the envelope, or with mail that is sent and found again."""
 
     session_type = SmtpSession
-    hello: PhaseName = "ehlo"
 
     def after_login(self, session: Session) -> list[ProbeWarning]:
-        if not isinstance(session, SmtpSession) or not reaches(self.bounds.depth, "envelope"):
+        if not isinstance(session, SmtpSession) or not reaches(self.depth, "envelope"):
             return []
         if self.sends:
             self._relay(session)
@@ -34,7 +33,7 @@ class SmtpProbe(MailProbe):
 
     def _try_envelope(self, session: SmtpSession) -> None:
         connector = self.job.connector
-        sender, recipient = connector.envelope_sender, self.bounds.to or connector.test_address
+        sender, recipient = connector.envelope_sender, self.context.bounds.to or connector.test_address
         if not sender or not recipient:
             with session.record.phase("sender"):
                 missing = "from_address" if not sender else "test_address or the option to"
@@ -54,9 +53,10 @@ class SmtpProbe(MailProbe):
                 raise ProbeError(stopped.observation.with_context(kind="relay_refused")) from stopped
             raise
 
-    def expected(self) -> list[PhaseName]:
-        phases = super().expected()
-        if not reaches(self.bounds.depth, "envelope"):
+    @property
+    def phases(self) -> list[PhaseName]:
+        phases = self.mail_phases("ehlo")
+        if not reaches(self.depth, "envelope"):
             return phases
         return [*phases, "sender", "recipient", *self.sending_phases()]
 

@@ -9,18 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import date, datetime, timezone
+from typing import NamedTuple
 
-from .._connector.resolved import Endpoint
+from .._connector.domain import canonical
+from .._connector.resolved import Endpoint, Protocol
 from .._protocol.session import Session
 from .job import Job
 from .result import ProbeWarning
-from .retirements import retirement_of
 
 _PLAIN_PORT = 25
 _WEAK_HASHES = ("md5", "sha1")
 
 
-def remarks(job: Job, endpoint: Endpoint, session: Session, min_days_valid: int) -> Iterator[ProbeWarning]:
+def warnings_of(job: Job, endpoint: Endpoint, session: Session, min_days_valid: int) -> Iterator[ProbeWarning]:
     """The warnings that one server of a connector gives cause for."""
     yield from _about_encryption(endpoint, session, min_days_valid)
     yield from _about_signing_in(endpoint, session)
@@ -105,3 +106,37 @@ def _about_sender(job: Job) -> Iterator[ProbeWarning]:
 
 def _domain(address: str) -> str:
     return address.rpartition("@")[2].lower()
+
+
+class Retirement(NamedTuple):
+    """What a provider has announced about signing in with a password."""
+
+    hosts: tuple[str, ...]
+    protocols: tuple[str, ...]
+    announced: str
+    text: str
+
+
+RETIREMENTS: tuple[Retirement, ...] = (
+    Retirement(
+        (".office365.com", ".outlook.com"),
+        ("smtp",),
+        "2026-01-27",
+        "Microsoft turns SMTP sign-in by password off by default at the end of December 2026, and will announce in"
+        " the second half of 2027 when it ends for good: move to oauth2 or graph",
+    ),
+    Retirement(
+        (".office365.com", ".outlook.com"),
+        ("imap",),
+        "2022-10-01",
+        "Microsoft no longer accepts passwords over IMAP: move to oauth2 or graph",
+    ),
+)
+
+
+def retirement_of(host: str, protocol: Protocol) -> Retirement | None:
+    name = f".{canonical(host)}"
+    return next(
+        (each for each in RETIREMENTS if protocol in each.protocols and name.endswith(each.hosts)),
+        None,
+    )

@@ -17,9 +17,10 @@ from .._connector.fields import FIELDS
 from .._connector.plan import Request
 from .._connector.view import view
 from .._errors import ConnectorsFailed, DeclarationError, Problem
+from .change import Tester, change, tests_of
 from .diff import plan_diff
 from .registry import registry_options
-from .task import Task, change, run, verification
+from .task import Task, run
 
 _FIELD_NAMES = tuple(field.name for field in FIELDS)
 _GOES_WITH = {
@@ -53,13 +54,14 @@ def argument_spec() -> ArgumentSpec:
     return options.merge(connector_fields(), registry_options())
 
 
-def run_module() -> None:
-    run(Task(argument_spec(), malformed=lambda params, written: _read_declaration(params, written)[1]), _connector)
+def run_module(tester: Tester | None = None) -> None:
+    module = Task(argument_spec(), malformed=lambda params, written: _read_declaration(params, written)[1])
+    run(module, lambda module: _connector(module, tester))
 
 
-def _connector(module: Task) -> dict[str, Any]:
+def _connector(module: Task, tester: Tester | None) -> dict[str, Any]:
     request = read_request(module.params, module.written)
-    tests = verification(module)
+    tests = tests_of(module, tester)
     try:
         plan, changed = change(module, request, tests)
     except ConnectorsFailed as failed:

@@ -18,17 +18,15 @@ from .._connector import checks
 from .._connector.diff import CHANGED, STORED
 from .._connector.secret import Secret
 from .._connector.state import Connector, read_purpose
-from .._errors import DeclarationError, MailroomError, Problem, RegistryError
-from .._registry.interface import Reader, Registry
-from .._target.application import Application
-from .._target.applications import APPLICATIONS
-from .._target.sender import MAY_BE_LEFT_OUT, Finding, Sender, password_path, sender_of, unusable
+from .._errors import DeclarationError, FieldMessage, MailroomError, Problem, RegistryError
+from .._registry.registry import Reader, Registry
+from .._target.interface import MAY_BE_LEFT_OUT, FileTarget, Sender, password_path, sender_of, unusable
+from .._target.targets import FILE_TARGETS
 from .attributes import wanted_attributes
 from .files import FileChange, FileContent, read_file, write_files
-from .jobs import load_named, open_secrets
-from .purposes import look_up
 from .registry import open_registry, registry_files, registry_options
 from .safe_path import Location, is_closed, locate, trusted_users
+from .stored import load_named, look_up, open_secrets
 from .task import Task, run
 
 _PASSWORD_FILE = "mailroom_password"
@@ -45,7 +43,7 @@ def argument_spec() -> ArgumentSpec:
             "connector": {"type": "str"},
             "purpose": {"type": "str"},
             "tenant": {"type": "str"},
-            "app": {"type": "str", "choices": list(APPLICATIONS), "required": True},
+            "app": {"type": "str", "choices": list(FILE_TARGETS), "required": True},
             "path": {"type": "path", "required": True},
             "owner": {"type": "str"},
             "group": {"type": "str"},
@@ -67,7 +65,7 @@ def run_module() -> None:
 
 
 def _connector_config(module: Task) -> dict[str, Any]:
-    application = APPLICATIONS[module.params["app"]]
+    application = FILE_TARGETS[module.params["app"]]
     _check_paths(module.params)
     wanted = wanted_attributes(module)
     with ExitStack() as opened:
@@ -122,7 +120,7 @@ def _told_if_missing(module: Task, option: str, location: Location) -> Location:
     return location
 
 
-def _password_file(params: Mapping[str, Any], application: Application, settings: Location) -> str:
+def _password_file(params: Mapping[str, Any], application: FileTarget, settings: Location) -> str:
     """The file that the password has for itself, by the name that the settings give it; empty where it has none."""
     given = (params["options"] or {}).get("password_file")
     return given or (_beside(settings).path if application.keeps_password_apart else "")
@@ -140,7 +138,7 @@ def _locate_password(module: Task, opened: ExitStack, path: str) -> Location | N
         return None
 
 
-def _check_locations(module: Task, application: Application, settings: Location, password: Location | None) -> None:
+def _check_locations(module: Task, application: FileTarget, settings: Location, password: Location | None) -> None:
     problems = []
     files = registry_files(module)
     for option, location in (("path", settings), ("options.password_file", password)):
@@ -155,7 +153,7 @@ def _check_locations(module: Task, application: Application, settings: Location,
         raise DeclarationError(problems)
 
 
-def _sender(module: Task, registry: Registry, application: Application, password_file: str) -> Sender:
+def _sender(module: Task, registry: Registry, application: FileTarget, password_file: str) -> Sender:
     """What the connector sends with, or all that the application cannot express of it."""
     with registry.reading() as reader:
         connector = _chosen(module, registry, reader)
@@ -167,13 +165,13 @@ def _sender(module: Task, registry: Registry, application: Application, password
         resolved = connector.resolve(open_secrets(reader, connector, [path] if path else []))
     leave_out = (module.params["options"] or {}).get("leave_out") or ()
     sender = sender_of(resolved, password_file, leave_out)
-    findings = list(application.refusals(sender))
+    findings = list(application.unsupported(sender))
     if findings:
         raise _refusal(connector, findings)
     return sender
 
 
-def _refusal(connector: Connector, findings: Sequence[Finding]) -> DeclarationError:
+def _refusal(connector: Connector, findings: Sequence[FieldMessage]) -> DeclarationError:
     return DeclarationError([Problem(f"connector {connector.name}", *finding) for finding in findings])
 
 
@@ -195,21 +193,21 @@ def _chosen(module: Task, registry: Registry, reader: Reader) -> Connector:
 
 
 def _settings_change(
-    application: Application, location: Location, sender: Sender | None, owner: int | None
+    application: FileTarget, location: Location, sender: Sender | None, owner: int | None
 ) -> FileChange:
     before = read_file(location, owner)
     text = before.text if before else ""
     is_own_file = not application.keeps_password_apart
     if sender and "\0" in text and not is_own_file:
         raise DeclarationError([Problem("", "path", "holds NUL characters, so it is no text")])
-    after = application.write(text, sender) if sender else application.clear(text)
+    after = application.render(text, sender) if sender else application.clear(text)
     gone = not after and (is_own_file or before is None)
     # What was not written for a sender is somebody else's, and so are its owner and mode.
     private = is_own_file and sender is not None
     return FileChange(location, before, None if gone else after, application.difference(text, after), private)
 
 
-def _password_change(application: Application, location: Location, sender: Sender, owner: int | None) -> FileChange:
+def _password_change(application: FileTarget, location: Location, sender: Sender, owner: int | None) -> FileChange:
     before = read_file(location, owner)
     after = application.password_text(sender)
     mark = application.password_mark
@@ -219,7 +217,7 @@ def _password_change(application: Application, location: Location, sender: Sende
     return FileChange(location, before, after, (f"{STORED}\n" if before else "", f"{CHANGED}\n"), private=True)
 
 
-def _former_file(application: Application, settings: FileChange) -> str:
+def _former_file(application: FileTarget, settings: FileChange) -> str:
     """The password file that settings name which are about to change. Anybody who can write them may have named it."""
     return application.password_file_in(settings.before.text) if settings.before and settings.differs else ""
 
@@ -241,7 +239,7 @@ def _unused_locations(
 
 
 def _removal(
-    module: Task, registry: Registry | None, application: Application, location: Location, owner: int | None
+    module: Task, registry: Registry | None, application: FileTarget, location: Location, owner: int | None
 ) -> list[FileChange]:
     """Remove the file of a password that is not needed any more, if it is there and beyond doubt ours."""
     try:
@@ -261,7 +259,7 @@ def _removal(
 
 
 def _is_ours(
-    module: Task, registry: Registry | None, application: Application, location: Location, content: FileContent
+    module: Task, registry: Registry | None, application: FileTarget, location: Location, content: FileContent
 ) -> bool:
     """Whether a file has our mark, or the registry knows that just this was written to it."""
     if _is_marked(application, content.text):
@@ -274,11 +272,11 @@ def _is_ours(
         return False
 
 
-def _is_marked(application: Application, text: str) -> bool:
+def _is_marked(application: FileTarget, text: str) -> bool:
     return bool(application.password_mark) and text.startswith(application.password_mark)
 
 
-def _keep_record(module: Task, registry: Registry | None, application: Application, change: FileChange) -> None:
+def _keep_record(module: Task, registry: Registry | None, application: FileTarget, change: FileChange) -> None:
     """Record that a file without our mark is ours, or that it is gone."""
     path = change.location.path
     if change.after is None:
@@ -310,7 +308,7 @@ def _warn_of_what_is_left(module: Task, path: str, why: str) -> None:
     module.warn(f"The password file {path} was left as it is ({why}): remove it yourself if nothing needs it.")
 
 
-def _warn_of_former_file(module: Task, application: Application, settings: FileChange, password_file: str) -> None:
+def _warn_of_former_file(module: Task, application: FileTarget, settings: FileChange, password_file: str) -> None:
     """Tell of a password file that only the settings name: whoever may write them could have named any file there."""
     former = _former_file(application, settings)
     if former not in ("", password_file, _beside(settings.location).path):

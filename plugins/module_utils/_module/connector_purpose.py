@@ -15,9 +15,10 @@ from .._connector import checks
 from .._connector.plan import Request
 from .._connector.state import Purpose, read_purpose
 from .._errors import DeclarationError
+from .change import change
 from .diff import plan_diff
 from .registry import registry_options
-from .task import Task, change, run
+from .task import Task, run
 
 
 def argument_spec() -> ArgumentSpec:

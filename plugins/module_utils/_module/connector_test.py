@@ -12,22 +12,24 @@ from dataclasses import replace
 from typing import Any
 
 from .._argspec import ArgumentSpec, connector_declaration
+from .._check.interface import Bounds
 from .._check.job import Job
-from .._check.probe import Bounds
 from .._check.result import DEPTHS, reaches
-from .._check.run import run as run_tests
+from .._check.runner import run as run_tests
 from .._connector import checks
 from .._connector.declaration import Declaration, read_declaration
-from .._connector.plan import Request, make_plan
+from .._connector.plan import Request
+from .._connector.planning import make_plan
 from .._connector.state import Stamp, State, Wanted
 from .._connector.suggest import did_you_mean
 from .._connector.view import can_read
 from .._errors import ConnectorsFailed, DeclarationError, Problem
-from .._registry.interface import Reader
+from .._registry.registry import Reader
 from .._report.table import table_message
 from .abandoned import end_when_abandoned
-from .jobs import damaged_job, job_of, load_named, stored_job
+from .jobs import damaged_job, job_of, stored_job
 from .registry import open_registry, registry_options
+from .stored import load_named
 from .task import Task, run
 
 UNNAMED = "declaration"
@@ -70,7 +72,7 @@ def _connector_test(module: Task) -> dict[str, Any]:
     declared = params["declaration"]
     jobs = _registered_jobs(module, bounds) if declared is None else [_declared_job(module, declared, bounds)]
     results = run_tests(jobs, bounds, params["concurrency"])
-    tested = {result.name: result.shown(verbose=module.is_verbose) for result in results}
+    tested = {result.name: result.to_dict(verbose=module.is_verbose) for result in results}
     shown = [tested[name] for name in (tested if declared is not None else params["connectors"] or tested)]
     summary = {status: sum(result["status"] == status for result in shown) for status in ("ok", "warn", "fail")}
     outcome = {"changed": False, "results": shown, "summary": summary}

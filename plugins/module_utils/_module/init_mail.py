@@ -14,24 +14,24 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from .._argspec import ArgumentSpec
+from .._check.delivery import letter_of
+from .._check.interface import Bounds
 from .._check.job import InitMail, Job
-from .._check.mail import letter_of
-from .._check.probe import Bounds
 from .._check.result import Result
-from .._check.run import CONCURRENCY
-from .._check.run import run as send_all
+from .._check.runner import CONCURRENCY
+from .._check.runner import run as send_all
 from .._connector import checks
-from .._connector.changes import sending_fingerprint
-from .._connector.state import Connector, Damage, Proof, State
+from .._connector.state import Connector, Damage, Proof, State, sending_fingerprint
 from .._connector.view import can_send
 from .._errors import ConnectorsFailed, DeclarationError, MailroomError, Problem
 from .._message.message_id import init_message_id
-from .._registry.interface import Reader, Registry
+from .._registry.registry import Reader, Registry
 from .._report.table import failure_message
 from .._verdict.observation import Observation, ProbeError
 from .abandoned import end_when_abandoned
-from .jobs import damaged_job, load_named, refused_job, stored_job
+from .jobs import damaged_job, refused_job, stored_job
 from .registry import open_registry, registry_options, stamp
+from .stored import load_named
 from .task import Task, run
 
 
@@ -69,7 +69,7 @@ def _init_mail(module: Task) -> dict[str, Any]:
     _check(module.params)
     stamp(module)
     registry = open_registry(module)
-    with nullcontext() if module.check_mode or not registry.exists() else registry.alone():
+    with nullcontext() if module.check_mode or not registry.exists() else registry.exclusive():
         with registry.reading() as reader:
             state = load_named(registry, reader, module.params["connectors"])
             due, proven = _chosen(module, state)
@@ -153,7 +153,7 @@ def _job(tenant: str, reader: Reader, connector: Connector) -> Job:
         domain = sending_domain(job.connector)
     except ProbeError as stopped:
         return replace(job, refused=stopped.observation)
-    created = json.dumps([connector.id, connector.created.at])
+    created = json.dumps([connector.identity, connector.created.at])
     message_id = init_message_id(reader.registry_id(), created, sending_fingerprint(connector), domain)
     return replace(job, init_mail=InitMail(message_id, tenant))
 
@@ -195,17 +195,17 @@ class _Mailing:
         results = send_all(jobs, self._bounds, CONCURRENCY, self._heard)
         accepted = [(errand, result.accepted()) for errand, result in zip(self._errands, results)]
         self.sent = [errand.sent(message) for errand, message in accepted if message]
-        return [result.shown(verbose=self._module.is_verbose) for result in results]
+        return [result.to_dict(verbose=self._module.is_verbose) for result in results]
 
     def _composed(self, errand: _Delivery) -> dict[str, Any]:
-        remarks = [*self._bounds.remarks]
-        result = Result(errand.connector.name, self._bounds.depth, observation=errand.job.refused, remarks=remarks)
+        warnings = [*self._bounds.warnings]
+        result = Result(errand.connector.name, self._bounds.depth, observation=errand.job.refused, warnings=warnings)
         try:
             if not errand.job.refused:
                 letter_of(errand.job, self._bounds.to, include_copies=self._bounds.include_copies)
         except ProbeError as stopped:
             result.observation = stopped.observation
-        return result.shown(verbose=self._module.is_verbose)
+        return result.to_dict(verbose=self._module.is_verbose)
 
     def _heard(self, position: int, result: Result) -> None:
         """Record one mail in a transaction of its own: others are still on their way."""
@@ -215,7 +215,7 @@ class _Mailing:
         proof = Proof(errand.connector.revision, stamp(self._module).at, errand.to)
         try:
             with self._registry.writing() as writer:
-                writer.prove(errand.connector, proof)
+                writer.record_proof(errand.connector, proof)
         except MailroomError as error:
             name = errand.connector.name
             self.unrecorded.append(f"connector {name}: the Init Mail was sent, and that could not be recorded: {error}")

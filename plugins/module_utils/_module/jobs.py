@@ -7,43 +7,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 
 from .._check.job import Job
-from .._check.result import reaches
+from .._check.result import Depth, reaches
 from .._connector.resolved import ResolvedConnector
 from .._connector.secret import Secret
-from .._connector.state import Connector, Damage, State, Wanted
-from .._connector.suggest import Suggestions
-from .._errors import (
-    DeclarationError,
-    ForeignSecret,
-    MailroomError,
-    MissingLibrary,
-    Problem,
-    RegistryError,
-    RegistryKeyError,
-)
-from .._registry.interface import Reader, Registry
+from .._connector.state import Connector, Damage
+from .._errors import ForeignSecret, MailroomError, MissingLibrary, RegistryError, RegistryKeyError
+from .._registry.registry import Reader
 from .._verdict.observation import Observation
+from .stored import open_secrets
 
 
-def load_named(registry: Registry, reader: Reader, names: Sequence[str] | None) -> State:
-    """The connectors of these names, or all; one that does not exist is an error, one that is damaged is not."""
-    state = reader.load(Wanted(None if names is None else frozenset(names)))
-    unknown = [name for name in names or () if name not in state.connectors and name not in state.damaged]
-    if unknown:
-        missing = "there is no such connector" + ("" if registry.exists() else ": there is no registry here yet")
-        suggestions = Suggestions(state.all_names)
-        raise DeclarationError(
-            [Problem(f"connector {name}", "", missing + suggestions.did_you_mean(name)) for name in unknown]
-        )
-    return state
-
-
-def stored_job(reader: Reader, connector: Connector, depth: str) -> Job:
+def stored_job(reader: Reader, connector: Connector, depth: Depth) -> Job:
     """A connector as it is kept, or as it is about to be."""
     if not connector.enabled:
         refused = Observation(
@@ -80,15 +59,6 @@ def job_of(connector: Connector, secrets: Mapping[str, Secret]) -> Job:
     return Job(connector.resolve(secrets), tuple(secrets.values()))
 
 
-def open_secrets(reader: Reader, connector: Connector, paths: Iterable[str]) -> dict[str, Secret]:
-    """The secrets at these paths, and no others."""
-    found: dict[str, Secret] = {}
-    for path in paths:
-        secret = connector.secrets[path]
-        found[path] = secret if isinstance(secret, Secret) else reader.open_secret(secret)
-    return found
-
-
 def _openable(reader: Reader, connector: Connector, paths: Iterable[str]) -> dict[str, Secret]:
     """As many of the secrets at these paths as can be opened here."""
     found: dict[str, Secret] = {}
@@ -98,7 +68,7 @@ def _openable(reader: Reader, connector: Connector, paths: Iterable[str]) -> dic
     return found
 
 
-def _needed(paths: Iterable[str], depth: str) -> Iterator[str]:
+def _needed(paths: Iterable[str], depth: Depth) -> Iterator[str]:
     """The secrets that a test of this depth uses."""
     for path in paths:
         if reaches(depth, "login") or (path.endswith("proxy_password") and not path.startswith("oauth2.")):

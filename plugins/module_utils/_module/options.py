@@ -60,7 +60,12 @@ def read_options(spec: ArgumentSpec, written: Mapping[str, Any]) -> ReadOptions:
             found.params[name] = None
             found.problems += _problems(name, option, value)
     found.problems += _unknown("", spec.options, written)
-    given = {name: value for name, value in found.params.items() if value is not None}
+    # Ansible copies all that it is given; of a list or dictionary only matters that it is there.
+    given = {
+        name: True if isinstance(value, (list, dict)) else value
+        for name, value in found.params.items()
+        if value is not None
+    }
     loose = {name: {"type": "raw"} for name in spec.options}
     told = ArgumentSpecValidator(loose, **spec.conditions).validate(given).error_messages
     found.problems += [_of_condition(message) for message in told]
@@ -69,13 +74,16 @@ def read_options(spec: ArgumentSpec, written: Mapping[str, Any]) -> ReadOptions:
 
 def secrets_in(options: Options, written: Mapping[str, Any]) -> Iterator[str]:
     """The secrets among these options, however deep and whatever is wrong with them."""
-    for name, option in options.items():
-        value = written.get(name)
+    for name, value in written.items():
+        option = options.get(name)
+        if not option:
+            continue
         if option.get("no_log"):
             yield from _texts(value)
-        for entry in value if isinstance(value, list) else [value]:
-            if "options" in option and isinstance(entry, Mapping):
-                yield from secrets_in(option["options"], entry)
+        if "options" in option:
+            for entry in value if isinstance(value, list) else [value]:
+                if isinstance(entry, Mapping):
+                    yield from secrets_in(option["options"], entry)
 
 
 def _read(option: Mapping[str, Any], value: Any) -> tuple[bool, Any]:

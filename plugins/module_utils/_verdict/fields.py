@@ -14,7 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping
 
-from .judge import Finding
+from .judge import Diagnosis
 from .observation import Observation
 
 EHLO_NAME = "ehlo_name"
@@ -112,7 +112,7 @@ ALTERNATIVES: Mapping[str, tuple[str, ...]] = {
 
 
 def field_of(
-    finding: Finding,
+    diagnosis: Diagnosis,
     observation: Observation,
     declared: Collection[str],
     to: str = "",
@@ -124,7 +124,7 @@ def field_of(
     Where the observation itself names a field, it is that one. `to` is the recipient that the task names, and
     `shares_credentials` says that smtp signs in as imap does.
     """
-    template = observation.facts.get("field") or _template(finding, observation)
+    template = observation.facts.get("field") or _template(diagnosis, observation)
     block = "oauth2" if observation.phase == "token" else observation.protocol
     sign_in = "imap" if block == "smtp" and shares_credentials else block
     path = template.replace("{block}", block).replace("{sign_in}", sign_in)
@@ -145,12 +145,12 @@ _LACKING: Mapping[str, frozenset[str]] = {
 }
 
 
-def _template(finding: Finding, observation: Observation) -> str:
-    verdict = finding.verdict
+def _template(diagnosis: Diagnosis, observation: Observation) -> str:
+    verdict = diagnosis.verdict
     named = _NAMED.match(observation.text) if verdict == "config_invalid" else None
     if named:
         return named.group(0)
-    if verdict == "client_blocked" and EHLO_NAME in finding.remedy:
+    if verdict == "client_blocked" and EHLO_NAME in diagnosis.remedy:
         return f"{{block}}.{EHLO_NAME}"
     for about in (observation.kind, observation.phase):
         if (verdict, about) in EXCEPTIONS:

@@ -3,7 +3,7 @@
 
 # This file is private to the collection mailroom.core and may change at any time.
 
-"""From an observation to a verdict: the first line of the table that fits."""
+"""From an observation to a verdict: the first rule that fits, of those for its kind, protocol, phase and provider."""
 
 from __future__ import annotations
 
@@ -11,13 +11,16 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-from .graph_lines import GRAPH_LINES
-from .line import POSSIBLE, Line
-from .lines import LINES
+from .connection_rules import CONNECTION_RULES
+from .google_rules import GOOGLE_TOKEN_RULES
+from .graph_rules import GRAPH_RULES
+from .imap_rules import IMAP_RULES
+from .microsoft_rules import MICROSOFT_TOKEN_RULES, PERSONAL_ACCOUNT
 from .observation import Observation
-from .reply_rules import OTHER_PHASES, PERSONAL_ACCOUNT, REPLY_RULES, WITHOUT_SIGN_IN
-from .table import VERDICTS
-from .token_lines import TOKEN_LINES
+from .rule import OTHER_REPLIES, POSSIBLE, Rule
+from .smtp_rules import SMTP_RULES, SMTP_WITHOUT_SIGN_IN
+from .table import REMEDIES
+from .token_rules import REFUSED_TOKEN_RULES, TOKEN_CONNECTION_RULES, TOKEN_RULES
 
 MOST_LISTED = 10
 LONGEST_TEXT = 600
@@ -27,10 +30,8 @@ LONGEST_JUDGED = 2000
 _PERSONAL_DOMAIN = re.compile(r"(outlook|hotmail|live|msn|windowslive|passport)(\.[a-z]{2,3}){1,2}", re.IGNORECASE)
 _PERSONAL_HOSTS = ("smtp-mail.outlook.com", "imap-mail.outlook.com")
 _MICROSOFT_HOSTS = ("office365.com", "outlook.com", "live.com", "hotmail.com")
-TABLE = (*TOKEN_LINES, *GRAPH_LINES, *LINES)
-
-# Where no line fits the tables have a gap, which is ours: each kind has a line that fits whatever else was observed.
-NO_LINE = Line(
+# Where no rule fits there is a gap, which is ours: each kind has a rule that fits whatever else was observed.
+NO_RULE = Rule(
     "internal_error",
     POSSIBLE,
     (),
@@ -41,7 +42,7 @@ NO_LINE = Line(
 )
 
 
-class Finding(NamedTuple):
+class Diagnosis(NamedTuple):
     """A verdict, how certain it is, and what to do."""
 
     verdict: str
@@ -49,27 +50,45 @@ class Finding(NamedTuple):
     remedy: str
 
 
-def judge(observation: Observation) -> Finding:
+def judge(observation: Observation) -> Diagnosis:
     """What an observation most likely means."""
-    line = next((line for line in rules_for(observation) if _fits(line, observation)), NO_LINE)
-    remedy = line.remedy or VERDICTS[line.verdict].remedy
+    rule = next((rule for rule in rules_for(observation) if fits(rule, observation)), NO_RULE)
+    remedy = rule.remedy or REMEDIES[rule.verdict]
     if observation.kind == "reply" and observation.text.strip() and "{text}" not in remedy:
         remedy += SAYS
-    if line.verdict == "auth_rejected":
+    if rule.verdict == "auth_rejected":
         said = SAYS if remedy.endswith(SAYS) else ""
         remedy = remedy.removesuffix(SAYS) + _about_mechanism(observation) + said
-    return Finding(line.verdict, line.certainty, _filled(remedy, observation))
+    return Diagnosis(rule.verdict, rule.certainty, _filled(remedy, observation))
 
 
-def rules_for(observation: Observation) -> tuple[Line, ...]:
-    """The rules that may hold: for a server's reply those of its protocol and phase, before any of its words."""
-    if observation.kind != "reply":
-        return TABLE
-    where = (observation.protocol, observation.phase)
-    first = WITHOUT_SIGN_IN.get(where, ()) if observation.facts.get("auth") == "none" else ()
+def rules_for(observation: Observation) -> tuple[Rule, ...]:
+    """The rules that may hold, in order."""
+    kind, phase = observation.kind, observation.phase
+    if kind == "reply":
+        return _reply_rules(observation)
+    if kind == "token":
+        return (*MICROSOFT_TOKEN_RULES, *TOKEN_RULES)
+    if kind == "token_google":
+        return (*GOOGLE_TOKEN_RULES, *TOKEN_RULES)
+    if kind in ("token_refused", "token_refused_microsoft", "token_refused_google"):
+        return REFUSED_TOKEN_RULES
+    # Trouble on the way to the token endpoint is not the mail server's, and Graph's is of another sort than SMTP's.
+    first = TOKEN_CONNECTION_RULES if phase == "token" or kind == "no_identity_service" else ()
+    of_graph = GRAPH_RULES if kind == "graph" or observation.protocol == "graph" else ()
+    return (*first, *of_graph, *CONNECTION_RULES)
+
+
+def _reply_rules(observation: Observation) -> tuple[Rule, ...]:
+    """The rules for a server's reply, by its protocol and phase, before any of its words is looked at."""
+    phase = observation.phase
+    first: tuple[Rule, ...] = ()
+    if observation.protocol == "smtp" and observation.facts.get("auth") == "none":
+        first = SMTP_WITHOUT_SIGN_IN.get(phase, ())
     if _is_personal_account(observation):
-        first = (*first, *PERSONAL_ACCOUNT.get(where, ()))
-    return (*first, *REPLY_RULES.get(where, OTHER_PHASES))
+        first = (*first, *PERSONAL_ACCOUNT.get((observation.protocol, phase), ()))
+    rules = {"smtp": SMTP_RULES, "imap": IMAP_RULES}.get(observation.protocol, {})
+    return (*first, *rules.get(phase, OTHER_REPLIES))
 
 
 def _is_personal_account(observation: Observation) -> bool:
@@ -91,17 +110,17 @@ def _about_mechanism(observation: Observation) -> str:
     )
 
 
-def _fits(line: Line, observation: Observation) -> bool:
+def fits(rule: Rule, observation: Observation) -> bool:
     reply = (
         f"{observation.code or ''} {observation.enhanced}"
         if observation.code or not observation.enhanced
         else observation.enhanced
     )
     return (
-        observation.kind in line.kinds
-        and _matches(line.phases, observation.phase, whole=True)
-        and _matches(line.reply, reply)
-        and _matches(line.text, " ".join(observation.text[:LONGEST_JUDGED].split()), anywhere=True)
+        observation.kind in rule.kinds
+        and _matches(rule.phases, observation.phase, whole=True)
+        and _matches(rule.reply, reply)
+        and _matches(rule.text, " ".join(observation.text[:LONGEST_JUDGED].split()), anywhere=True)
     )
 
 

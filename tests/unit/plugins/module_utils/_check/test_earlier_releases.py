@@ -12,15 +12,15 @@ import pytest
 from peers.scripted import ScriptedServer
 from peers.smtp import SmtpScript
 
-from ansible_collections.mailroom.core.plugins.module_utils._check.probe import Bounds
+from ansible_collections.mailroom.core.plugins.module_utils._check.interface import Bounds
 from ansible_collections.mailroom.core.plugins.module_utils._check.result import Result
-from ansible_collections.mailroom.core.plugins.module_utils._check.run import run
+from ansible_collections.mailroom.core.plugins.module_utils._check.runner import run
 from ansible_collections.mailroom.core.plugins.module_utils._connector.declaration import read_declaration
 from ansible_collections.mailroom.core.plugins.module_utils._connector.state import Connector, State
 from ansible_collections.mailroom.core.plugins.module_utils._connector.view import view
 from ansible_collections.mailroom.core.plugins.module_utils._module.jobs import job_of
-from ansible_collections.mailroom.core.plugins.module_utils._target.msmtp import Msmtp
-from ansible_collections.mailroom.core.plugins.module_utils._target.sender import sender_of
+from ansible_collections.mailroom.core.plugins.module_utils._target.files.msmtp import Msmtp
+from ansible_collections.mailroom.core.plugins.module_utils._target.interface import sender_of
 
 STORED: dict[str, dict[str, Any]] = {
     "from_address": {"from_address": "ops@fa\u00df.example"},
@@ -65,13 +65,13 @@ def test_it_is_read_and_may_not_be_declared(fields: dict[str, Any]) -> None:
 @pytest.mark.parametrize("name", ["from_address", "copies", "errors_to", "test_address", "headers"])
 def test_it_still_sends(name: str, depth: str, server: ScriptedServer) -> None:
     result = probed(stored(STORED[name], server.port), depth)
-    assert result.finding().verdict == "ok", result.shown()
+    assert result.diagnosis().verdict == "ok", result.to_dict()
 
 
 def test_its_domains_are_the_same_in_the_envelope_and_in_the_message(server: ScriptedServer) -> None:
     connector = stored(STORED["from_address"], server.port)
     for depth in ("envelope", "send"):
-        assert probed(connector, depth).finding().verdict == "ok"
+        assert probed(connector, depth).diagnosis().verdict == "ok"
     heard = b"".join(server.received)
     assert heard.count(b"MAIL FROM:<ops@xn--fa-hia.example>") == 2
     assert b"From: ops@xn--fa-hia.example\r\n" in heard
@@ -93,6 +93,6 @@ def test_its_host_is_looked_up_by_its_a_labels(name: str, monkeypatch: pytest.Mo
 
 @pytest.mark.parametrize("name", ["host", "uri", "proxy", "from_address"])
 def test_it_is_written_into_applications_by_its_a_labels(name: str) -> None:
-    text = Msmtp().write("", sender_of(stored(STORED[name]).resolve()))
+    text = Msmtp().render("", sender_of(stored(STORED[name]).resolve()))
     assert text.isascii()
     assert "xn--" in text

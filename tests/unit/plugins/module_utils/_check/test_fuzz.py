@@ -13,7 +13,7 @@ from fuzz import entries
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.mailroom.core.plugins.module_utils._verdict.table import VERDICTS
+from ansible_collections.mailroom.core.plugins.module_utils._verdict.table import REMEDIES
 
 BOUNDED = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
@@ -44,32 +44,32 @@ MECHANISMS = st.sampled_from([(), *((name,) for name in entries.ALL_MECHANISMS)]
 @BOUNDED
 @given(SMTP, MECHANISMS)
 def test_smtp_conversations_end_in_a_verdict(data: bytes, mechanisms: tuple[str, ...]) -> None:
-    assert entries.smtp_conversation(data, mechanisms) in VERDICTS
+    assert entries.smtp_conversation(data, mechanisms) in REMEDIES
 
 
 @BOUNDED
 @given(SMTP)
 def test_smtp_conversations_with_starttls_end_in_a_verdict(data: bytes) -> None:
-    assert entries.smtp_starttls(data) in VERDICTS
+    assert entries.smtp_starttls(data) in REMEDIES
 
 
 @BOUNDED
 @given(IMAP, MECHANISMS)
 def test_imap_conversations_end_in_a_verdict(data: bytes, mechanisms: tuple[str, ...]) -> None:
-    assert entries.imap_conversation(data, mechanisms) in VERDICTS
+    assert entries.imap_conversation(data, mechanisms) in REMEDIES
 
 
 @BOUNDED
 @given(IMAP)
 def test_imap_conversations_with_starttls_end_in_a_verdict(data: bytes) -> None:
-    assert entries.imap_starttls(data) in VERDICTS
+    assert entries.imap_starttls(data) in REMEDIES
 
 
 @BOUNDED
 @given(st.binary(max_size=400))
 def test_any_bytes_end_in_a_verdict(data: bytes) -> None:
-    assert entries.smtp_conversation(data) in VERDICTS
-    assert entries.imap_conversation(data) in VERDICTS
+    assert entries.smtp_conversation(data) in REMEDIES
+    assert entries.imap_conversation(data) in REMEDIES
 
 
 @BOUNDED
@@ -115,7 +115,7 @@ FOUND: dict[str, tuple[Callable[[bytes], str], tuple[bytes, ...]]] = {
 
 @pytest.mark.parametrize(("conversation", "parts"), FOUND.values(), ids=FOUND)
 def test_what_was_found_stays_found(conversation: Callable[[bytes], str], parts: tuple[bytes, ...]) -> None:
-    assert conversation(entries.BETWEEN.join(parts)) in VERDICTS
+    assert conversation(entries.BETWEEN.join(parts)) in REMEDIES
 
 
 LARGE = {
@@ -135,7 +135,7 @@ LARGE = {
 def test_a_flood_costs_bounded_memory(protocol: str, data: bytes) -> None:
     conversation = {"smtp": entries.smtp_conversation, "imap": entries.imap_conversation}[protocol]
     tracemalloc.start()
-    assert conversation(data) in VERDICTS
+    assert conversation(data) in REMEDIES
     most = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert most < 3 * len(data) + 8_000_000

@@ -19,16 +19,13 @@ from peers.connectors import job as connector_job
 from tools import replies
 from tools.replies import Reply
 
-from ansible_collections.mailroom.core.plugins.module_utils._check.imap import ImapProbe
+from ansible_collections.mailroom.core.plugins.module_utils._check.credentials import RejectedCredentials
+from ansible_collections.mailroom.core.plugins.module_utils._check.imap import ImapCheck
+from ansible_collections.mailroom.core.plugins.module_utils._check.interface import Bounds, CheckContext
 from ansible_collections.mailroom.core.plugins.module_utils._check.job import Job
-from ansible_collections.mailroom.core.plugins.module_utils._check.probe import Bounds
-from ansible_collections.mailroom.core.plugins.module_utils._check.rejected_credentials import RejectedCredentials
 from ansible_collections.mailroom.core.plugins.module_utils._check.result import Result
-from ansible_collections.mailroom.core.plugins.module_utils._check.smtp import SmtpProbe
-from ansible_collections.mailroom.core.plugins.module_utils._check.tokens import Tokens
-from ansible_collections.mailroom.core.plugins.module_utils._connector.redaction import Redaction
+from ansible_collections.mailroom.core.plugins.module_utils._check.smtp import SmtpCheck
 from ansible_collections.mailroom.core.plugins.module_utils._connector.secret import Secret
-from ansible_collections.mailroom.core.plugins.module_utils._net.clock import Clock
 
 
 class Floor(NamedTuple):
@@ -105,13 +102,12 @@ def _job(reply: Reply) -> Job:
 def play(reply: Reply) -> Result:
     """A whole test of a server that gives this reply."""
     job, depth = _job(reply), _DEPTHS.get(reply.phase, "login")
-    refusals, clock = RejectedCredentials(), Clock(5, 5)
-    redact = Redaction(job.all_secrets())
-    probe_type = SmtpProbe if reply.protocol == "smtp" else ImapProbe
-    probe = probe_type(job, job.endpoints()[0], Bounds(depth), refusals, redact)
-    probe.session_type = entries.scripted(probe.session_type, _script(reply))
+    context = CheckContext.of(job, Bounds(depth, timeout=5, deadline=5), RejectedCredentials())
+    check_type = SmtpCheck if reply.protocol == "smtp" else ImapCheck
+    check = check_type(context, job.endpoints()[0])
+    check.session_type = entries.scripted(check.session_type, _script(reply))
     result = Result("played", depth)
-    result.endpoints.append(probe.run(clock, Tokens(job, clock, refusals, redact)))
+    result.endpoints += check.run()
     return result
 
 
@@ -139,7 +135,7 @@ def _play_all(name: str) -> list[Played]:
         phase = "message" if reply.phase == "data" else reply.phase
         assert observation is not None, f"{reply.id} did not stop the test"
         assert observation.phase == phase, f"{reply.id} stopped the test in the phase {observation.phase}"
-        finding = result.finding()
+        finding = result.diagnosis()
         found.append(Played(reply, finding.verdict, finding.certainty))
     return found
 

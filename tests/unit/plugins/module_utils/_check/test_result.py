@@ -11,10 +11,10 @@ import pytest
 from peers.connectors import job as connector_job
 from peers.connectors import resolved
 
+from ansible_collections.mailroom.core.plugins.module_utils._check.interface import Bounds
 from ansible_collections.mailroom.core.plugins.module_utils._check.job import Job
-from ansible_collections.mailroom.core.plugins.module_utils._check.probe import Bounds
 from ansible_collections.mailroom.core.plugins.module_utils._check.result import EndpointResult, Result
-from ansible_collections.mailroom.core.plugins.module_utils._check.run import run
+from ansible_collections.mailroom.core.plugins.module_utils._check.runner import run
 from ansible_collections.mailroom.core.plugins.module_utils._connector.redaction import Redaction
 from ansible_collections.mailroom.core.plugins.module_utils._connector.resolved import Endpoint
 from ansible_collections.mailroom.core.plugins.module_utils._connector.secret import Secret
@@ -36,7 +36,7 @@ IMAP = Endpoint("imap", "mail.example.com", 993, "tls")
 
 
 def _result(*endpoints: EndpointResult, **more: Any) -> dict[str, Any]:
-    return Result("alerts", "deliver", endpoints=list(endpoints), **more).shown()
+    return Result("alerts", "deliver", endpoints=list(endpoints), **more).to_dict()
 
 
 def test_a_mailbox_of_another_connector_is_named_where_it_is_down() -> None:
@@ -64,7 +64,7 @@ def test_a_failure_of_the_connectors_own_comes_before_that_of_the_mailbox() -> N
 def test_a_reading_connector_that_cannot_be_used_is_named() -> None:
     reading = refused_job("support", Observation("config", text="the connector is disabled"))
     (result,) = run([_read_by(connector_job("alerts", {}), reading)], Bounds("deliver"), 1)
-    shown = result.shown()
+    shown = result.to_dict()
     assert (shown["verdict"], shown["field"]) == ("config_invalid", "deliver_via")
     assert "support" in shown["remedy"]
 
@@ -89,7 +89,7 @@ def test_a_reading_connector_that_is_not_ready_is_named_as_well() -> None:
     """Usability, finding 12: its secret cannot be opened, so that there is no server to name it with."""
     reading = refused_job("support", Observation("not_ready", text="The key is missing."))
     results = run([_read_by(connector_job(name, {}), reading) for name in ("alerts", "news")], Bounds("deliver"), 1)
-    shown = [result.shown() for result in results]
+    shown = [result.to_dict() for result in results]
     assert [(each["verdict"], each["field"]) for each in shown] == [("host_not_ready", "deliver_via")] * 2
     assert all("connector support" in each["remedy"] and "The key is missing." in each["remedy"] for each in shown)
     lines = table(shown)
@@ -127,7 +127,7 @@ def test_what_is_missing_on_this_host_is_no_fault_of_the_declaration(error: Exce
     """Usability, finding 11."""
     job = stored_job(_Reader(error), _Connector(), "login")  # type: ignore[arg-type]
     (result,) = run([job], Bounds(), 1)
-    shown = result.shown()
+    shown = result.to_dict()
     assert (shown["verdict"], shown["certainty"], shown["field"]) == ("host_not_ready", "certain", None)
     assert str(error) in shown["remedy"]
     assert "declaration" not in shown["remedy"]
@@ -140,7 +140,7 @@ def test_a_library_that_is_missing_during_the_test_is_told_the_same_way(monkeypa
     monkeypatch.setattr(ImapSession, "open", without)
     server = {"host": "localhost", "port": 993, "security": "tls", "validate_certs": True, "auth": "none"}
     (result,) = run([connector_job("support", {"imap": server})], Bounds("connect", alternatives=True), 1)
-    shown = result.shown()
+    shown = result.to_dict()
     assert (shown["verdict"], shown["certainty"]) == ("host_not_ready", "certain")
     assert "pip install imapclient" in shown["remedy"]
 
@@ -153,4 +153,4 @@ class _Broken(Job):
 def test_settings_that_cannot_be_read_fail_their_own_test_only() -> None:
     broken = _Broken(resolved({}, name="broken"), (Secret("Rumpelstilzchen"),))
     first, second = run([broken, connector_job("empty", {})], Bounds("connect"), 1)
-    assert (first.shown()["verdict"], second.name) == ("internal_error", "empty")
+    assert (first.to_dict()["verdict"], second.name) == ("internal_error", "empty")

@@ -19,9 +19,9 @@ from typing import Any
 
 from peers.connectors import job as connector_job
 
+from ansible_collections.mailroom.core.plugins.module_utils._check.interface import Bounds
 from ansible_collections.mailroom.core.plugins.module_utils._check.job import Job
-from ansible_collections.mailroom.core.plugins.module_utils._check.probe import Bounds
-from ansible_collections.mailroom.core.plugins.module_utils._check.run import run
+from ansible_collections.mailroom.core.plugins.module_utils._check.runner import run
 
 
 def few_descriptors(port: int, limit: int, concurrency: int, connectors: int) -> dict[str, Any]:
@@ -54,7 +54,7 @@ def job(number: int, host: str, port: int) -> Job:
 
 def tested(jobs: list[Job], concurrency: int, patience: float) -> dict[str, Any]:
     results = run(jobs, Bounds(depth="connect", timeout=patience, deadline=2 * patience), concurrency)
-    return {"verdicts": Counter(result.finding().verdict for result in results)}
+    return {"verdicts": Counter(result.diagnosis().verdict for result in results)}
 
 
 def main() -> None:

@@ -14,7 +14,8 @@ from hypothesis import Phase, settings
 
 from ansible_collections.mailroom.core.plugins.module_utils._connector.declaration import Declaration, read_declaration
 from ansible_collections.mailroom.core.plugins.module_utils._connector.effective import resolve_preset
-from ansible_collections.mailroom.core.plugins.module_utils._connector.plan import Plan, Request, make_plan
+from ansible_collections.mailroom.core.plugins.module_utils._connector.plan import Plan, Request
+from ansible_collections.mailroom.core.plugins.module_utils._connector.planning import make_plan
 from ansible_collections.mailroom.core.plugins.module_utils._connector.secret import Secret
 from ansible_collections.mailroom.core.plugins.module_utils._connector.state import (
     Connector,

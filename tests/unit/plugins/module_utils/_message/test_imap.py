@@ -1,7 +1,7 @@
 # Copyright the mailroom.core contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Finding and removing a message, word for word."""
+"""Diagnosis and removing a message, word for word."""
 
 from __future__ import annotations
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.mailroom.core.plugins.module_utils._check import connector_test, probe
+from ansible_collections.mailroom.core.plugins.module_utils._check import endpoint, runner
 from ansible_collections.mailroom.core.plugins.module_utils._check.job import Job
-from ansible_collections.mailroom.core.plugins.module_utils._check.smtp import SmtpProbe
+from ansible_collections.mailroom.core.plugins.module_utils._check.smtp import SmtpCheck
 from ansible_collections.mailroom.core.plugins.module_utils._errors import traceback_of
 from ansible_collections.mailroom.core.plugins.module_utils._message import compose
 from ansible_collections.mailroom.core.plugins.module_utils._net.connection import Connection
@@ -44,7 +44,7 @@ BODIES_WITH_A_BUG: list[tuple[str, str, dict[str, Any]]] = [
     ("connector_test", f"{BODIES}.connector_test.run_tests", {"declaration": DECLARATION}),
     ("connector_test", f"{BODIES}.connector_test.table_message", {"declaration": DECLARATION}),
     ("connector_info", f"{BODIES}.connector_info.open_registry", {"registry_key": PASSWORD}),
-    ("connector_purpose", f"{BODIES}.task.make_plan", {"purpose": "alerts", "connector": "a"}),
+    ("connector_purpose", f"{BODIES}.change.make_plan", {"purpose": "alerts", "connector": "a"}),
     ("init_mail", f"{BODIES}.init_mail.stamp", {"registry_key": PASSWORD}),
     ("connector", f"{BODIES}.task.read_options", {"name": "a", "smtp": SIGNED_IN}),
 ]
@@ -73,10 +73,10 @@ def test_a_bug_in_a_modules_body_is_a_sentence_and_a_traceback_for_those_who_ask
 
 BUGS_IN_A_TEST: dict[str, tuple[Any, str]] = {
     "connecting": (Connection, "connect"),
-    "the protocol's own test": (SmtpProbe, "expected"),
-    "warnings": (probe, "remarks"),
+    "the protocol's own test": (SmtpCheck, "mail_phases"),
+    "warnings": (endpoint, "warnings_of"),
     "composing": (compose, "compose"),
-    "the order of servers": (connector_test, "reaches"),
+    "the order of servers": (runner, "checks_of"),
     "the servers of a connector": (Job, "endpoints"),
 }
 
@@ -131,11 +131,8 @@ def test_a_module_of_ours_that_cannot_be_imported_is_a_bug(
     play: Play, monkeypatch: pytest.MonkeyPatch, needed: str
 ) -> None:
     """House review, defect 8: what could not be imported early was passed over in silence."""
-    loader = {"_check.smtp": "connector_test._smtp", "_message.compose": "run._mail_modules"}[needed]
-    if loader == "connector_test._smtp":
-        monkeypatch.setitem(connector_test._PROBES, "smtp", a_bug_of_ours)
-    else:
-        monkeypatch.setattr(f"{connector_test.__package__}.{loader}", a_bug_of_ours)
+    loader = {"_check.smtp": "runner.endpoint_check", "_message.compose": "runner._mail_modules"}[needed]
+    monkeypatch.setattr(f"{runner.__package__}.{loader}", a_bug_of_ours)
     result = play("connector_test", declaration=DECLARATION, depth="send", verbosity=3)
     assert result["failed"] is True
     assert "bug in mailroom.core (TypeError)" in result["msg"]

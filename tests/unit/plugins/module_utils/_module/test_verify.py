@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.mailroom.core.plugins.module_utils._check.interface import Bounds
 from ansible_collections.mailroom.core.plugins.module_utils._check.job import Job
-from ansible_collections.mailroom.core.plugins.module_utils._check.probe import Bounds
 from ansible_collections.mailroom.core.plugins.module_utils._check.result import Result
 from ansible_collections.mailroom.core.plugins.module_utils._module import verify
 from ansible_collections.mailroom.core.plugins.module_utils._verdict.observation import Observation

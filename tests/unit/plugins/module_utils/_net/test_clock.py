@@ -16,8 +16,8 @@ from peers.connectors import job as connector_job
 from peers.scripted import ScriptedServer
 from peers.smtp import SmtpScript
 
-from ansible_collections.mailroom.core.plugins.module_utils._check.probe import Bounds
-from ansible_collections.mailroom.core.plugins.module_utils._check.run import run
+from ansible_collections.mailroom.core.plugins.module_utils._check.interface import Bounds
+from ansible_collections.mailroom.core.plugins.module_utils._check.runner import run
 from ansible_collections.mailroom.core.plugins.module_utils._net.clock import Clock
 from ansible_collections.mailroom.core.plugins.module_utils._verdict.observation import ProbeError
 
@@ -35,7 +35,7 @@ def jumping(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
 def result_of(port: int, **smtp: Any) -> dict[str, Any]:
     server = {"host": "localhost", "port": port, "security": "none", "auth": "none", "validate_certs": True, **smtp}
     settings = {"smtp": server, "from_address": "a@example.com", "test_address": "a@example.com"}
-    return run([connector_job("alerts", settings)], Bounds(depth="send", timeout=60, deadline=600), 1)[0].shown()
+    return run([connector_job("alerts", settings)], Bounds(depth="send", timeout=60, deadline=600), 1)[0].to_dict()
 
 
 @pytest.fixture

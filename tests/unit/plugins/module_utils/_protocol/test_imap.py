@@ -38,7 +38,7 @@ def test_a_status_goes_before_its_code() -> None:
 
 def _result(*parts: bytes, security: str = "none", mechanisms: tuple[str, ...] = ()) -> EndpointResult:
     server = {"security": security, "mechanisms": mechanisms}
-    return entries._probed(entries.ImapProbe, server, entries.BETWEEN.join(parts)).endpoints[0]
+    return entries._probed(entries.ImapCheck, server, entries.BETWEEN.join(parts)).endpoints[0]
 
 
 GREETING = b"* OK IMAP4rev1 ready\r\n"

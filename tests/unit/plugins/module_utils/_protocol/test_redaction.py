@@ -112,11 +112,11 @@ REPLIES = {
 @pytest.mark.parametrize("echo", ["raw", "base64", "PLAIN"])
 def test_no_result_has_the_password(protocol: str, parts: tuple[bytes, ...], echo: str) -> None:
     """Not even its first letters, where a long text is cut."""
-    probe = {"smtp": entries.SmtpProbe, "imap": entries.ImapProbe}[protocol]
+    probe = {"smtp": entries.SmtpCheck, "imap": entries.ImapCheck}[protocol]
     data = entries.BETWEEN.join(parts).replace(b"{echo}", ECHOES[echo].encode())
     result = entries._probed(probe, {"security": "none"}, data)
-    shown = json.dumps(result.shown())
-    assert result.finding().verdict != "ok"
+    shown = json.dumps(result.to_dict())
+    assert result.diagnosis().verdict != "ok"
     assert ECHOES[echo][:6] not in shown
 
 
@@ -127,7 +127,7 @@ def test_a_password_beyond_ascii_is_not_shown_escaped_either(
 ) -> None:
     monkeypatch.setattr(entries, "PASSWORD", password)
     parts = (*entries.GOOD_IMAP[0][:4], reply.replace(b"{echo}", password.encode()))
-    result = entries._probed(entries.ImapProbe, {"security": "none"}, entries.BETWEEN.join(parts))
+    result = entries._probed(entries.ImapCheck, {"security": "none"}, entries.BETWEEN.join(parts))
     observation = result.endpoints[0].observation
     assert observation is not None
     for form in (password, repr(password)[1:-1], repr(password.encode())[2:-1]):

@@ -13,7 +13,7 @@ from ansible_collections.mailroom.core.plugins.module_utils._check.result import
 
 def _result(*parts: bytes, mechanisms: tuple[str, ...] = ()) -> EndpointResult:
     server = {"security": "none", "mechanisms": mechanisms}
-    return entries._probed(entries.SmtpProbe, server, entries.BETWEEN.join(parts)).endpoints[0]
+    return entries._probed(entries.SmtpCheck, server, entries.BETWEEN.join(parts)).endpoints[0]
 
 
 GREETING = b"220 mail.example.com ESMTP\r\n"
@@ -69,7 +69,7 @@ def test_a_server_without_ehlo_is_greeted_with_helo() -> None:
     result = _result(GREETING, b"502 What\r\n", b"250 mail\r\n")
     assert result.observation is not None
     assert (result.observation.kind, result.observation.phase) == ("no_mechanism", "auth")
-    assert result.shown()["capabilities"] == {"before_tls": []}
+    assert result.to_dict()["capabilities"] == {"before_tls": []}
 
 
 def test_more_challenges_than_a_mechanism_has_end() -> None:

@@ -14,8 +14,7 @@ from hypothesis import strategies as st
 from ansible_collections.mailroom.core.plugins.module_utils._connector.checks import complaint, user_name
 from ansible_collections.mailroom.core.plugins.module_utils._connector.declaration import read_declaration
 from ansible_collections.mailroom.core.plugins.module_utils._connector.state import Connector
-from ansible_collections.mailroom.core.plugins.module_utils._target.application import Application
-from ansible_collections.mailroom.core.plugins.module_utils._target.sender import Sender, sender_of
+from ansible_collections.mailroom.core.plugins.module_utils._target.interface import FileTarget, Sender, sender_of
 
 # Each example starts a program.
 bounded = settings(max_examples=60, deadline=None, derandomize=True, database=None)
@@ -55,6 +54,6 @@ def sender(
     return sender_of(made.resolve(made.secrets), password_file, leave_out)  # type: ignore[arg-type]
 
 
-def refused(application: Application, sender: Sender) -> list[str]:
+def refused(application: FileTarget, sender: Sender) -> list[str]:
     """The fields that an application refuses."""
-    return [field for field, _what in application.refusals(sender)]
+    return [field for field, _what in application.unsupported(sender)]

@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.mailroom.core.plugins.module_utils._errors import DeclarationError, MissingLibrary
-from ansible_collections.mailroom.core.plugins.module_utils._target.alertmanager import Alertmanager
+from ansible_collections.mailroom.core.plugins.module_utils._target.files.alertmanager import Alertmanager
 
 from .given import SMTP, bounded, passwords, refused, sender, usernames
 
@@ -51,7 +51,7 @@ GLOBALS = {
 def written(text: str, smtp: dict[str, Any] | None = None, **fields: Any) -> str:
     said = sender(smtp, password_file=FILE, from_address=FROM, **fields)
     assert refused(ALERTMANAGER, said) == []
-    return ALERTMANAGER.write(text, said)
+    return ALERTMANAGER.render(text, said)
 
 
 def smtp_of(text: str) -> dict[str, Any]:
@@ -123,7 +123,7 @@ def test_any_user_and_password(username: str, password: str) -> None:
     carried = password == password.strip()
     assert (refused(ALERTMANAGER, said) == []) is carried
     assert ALERTMANAGER.password_text(said) == password
-    assert smtp_of(ALERTMANAGER.write(REST, said))["smtp_auth_username"] == username
+    assert smtp_of(ALERTMANAGER.render(REST, said))["smtp_auth_username"] == username
 
 
 @pytest.mark.parametrize(

@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from ansible_collections.mailroom.core.plugins.module_utils._target.msmtp import Msmtp
+from ansible_collections.mailroom.core.plugins.module_utils._target.files.msmtp import Msmtp
 
 from .given import SMTP, bounded, passwords, refused, sender, usernames
 
 MSMTP = Msmtp()
-WRITTEN = MSMTP.write("", sender())
+WRITTEN = MSMTP.render("", sender())
 
 
 def read(folder: Path, text: str, account: str = "default", sent_by: str = "") -> dict[str, str]:
@@ -56,13 +56,13 @@ def test_what_a_connector_says(
     said = sender(smtp, **fields, name=name)
     assert refused(MSMTP, said) == []
     for account in (name, "default"):
-        shown = read(tmp_path, MSMTP.write("what was there", said), account)
+        shown = read(tmp_path, MSMTP.render("what was there", said), account)
         assert {key: shown[key] for key in expected} == expected
 
 
 @pytest.mark.parametrize("name", ["alerts", "default"])
 def test_nobody_sends_as_somebody_else(tmp_path: Path, name: str) -> None:
-    text = MSMTP.write("", sender(name=name, from_address="a@example.com"))
+    text = MSMTP.render("", sender(name=name, from_address="a@example.com"))
     for account in (name, "default"):
         assert read(tmp_path, text, account, "root@localhost")["from"] == "a@example.com"
 
@@ -70,14 +70,14 @@ def test_nobody_sends_as_somebody_else(tmp_path: Path, name: str) -> None:
 @settings(bounded, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(usernames)
 def test_any_user(tmp_path: Path, username: str) -> None:
-    assert read(tmp_path, MSMTP.write("", sender({"username": username})))["user"] == username
+    assert read(tmp_path, MSMTP.render("", sender({"username": username})))["user"] == username
 
 
 @settings(bounded, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(passwords)
 def test_any_password(tmp_path: Path, password: str) -> None:
     """It is read as a user is, which msmtp shows."""
-    text = MSMTP.write("", sender({"password": password}))
+    text = MSMTP.render("", sender({"password": password}))
     swapped = (
         text.replace('\nuser "', '\nswapped "').replace('\npassword "', '\nuser "').replace("\nswapped", "\npassword")
     )
@@ -104,7 +104,7 @@ def test_what_it_cannot_carry(smtp: dict[str, Any], fields: dict[str, Any], fiel
 def test_the_longest_password_is_read(tmp_path: Path) -> None:
     longest = sender({"password": "x" * 488})
     assert refused(MSMTP, longest) == []
-    assert read(tmp_path, MSMTP.write("", longest))["password"] == "*"
+    assert read(tmp_path, MSMTP.render("", longest))["password"] == "*"
     assert refused(MSMTP, sender({"password": "x" * 489})) == ["smtp.password"]
 
 
@@ -116,7 +116,7 @@ def test_only_a_file_of_ours_is_cleared() -> None:
 
 
 def test_the_difference_shows_no_password() -> None:
-    other = MSMTP.write("", sender({"password": 'password "other"'}))
+    other = MSMTP.render("", sender({"password": 'password "other"'}))
     shown = MSMTP.difference("account mine\npassword mine\n", WRITTEN)
     assert (shown[0], "password (changed)\n" in shown[1]) == ("", True)
     before, after = MSMTP.difference(WRITTEN, other)

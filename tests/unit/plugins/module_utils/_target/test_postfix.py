@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.mailroom.core.plugins.module_utils._target.postfix import Postfix
+from ansible_collections.mailroom.core.plugins.module_utils._target.files.postfix import Postfix
 
 from .given import SMTP, bounded, passwords, refused, sender, texts, usernames
 
@@ -78,7 +78,7 @@ def read(folder: Path, text: str) -> dict[str, str]:
 def test_what_a_connector_says(tmp_path: Path, smtp: dict[str, Any], expected: dict[str, str]) -> None:
     said = sender(smtp, password_file=FILE)
     assert refused(POSTFIX, said) == []
-    shown = read(tmp_path, POSTFIX.write(MAIN, said))
+    shown = read(tmp_path, POSTFIX.render(MAIN, said))
     assert {key: shown[key] for key in expected} == expected
     assert shown["mynetworks"] == "127.0.0.0/8 10.0.0.0/8"
 
@@ -86,17 +86,17 @@ def test_what_a_connector_says(tmp_path: Path, smtp: dict[str, Any], expected: d
 @given(texts)
 def test_what_was_there_comes_back(text: str) -> None:
     whole = text if text.endswith("\n") else text + "\n"
-    written = POSTFIX.write(text, sender(password_file=FILE))
+    written = POSTFIX.render(text, sender(password_file=FILE))
     assert POSTFIX.clear(written) == whole
     other = sender({"host": "other.example.com"})
-    assert POSTFIX.write(written, other) == POSTFIX.write(text, other)
+    assert POSTFIX.render(written, other) == POSTFIX.render(text, other)
 
 
 @within_a_folder
 @given(texts)
 def test_no_setting_stands_there_twice(tmp_path: Path, text: str) -> None:
     # What begins with a blank needs something to go on with.
-    shown = read(tmp_path, POSTFIX.write(f"other = 1\n{text}", sender(password_file=FILE)))
+    shown = read(tmp_path, POSTFIX.render(f"other = 1\n{text}", sender(password_file=FILE)))
     assert shown["relayhost"] == "[smtp.example.com]:587"
 
 
@@ -139,14 +139,14 @@ def test_what_it_cannot_carry(smtp: dict[str, Any], fields: dict[str, Any], fiel
 
 @given(st.just(FILE))
 def test_the_file_of_the_password(path: str) -> None:
-    written = POSTFIX.write(MAIN, sender(password_file=path))
+    written = POSTFIX.render(MAIN, sender(password_file=path))
     assert POSTFIX.password_file_in(written) == path
     nobody = sender({"username": None, "password": None}, password_file=path)
-    assert (POSTFIX.password_text(nobody), POSTFIX.password_file_in(POSTFIX.write(written, nobody))) == (None, "")
+    assert (POSTFIX.password_text(nobody), POSTFIX.password_file_in(POSTFIX.render(written, nobody))) == (None, "")
 
 
 def test_the_difference_is_what_was_written() -> None:
-    before, after = POSTFIX.difference(MAIN, POSTFIX.write(MAIN, sender(password_file=FILE)))
+    before, after = POSTFIX.difference(MAIN, POSTFIX.render(MAIN, sender(password_file=FILE)))
     assert before == ""
     assert after.startswith(f"# The password is in {FILE}\nrelayhost = [smtp.example.com]:587\n")
     assert SMTP["password"] not in after

@@ -21,7 +21,7 @@ from ansible_collections.mailroom.core.plugins.module_utils._verdict.fields impo
 )
 from ansible_collections.mailroom.core.plugins.module_utils._verdict.judge import judge
 from ansible_collections.mailroom.core.plugins.module_utils._verdict.observation import KINDS, Kind, Observation
-from ansible_collections.mailroom.core.plugins.module_utils._verdict.table import VERDICTS
+from ansible_collections.mailroom.core.plugins.module_utils._verdict.table import REMEDIES
 
 
 def _paths(fields: Any, prefix: str = "") -> Iterator[str]:
@@ -38,8 +38,8 @@ GRAPH = {"graph": {"mailbox": "ann@example.com"}, "oauth2": OAUTH2["oauth2"]}
 
 
 def test_every_verdict_has_its_field_or_none() -> None:
-    assert set(FIELDS) == set(VERDICTS)
-    assert {verdict for verdict, _about in EXCEPTIONS} <= set(VERDICTS)
+    assert set(FIELDS) == set(REMEDIES)
+    assert {verdict for verdict, _about in EXCEPTIONS} <= set(REMEDIES)
 
 
 def test_every_field_that_is_named_can_be_declared() -> None:

@@ -10,27 +10,36 @@ import string
 from itertools import product
 
 import pytest
+import update_fragments
 from hypothesis import given
 from hypothesis import strategies as st
 from tools import replies
 
-from ansible_collections.mailroom.core.plugins.module_utils._verdict.graph_lines import GRAPH_LINES
+from ansible_collections.mailroom.core.plugins.module_utils._verdict.connection_rules import CONNECTION_RULES
+from ansible_collections.mailroom.core.plugins.module_utils._verdict.google_rules import GOOGLE_TOKEN_RULES
+from ansible_collections.mailroom.core.plugins.module_utils._verdict.graph_rules import GRAPH_RULES
+from ansible_collections.mailroom.core.plugins.module_utils._verdict.imap_rules import IMAP_RULES
 from ansible_collections.mailroom.core.plugins.module_utils._verdict.judge import (
-    NO_LINE,
-    TABLE,
-    _fits,
+    NO_RULE,
+    fits,
     judge,
     rules_for,
 )
-from ansible_collections.mailroom.core.plugins.module_utils._verdict.line import Line
-from ansible_collections.mailroom.core.plugins.module_utils._verdict.lines import LINES
+from ansible_collections.mailroom.core.plugins.module_utils._verdict.microsoft_rules import MICROSOFT_TOKEN_RULES
 from ansible_collections.mailroom.core.plugins.module_utils._verdict.observation import (
     KINDS,
     PERHAPS_ACCEPTED,
+    Kind,
     Observation,
 )
-from ansible_collections.mailroom.core.plugins.module_utils._verdict.reply_rules import OTHER_PHASES, REPLY_RULES
-from ansible_collections.mailroom.core.plugins.module_utils._verdict.table import VERDICTS
+from ansible_collections.mailroom.core.plugins.module_utils._verdict.rule import OTHER_REPLIES, Rule
+from ansible_collections.mailroom.core.plugins.module_utils._verdict.smtp_rules import SMTP_RULES
+from ansible_collections.mailroom.core.plugins.module_utils._verdict.table import REMEDIES
+from ansible_collections.mailroom.core.plugins.module_utils._verdict.token_rules import (
+    REFUSED_TOKEN_RULES,
+    TOKEN_CONNECTION_RULES,
+    TOKEN_RULES,
+)
 
 # Section 5 of the contract.
 GROUPS = {
@@ -50,9 +59,23 @@ GROUPS = {
     " delivery_timeout",
     "ours": "internal_error",
 }
-REPLY_LINES = [line for lines in (*REPLY_RULES.values(), OTHER_PHASES) for line in lines]
+REPLY_RULES = [
+    *((("smtp", phase), rules) for phase, rules in SMTP_RULES.items()),
+    *((("imap", phase), rules) for phase, rules in IMAP_RULES.items()),
+    (("", ""), OTHER_REPLIES),
+]
+RULES: list[Rule] = [
+    *CONNECTION_RULES,
+    *GRAPH_RULES,
+    *MICROSOFT_TOKEN_RULES,
+    *GOOGLE_TOKEN_RULES,
+    *TOKEN_CONNECTION_RULES,
+    *TOKEN_RULES,
+    *REFUSED_TOKEN_RULES,
+    *(rule for _where, rules in REPLY_RULES for rule in rules),
+]
 # The lines of others: token errors.
-OF_OTHERS = {name for name in VERDICTS if name.startswith("token_")} | {"ok"}
+OF_OTHERS = {name for name in REMEDIES if name.startswith("token_")} | {"ok"}
 
 PHASES = ("", *"dns tcp tls greeting ehlo capability starttls auth sender recipient message select".split())
 CERTIFICATE_CODES = (9, 10, 18, 20, 62, 63, 64, 66, 67, 79, 85, 92)
@@ -114,23 +137,21 @@ def _signals() -> list[Observation]:
 
 
 def test_the_table_has_exactly_the_verdicts_of_the_contract() -> None:
-    assert {name: verdict.group for name, verdict in VERDICTS.items()} == {
+    described = update_fragments.read_descriptions("verdicts")
+    assert {name: described[name]["group"] for name in REMEDIES} == {
         name: group for group, names in GROUPS.items() for name in names.split()
     }
 
 
-@pytest.mark.parametrize("name", VERDICTS)
-def test_a_verdict_says_what_it_means_and_what_to_do(name: str) -> None:
-    verdict = VERDICTS[name]
-    assert verdict.meaning.endswith(".")
-    assert bool(verdict.remedy) == (name != "ok")
-    if not name.startswith("token_"):
-        assert verdict.recognised.endswith(".")
+@pytest.mark.parametrize("name", REMEDIES)
+def test_a_verdict_says_what_to_do(name: str) -> None:
+    assert bool(REMEDIES[name]) == (name != "ok")
 
 
 def test_every_line_leads_to_a_verdict_of_the_table_and_every_verdict_has_a_line() -> None:
-    assert {line.verdict for line in (*LINES, *REPLY_LINES)} == set(VERDICTS) - OF_OTHERS
-    assert {line.certainty for line in REPLY_LINES} == {"certain", "likely", "possible"}
+    of_servers = (*CONNECTION_RULES, *GRAPH_RULES, *(rule for _where, rules in REPLY_RULES for rule in rules))
+    assert {rule.verdict for rule in of_servers} == set(REMEDIES) - OF_OTHERS
+    assert {line.certainty for _where, lines in REPLY_RULES for line in lines} == {"certain", "likely", "possible"}
 
 
 GRAPH_CODES = (
@@ -154,10 +175,10 @@ def _of_graph() -> list[Observation]:
 
 
 @pytest.mark.parametrize(
-    ("lines", "observations"), [(LINES, _signals()), (GRAPH_LINES, _of_graph())], ids=["mail", "graph"]
+    ("lines", "observations"), [(CONNECTION_RULES, _signals()), (GRAPH_RULES, _of_graph())], ids=["mail", "graph"]
 )
-def test_every_line_is_the_first_that_fits_something(lines: tuple[Line, ...], observations: list[Observation]) -> None:
-    reached = {id(next((line for line in lines if _fits(line, observation)), None)) for observation in observations}
+def test_every_line_is_the_first_that_fits_something(lines: tuple[Rule, ...], observations: list[Observation]) -> None:
+    reached = {id(next((line for line in lines if fits(line, observation)), None)) for observation in observations}
     dead = [line for line in lines if id(line) not in reached]
     assert not dead
 
@@ -203,10 +224,10 @@ def _fields(remedy: str) -> set[str]:
     return {str(name) for _text, name, _spec, _conversion in string.Formatter().parse(remedy) if name is not None}
 
 
-OWN_REMEDIES = {verdict.remedy for name, verdict in VERDICTS.items() if name not in OF_OTHERS}
+OWN_REMEDIES = {remedy for name, remedy in REMEDIES.items() if name not in OF_OTHERS}
 
 
-@pytest.mark.parametrize("remedy", sorted(OWN_REMEDIES | {line.remedy for line in (*LINES, *GRAPH_LINES)}))
+@pytest.mark.parametrize("remedy", sorted(OWN_REMEDIES | {line.remedy for line in (*CONNECTION_RULES, *GRAPH_RULES)}))
 def test_a_remedy_speaks_only_of_what_can_be_known(remedy: str) -> None:
     known = "host port security better_security username protocol phase text offered issuer names not_after"
     known += " size_limit speaks mailbox"
@@ -226,7 +247,7 @@ HOSTILE = st.text(st.sampled_from("{}!:.[]0a\n\r\x00\x1b é"), max_size=20)
 )
 def test_any_facts_and_any_text_fill_a_remedy(observation: Observation, text: str, facts: dict[str, object]) -> None:
     finding = judge(observation.with_context(text=text, facts=facts))
-    assert finding.verdict in VERDICTS
+    assert finding.verdict in REMEDIES
     assert finding.remedy
     assert "\n" not in judge(observation.with_context(text=text)).remedy
 
@@ -243,18 +264,19 @@ def test_what_is_not_known_of_a_certificate_is_said_to_be_so(code: int, facts: d
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_kind_has_a_line_that_fits_whatever_else_was_observed(kind: str) -> None:
-    for lines in (*REPLY_RULES.values(), OTHER_PHASES) if kind == "reply" else (TABLE,):
-        assert [line for line in lines if kind in line.kinds and not (line.phases or line.reply or line.text)]
+def test_every_kind_has_a_rule_that_fits_whatever_else_was_observed(kind: Kind) -> None:
+    for protocol, phase in product(("smtp", "imap", "graph"), PHASES):
+        rules = rules_for(Observation(kind, phase, protocol))
+        assert [rule for rule in rules if kind in rule.kinds and not (rule.phases or rule.reply or rule.text)]
 
 
 def test_every_kind_in_the_tables_is_one_that_is_observed() -> None:
-    assert {kind for line in (*TABLE, *REPLY_LINES) for kind in line.kinds} == set(KINDS)
+    assert {kind for line in RULES for kind in line.kinds} == set(KINDS)
 
 
 def test_an_observation_without_a_line_is_our_own_error_and_not_certain() -> None:
     finding = judge(Observation("never heard of", "auth", text="five"))  # type: ignore[arg-type]
-    assert finding[:2] == (NO_LINE.verdict, NO_LINE.certainty) == ("internal_error", "possible")
+    assert finding[:2] == (NO_RULE.verdict, NO_RULE.certainty) == ("internal_error", "possible")
     assert all(word in finding.remedy for word in ("never heard of", "auth", "five"))
 
 
@@ -284,7 +306,7 @@ def test_each_reply_rule_is_the_first_that_fits_some_reply() -> None:
         observations += [Observation("reply", phase, "smtp", int(it[1]), it[2] or "", it[3]) for it in smtp if it]
         observations += [Observation("reply", phase, "imap", None, it[1], it[2]) for it in imap if it]
     reached = {
-        id(next(line for line in rules_for(observation) if _fits(line, observation))) for observation in observations
+        id(next(line for line in rules_for(observation) if fits(line, observation))) for observation in observations
     }
-    rules = [(where, line) for where, lines in REPLY_RULES.items() for line in lines]
+    rules = [(where, line) for where, lines in REPLY_RULES[:-1] for line in lines]
     assert [(where, line) for where, line in rules if id(line) not in reached] == []
