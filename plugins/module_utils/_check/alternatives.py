@@ -13,31 +13,33 @@ import threading
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from .._connector.domain import canonical
 from .._connector.redaction import Redaction
-from .._connector.resolved import Endpoint
+from .._connector.resolved import Endpoint, Protocol, Security
 from .._net.clock import Clock
 from .._net.record import Record
 from .._protocol.session import MailSession
 from .._verdict.judge import judge
-from .._verdict.observation import Observation, ProbeError
+from .._verdict.observation import Observation, PhaseName, ProbeError
 
 
 class Pair(NamedTuple):
     """A port, and the encryption that is usual there."""
 
     port: int
-    security: str
+    security: Security
 
 
-USUAL_PAIRS: Mapping[str, tuple[Pair, ...]] = {
+USUAL_PAIRS: Mapping[Protocol, tuple[Pair, ...]] = {
     "smtp": (Pair(465, "tls"), Pair(587, "starttls"), Pair(25, "starttls")),
     "imap": (Pair(993, "tls"), Pair(143, "starttls")),
 }
 
-_UP_TO_ENCRYPTION = frozenset(("tcp", "greeting", "ehlo", "capability", "starttls", "tls"))
+_UP_TO_ENCRYPTION: frozenset[PhaseName | Literal[""]] = frozenset(
+    ("tcp", "greeting", "ehlo", "capability", "starttls", "tls")
+)
 _NO_CONNECTION = frozenset(("connect_refused", "connect_timeout", "connect_unreachable"))
 _NO_ENCRYPTION = frozenset(
     ("connection_reset", "greeting_timeout", "protocol_error", "starttls_refused", "tls_timeout", "response_timeout")
@@ -63,7 +65,7 @@ class Tried(NamedTuple):
 class Alternatives:
     """The tries of a whole task: each host is tried once, whoever asks, and all its pairs share one timeout."""
 
-    def __init__(self, timeout: float, usual: Mapping[str, Sequence[Pair]] | None = None) -> None:
+    def __init__(self, timeout: float, usual: Mapping[Protocol, Sequence[Pair]] | None = None) -> None:
         self._timeout = timeout
         self._usual = USUAL_PAIRS if usual is None else usual
         self._lock = threading.Lock()
