@@ -21,11 +21,15 @@ from ansible_collections.mailroom.core.plugins.module_utils._auth.tokens import 
 from ansible_collections.mailroom.core.plugins.module_utils._connector.effective import effective
 from ansible_collections.mailroom.core.plugins.module_utils._connector.redaction import Redaction
 from ansible_collections.mailroom.core.plugins.module_utils._connector.secret import Secret
-from ansible_collections.mailroom.core.plugins.module_utils._message.compose import TEST_MAIL, Request, compose
-from ansible_collections.mailroom.core.plugins.module_utils._message.facts import facts_of
-from ansible_collections.mailroom.core.plugins.module_utils._message.graph import SMALLEST_UPLOAD, GraphMail
-from ansible_collections.mailroom.core.plugins.module_utils._message.letter import Letter
-from ansible_collections.mailroom.core.plugins.module_utils._message.message_id import random_message_id
+from ansible_collections.mailroom.core.plugins.module_utils._message.compose import (
+    TEST_MAIL,
+    Request,
+    compose,
+    facts_of,
+)
+from ansible_collections.mailroom.core.plugins.module_utils._message.graph import GraphMail
+from ansible_collections.mailroom.core.plugins.module_utils._message.graph_message import SMALLEST_UPLOAD
+from ansible_collections.mailroom.core.plugins.module_utils._message.letter import Letter, random_message_id
 from ansible_collections.mailroom.core.plugins.module_utils._net.clock import Clock
 from ansible_collections.mailroom.core.plugins.module_utils._net.record import Record
 from ansible_collections.mailroom.core.plugins.module_utils._protocol.graph import MOST_AT_ONCE, GraphSession

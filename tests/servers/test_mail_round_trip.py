@@ -37,11 +37,14 @@ from ansible_collections.mailroom.core.plugins.module_utils._connector.resolved 
 )
 from ansible_collections.mailroom.core.plugins.module_utils._connector.secret import Secret
 from ansible_collections.mailroom.core.plugins.module_utils._message import imap as imap_mail
-from ansible_collections.mailroom.core.plugins.module_utils._message.compose import TEST_MAIL, Request, compose
-from ansible_collections.mailroom.core.plugins.module_utils._message.facts import facts_of
+from ansible_collections.mailroom.core.plugins.module_utils._message.compose import (
+    TEST_MAIL,
+    Request,
+    compose,
+    facts_of,
+)
 from ansible_collections.mailroom.core.plugins.module_utils._message.imap import ImapMail
-from ansible_collections.mailroom.core.plugins.module_utils._message.letter import Letter
-from ansible_collections.mailroom.core.plugins.module_utils._message.message_id import random_message_id
+from ansible_collections.mailroom.core.plugins.module_utils._message.letter import Letter, random_message_id
 from ansible_collections.mailroom.core.plugins.module_utils._message.smtp import SmtpMail
 from ansible_collections.mailroom.core.plugins.module_utils._net.clock import Clock
 from ansible_collections.mailroom.core.plugins.module_utils._net.record import Record

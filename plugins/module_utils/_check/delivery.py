@@ -15,8 +15,7 @@ from typing import Any
 
 from .._connector.redaction import Redaction
 from .._message.letter import Letter
-from .._message.transport import Incoming
-from .._message.ways import incoming, outgoing
+from .._message.transport import Incoming, incoming, outgoing
 from .._net.record import Record
 from .._protocol.session import Session
 from .._verdict.observation import ProbeError
@@ -54,9 +53,8 @@ def letter_of(job: Job, to: str, *, include_copies: bool = False) -> Letter:
     """
     from datetime import datetime, timezone
 
-    from .._message.compose import INIT_MAIL, TEST_MAIL, Request, compose, sending_domain
-    from .._message.facts import facts_of
-    from .._message.message_id import random_message_id
+    from .._message.compose import INIT_MAIL, TEST_MAIL, Request, compose, facts_of, sending_domain
+    from .._message.letter import random_message_id
 
     connector = job.connector
     recipient = to or connector.test_address

@@ -19,7 +19,7 @@ from .._connector.presets import PRESETS
 from .._connector.redaction import Redaction
 from .._connector.resolved import Endpoint
 from .._errors import MissingLibrary, traceback_of
-from .._message.ways import transport_type
+from .._message.transport import transport_type
 from .._net.limits import tests_at_once
 from .._protocol.session import MailSession
 from .._verdict.observation import Observation
@@ -99,9 +99,9 @@ def _token_modules() -> tuple[object, ...]:
 
 
 def _mail_modules() -> tuple[object, ...]:
-    from .._message import compose, facts, message_id, queue_ids
+    from .._message import compose, letter, smtp
 
-    return compose, facts, message_id, queue_ids
+    return compose, letter, smtp
 
 
 def _endpoints(job: Job) -> list[Endpoint]:

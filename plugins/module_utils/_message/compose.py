@@ -19,10 +19,59 @@ from .._connector.fields import BY_NAME, MOST_COPIES
 from .._connector.resolved import ResolvedConnector
 from .._verdict.observation import probe_error
 from . import header
-from .address import domain_of, on_the_wire
 from .body import Content, mime
-from .facts import Facts
+from .header import domain_of, on_the_wire
 from .letter import Letter
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is named in the body; what is empty is left out."""
+
+    connector: str
+    display_name: str = ""
+    type: str = ""
+    host: str = ""
+    port: int | None = None
+    security: str = ""
+    user: str = ""
+    tenant: str = ""
+
+    @property
+    def shown_name(self) -> str:
+        return self.display_name or self.connector
+
+    def rows(self) -> list[tuple[str, str]]:
+        """The facts with their labels, in the order in which they are read."""
+        named = [
+            ("Tenant", self.tenant),
+            ("Connector", self.connector),
+            ("Display name", self.display_name if self.display_name != self.connector else ""),
+            ("Host", self.host),
+            ("Port", "" if self.port is None else str(self.port)),
+            ("Type", self.type),
+            ("Security", self.security),
+            ("User", self.user or "none, it does not sign in"),
+        ]
+        return [(label, value) for label, value in named if value]
+
+
+def facts_of(connector: ResolvedConnector, tenant: str = "") -> Facts:
+    """What there is to say of a connector that can send."""
+    server = connector.sender
+    if server is None:
+        return Facts(connector.name, connector.display_name, tenant=tenant)
+    return Facts(
+        connector.name,
+        connector.display_name,
+        type=server.protocol,
+        host=server.host,
+        port=server.port,
+        security=server.security,
+        user="" if server.auth == "none" else server.username,
+        tenant=tenant,
+    )
+
 
 _MOST_RECIPIENTS = 1000
 _MESSAGE_ID = re.compile(r"<[!#-;=?A-Z^-~]{1,120}@[A-Za-z0-9_.-]{1,253}>\Z")

@@ -7,72 +7,25 @@
 
 from __future__ import annotations
 
-import base64
 import json
-import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from email import message_from_bytes, message_from_string
-from email.header import decode_header, make_header
-from email.message import Message
-from email.utils import getaddresses
 from typing import Any
 from urllib.parse import quote
 
 from .._protocol.graph import LARGEST_REQUEST, GraphSession
 from .._verdict.observation import PERHAPS_ACCEPTED, Kind, Observation, ProbeError, probe_error
+from .graph_message import Attachment, GraphMessage, graph_message, lost_anyway
 from .letter import Letter
 from .trace import traced
 from .transport import Accepted, Delivered, Incoming, Outgoing
 
 FIRST_PAUSE, LONGEST_PAUSE, SHORTEST_PAUSE = 0.5, 5.0, 0.05
-SMALLEST_UPLOAD = 3 * 1024 * 1024
-MOST_HEADERS = 5
 
 _TAKEN = 202
-_FOLD = re.compile(r"\r?\n(?=[ \t])")
-_HEAD_END = re.compile(rb"\r?\n\r?\n")
-_SAID_IN_JSON = frozenset("from to cc bcc reply-to subject date message-id mime-version".split())
 _UNKNOWN_OUTCOME: tuple[Kind, ...] = ("timeout", "reset", "closed", "protocol")
 _TROUBLE = (500, 502, 504)
 _FOR_A_MOMENT = (429, 500, 502, 503, 504)
-
-
-@dataclass(frozen=True)
-class File:
-    """What is attached to a message."""
-
-    name: str
-    kind: str
-    content: bytes
-    content_id: str
-    is_inline: bool
-
-    @property
-    def needs_upload(self) -> bool:
-        return len(self.content) >= SMALLEST_UPLOAD
-
-    def attachment(self) -> dict[str, Any]:
-        content = base64.b64encode(self.content).decode("ascii")
-        return {"@odata.type": "#microsoft.graph.fileAttachment", **self._about(), "contentBytes": content}
-
-    def item(self) -> dict[str, Any]:
-        """The same for an upload, which brings the content afterwards."""
-        return {"attachmentType": "file", **self._about(), "size": len(self.content)}
-
-    def _about(self) -> dict[str, Any]:
-        about = {"name": self.name, "contentType": self.kind, "isInline": self.is_inline}
-        return {**about, "contentId": self.content_id} if self.content_id else about
-
-
-@dataclass(frozen=True)
-class Described:
-    """A letter in Graph's own words, for which it has fewer than mail has."""
-
-    message: Mapping[str, Any]
-    files: tuple[File, ...]
-    lost: tuple[str, ...]
 
 
 class GraphMail(Outgoing, Incoming):
@@ -85,7 +38,7 @@ class GraphMail(Outgoing, Incoming):
 
     def hand_over(self, letter: Letter) -> Accepted:
         with self._session.record.phase("message") as phase:
-            lost = [*_lost_anyway(letter), *self._send(letter)]
+            lost = [*lost_anyway(letter), *self._send(letter)]
             said = f"accepted (request-id {self._session.request_id})" if self._session.request_id else "accepted"
             text = f"{said}; Graph does not carry: {', '.join(lost)}" if lost else said
             phase.reply(_TAKEN, "", text)
@@ -130,7 +83,7 @@ class GraphMail(Outgoing, Incoming):
         if self._saves and len(mime) <= LARGEST_REQUEST // 4 * 3:
             self._submit("sendMail", mime)
             return ()
-        described = described_in_json(letter)
+        described = graph_message(letter)
         if not self._saves:
             files = {"attachments": [each.attachment() for each in described.files]} if described.files else {}
             body = {"message": {**described.message, **files}, "saveToSentItems": False}
@@ -150,7 +103,7 @@ class GraphMail(Outgoing, Incoming):
                 raise ProbeError(observation.with_context(text=text)) from stopped
             raise
 
-    def _submit_draft(self, described: Described) -> None:
+    def _submit_draft(self, described: GraphMessage) -> None:
         """A message that is too large for one request. A draft that could not be completed does not stay behind."""
         try:
             draft = self._path(self._session.ask("POST", "messages", described.message).get("id"))
@@ -169,7 +122,7 @@ class GraphMail(Outgoing, Incoming):
                 self._discard(draft)
             raise
 
-    def _attach(self, draft: str, file: File) -> None:
+    def _attach(self, draft: str, file: Attachment) -> None:
         if not file.needs_upload:
             self._session.ask("POST", f"{draft}/attachments", file.attachment())
             return
@@ -233,118 +186,6 @@ class GraphMail(Outgoing, Incoming):
     def _not_delivered(self) -> ProbeError:
         mailbox = self._session.endpoint.mailbox
         return probe_error("not_delivered", f"the message did not come to {mailbox} in time", mailbox=mailbox)
-
-
-def described_in_json(letter: Letter) -> Described:
-    """A letter as Graph describes messages."""
-    head = _head(letter)
-    parts = list(_parts(message_from_bytes(letter.message)))
-    texts = {kind: part for part in reversed(parts) for kind in ("html", "plain") if _is_body(part, kind)}
-    body = texts.get("html", texts.get("plain"))
-    custom = [(name, text) for name, text in head.items() if _is_custom(name)]
-    carried = [(name, text) for name, text in custom if name.lower().startswith("x-")][:MOST_HEADERS]
-    people = {
-        "toRecipients": _people(head, "To"),
-        "ccRecipients": _people(head, "Cc"),
-        "bccRecipients": [_person("", each) for each in letter.bcc],
-        "replyTo": _people(head, "Reply-To"),
-    }
-    _check(letter, [each for name, some in people.items() if name != "replyTo" for each in some])
-    told: dict[str, Any] = {
-        "subject": _decoded(head.get("Subject", "")),
-        "body": {"contentType": "html" if "html" in texts else "text", "content": _text(body)},
-        "from": next(iter(_people(head, "From")), None),
-        **people,
-        "internetMessageId": letter.message_id,
-        "internetMessageHeaders": [{"name": name, "value": _unfolded(text)} for name, text in carried],
-    }
-    lost = [name for name, text in custom if (name, text) not in carried]
-    return Described(
-        message={name: value for name, value in told.items() if value},
-        files=tuple(_file(part) for part in parts if part not in texts.values()),
-        lost=(*lost, *(["the text beside the HTML"] if len(texts) > 1 else [])),
-    )
-
-
-def _head(letter: Letter) -> Message:
-    """The headers alone, which may have letters beyond ASCII; those of the body are in bytes."""
-    return message_from_string(_HEAD_END.split(letter.message, 1)[0].decode("utf-8", "replace"))
-
-
-def _parts(part: Message) -> Iterator[Message]:
-    if part.get_content_maintype() == "multipart" and part.is_multipart():
-        for inner in part.get_payload():
-            yield from _parts(inner)  # type: ignore[arg-type]
-    else:
-        yield part
-
-
-def _is_body(part: Message, kind: str) -> bool:
-    is_alone = part.get_content_disposition() != "attachment" and not part.get_filename()
-    return is_alone and part.get_content_type() == f"text/{kind}"
-
-
-def _is_custom(name: str) -> bool:
-    return name.lower() not in _SAID_IN_JSON and not name.lower().startswith("content-")
-
-
-def _text(part: Message | None) -> str:
-    if part is None:
-        return ""
-    try:
-        return _content(part).decode(part.get_content_charset("utf-8"), "replace")
-    except LookupError:
-        return _content(part).decode("utf-8", "replace")
-
-
-def _content(part: Message) -> bytes:
-    if part.is_multipart():
-        return b"".join(each.as_bytes() for each in part.get_payload() if isinstance(each, Message))
-    content = part.get_payload(decode=True)
-    return content if isinstance(content, bytes) else b""
-
-
-def _file(part: Message) -> File:
-    return File(
-        name=_decoded(part.get_filename("") or "attachment"),
-        kind=part.get_content_type(),
-        content=_content(part),
-        content_id=str(part.get("Content-ID", "")).strip("<> \r\n\t"),
-        is_inline=part.get_content_disposition() == "inline",
-    )
-
-
-def _people(head: Message, name: str) -> list[dict[str, Any]]:
-    found = getaddresses([_unfolded(text) for text in head.get_all(name, [])])
-    return [_person(_decoded(shown), address) for shown, address in found if address]
-
-
-def _person(name: str, address: str) -> dict[str, Any]:
-    return {"emailAddress": {"name": name, "address": address} if name else {"address": address}}
-
-
-def _check(letter: Letter, people: list[dict[str, Any]]) -> None:
-    """Graph sends to whom the headers name: that must be nobody else, and nobody less, than the envelope does."""
-    named = {each["emailAddress"]["address"].lower() for each in people}
-    if named != {each.lower() for each in letter.recipients}:
-        raise probe_error("internal", "the headers and the envelope do not name the same recipients")
-
-
-def _unfolded(text: object) -> str:
-    return _FOLD.sub("", str(text)).strip()
-
-
-def _decoded(text: object) -> str:
-    try:
-        return str(make_header(decode_header(_unfolded(text))))
-    except (ValueError, LookupError):
-        return _unfolded(text)
-
-
-def _lost_anyway(letter: Letter) -> list[str]:
-    """What Graph does not let anybody choose, in whatever way the message is handed over."""
-    author = next((address for _name, address in getaddresses([_unfolded(_head(letter).get("From", ""))])), "")
-    return ["errors_to"] if letter.sender.lower() != author.lower() else []
 
 
 def _headers(message: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -15,6 +15,9 @@ import base64
 import re
 from collections.abc import Iterable
 
+from .._connector.domain import DomainError, address_to_ascii
+from .._verdict.observation import probe_error
+
 _WIDTH = 76
 _LONGEST_WORD = 900  # with the longest name of a header it stays below 998 octets
 _LONGEST_ENCODED_WORD = 67  # a line with one has at most 76 characters, and begins with "Subject: "
@@ -92,3 +95,15 @@ def _phrase(name: str) -> str:
 
 def _fits(text: str) -> bool:
     return all(len(word) <= _LONGEST_WORD for word in _WORD.findall(text))
+
+
+def on_the_wire(address: str) -> str:
+    """The address with its domain in A-labels; what stands before the @ has no other spelling."""
+    try:
+        return address_to_ascii(address)
+    except DomainError as refused:
+        raise probe_error("config", f"the domain of a mail address {refused}") from None
+
+
+def domain_of(address: str) -> str:
+    return address.rpartition("@")[2]

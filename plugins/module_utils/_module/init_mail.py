@@ -24,7 +24,7 @@ from .._connector import checks
 from .._connector.state import Connector, Damage, Proof, State, sending_fingerprint
 from .._connector.view import can_send
 from .._errors import ConnectorsFailed, DeclarationError, MailroomError, Problem
-from .._message.message_id import init_message_id
+from .._message.letter import init_message_id
 from .._registry.registry import Reader, Registry
 from .._report.table import failure_message
 from .._verdict.observation import Observation, ProbeError

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.mailroom.core.plugins.module_utils._connector.checks import is_address
-from ansible_collections.mailroom.core.plugins.module_utils._message.address import on_the_wire
+from ansible_collections.mailroom.core.plugins.module_utils._message.header import on_the_wire
 from ansible_collections.mailroom.core.plugins.module_utils._verdict.observation import ProbeError
 
 ADDRESSES = {

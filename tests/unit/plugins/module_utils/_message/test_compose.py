@@ -19,17 +19,17 @@ from peers.connectors import resolved
 
 from ansible_collections.mailroom.core.plugins.module_utils._connector import checks
 from ansible_collections.mailroom.core.plugins.module_utils._connector.secret import Secret
-from ansible_collections.mailroom.core.plugins.module_utils._message.address import on_the_wire
 from ansible_collections.mailroom.core.plugins.module_utils._message.compose import (
     INIT_MAIL,
     TEST_MAIL,
+    Facts,
     Request,
     Wording,
     author_of,
     compose,
     sending_domain,
 )
-from ansible_collections.mailroom.core.plugins.module_utils._message.facts import Facts
+from ansible_collections.mailroom.core.plugins.module_utils._message.header import on_the_wire
 from ansible_collections.mailroom.core.plugins.module_utils._message.letter import Letter
 from ansible_collections.mailroom.core.plugins.module_utils._verdict.observation import ProbeError
 

@@ -9,7 +9,7 @@ import pytest
 from peers.connectors import resolved
 
 from ansible_collections.mailroom.core.plugins.module_utils._connector.effective import effective
-from ansible_collections.mailroom.core.plugins.module_utils._message.facts import Facts, facts_of
+from ansible_collections.mailroom.core.plugins.module_utils._message.compose import Facts, facts_of
 
 OAUTH2 = {"tenant_id": "example.com", "client_id": "c", "username": "box@example.com"}
 

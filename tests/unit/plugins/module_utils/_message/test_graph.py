@@ -25,13 +25,9 @@ from ansible_collections.mailroom.core.plugins.module_utils._connector import ch
 from ansible_collections.mailroom.core.plugins.module_utils._connector.redaction import Redaction
 from ansible_collections.mailroom.core.plugins.module_utils._connector.resolved import GraphSettings
 from ansible_collections.mailroom.core.plugins.module_utils._connector.secret import Secret
-from ansible_collections.mailroom.core.plugins.module_utils._message.compose import TEST_MAIL, Request, compose
-from ansible_collections.mailroom.core.plugins.module_utils._message.facts import Facts
-from ansible_collections.mailroom.core.plugins.module_utils._message.graph import (
-    SMALLEST_UPLOAD,
-    GraphMail,
-    described_in_json,
-)
+from ansible_collections.mailroom.core.plugins.module_utils._message.compose import TEST_MAIL, Facts, Request, compose
+from ansible_collections.mailroom.core.plugins.module_utils._message.graph import GraphMail
+from ansible_collections.mailroom.core.plugins.module_utils._message.graph_message import SMALLEST_UPLOAD, graph_message
 from ansible_collections.mailroom.core.plugins.module_utils._message.letter import Letter
 from ansible_collections.mailroom.core.plugins.module_utils._net.clock import Clock
 from ansible_collections.mailroom.core.plugins.module_utils._net.https import HttpResponse
@@ -192,10 +188,10 @@ def test_what_is_not_to_be_kept_is_described_instead() -> None:
 
 def test_graph_takes_five_headers_and_no_empty_list_of_them() -> None:
     many = {f"X-{number}": str(number) for number in range(7)}
-    described = described_in_json(letter({**FULL, "headers": many}))
+    described = graph_message(letter({**FULL, "headers": many}))
     assert [each["name"] for each in described.message["internetMessageHeaders"]] == ["X-0", "X-1", "X-2", "X-3", "X-4"]
     assert described.lost == ("Auto-Submitted", "X-5", "X-6", "the text beside the HTML")
-    assert "internetMessageHeaders" not in described_in_json(letter({**FULL, "headers": {}})).message
+    assert "internetMessageHeaders" not in graph_message(letter({**FULL, "headers": {}})).message
 
 
 def test_nobody_is_written_to_whom_the_envelope_does_not_name() -> None:
@@ -218,7 +214,7 @@ def test_names_and_subjects_come_out_as_they_went_in(name: str, subject: str) ->
     made = compose(
         resolved({**FULL, "from_name": name}), Request(TEST_MAIL, ("bob@example.com",), facts, "<1@example.com>", when)
     )
-    told = described_in_json(made).message
+    told = graph_message(made).message
     assert told["from"]["emailAddress"].get("name", "") == name.strip(" ")
     assert told["subject"] == TEST_MAIL.subject.format(name=subject).strip(" ")
 

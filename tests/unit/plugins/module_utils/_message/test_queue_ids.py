@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from ansible_collections.mailroom.core.plugins.module_utils._message.queue_ids import FORMS, queue_id
+from ansible_collections.mailroom.core.plugins.module_utils._message.smtp import FORMS, queue_id
 
 # What servers answer to the end of the data, and the id in it.
 REPLIES = {
