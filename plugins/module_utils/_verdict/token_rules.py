@@ -17,7 +17,7 @@ _SAYS = " It says: {text}"
 
 def _unreachable(certainty: str, kind: Kind | tuple[Kind, ...], remedy: str, **pattern: str) -> Rule:
     """Trouble on the way to the token endpoint."""
-    return Rule("token_endpoint", certainty, kind, phases="token", remedy=remedy, **pattern)
+    return Rule("token_endpoint", certainty, kind, phases=("token",), remedy=remedy, **pattern)
 
 
 _EXCHANGE = (
