@@ -21,6 +21,7 @@ from .._check.result import Result
 from .._check.runner import CONCURRENCY
 from .._check.runner import run as send_all
 from .._connector import checks
+from .._connector.resolved import resolve_connector
 from .._connector.state import Connector, Damage, Proof, State, sending_fingerprint
 from .._connector.view import can_send
 from .._errors import ConnectorsFailed, DeclarationError, MailroomError, Problem
@@ -136,7 +137,7 @@ def _tenants(connector: Connector) -> str:
 
 
 def _errand(params: Mapping[str, Any], reader: Reader, connector: Connector) -> _Delivery:
-    to = params["to"] or connector.resolve().test_address
+    to = params["to"] or resolve_connector(connector).test_address
     return _Delivery(connector, _job(params["tenant"] or "", reader, connector), to)
 
 
