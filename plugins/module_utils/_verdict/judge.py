@@ -118,16 +118,16 @@ def fits(rule: Rule, observation: Observation) -> bool:
     )
     return (
         observation.kind in rule.kinds
-        and _matches(rule.phases, observation.phase, whole=True)
+        and (not rule.phases or observation.phase in rule.phases)
         and _matches(rule.reply, reply)
         and _matches(rule.text, " ".join(observation.text[:LONGEST_JUDGED].split()), anywhere=True)
     )
 
 
-def _matches(pattern: str, value: str, *, whole: bool = False, anywhere: bool = False) -> bool:
+def _matches(pattern: str, value: str, *, anywhere: bool = False) -> bool:
     if not pattern:
         return True
-    find = re.fullmatch if whole else re.search if anywhere else re.match
+    find = re.search if anywhere else re.match
     return find(pattern, value, re.IGNORECASE) is not None
 
 

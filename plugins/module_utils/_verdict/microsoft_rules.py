@@ -7,7 +7,10 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from . import reply_patterns as patterns
+from .observation import PhaseName
 from .rule import CERTAIN, LIKELY, Rule, reply_rule
 
 _SAYS = " It says: {text}"
@@ -199,7 +202,7 @@ _PROBABLY_DISABLED_CONSUMER = (
     " is the only way."
 )
 # Before those, where a personal account of Microsoft signs in: it has no tenant in which anything could be turned on.
-PERSONAL_ACCOUNT: dict[tuple[str, str], tuple[Rule, ...]] = {
+PERSONAL_ACCOUNT: dict[tuple[str, PhaseName | Literal[""]], tuple[Rule, ...]] = {
     ("smtp", "auth"): (
         reply_rule("auth_disabled", CERTAIN, r"... 5\.7\.30(?!\d)", remedy=_DISABLED_CONSUMER),
         reply_rule("auth_disabled", CERTAIN, "5", patterns.PASSWORDS_OFF, _DISABLED_CONSUMER),

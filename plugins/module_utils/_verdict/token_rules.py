@@ -17,7 +17,7 @@ _SAYS = " It says: {text}"
 
 def _unreachable(certainty: str, kind: Kind | tuple[Kind, ...], remedy: str, **pattern: str) -> Rule:
     """Trouble on the way to the token endpoint."""
-    return Rule("token_endpoint", certainty, kind, phases="token", remedy=remedy, **pattern)
+    return Rule("token_endpoint", certainty, kind, phases=("token",), remedy=remedy, **pattern)
 
 
 _EXCHANGE = (
@@ -73,7 +73,7 @@ TOKEN_CONNECTION_RULES: tuple[Rule, ...] = (
     ),
     _unreachable(
         CERTAIN,
-        "certificate",
+        ("certificate", "issuer_expired"),
         "The certificate of {token_server} has expired. Something in between may show another one: its issuer is"
         " {issuer}. Check this host's clock too.",
         reply="10 ",
