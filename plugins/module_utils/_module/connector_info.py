@@ -40,7 +40,11 @@ def run_module() -> None:
 
 
 def _connector_info(module: Task) -> dict[str, Any]:
-    purpose = _read_purpose(module.params)
+    purpose: Purpose | None = None
+    if module.params["purpose"]:
+        purpose, problems = read_purpose(module.params["purpose"], module.params["tenant"])
+        if problems:
+            raise DeclarationError(problems)
     registry = open_registry(module)
     if not registry.exists():
         module.warn(f"There is no registry {module.params['registry']} yet, so there are no connectors.")
@@ -95,12 +99,3 @@ def _damage(state: State, connectors: Sequence[Mapping[str, Any]]) -> Iterator[s
         broken = [str(entry["revision"]) for entry in shown.get("history", ()) if entry["after"] is None]
         if broken:
             yield f"connector {shown['name']}: its history is damaged at revision {', '.join(broken)}."
-
-
-def _read_purpose(params: Mapping[str, Any]) -> Purpose | None:
-    if not params["purpose"]:
-        return None
-    purpose, problems = read_purpose(params["purpose"], params["tenant"])
-    if problems:
-        raise DeclarationError(problems)
-    return purpose
