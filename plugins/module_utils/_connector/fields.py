@@ -11,7 +11,7 @@ of each is in docs/descriptions/fields.yml, since hosts need no prose.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -203,14 +203,11 @@ BLOCKS = tuple(field.name for field in FIELDS if field.fields)
 SERVER_BLOCKS = ("smtp", "imap")
 
 
-def _paths() -> Iterator[tuple[str, Field]]:
-    for field in FIELDS:
-        yield field.name, field
-        for inner in field.fields:
-            yield f"{field.name}.{inner.name}", inner
-
-
-BY_PATH = dict(_paths())
+BY_PATH = {
+    path: each
+    for field in FIELDS
+    for path, each in [(field.name, field), *((f"{field.name}.{inner.name}", inner) for inner in field.fields)]
+}
 SECRETS = frozenset(path for path, field in BY_PATH.items() if field.secret)
 
 

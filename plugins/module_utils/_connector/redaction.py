@@ -84,7 +84,8 @@ class Redaction:
     def lines(self, said: Sequence[bytes | str]) -> list[str]:
         """The same for lines that belong together: a secret may go on from one to the next."""
         longest = min(LONGEST_READ, LONGEST_LIST // max(1, len(said)))
-        lines = [_as_text(each[:longest]) for each in said]
+        read = [each[:longest] for each in said]
+        lines = [(each.decode("utf-8", "replace") if isinstance(each, bytes) else each).rstrip("\r\n") for each in read]
         text = "\n".join(lines)
         hidden = self._hidden(text)
         shown, start = [], 0
@@ -100,16 +101,15 @@ class Redaction:
         if isinstance(value, Mapping):
             return {name: each if name in own else self.value(each, own) for name, each in value.items()}
         if isinstance(value, (list, tuple)):
-            return self.lines(value) if all(isinstance(each, str) for each in value) else self._values(value, own)
+            if all(isinstance(each, str) for each in value):
+                return self.lines(value)
+            return [self.value(each, own) for each in value]
         if isinstance(value, int) and not isinstance(value, bool):
             return value if abs(value) < 10 ** (SHORTEST_PIECE - 1) or self.is_free_of_secrets(str(value)) else None
         return value
 
     def is_free_of_secrets(self, text: str) -> bool:
         return not self._hidden(text[:LONGEST_READ])
-
-    def _values(self, values: Iterable[Any], own: Collection[str]) -> list[Any]:
-        return [self.value(each, own) for each in values]
 
     def _hide_in_base64(self, spellings: Iterable[str]) -> None:
         for spelling in spellings:
@@ -177,11 +177,6 @@ def _with_gaps(text: str, hidden: Sequence[tuple[int, int]], start: int, end: in
         shown += [text[start : max(start, first)], HIDDEN]
         start = min(last, end)
     return "".join([*shown, text[start:end]])
-
-
-def _as_text(said: bytes | str) -> str:
-    text = said.decode("utf-8", "replace") if isinstance(said, bytes) else said
-    return text.rstrip("\r\n")
 
 
 def _folded(text: str) -> str:

@@ -30,7 +30,12 @@ def view(connector: Connector, state: State) -> dict[str, Any]:
     shown["revision"] = connector.revision
     shown["created_at"], shown["created_by"] = connector.created.at, connector.created.by
     shown["updated_at"], shown["updated_by"] = connector.updated.at, connector.updated.by
-    shown["init_mail"] = _init_mail(connector)
+    proof = connector.proof
+    shown["init_mail"] = {
+        "sent_at": proof.at if proof else None,
+        "sent_to": proof.to if proof else None,
+        "due": connector.enabled and can_send(connector.settings) and not connector.is_proven,
+    }
     return shown
 
 
@@ -42,15 +47,6 @@ def views(names: Iterable[str], state: State) -> list[dict[str, Any]]:
     return [
         view(state.connectors[name], State(default=state.default, bindings=by_name.get(name, {}))) for name in names
     ]
-
-
-def _init_mail(connector: Connector) -> dict[str, Any]:
-    proof = connector.proof
-    return {
-        "sent_at": proof.at if proof else None,
-        "sent_to": proof.to if proof else None,
-        "due": connector.enabled and can_send(connector.settings) and not connector.is_proven,
-    }
 
 
 def can_read(settings: Mapping[str, Any]) -> bool:

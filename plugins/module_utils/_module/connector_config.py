@@ -16,6 +16,7 @@ from typing import Any
 from .._argspec import ArgumentSpec
 from .._connector import checks
 from .._connector.diff import CHANGED, STORED
+from .._connector.printable import printable
 from .._connector.secret import Secret
 from .._connector.state import Connector, read_purpose
 from .._errors import DeclarationError, FieldMessage, MailroomError, Problem, RegistryError
@@ -302,10 +303,10 @@ def _warn_of_former_file(module: Task, application: FileTarget, settings: FileCh
     """Tell of a password file that only the settings name: whoever may write them could have named any file there."""
     former = _former_file(application, settings)
     if former not in ("", password_file, settings.location.sibling(_PASSWORD_FILE).path):
-        shown = "".join(character if character.isprintable() else "?" for character in former[:_LONGEST_SHOWN])
+        path = printable(former[:_LONGEST_SHOWN])
         module.warn(
             f"{settings.location.path} named another password file. It was not touched, as anybody who can write the"
-            f" settings could have put that name there. Remove it yourself if nothing needs it: {shown}"
+            f" settings could have put that name there. Remove it yourself if nothing needs it: {path}"
         )
 
 

@@ -16,6 +16,7 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from .._argspec import ArgumentSpec, Options, narrowed
 from .._connector.fields import BLOCKS, BY_NAME, did_you_mean_field
+from .._connector.printable import printable
 from .._connector.suggest import did_you_mean
 from .._errors import Problem
 
@@ -151,8 +152,8 @@ def _unknown(prefix: str, options: Options, written: Mapping[str, Any]) -> list[
     problems = []
     for name in sorted(str(name) for name in written if name not in options):
         suggestion = did_you_mean_field(name, block, options) if are_fields else did_you_mean(name, options)
-        printable = "".join(char if char.isprintable() else "?" for char in name[:LONGEST_NAME])
-        problems.append(Problem("", f"{prefix}{printable}", f"there is no such option{suggestion}"))
+        path = f"{prefix}{printable(name[:LONGEST_NAME])}"
+        problems.append(Problem("", path, f"there is no such option{suggestion}"))
     return problems
 
 
