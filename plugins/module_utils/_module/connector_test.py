@@ -79,12 +79,12 @@ def _connector_test(module: Task) -> dict[str, Any]:
                 jobs = [_read_by(jobs[0], _reading_job(module, reader, bounds))]
     results = run_tests(jobs, bounds, params["concurrency"])
     tested = {result.name: result.to_dict(verbose=module.is_verbose) for result in results}
-    shown = [tested[name] for name in (tested if declared is not None else params["connectors"] or tested)]
-    summary = {status: sum(result["status"] == status for result in shown) for status in ("ok", "warn", "fail")}
-    outcome = {"changed": False, "results": shown, "summary": summary}
+    reported = [tested[name] for name in (tested if declared is not None else params["connectors"] or tested)]
+    summary = {status: sum(result["status"] == status for result in reported) for status in ("ok", "warn", "fail")}
+    outcome = {"changed": False, "results": reported, "summary": summary}
     if summary["fail"] and params["fail"]:
-        raise ConnectorsFailed(table_message(shown), outcome)
-    return {**outcome, "msg": table_message(shown)}
+        raise ConnectorsFailed(table_message(reported), outcome)
+    return {**outcome, "msg": table_message(reported)}
 
 
 def _bounds(params: Mapping[str, Any]) -> Bounds:
