@@ -95,6 +95,11 @@ class MissingLibrary(MailroomError):
         )
 
 
+def printable(text: str) -> str:
+    """What others say on one line of a message, with a question mark for whatever cannot be printed."""
+    return text if text.isprintable() else "".join(char if char.isprintable() else "?" for char in text)
+
+
 def traceback_of(bug: BaseException, redact: Callable[[str], str] | None = None) -> list[str]:
     """Where a bug happened, in lines: files and source, never the values of variables.
 

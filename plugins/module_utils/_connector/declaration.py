@@ -11,10 +11,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from .._errors import Problem
+from .._errors import Problem, printable
 from . import checks
 from .fields import BLOCKS, BY_NAME, BY_PATH, FIELDS, Field, did_you_mean_field, split_path
-from .printable import printable
 from .secret import Secret
 
 Settings = dict[str, Any]

@@ -19,8 +19,8 @@ from bisect import bisect_right
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
+from .._errors import printable
 from .decoding import Reading, TooMuch, readings, squeezed, unescaped
-from .printable import printable
 from .secret import HIDDEN, Secret
 
 SHORTEST_PIECE = 6
@@ -71,7 +71,9 @@ class Redaction:
                     self._spaced_pieces.update(spaced)
                     self._spaced_beginnings.update(each for piece in spaced for each in (piece[:-1], piece[1:]))
             if SHORTEST_PIECE - 1 <= len(secret) <= LONGEST_IN_BASE64:
-                self._hide_in_base64(spellings)
+                forms = [form for spelling in spellings for form in _base64_forms(spelling.encode("utf-8", "replace"))]
+                self._pieces.update(piece for form in forms for piece in _windows(form, SHORTEST_PIECE))
+                self._beginnings.update(piece for form in forms for piece in _windows(form, SHORTEST_PIECE - 1))
         if short - self._short:
             self._short |= short
             longest_first = sorted(self._short, key=len, reverse=True)
@@ -110,12 +112,6 @@ class Redaction:
 
     def is_free_of_secrets(self, text: str) -> bool:
         return not self._hidden(text[:LONGEST_READ])
-
-    def _hide_in_base64(self, spellings: Iterable[str]) -> None:
-        for spelling in spellings:
-            for form in _base64_forms(spelling.encode("utf-8", "replace")):
-                self._pieces.update(_windows(form, SHORTEST_PIECE))
-                self._beginnings.update(_windows(form, SHORTEST_PIECE - 1))
 
     def _hidden(self, text: str) -> list[tuple[int, int]]:
         """The parts of a text that must not be shown, in order and apart from each other."""

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Callable
 
-from .printable import printable
+from .._errors import printable
 
 # Comparing takes time with the square of the length, and no known word is as long.
 _LONGEST = 100

@@ -16,10 +16,9 @@ from typing import Any
 from .._argspec import ArgumentSpec
 from .._connector import checks
 from .._connector.diff import CHANGED, STORED
-from .._connector.printable import printable
 from .._connector.secret import Secret
 from .._connector.state import Connector, read_purpose
-from .._errors import DeclarationError, FieldMessage, MailroomError, Problem, RegistryError
+from .._errors import DeclarationError, FieldMessage, MailroomError, Problem, RegistryError, printable
 from .._registry.registry import Reader, Registry
 from .._target.interface import MAY_BE_LEFT_OUT, FileTarget, Sender, password_path, sender_of, unusable
 from .._target.targets import FILE_TARGETS

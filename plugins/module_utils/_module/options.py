@@ -16,9 +16,8 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from .._argspec import ArgumentSpec, Options, narrowed
 from .._connector.fields import BLOCKS, BY_NAME, did_you_mean_field
-from .._connector.printable import printable
 from .._connector.suggest import did_you_mean
-from .._errors import Problem
+from .._errors import Problem, printable
 
 LONGEST_NAME = 100
 
