@@ -16,6 +16,7 @@ from typing import Any
 from .._argspec import ArgumentSpec
 from .._connector import checks
 from .._connector.diff import CHANGED, STORED
+from .._connector.resolved import resolve_connector
 from .._connector.secret import Secret
 from .._connector.state import Connector, read_purpose
 from .._errors import DeclarationError, FieldMessage, MailroomError, Problem, RegistryError, printable
@@ -152,12 +153,12 @@ def _sender(module: Task, registry: Registry, application: FileTarget, password_
     """What the connector sends with, or all that the application cannot express of it."""
     with registry.reading() as reader:
         connector = _chosen(module, registry, reader)
-        resolved = connector.resolve()
+        resolved = resolve_connector(connector)
         refused = unusable(resolved)
         if refused:
             raise _refusal(connector, [refused])
         path = password_path(resolved)
-        resolved = connector.resolve(open_secrets(reader, connector, [path] if path else []))
+        resolved = resolve_connector(connector, open_secrets(reader, connector, [path] if path else []))
     leave_out = (module.params["options"] or {}).get("leave_out") or ()
     sender = sender_of(resolved, password_file, leave_out)
     findings = list(application.unsupported(sender))

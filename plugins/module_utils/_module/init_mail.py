@@ -21,6 +21,7 @@ from .._check.result import Result
 from .._check.runner import CONCURRENCY
 from .._check.runner import run as send_all
 from .._connector import checks
+from .._connector.resolved import resolve_connector
 from .._connector.state import Connector, Proof, State, sending_fingerprint
 from .._connector.view import can_send
 from .._errors import ConnectorsFailed, DeclarationError, MailroomError, Problem
@@ -80,14 +81,15 @@ def _init_mail(module: Task) -> dict[str, Any]:
             names = params["connectors"]
             state = load_named(registry, reader, names)
             due, proven = _chosen(module, state)
-            deliveries = [
-                _Delivery(each, _job(params["tenant"] or "", reader, each), params["to"] or each.resolve().test_address)
-                for each in due
+            deliveries = []
+            for each in due:
+                to = params["to"] or resolve_connector(each).test_address
+                deliveries.append(_Delivery(each, _job(params["tenant"] or "", reader, each), to))
+            deliveries += [
+                _Delivery(Connector(damage.name, {}), damaged_job(damage), "")
+                for damage in state.damaged.values()
+                if (damage.enabled if names is None else damage.name in names)
             ]
-            damaged = (
-                each for each in state.damaged.values() if (each.enabled if names is None else each.name in names)
-            )
-            deliveries += [_Delivery(Connector(each.name, {}), damaged_job(each), "") for each in damaged]
         mailing = _Mailing(module, registry, deliveries)
         results = mailing.planned() if module.check_mode else mailing.execute()
     outcome = {"changed": bool(mailing.sent), "sent": mailing.sent, "already_proven": proven}

@@ -13,7 +13,7 @@ from dataclasses import replace
 
 from .._check.job import Job
 from .._check.result import Depth, reaches
-from .._connector.resolved import ResolvedConnector
+from .._connector.resolved import ResolvedConnector, resolve_connector
 from .._connector.secret import Secret
 from .._connector.state import Connector, Damage
 from .._errors import ForeignSecret, MailroomError, MissingLibrary, RegistryError, RegistryKeyError
@@ -65,4 +65,4 @@ def damaged_job(damage: Damage) -> Job:
 
 
 def job_of(connector: Connector, secrets: Mapping[str, Secret]) -> Job:
-    return Job(connector.resolve(secrets), tuple(secrets.values()))
+    return Job(resolve_connector(connector, secrets), tuple(secrets.values()))
