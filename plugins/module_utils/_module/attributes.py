@@ -98,15 +98,12 @@ class WantedAttributes:
         # What SELinux gives to a file at this path, where it is in use.
         context = module.selinux_default_context(path) if module.selinux_enabled() else []  # type: ignore[no-untyped-call]
         extended = {_CONTEXT: ":".join(context).encode() + b"\0"} if context and all(context) else {}
-        return FileAttributes(owner, group, self._mode(PRIVATE_MODE), extended)
+        return FileAttributes(owner, group, _mode(self.mode, PRIVATE_MODE), extended)
 
     def of_existing_file(self, attributes: FileAttributes) -> FileAttributes:
         owner = attributes.owner if self.owner is None else self.owner
         group = attributes.group if self.group is None else self.group
-        return replace(attributes, owner=owner, group=group, mode=self._mode(attributes.mode))
-
-    def _mode(self, current: int) -> int:
-        return current if self.mode is None else _mode(self.mode, current)
+        return replace(attributes, owner=owner, group=group, mode=_mode(self.mode, attributes.mode))
 
 
 def wanted_attributes(module: Task) -> WantedAttributes:
@@ -114,8 +111,7 @@ def wanted_attributes(module: Task) -> WantedAttributes:
     owner = _id_of(module, "owner", lambda name: pwd.getpwnam(name).pw_uid)
     group = _id_of(module, "group", lambda name: grp.getgrnam(name).gr_gid)
     mode = module.params["mode"]
-    if mode is not None:
-        _mode(mode, PRIVATE_MODE)
+    _mode(mode, PRIVATE_MODE)
     return WantedAttributes(owner, group, mode)
 
 
@@ -139,6 +135,9 @@ def _id_of(module: Task, option: str, find: Callable[[str], int]) -> int | None:
 
 
 def _mode(given: Any, current: int) -> int:
+    """The mode that is given in octal digits or in symbols for a file with the current one; None leaves that."""
+    if given is None:
+        return current
     try:
         mode = given if isinstance(given, int) and not isinstance(given, bool) else int(str(given), 8)
     except ValueError:
