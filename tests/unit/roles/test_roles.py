@@ -15,8 +15,8 @@ import yaml
 from ansible_collections.mailroom.core.plugins.module_utils._target import targets
 from ansible_collections.mailroom.core.plugins.plugin_utils._variables import (
     APPLICATION,
-    DEPTHS,
     APPLICATIONS,
+    DEPTHS,
     FLAG,
     TEXT,
     VARIABLES,
