@@ -20,10 +20,13 @@ from ansible_collections.mailroom.core.plugins.module_utils._check.imap import I
 from ansible_collections.mailroom.core.plugins.module_utils._check.interface import Bounds, CheckContext
 from ansible_collections.mailroom.core.plugins.module_utils._check.result import Result
 from ansible_collections.mailroom.core.plugins.module_utils._check.smtp import SmtpCheck
-from ansible_collections.mailroom.core.plugins.module_utils._connector.resolved import Proxy
+from ansible_collections.mailroom.core.plugins.module_utils._connector.redaction import Redaction
+from ansible_collections.mailroom.core.plugins.module_utils._connector.resolved import Proxy, TlsTrust
 from ansible_collections.mailroom.core.plugins.module_utils._connector.secret import Secret
 from ansible_collections.mailroom.core.plugins.module_utils._net.clock import Clock
-from ansible_collections.mailroom.core.plugins.module_utils._net.proxy import through
+from ansible_collections.mailroom.core.plugins.module_utils._net.connection import Connection, Target
+from ansible_collections.mailroom.core.plugins.module_utils._net.proxy import tunnel_through_proxy
+from ansible_collections.mailroom.core.plugins.module_utils._net.record import Record
 from ansible_collections.mailroom.core.plugins.module_utils._net.stream import Stream
 from ansible_collections.mailroom.core.plugins.module_utils._protocol.session import Session
 from ansible_collections.mailroom.core.plugins.module_utils._verdict.judge import judge
@@ -77,17 +80,28 @@ def stream_of(data: bytes, largest_piece: int = 16 * 1024) -> Stream:
     return Stream(t.cast("t.Any", ScriptedSocket(data, largest_piece)), Clock(5, 5))
 
 
-def scripted(session_type: type[Session], data: bytes) -> type[Session]:
-    """The session, connected to the script, for which encryption always succeeds."""
+def connected_to(socket: t.Any, clock: Clock, record: Record | None = None) -> Connection:
+    """A connection that talks to this socket, for which encryption always succeeds."""
 
-    class Scripted(session_type):  # type: ignore[misc,valid-type]
+    class Scripted(Connection):
         def connect(self) -> None:
-            self._stream = stream_of(data)
+            self._stream = Stream(socket, self._clock)
 
-        def encrypt(self) -> None:
-            with self.record.phase("tls"):
+        def start_tls(self, **_how: bool) -> None:
+            with self._record.phase("tls"):
                 self.tls = {"version": "TLSv1.3"}
                 self.is_encrypted = True
+
+    return Scripted(Target("mail.example.com", 25, TlsTrust()), clock, Redaction(), record)
+
+
+def scripted(session_type: type[Session], data: bytes) -> type[Session]:
+    """The session, connected to the script."""
+
+    class Scripted(session_type):  # type: ignore[misc,valid-type]
+        def __init__(self, endpoint: t.Any, clock: Clock, record: Record, redact: Redaction) -> None:
+            connection = connected_to(ScriptedSocket(data), clock, record)
+            super().__init__(endpoint, clock, record, redact, connection)
 
     return Scripted
 
@@ -162,7 +176,7 @@ def proxies(data: bytes) -> None:
         for username in ("", "ann"):
             proxy = Proxy(scheme, "proxy.example.com", 1080, username, Secret(PASSWORD))
             try:
-                through(stream_of(data), proxy, "mail.example.com", 25)
+                tunnel_through_proxy(stream_of(data), proxy, "mail.example.com", 25)
             except ProbeError as stopped:
                 judge(stopped.observation)
 

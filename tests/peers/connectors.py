@@ -12,7 +12,7 @@ from ansible_collections.mailroom.core.plugins.module_utils._check.job import Jo
 from ansible_collections.mailroom.core.plugins.module_utils._connector.resolved import (
     OAuthSettings,
     ResolvedConnector,
-    resolve_connector,
+    resolve_settings,
 )
 from ansible_collections.mailroom.core.plugins.module_utils._connector.secret import Secret
 
@@ -25,7 +25,7 @@ def resolved(
 ) -> ResolvedConnector:
     """The connector; what a server has to have and is not given is made up."""
     servers = {block: {**_SERVER, **settings[block]} for block in ("smtp", "imap") if block in settings}
-    return resolve_connector(name, {**settings, **servers}, secrets)
+    return resolve_settings(name, {**settings, **servers}, secrets)
 
 
 def oauth_settings(block: Mapping[str, Any], secrets: Mapping[str, Secret] = NO_SECRETS) -> OAuthSettings:

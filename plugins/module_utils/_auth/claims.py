@@ -39,7 +39,7 @@ def claims_of(token: str, redact: Redaction) -> dict[str, Any]:
     return {name: value for name, value in kept.items() if value is not None}
 
 
-def shown(claims: Mapping[str, Any]) -> str:
+def claims_text(claims: Mapping[str, Any]) -> str:
     """The claims on one line."""
     parts = [f"{name} {_text(name, claims[name])}" for name in SHOWN if name in claims]
     return "; ".join(parts)

@@ -52,63 +52,63 @@ class Exchange:
         self._server = ""
 
     def get(self, url: str, params: Any = None, headers: Any = None, **more: Any) -> Answer:
-        self._overhear(None, headers)
-        return self._noted(url, lambda: self._http.get(url, params=params, headers=headers, **more))
+        self._hide_sent_secrets(None, headers)
+        return self._send(url, lambda: self._http.get(url, params=params, headers=headers, **more))
 
     def post(self, url: str, data: Any = None, params: Any = None, headers: Any = None, **more: Any) -> Answer:
-        self._overhear(data, headers)
-        return self._noted(url, lambda: self._http.post(url, data=data, params=params, headers=headers, **more))
+        self._hide_sent_secrets(data, headers)
+        return self._send(url, lambda: self._http.post(url, data=data, params=params, headers=headers, **more))
 
     def close(self) -> None:
         """The connection belongs to whom it came from."""
 
-    def answered(self) -> dict[str, Any]:
+    def last_json(self) -> dict[str, Any]:
         """The JSON object of the last answer; empty where there is none."""
         try:
-            told = json.loads(self._last.text) if self._last else {}
+            body = json.loads(self._last.text) if self._last else {}
         except (ValueError, RecursionError):
             return {}
-        return told if isinstance(told, dict) else {}
+        return body if isinstance(body, dict) else {}
 
-    def token(self, told: Any) -> Token:
+    def token(self, body: Any) -> Token:
         """The token of an answer."""
-        value = told.get("access_token") if isinstance(told, Mapping) else None
-        if not value or not isinstance(told, Mapping):
-            raise self._refusal(told if isinstance(told, Mapping) else {}, "an answer without a token")
+        value = body.get("access_token") if isinstance(body, Mapping) else None
+        if not value or not isinstance(body, Mapping):
+            raise self._refusal(body if isinstance(body, Mapping) else {}, "an answer without a token")
         if not isinstance(value, str) or not _BEARER.fullmatch(value) or len(value) > LONGEST_TOKEN:
             raise self._refusal({}, "a token that cannot be sent")
-        if str(told.get("token_type") or "bearer").lower() != "bearer":
+        if str(body.get("token_type") or "bearer").lower() != "bearer":
             raise self._refusal({}, "a token of a type that is not known")
         self._redact.hide(value)
         return Token(Secret(value), claims_of(value, self._redact))
 
     def failed(self, error: Exception) -> ProbeError:
         """What a library's error stands for: what the server answered last, else the error itself."""
-        return self._refusal(self.answered(), self.hide(f"{type(error).__name__}: {error}"))
+        return self._refusal(self.last_json(), self.hide(f"{type(error).__name__}: {error}"))
 
     def hide(self, text: str) -> str:
         """What the server says on one line, without secrets, and without tokens of whomever."""
         return self._redact(" ".join(_JWT.sub(HIDDEN, text[:LONGEST_READ]).split()))
 
-    def _refusal(self, told: Mapping[str, Any], otherwise: str) -> ProbeError:
-        error, description = _error_of(told)
-        codes = [each for each in _codes(told.get("error_codes"), description) if self._redact(each) == each]
+    def _refusal(self, body: Mapping[str, Any], otherwise: str) -> ProbeError:
+        error, description = _error_of(body)
+        codes = [each for each in _codes(body.get("error_codes"), description) if self._redact(each) == each]
         status = self._last.status_code if self._last and self._last.status_code >= 300 else None
-        if self._last and not self.answered():
+        if self._last and not self.last_json():
             otherwise = f"an answer that is not JSON (HTTP status {self._last.status_code})"
         facts = {
             "token_server": self._server,
             "error": self._word(error),
             "error_codes": codes,
-            "trace_id": self._word(told.get("trace_id")),
-            "correlation_id": self._word(told.get("correlation_id")),
+            "trace_id": self._word(body.get("trace_id")),
+            "correlation_id": self._word(body.get("correlation_id")),
             "http_status": status,
             "retry_after": self._retry_after(),
             "link": f"{DOCUMENTATION}{codes[0]}" if codes else "",
         }
         reason = _without_trace(description) or error
         text = _with_details(self.hide(reason) if reason else otherwise, facts)
-        words = [self._word(error), self._word(told.get("suberror")), *codes]
+        words = [self._word(error), self._word(body.get("suberror")), *codes]
         enhanced = " ".join(word for word in words if word)
         known = {name: value for name, value in facts.items() if value}
         refused = refused_token(self._last.status_code, words) if self._last else ""
@@ -118,15 +118,15 @@ class Exchange:
 
     def _retry_after(self) -> str:
         """Seconds to wait, as the provider says them: as a number, or as the date until which to wait."""
-        told = str(self._last.headers.get("Retry-After") or "").strip() if self._last else ""
-        if not told.isdecimal():
+        wait = str(self._last.headers.get("Retry-After") or "").strip() if self._last else ""
+        if not wait.isdecimal():
             with suppress(ValueError, TypeError, OverflowError):
-                until = parsedate_to_datetime(told).timestamp()
-                told = str(max(1, math.ceil(until - time.time())))
-        told = self._redact(told)
-        return told if _NUMBER.fullmatch(told) else ""
+                until = parsedate_to_datetime(wait).timestamp()
+                wait = str(max(1, math.ceil(until - time.time())))
+        wait = self._redact(wait)
+        return wait if _NUMBER.fullmatch(wait) else ""
 
-    def _noted(self, url: str, ask: Callable[[], Answer]) -> Answer:
+    def _send(self, url: str, ask: Callable[[], Answer]) -> Answer:
         server = _server(url)
         self._declared_server = self._declared_server or server
         # What is asked first was declared; where to go from there, a server has said.
@@ -140,11 +140,11 @@ class Exchange:
                 stopped.observation.with_context(text=text, facts={"token_server": self._server})
             ) from None
         self._last = answer
-        told = self.answered()
-        self._redact.hide(*(told[name] for name in _TOKENS if isinstance(told.get(name), str)))
+        body = self.last_json()
+        self._redact.hide(*(body[name] for name in _TOKENS if isinstance(body.get(name), str)))
         return answer
 
-    def _overhear(self, data: Any, headers: Any) -> None:
+    def _hide_sent_secrets(self, data: Any, headers: Any) -> None:
         fields: Mapping[str, Any] = data if isinstance(data, Mapping) else {}
         sent = [fields[name] for name in _SECRET_FIELDS if name in fields]
         given: Mapping[str, Any] = headers or {}
@@ -158,10 +158,10 @@ class Exchange:
         return self.hide(value) if isinstance(value, str) and _WORD.fullmatch(value) else ""
 
 
-def _error_of(told: Mapping[str, Any]) -> tuple[str, str]:
+def _error_of(body: Mapping[str, Any]) -> tuple[str, str]:
     """The error and its description; some services put both into an object of their own."""
-    error: Any = told.get("error")
-    description: Any = told.get("error_description")
+    error: Any = body.get("error")
+    description: Any = body.get("error_description")
     if isinstance(error, Mapping):
         error, description = error.get("code"), description or error.get("message")
     known = error if isinstance(error, str) and _WORD.fullmatch(error) else ""

@@ -12,6 +12,7 @@ import json
 import time
 from typing import Any, ClassVar
 
+from .._connector.resolved import Protocol
 from .._errors import MissingLibrary
 from .._verdict.observation import Kind, probe_error
 from .exchange import Exchange
@@ -30,7 +31,7 @@ class ServiceAccount(TokenSource):
     provider = "google"
     observation_kind: ClassVar[Kind] = "token_google"
 
-    def default_scope(self, _protocol: str) -> str:
+    def default_scope(self, _protocol: Protocol) -> str:
         return MAIL_SCOPE
 
     def ask(self, exchange: Exchange, scope: str) -> Any:
@@ -38,7 +39,7 @@ class ServiceAccount(TokenSource):
         url = self._token_url(account)
         assertion = _signed(account, self._claims(account, url, scope))
         exchange.post(url, data={"grant_type": _GRANT, "assertion": assertion}, headers={"Accept": "application/json"})
-        return exchange.answered()
+        return exchange.last_json()
 
     def facts(self) -> dict[str, Any]:
         account = json.loads(revealed(self.settings.service_account))

@@ -19,7 +19,7 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 from .._connector.clouds import authority_of, scope_of
-from .._connector.resolved import OAuthSettings
+from .._connector.resolved import OAuthSettings, Protocol
 from .._errors import MissingLibrary
 from .._verdict.observation import Kind, ProbeError, probe_error
 from .certificates import key_pair, read
@@ -65,7 +65,7 @@ class _Microsoft(TokenSource):
     def authority(self) -> str:
         return authority_of(self.settings.cloud, self.settings.authority)
 
-    def default_scope(self, protocol: str) -> str:
+    def default_scope(self, protocol: Protocol) -> str:
         return scope_of(self.settings.cloud, protocol)
 
     def facts(self) -> dict[str, Any]:
@@ -186,13 +186,13 @@ class ManagedIdentity(_Microsoft):
         )
         client = msal.ManagedIdentityClient(identity, http_client=exchange)
         try:
-            told = client.acquire_token_for_client(resource=_resource(scope))
+            body = client.acquire_token_for_client(resource=_resource(scope))
         except ProbeError as stopped:
             if stopped.observation.kind in _NOBODY_THERE:
                 raise ProbeError(stopped.observation.with_context(kind="no_identity_service")) from stopped
             raise
         # Where a service answers in its own way, msal makes up an error, which says nothing.
-        return told if "access_token" in told else {**told, "error": None, **exchange.answered()}
+        return body if "access_token" in body else {**body, "error": None, **exchange.last_json()}
 
     def facts(self) -> dict[str, Any]:
         return {**super().facts(), "managed_identity": self.settings.managed_identity}

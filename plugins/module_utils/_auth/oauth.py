@@ -15,11 +15,11 @@ from collections.abc import Collection
 from .._connector.redaction import Redaction
 from .._connector.secret import Secret
 from .._verdict.observation import Kind, Observation, probe_error
-from .claims import shown
+from .claims import claims_text
 from .mechanism import Mechanism
 from .tokens import Token
 
-TOLD = ("status", "schemes", "scope")
+ERROR_DETAILS = ("status", "schemes", "scope")
 
 _LONGEST_DETAIL = 200
 _REFUSED_BY: dict[str, Kind] = {"microsoft": "token_refused_microsoft", "google": "token_refused_google"}
@@ -35,7 +35,7 @@ class TokenMechanism(Mechanism):
         super().__init__(username, secret, redact=redact)
         self.host = host
         self.port = port
-        self.told: dict[str, str] = {}
+        self.error_details: dict[str, str] = {}
         self._is_answered = False
 
     def check(self) -> None:
@@ -57,15 +57,15 @@ class TokenMechanism(Mechanism):
         if self._is_answered:
             raise probe_error("protocol", "a challenge where none belongs")
         self._is_answered = True
-        self.told = self._reason(challenge)
+        self.error_details = self._reason(challenge)
         return self.dummy
 
     def explained(self, observation: Observation) -> Observation:
         """The same refusal, with what the server has told before it."""
-        if not self.told:
+        if not self.error_details:
             return observation
-        told = ", ".join(f"{name} {value}" for name, value in self.told.items())
-        return observation.with_context(text=f"{observation.text} ({told})", facts={"told": told})
+        details = ", ".join(f"{name} {value}" for name, value in self.error_details.items())
+        return observation.with_context(text=f"{observation.text} ({details})")
 
     dummy: bytes
 
@@ -80,7 +80,7 @@ class TokenMechanism(Mechanism):
             return {}
         if not isinstance(reason, dict):
             return {}
-        known = [name for name in TOLD if isinstance(reason.get(name), (str, int))]
+        known = [name for name in ERROR_DETAILS if isinstance(reason.get(name), (str, int))]
         return {name: self.redact(str(reason[name]))[:_LONGEST_DETAIL] for name in known}
 
 
@@ -124,7 +124,7 @@ def refused(observation: Observation, token: Token, provider: str) -> Observatio
 
     Where the reply names another reason, such as a switch that is off, it stays the reply that it is.
     """
-    facts = {"claims": shown(token.claims) or "(it is opaque)"}
+    facts = {"claims": claims_text(token.claims) or "(it is opaque)"}
     if "appid" in token.claims:
         facts["client_id"] = str(token.claims["appid"])
     observation = observation.with_context(facts=facts)

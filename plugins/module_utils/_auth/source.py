@@ -12,7 +12,7 @@ from dataclasses import fields
 from typing import Any, ClassVar
 
 from .._connector.redaction import Redaction
-from .._connector.resolved import OAuthSettings
+from .._connector.resolved import OAuthSettings, Protocol
 from .._connector.secret import Secret
 from .._errors import MissingLibrary
 from .._verdict.observation import Kind, ProbeError, Refused
@@ -40,7 +40,7 @@ class TokenSource(ABC):
         self._http = http
         self._redact = redact
 
-    def obtain(self, protocol: str) -> Token:
+    def obtain(self, protocol: Protocol) -> Token:
         """A new token to sign in with over smtp, imap or graph."""
         scope = self.settings.scope or self.default_scope(protocol)
         facts = {**self.facts(), "scope": scope or "none"}
@@ -58,7 +58,7 @@ class TokenSource(ABC):
         raise ProbeError(observation.with_context(facts={**facts, **observation.facts}, refused=refused)) from failed
 
     @abstractmethod
-    def default_scope(self, protocol: str) -> str:
+    def default_scope(self, protocol: Protocol) -> str:
         """What is asked for unless a scope is written."""
 
     @abstractmethod

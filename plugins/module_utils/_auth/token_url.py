@@ -11,6 +11,7 @@ import base64
 from typing import Any
 from urllib.parse import quote_plus
 
+from .._connector.resolved import Protocol
 from .._verdict.observation import probe_error
 from .exchange import Exchange
 from .source import TokenSource, revealed
@@ -19,7 +20,7 @@ from .source import TokenSource, revealed
 class TokenUrl(TokenSource):
     """By the client's id and secret; as a user, where a user's password is given besides."""
 
-    def default_scope(self, _protocol: str) -> str:
+    def default_scope(self, _protocol: Protocol) -> str:
         return ""
 
     def ask(self, exchange: Exchange, scope: str) -> Any:
@@ -31,17 +32,17 @@ class TokenUrl(TokenSource):
         client, secret = self.settings.client_id, revealed(self.settings.client_secret)
         if not secret:
             raise probe_error("config", "oauth2.client_secret is required beside token_url")
-        told = self._posted(exchange, self._form(scope), {"Authorization": _basic(client, secret)})
-        if told.get("error") == "invalid_client":
-            told = self._posted(exchange, {**self._form(scope), "client_id": client, "client_secret": secret}, {})
-        return told
+        body = self._posted(exchange, self._form(scope), {"Authorization": _basic(client, secret)})
+        if body.get("error") == "invalid_client":
+            body = self._posted(exchange, {**self._form(scope), "client_id": client, "client_secret": secret}, {})
+        return body
 
     def facts(self) -> dict[str, Any]:
         return {**super().facts(), "token_url": self.settings.token_url}
 
     def _posted(self, exchange: Exchange, form: dict[str, str], headers: dict[str, str]) -> dict[str, Any]:
         exchange.post(self.settings.token_url, data=form, headers={"Accept": "application/json", **headers})
-        return exchange.answered()
+        return exchange.last_json()
 
     def _form(self, scope: str) -> dict[str, str]:
         form = {"grant_type": "client_credentials"}

@@ -13,33 +13,33 @@ import threading
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from .._connector.domain import canonical
 from .._connector.redaction import Redaction
-from .._connector.resolved import Endpoint
+from .._connector.resolved import Endpoint, Protocol, Security
 from .._net.clock import Clock
 from .._net.record import Record
+from .._protocol.session import MailSession
 from .._verdict.judge import judge
-from .._verdict.observation import Observation, ProbeError
-
-if TYPE_CHECKING:
-    from .._protocol.conversation import Conversation
+from .._verdict.observation import Observation, PhaseName, ProbeError
 
 
 class Pair(NamedTuple):
     """A port, and the encryption that is usual there."""
 
     port: int
-    security: str
+    security: Security
 
 
-USUAL_PAIRS: Mapping[str, tuple[Pair, ...]] = {
+USUAL_PAIRS: Mapping[Protocol, tuple[Pair, ...]] = {
     "smtp": (Pair(465, "tls"), Pair(587, "starttls"), Pair(25, "starttls")),
     "imap": (Pair(993, "tls"), Pair(143, "starttls")),
 }
 
-_UP_TO_ENCRYPTION = frozenset(("tcp", "greeting", "ehlo", "capability", "starttls", "tls"))
+_UP_TO_ENCRYPTION: frozenset[PhaseName | Literal[""]] = frozenset(
+    ("tcp", "greeting", "ehlo", "capability", "starttls", "tls")
+)
 _NO_CONNECTION = frozenset(("connect_refused", "connect_timeout", "connect_unreachable"))
 _NO_ENCRYPTION = frozenset(
     ("connection_reset", "greeting_timeout", "protocol_error", "starttls_refused", "tls_timeout", "response_timeout")
@@ -65,14 +65,14 @@ class Tried(NamedTuple):
 class Alternatives:
     """The tries of a whole task: each host is tried once, whoever asks, and all its pairs share one timeout."""
 
-    def __init__(self, timeout: float, usual: Mapping[str, Sequence[Pair]] | None = None) -> None:
+    def __init__(self, timeout: float, usual: Mapping[Protocol, Sequence[Pair]] | None = None) -> None:
         self._timeout = timeout
         self._usual = USUAL_PAIRS if usual is None else usual
         self._lock = threading.Lock()
         self._hosts: dict[tuple[Any, ...], _Host] = {}
 
     def of(
-        self, endpoint: Endpoint, observation: Observation, session_type: type[Conversation], seconds: float
+        self, endpoint: Endpoint, observation: Observation, session_type: type[MailSession], seconds: float
     ) -> Tried:
         """What answers instead of an endpoint that failed so, known within this time."""
         has_connection = judge(observation).verdict not in _NO_CONNECTION and observation.kind != "proxy_target"
@@ -106,9 +106,7 @@ class _Host:
         self.tried: tuple[Pair, ...] = ()
         self.answered: tuple[Pair, ...] = ()
 
-    def probe(
-        self, endpoint: Endpoint, pairs: Sequence[Pair], session_type: type[Conversation], seconds: float
-    ) -> None:
+    def probe(self, endpoint: Endpoint, pairs: Sequence[Pair], session_type: type[MailSession], seconds: float) -> None:
         """Try all pairs side by side; the threads are daemons, so that nobody waits for those that hang."""
         answers: dict[Pair, bool] = {}
 
@@ -129,11 +127,11 @@ class _Host:
             self.is_done = True
 
 
-def _answers(endpoint: Endpoint, session_type: type[Conversation], seconds: float) -> bool:
+def _answers(endpoint: Endpoint, session_type: type[MailSession], seconds: float) -> bool:
     """Whether an encrypted conversation can be opened there."""
     session = session_type(endpoint, Clock(seconds, seconds), Record(endpoint.protocol), Redaction())
     try:
-        session.converse()
+        session.negotiate()
         session.quit()
     except Exception:  # noqa: BLE001  whatever goes wrong, there is no alternative
         return False

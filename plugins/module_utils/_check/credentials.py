@@ -17,7 +17,7 @@ from typing import Any
 
 from .._auth.tokens import Token
 from .._connector.redaction import Redaction
-from .._connector.resolved import TlsTrust
+from .._connector.resolved import Protocol, TlsTrust
 from .._net.clock import Clock
 from .._protocol.session import Session
 from .._verdict.judge import judge
@@ -35,7 +35,7 @@ class RejectedCredentials:
         self._turns: dict[str, threading.Lock] = {}
         self._turns_lock = threading.Lock()
 
-    def earlier(self, identities: Collection[str], protocol: str) -> Observation | None:
+    def earlier(self, identities: Collection[str], protocol: Protocol) -> Observation | None:
         """The refusal because of which none of these is to be tried over this protocol."""
         for identity in identities:
             for reach in ("", protocol):
@@ -43,7 +43,7 @@ class RejectedCredentials:
                     return self._observations[identity, reach]
         return None
 
-    def note(self, identities: Collection[str], protocol: str, observation: Observation, where: str = "") -> None:
+    def note(self, identities: Collection[str], protocol: Protocol, observation: Observation, where: str = "") -> None:
         """Keep a failure that refused the credential; any other may be tried again."""
         if not observation.refused:
             return
@@ -92,7 +92,7 @@ class Tokens:
 
         return refused(observation.with_context(facts=self._facts), self._token, self._provider)
 
-    def obtain(self, protocol: str) -> Token:
+    def obtain(self, protocol: Protocol) -> Token:
         """The token, requested once; where the endpoint is throttled and says how long to wait, once more after that.
 
         A user's password is not offered twice, since accounts get locked; an application is not.
@@ -116,7 +116,7 @@ class Tokens:
                 may_repeat = False
         return self._token
 
-    def _request(self, protocol: str) -> Token:
+    def _request(self, protocol: Protocol) -> Token:
         from .._auth.ways import token_source
         from .._net.https import HttpClient
 

@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 from .._connector.domain import canonical
 from .._connector.presets import PRESETS
@@ -20,6 +20,7 @@ from .._connector.redaction import Redaction
 from .._connector.resolved import Protocol
 from .._errors import MissingLibrary, traceback_of
 from .._net.limits import tests_at_once
+from .._protocol.session import MailSession
 from .._verdict.observation import Observation
 from .alternatives import USUAL_PAIRS, Alternatives, is_worth_trying
 from .credentials import RejectedCredentials
@@ -28,9 +29,6 @@ from .interface import Bounds, Check, CheckContext
 from .job import Job
 from .result import Result, reaches
 from .round_trip import RoundTripCheck
-
-if TYPE_CHECKING:
-    from .._protocol.conversation import Conversation
 
 MOST_PER_PROVIDER = 10
 CONCURRENCY = 32
@@ -178,7 +176,7 @@ def _try_alternatives(context: CheckContext, result: Result, alternatives: Alter
         endpoint, observation = each.endpoint, each.observation
         has_usual_ports = endpoint.protocol in USUAL_PAIRS and not each.reads_for
         if observation and has_usual_ports and is_worth_trying(observation):
-            session_type = cast("type[Conversation]", endpoint_check(endpoint.protocol).session_type)
+            session_type = cast(type[MailSession], endpoint_check(endpoint.protocol).session_type)
             each.alternatives = alternatives.of(endpoint, observation, session_type, context.clock.remaining)
 
 

@@ -12,7 +12,7 @@ from datetime import date, datetime, timezone
 from typing import NamedTuple
 
 from .._connector.domain import canonical
-from .._connector.resolved import Endpoint
+from .._connector.resolved import Endpoint, Protocol
 from .._protocol.session import Session
 from .job import Job
 from .result import ProbeWarning
@@ -128,7 +128,7 @@ RETIREMENTS: tuple[Retirement, ...] = (
 )
 
 
-def retirement_of(host: str, protocol: str) -> Retirement | None:
+def retirement_of(host: str, protocol: Protocol) -> Retirement | None:
     name = f".{canonical(host)}"
     return next(
         (each for each in RETIREMENTS if protocol in each.protocols and name.endswith(each.hosts)),

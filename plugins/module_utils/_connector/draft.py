@@ -148,10 +148,10 @@ def _used(name: str, resolved: Mapping[str, Any]) -> Any:
 
 def _as_copied(settings: Settings) -> Settings:
     """The settings of a source as its duplicate takes them over; it is not shown under the same name."""
-    shown = settings.get("display_name")
-    if shown is None:
+    display_name = settings.get("display_name")
+    if display_name is None:
         return settings
-    return {**settings, "display_name": shown[: LONGEST_DISPLAY_NAME - len(_COPY)].rstrip() + _COPY}
+    return {**settings, "display_name": display_name[: LONGEST_DISPLAY_NAME - len(_COPY)].rstrip() + _COPY}
 
 
 def _not_cleared(secrets: Mapping[str, str | Secret], declaration: Declaration, *, merge: bool) -> Secrets:

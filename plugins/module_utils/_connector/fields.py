@@ -11,7 +11,7 @@ of each is in docs/descriptions/fields.yml, since hosts need no prose.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -89,8 +89,8 @@ def _secret(name: str, check: checks.Check, type_: str = "str") -> Field:
 def _provider(value: Any) -> str:
     name = preset_name(value) if isinstance(value, str) else ""
     if not name:
-        shown = [each for each in NAMES if not each.startswith("ses_")]
-        allowed = ", ".join(f"{each} (other regions as ses_eu_west_1)" if each == "ses" else each for each in shown)
+        names = [each for each in NAMES if not each.startswith("ses_")]
+        allowed = ", ".join(f"{each} (other regions as ses_eu_west_1)" if each == "ses" else each for each in names)
         suggestion = did_you_mean(value, NAMES, ALIASES) if isinstance(value, str) else ""
         raise checks.NotAllowed(f"must be one of {allowed}{suggestion}")
     return name
@@ -203,14 +203,11 @@ BLOCKS = tuple(field.name for field in FIELDS if field.fields)
 SERVER_BLOCKS = ("smtp", "imap")
 
 
-def _paths() -> Iterator[tuple[str, Field]]:
-    for field in FIELDS:
-        yield field.name, field
-        for inner in field.fields:
-            yield f"{field.name}.{inner.name}", inner
-
-
-BY_PATH = dict(_paths())
+BY_PATH = {
+    path: each
+    for field in FIELDS
+    for path, each in [(field.name, field), *((f"{field.name}.{inner.name}", inner) for inner in field.fields)]
+}
 SECRETS = frozenset(path for path, field in BY_PATH.items() if field.secret)
 
 
@@ -228,12 +225,12 @@ def did_you_mean_field(name: str, block: str, known: Iterable[str]) -> str:
     if "." in name:
         return ""
     siblings = {each: f"{block}.{each}" if block else each for each in known}
-    meant = {other: field for other, field in OTHER_FIELDS.items() if field in siblings}
+    other_names = {other: field for other, field in OTHER_FIELDS.items() if field in siblings}
     if block and name in BY_NAME:
         return f"; it belongs beside {block}, not in it"
     if _blocks_with(name):
         return f"; it belongs in {_blocks_with(name)}"
-    found = nearest(name, siblings, meant)
+    found = nearest(name, siblings, other_names)
     if found:
         return f"; did you mean {siblings[found]}?"
     field = OTHER_FIELDS.get(folded(name), "")

@@ -87,13 +87,8 @@ def _is_blank(value: Any) -> bool:
 
 
 def _holds_only_secrets(connector: Mapping[str, Any]) -> bool:
-    paths = set(_paths(connector)) - {"name"}
-    return bool(paths) and paths <= SECRETS
-
-
-def _paths(connector: Mapping[str, Any]) -> Iterator[str]:
+    paths: set[str] = set()
     for name, value in connector.items():
-        if _is_dictionary(name, value):
-            yield from (f"{name}.{inner}" for inner in value)
-        else:
-            yield name
+        paths |= {f"{name}.{inner}" for inner in value} if _is_dictionary(name, value) else {name}
+    paths.discard("name")
+    return bool(paths) and paths <= SECRETS

@@ -24,16 +24,12 @@ from .state import Connector, Damage, Purpose, Stamp, State
 from .suggest import Suggestions
 
 
-def _none_is_foreign(_token: str) -> bool:
-    return False
-
-
 def make_plan(
     request: Request,
     state: State,
     same_secret: SameSecret,
     stamp: Stamp,
-    is_foreign: IsForeign = _none_is_foreign,
+    is_foreign: IsForeign = lambda _token: False,
 ) -> Plan:
     """Plan a request against the state it asked for, or raise what forbids it, all at once.
 
@@ -168,10 +164,10 @@ def _misspelt(declaration: Declaration, after: _After) -> str:
     """Why a declaration that makes no new connector was probably meant for another one; empty if it was not."""
     only_secrets = not any(declaration.settings.values()) and declaration.secrets
     if only_secrets and any(after.candidates()):
-        meant = after.did_you_mean(declaration.name)
-        return f"there is no such connector, and only secrets are given for it{meant}"
-    meant = "" if declaration.settings.keys() & BLOCKS else after.did_you_mean(declaration.name)
-    return f"there is no such connector, and a new one needs smtp, imap or graph{meant}" if meant else ""
+        suggestion = after.did_you_mean(declaration.name)
+        return f"there is no such connector, and only secrets are given for it{suggestion}"
+    suggestion = "" if declaration.settings.keys() & BLOCKS else after.did_you_mean(declaration.name)
+    return f"there is no such connector, and a new one needs smtp, imap or graph{suggestion}" if suggestion else ""
 
 
 def _remove(request: Request, before: State, after: _After) -> None:
@@ -246,16 +242,16 @@ def _check_bindings(asked: Mapping[Purpose, str], after: _After) -> None:
             continue
         if connector and not connector.available_to(purpose.tenant):
             tenants = ", ".join(connector.settings["available_to"])
-            told = f"connector {name} is available to these tenants only: {tenants}"
-            after.problems.append(Problem(where, "tenant", told))
+            message = f"connector {name} is available to these tenants only: {tenants}"
+            after.problems.append(Problem(where, "tenant", message))
         elif connector and connector.enabled:
             continue
         elif name in after.damaged:
             if purpose in asked:
                 after.problems.append(Problem(where, "connector", str(after.damaged[name])))
         elif purpose in asked:
-            told = "is disabled" if connector else f"does not exist{after.did_you_mean(name)}"
-            after.problems.append(Problem(where, "connector", f"connector {name} {told}"))
+            reason = "is disabled" if connector else f"does not exist{after.did_you_mean(name)}"
+            after.problems.append(Problem(where, "connector", f"connector {name} {reason}"))
         else:
             in_use.setdefault(name, []).append(purpose)
     for name, purposes in in_use.items():

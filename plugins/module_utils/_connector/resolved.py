@@ -9,12 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, Literal
 
 from . import checks
 from .clouds import graph_of
 from .domain import in_same_domain
+from .effective import with_test_address
 from .secret import Secret
+from .state import Connector
 
 Protocol = Literal["smtp", "imap", "graph"]
 Security = Literal["none", "starttls", "starttls_optional", "tls"]
@@ -171,10 +174,17 @@ class ResolvedConnector:
         return not in_same_domain(smtp.username, self.from_address)
 
 
-def resolve_connector(
+def resolve_connector(connector: Connector, secrets: Mapping[str, Secret] = MappingProxyType({})) -> ResolvedConnector:
+    """A stored connector as it is used, with those of its secrets that were opened."""
+    settings = with_test_address(connector.resolved_settings)
+    security_declared = "security" in connector.settings.get("smtp", {})
+    return resolve_settings(connector.name, settings, secrets, security_declared=security_declared)
+
+
+def resolve_settings(
     name: str, settings: Mapping[str, Any], secrets: Mapping[str, Secret], *, security_declared: bool = True
 ) -> ResolvedConnector:
-    """The connector of these settings, which are complete and valid, with the secrets that were opened."""
+    """The connector of these settings, which are complete and valid."""
     smtp, imap, graph, oauth2 = (settings.get(block) for block in ("smtp", "imap", "graph", "oauth2"))
     inner = (f"{block}.{each}" for block in ("smtp", "imap", "graph", "oauth2") for each in settings.get(block) or ())
     return ResolvedConnector(

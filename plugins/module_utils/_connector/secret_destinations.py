@@ -91,8 +91,11 @@ def newly_offered(path: str, before: Mapping[str, Any], after: Mapping[str, Any]
     for block, place in destination(path, after).items():
         if block in old:
             found += _moved(path, block, old[block], place)
+        elif block == "graph":
+            found.append(block)
         else:
-            found.append(_opened(path, block))
+            # The field that lets the secret be used at one more server.
+            found.append("smtp.same_credentials" if path == "imap.password" else f"{block}.auth")
     return found
 
 
@@ -114,13 +117,6 @@ def _moved(path: str, block: str, old: Mapping[str, Any], new: Mapping[str, Any]
             is_new = True
         if is_new:
             yield f"{block}.{field}"
-
-
-def _opened(path: str, block: str) -> str:
-    """The field that lets a secret be used at one more server."""
-    if block == "graph":
-        return block
-    return "smtp.same_credentials" if path == "imap.password" else f"{block}.auth"
 
 
 def _fields(block: str, effective: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:

@@ -11,14 +11,12 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from types import MappingProxyType
 from typing import Any, Callable, NamedTuple
 
 from .._errors import Problem
 from . import checks
 from .declaration import Settings
-from .effective import Preset, effective, with_test_address
-from .resolved import ResolvedConnector, resolve_connector
+from .effective import Preset, effective
 from .secret import Secret, changed_secrets
 
 CONNECTING_FIELDS = ("smtp", "imap", "graph", "oauth2")
@@ -89,12 +87,6 @@ class Connector:
     def resolved_settings(self) -> Mapping[str, Any]:
         """Every field that has a value, declared or derived; made once, so nobody may change it."""
         return effective(self.settings, self.preset, self.secrets, self.name)
-
-    def resolve(self, secrets: Mapping[str, Secret] = MappingProxyType({})) -> ResolvedConnector:
-        """The connector as it is used, with those of its secrets that were opened."""
-        settings = with_test_address(self.resolved_settings)
-        is_declared = "security" in self.settings.get("smtp", {})
-        return resolve_connector(self.name, settings, secrets, security_declared=is_declared)
 
     def available_to(self, tenant: str) -> bool:
         tenants = self.settings.get("available_to")

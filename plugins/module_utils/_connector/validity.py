@@ -104,8 +104,15 @@ def _server(
     block: str, settings: Mapping[str, Any], effective: Mapping[str, Any], secrets: Collection[str]
 ) -> Iterator[FieldMessage]:
     server = effective[block]
-    if "host" not in server:
-        yield f"{block}.host", _missing_host(block, settings.get("provider"))
+    provider = settings.get("provider")
+    if "host" not in server and (not provider or provider == "custom"):
+        yield f"{block}.host", "is required, or a provider that fills it"
+    elif "host" not in server:
+        known = [name for name, preset in PRESETS.items() if block in preset and not name.startswith("ses_")]
+        yield (
+            f"{block}.host",
+            f"is required: provider {provider} names no {block} server; these do: {', '.join(known)}",
+        )
     if server.get("auth") == "password" and not server.get("same_credentials"):
         if "username" not in server:
             yield f"{block}.username", "is required to sign in with a password"
@@ -122,13 +129,6 @@ def _server(
         yield f"{block}.client_key", "needs client_cert beside it"
     yield from _mechanisms(block, server)
     yield from _proxy(block, server)
-
-
-def _missing_host(block: str, provider: Any) -> str:
-    if not provider or provider == "custom":
-        return "is required, or a provider that fills it"
-    known = [name for name, preset in PRESETS.items() if block in preset and not name.startswith("ses_")]
-    return f"is required: provider {provider} names no {block} server; these do: {', '.join(known)}"
 
 
 def _mechanisms(block: str, server: Mapping[str, Any]) -> Iterator[FieldMessage]:

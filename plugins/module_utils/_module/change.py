@@ -3,7 +3,7 @@
 
 # This file is private to the collection mailroom.core and may change at any time.
 
-"""How a task changes the registry: planned, tested where that is asked for, and carried out."""
+"""How a task changes the registry: planned, tested where that is asked for, carried out, and shown as a diff."""
 
 from __future__ import annotations
 
@@ -63,14 +63,14 @@ def change(module: Task, request: Request, tests: Tests | None = None) -> tuple[
     Say the plan and whether anything changes.
     """
     try:
-        return _changed(module, request, tests)
+        return _plan_and_apply(module, request, tests)
     except (RegistryError, RegistryKeyError):
         if request.problems:
             raise DeclarationError(request.problems) from None
         raise
 
 
-def _changed(module: Task, request: Request, tests: Tests | None) -> tuple[Plan, bool]:
+def _plan_and_apply(module: Task, request: Request, tests: Tests | None) -> tuple[Plan, bool]:
     registry = open_registry(module)
     now = stamp(module)
     for _attempt in range(MOST_ATTEMPTS):
@@ -80,9 +80,9 @@ def _changed(module: Task, request: Request, tests: Tests | None) -> tuple[Plan,
             if module.check_mode and writes:
                 registry.check_writable(seals=plan.has_new_secrets)
             if module.check_mode or not writes:
-                return _told(module, plan, changed, migration)
+                return _report_outcome(module, plan, changed, migration)
         with suppress(_Untested):
-            return _told(module, *_carry_out(registry, request, now, tests))
+            return _report_outcome(module, *_carry_out(registry, request, now, tests))
     raise RegistryError("Others keep changing these connectors while they are tested: run the task again.")
 
 
@@ -139,7 +139,7 @@ def _carry_out(registry: Registry, request: Request, now: Stamp, tests: Tests | 
     return plan, changed, migration
 
 
-def _told(module: Task, plan: Plan, changed: bool, migration: Migration) -> tuple[Plan, bool]:
+def _report_outcome(module: Task, plan: Plan, changed: bool, migration: Migration) -> tuple[Plan, bool]:
     for warning in plan.warnings:
         module.warn(warning)
     if migration.put_off:
@@ -154,6 +154,29 @@ def _told(module: Task, plan: Plan, changed: bool, migration: Migration) -> tupl
             f" to registry_key or registry_key_file, or give the secrets again: {_some_of(migration.not_rotated)}"
         )
     return plan, changed
+
+
+def plan_diff(plan: Plan, only: str | None = None) -> dict[str, Any]:
+    """Only what differs: by connector, or the fields of one where the task is about `only` that one."""
+    before: dict[str, Any] = {}
+    after: dict[str, Any] = {}
+    for each in plan.changes:
+        old, new = each.difference
+        if only:
+            before.update(old)
+            after.update(new)
+            continue
+        if each.before:
+            before.setdefault("connectors", {})[each.name] = old
+        if each.after:
+            after.setdefault("connectors", {})[each.name] = new
+    if plan.default_moves:
+        before["default"], after["default"] = plan.before.default, plan.after.default
+    touched = sorted({*plan.bound, *plan.unbound})
+    if touched:
+        before["purposes"] = {str(each): plan.before.bindings[each] for each in touched if each in plan.before.bindings}
+        after["purposes"] = {str(each): plan.after.bindings[each] for each in touched if each in plan.after.bindings}
+    return {"before": before, "after": after}
 
 
 def _some_of(secrets: Sequence[str]) -> str:

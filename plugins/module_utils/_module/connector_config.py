@@ -16,9 +16,10 @@ from typing import Any
 from .._argspec import ArgumentSpec
 from .._connector import checks
 from .._connector.diff import CHANGED, STORED
+from .._connector.resolved import resolve_connector
 from .._connector.secret import Secret
 from .._connector.state import Connector, read_purpose
-from .._errors import DeclarationError, FieldMessage, MailroomError, Problem, RegistryError
+from .._errors import DeclarationError, FieldMessage, MailroomError, Problem, RegistryError, printable
 from .._registry.registry import Reader, Registry
 from .._target.interface import MAY_BE_LEFT_OUT, FileTarget, Sender, password_path, sender_of, unusable
 from .._target.targets import FILE_TARGETS
@@ -69,9 +70,7 @@ def _connector_config(module: Task) -> dict[str, Any]:
     _check_paths(module.params)
     wanted = wanted_attributes(module)
     with ExitStack() as opened:
-        settings = _locate_settings(module, opened)
-        password_file = _password_file(module.params, application, settings)
-        password = _locate_password(module, opened, password_file) if application.keeps_password_apart else None
+        settings, password, password_file = _locate_files(module, opened, application)
         _check_locations(module, application, settings, password)
         registry = open_registry(module) if module.params["state"] == "present" else None
         sender = _sender(module, registry, application, password_file) if registry else None
@@ -106,36 +105,33 @@ def _check_paths(params: Mapping[str, Any]) -> None:
         raise DeclarationError(problems)
 
 
-def _locate_settings(module: Task, opened: ExitStack) -> Location:
-    params = module.params
-    is_optional = module.check_mode or params["state"] == "absent"
-    place = locate(params["path"], "path", follow=params["follow"], may_lack_folder=is_optional)
-    return _told_if_missing(module, "path", opened.enter_context(place))
-
-
-def _told_if_missing(module: Task, option: str, location: Location) -> Location:
+def _warn_of_missing_folder(module: Task, option: str, location: Location) -> None:
     """In check mode an earlier task may be going to make the folder."""
     if not location.has_folder and module.params["state"] == "present":
         module.warn(f"{option}: is in a folder that does not exist yet: {os.path.dirname(location.path)}")
-    return location
 
 
-def _password_file(params: Mapping[str, Any], application: FileTarget, settings: Location) -> str:
-    """The file that the password has for itself, by the name that the settings give it; empty where it has none."""
+def _locate_files(module: Task, opened: ExitStack, application: FileTarget) -> tuple[Location, Location | None, str]:
+    """The files of the settings and of the password, and its path as the settings name it; empty where it has none."""
+    params = module.params
+    is_present = params["state"] == "present"
+    may_lack_folder = module.check_mode or not is_present
+    place = locate(params["path"], "path", follow=params["follow"], may_lack_folder=may_lack_folder)
+    settings = opened.enter_context(place)
+    _warn_of_missing_folder(module, "path", settings)
     given = (params["options"] or {}).get("password_file")
-    return given or (_beside(settings).path if application.keeps_password_apart else "")
-
-
-def _locate_password(module: Task, opened: ExitStack, path: str) -> Location | None:
-    is_present = module.params["state"] == "present"
+    if not application.keeps_password_apart:
+        return settings, None, given or ""
+    path = given or settings.sibling(_PASSWORD_FILE).path
     try:
-        place = locate(path, "options.password_file", may_lack_folder=module.check_mode or not is_present)
-        return _told_if_missing(module, "options.password_file", opened.enter_context(place))
+        password = opened.enter_context(locate(path, "options.password_file", may_lack_folder=may_lack_folder))
     except MailroomError as error:
         if is_present:
             raise
         _warn_of_what_is_left(module, path, str(error))
-        return None
+        return settings, None, path
+    _warn_of_missing_folder(module, "options.password_file", password)
+    return settings, password, path
 
 
 def _check_locations(module: Task, application: FileTarget, settings: Location, password: Location | None) -> None:
@@ -157,12 +153,12 @@ def _sender(module: Task, registry: Registry, application: FileTarget, password_
     """What the connector sends with, or all that the application cannot express of it."""
     with registry.reading() as reader:
         connector = _chosen(module, registry, reader)
-        resolved = connector.resolve()
+        resolved = resolve_connector(connector)
         refused = unusable(resolved)
         if refused:
             raise _refusal(connector, [refused])
         path = password_path(resolved)
-        resolved = connector.resolve(open_secrets(reader, connector, [path] if path else []))
+        resolved = resolve_connector(connector, open_secrets(reader, connector, [path] if path else []))
     leave_out = (module.params["options"] or {}).get("leave_out") or ()
     sender = sender_of(resolved, password_file, leave_out)
     findings = list(application.unsupported(sender))
@@ -222,10 +218,6 @@ def _former_file(application: FileTarget, settings: FileChange) -> str:
     return application.password_file_in(settings.before.text) if settings.before and settings.differs else ""
 
 
-def _beside(settings: Location) -> Location:
-    return settings.sibling(_PASSWORD_FILE)
-
-
 def _unused_locations(
     settings: FileChange, password: Location | None, needed: Location | None, former: str
 ) -> list[Location]:
@@ -233,7 +225,7 @@ def _unused_locations(
 
     Never where only the settings say. They only decide whether the file beside them is theirs or another application's.
     """
-    beside = _beside(settings.location)
+    beside = settings.location.sibling(_PASSWORD_FILE)
     unused = [password] if password and not needed else []
     return unused + ([beside] if former == beside.path and password and not beside.is_same(password) else [])
 
@@ -286,22 +278,21 @@ def _keep_record(module: Task, registry: Registry | None, application: FileTarge
             if registry.exists():
                 with registry.writing() as writer:
                     writer.forget_file(path)
-    elif registry and not _is_marked(application, change.after):
-        try:
-            _record(registry, path, Secret(change.after))
-        except (MailroomError, UnicodeEncodeError):
-            module.warn(
-                f"The registry could not record that {path} was written by this task, so that no later task will remove"
-                " it: remove it yourself when it is not needed any more."
-            )
-
-
-def _record(registry: Registry, path: str, content: Secret) -> None:
-    with registry.reading() as reader:
-        if reader.wrote_file(path, content):
-            return
-    with registry.writing() as writer:
-        writer.record_file(path, content)
+        return
+    if not registry or _is_marked(application, change.after):
+        return
+    try:
+        content = Secret(change.after)
+        with registry.reading() as reader:
+            if reader.wrote_file(path, content):
+                return
+        with registry.writing() as writer:
+            writer.record_file(path, content)
+    except (MailroomError, UnicodeEncodeError):
+        module.warn(
+            f"The registry could not record that {path} was written by this task, so that no later task will remove"
+            " it: remove it yourself when it is not needed any more."
+        )
 
 
 def _warn_of_what_is_left(module: Task, path: str, why: str) -> None:
@@ -311,11 +302,11 @@ def _warn_of_what_is_left(module: Task, path: str, why: str) -> None:
 def _warn_of_former_file(module: Task, application: FileTarget, settings: FileChange, password_file: str) -> None:
     """Tell of a password file that only the settings name: whoever may write them could have named any file there."""
     former = _former_file(application, settings)
-    if former not in ("", password_file, _beside(settings.location).path):
-        shown = "".join(character if character.isprintable() else "?" for character in former[:_LONGEST_SHOWN])
+    if former not in ("", password_file, settings.location.sibling(_PASSWORD_FILE).path):
+        path = printable(former[:_LONGEST_SHOWN])
         module.warn(
             f"{settings.location.path} named another password file. It was not touched, as anybody who can write the"
-            f" settings could have put that name there. Remove it yourself if nothing needs it: {shown}"
+            f" settings could have put that name there. Remove it yourself if nothing needs it: {path}"
         )
 
 

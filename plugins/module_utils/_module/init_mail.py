@@ -21,7 +21,8 @@ from .._check.result import Result
 from .._check.runner import CONCURRENCY
 from .._check.runner import run as send_all
 from .._connector import checks
-from .._connector.state import Connector, Damage, Proof, State, sending_fingerprint
+from .._connector.resolved import resolve_connector
+from .._connector.state import Connector, Proof, State, sending_fingerprint
 from .._connector.view import can_send
 from .._errors import ConnectorsFailed, DeclarationError, MailroomError, Problem
 from .._message.letter import init_message_id
@@ -61,21 +62,35 @@ class _Delivery:
     to: str
 
     def sent(self, message: Mapping[str, Any]) -> dict[str, Any]:
-        told = {name: message.get(name) for name in ("message_id", "queue_id")}
-        return {"connector": self.connector.name, "to": self.to, **told}
+        identifiers = {name: message.get(name) for name in ("message_id", "queue_id")}
+        return {"connector": self.connector.name, "to": self.to, **identifiers}
 
 
 def _init_mail(module: Task) -> dict[str, Any]:
-    _check(module.params)
+    params = module.params
+    problems: list[Problem] = []
+    for option, check in (("to", checks.address), ("tenant", checks.tenant_name)):
+        if params[option]:
+            problems += checks.complaint(check, params[option], "", option)
+    if problems:
+        raise DeclarationError(problems)
     stamp(module)
     registry = open_registry(module)
     with nullcontext() if module.check_mode or not registry.exists() else registry.exclusive():
         with registry.reading() as reader:
-            state = load_named(registry, reader, module.params["connectors"])
+            names = params["connectors"]
+            state = load_named(registry, reader, names)
             due, proven = _chosen(module, state)
-            errands = [_errand(module.params, reader, each) for each in due]
-            errands += [_Delivery(Connector(each.name, {}), damaged_job(each), "") for each in _damaged(module, state)]
-        mailing = _Mailing(module, registry, errands)
+            deliveries = []
+            for each in due:
+                to = params["to"] or resolve_connector(each).test_address
+                deliveries.append(_Delivery(each, _job(params["tenant"] or "", reader, each), to))
+            deliveries += [
+                _Delivery(Connector(damage.name, {}), damaged_job(damage), "")
+                for damage in state.damaged.values()
+                if (damage.enabled if names is None else damage.name in names)
+            ]
+        mailing = _Mailing(module, registry, deliveries)
         results = mailing.planned() if module.check_mode else mailing.execute()
     outcome = {"changed": bool(mailing.sent), "sent": mailing.sent, "already_proven": proven}
     if any(result["status"] == "fail" for result in results):
@@ -84,21 +99,6 @@ def _init_mail(module: Task) -> dict[str, Any]:
     if mailing.unrecorded:
         raise ConnectorsFailed("\n".join(mailing.unrecorded), outcome)
     return outcome
-
-
-def _check(params: Mapping[str, Any]) -> None:
-    problems: list[Problem] = []
-    for option, check in (("to", checks.address), ("tenant", checks.tenant_name)):
-        if params[option]:
-            problems += checks.complaint(check, params[option], "", option)
-    if problems:
-        raise DeclarationError(problems)
-
-
-def _damaged(module: Task, state: State) -> list[Damage]:
-    """What cannot be read of the connectors that are to send."""
-    names = module.params["connectors"]
-    return [each for each in state.damaged.values() if (each.enabled if names is None else each.name in names)]
 
 
 def _chosen(module: Task, state: State) -> tuple[list[Connector], list[str]]:
@@ -111,33 +111,21 @@ def _chosen(module: Task, state: State) -> tuple[list[Connector], list[str]]:
             module.warn("Nobody sends: there is no enabled connector that can.")
     else:
         wanted = [state.connectors[name] for name in dict.fromkeys(names) if name in state.connectors]
-        _refuse_others(wanted, tenant)
-    proven = [] if module.params["force"] else [each.name for each in wanted if _is_done(each)]
+        # A tenant sends only with what it may use.
+        others = [each for each in wanted if not each.available_to(tenant)]
+        if others:
+            allowed = "it is available to these tenants only: {}"
+            raise DeclarationError(
+                [
+                    Problem(
+                        f"connector {each.name}", "tenant", allowed.format(", ".join(each.settings["available_to"]))
+                    )
+                    for each in others
+                ]
+            )
+    proving = [] if module.params["force"] else wanted
+    proven = [each.name for each in proving if each.is_proven and each.enabled and can_send(each.settings)]
     return [each for each in wanted if each.name not in proven], proven
-
-
-def _is_done(connector: Connector) -> bool:
-    return connector.is_proven and connector.enabled and can_send(connector.settings)
-
-
-def _refuse_others(connectors: Sequence[Connector], tenant: str) -> None:
-    """A tenant sends only with what it may use."""
-    problems = [
-        Problem(f"connector {each.name}", "tenant", f"it is available to these tenants only: {_tenants(each)}")
-        for each in connectors
-        if not each.available_to(tenant)
-    ]
-    if problems:
-        raise DeclarationError(problems)
-
-
-def _tenants(connector: Connector) -> str:
-    return ", ".join(connector.settings["available_to"])
-
-
-def _errand(params: Mapping[str, Any], reader: Reader, connector: Connector) -> _Delivery:
-    to = params["to"] or connector.resolve().test_address
-    return _Delivery(connector, _job(params["tenant"] or "", reader, connector), to)
 
 
 def _job(tenant: str, reader: Reader, connector: Connector) -> Job:
@@ -161,61 +149,61 @@ def _job(tenant: str, reader: Reader, connector: Connector) -> Job:
 class _Mailing:
     """The mail of one task. What a server has taken is recorded as soon as that is known."""
 
-    def __init__(self, module: Task, registry: Registry, errands: Sequence[_Delivery]) -> None:
+    def __init__(self, module: Task, registry: Registry, deliveries: Sequence[_Delivery]) -> None:
         self.sent: list[dict[str, Any]] = []
         self.unrecorded: list[str] = []
         self._module = module
         self._registry = registry
-        self._errands = errands
+        self._deliveries = deliveries
         to, include_copies = module.params["to"] or "", module.params["include_copies"]
         bounds = Bounds(depth="send", to=to, include_copies=include_copies)
         self._bounds = bounds.in_check_mode() if module.check_mode else bounds
 
     def planned(self) -> list[dict[str, Any]]:
         """Whom it would be sent to; what cannot even be written fails as it would. No server is asked."""
-        if self._errands:
+        if self._deliveries:
             self._registry.check_writable()
-        results = [self._composed(errand) for errand in self._errands]
+        results = []
+        for delivery in self._deliveries:
+            job = delivery.job
+            warnings = [*self._bounds.warnings]
+            result = Result(delivery.connector.name, self._bounds.depth, observation=job.refused, warnings=warnings)
+            try:
+                if not job.refused:
+                    letter_of(job, self._bounds.to, include_copies=self._bounds.include_copies)
+            except ProbeError as stopped:
+                result.observation = stopped.observation
+            results.append(result.to_dict(verbose=self._module.is_verbose))
         self.sent = [
-            errand.sent({"message_id": errand.job.init_mail.message_id if errand.job.init_mail else None})
-            for errand, result in zip(self._errands, results)
+            delivery.sent({"message_id": delivery.job.init_mail.message_id if delivery.job.init_mail else None})
+            for delivery, result in zip(self._deliveries, results)
             if result["status"] != "fail"
         ]
         return results
 
     def execute(self) -> list[dict[str, Any]]:
-        if not self._errands:
+        if not self._deliveries:
             return []
         end_when_abandoned()
         # Where nothing can be recorded, nothing is sent. SQLite itself lets a transaction begin that cannot write.
         self._registry.check_writable()
         with self._registry.writing():
             pass
-        jobs = [errand.job for errand in self._errands]
-        results = send_all(jobs, self._bounds, CONCURRENCY, self._heard)
-        accepted = [(errand, result.accepted()) for errand, result in zip(self._errands, results)]
-        self.sent = [errand.sent(message) for errand, message in accepted if message]
+        jobs = [delivery.job for delivery in self._deliveries]
+        results = send_all(jobs, self._bounds, CONCURRENCY, self._record_proof)
+        accepted = [(delivery, result.accepted()) for delivery, result in zip(self._deliveries, results)]
+        self.sent = [delivery.sent(message) for delivery, message in accepted if message]
         return [result.to_dict(verbose=self._module.is_verbose) for result in results]
 
-    def _composed(self, errand: _Delivery) -> dict[str, Any]:
-        warnings = [*self._bounds.warnings]
-        result = Result(errand.connector.name, self._bounds.depth, observation=errand.job.refused, warnings=warnings)
-        try:
-            if not errand.job.refused:
-                letter_of(errand.job, self._bounds.to, include_copies=self._bounds.include_copies)
-        except ProbeError as stopped:
-            result.observation = stopped.observation
-        return result.to_dict(verbose=self._module.is_verbose)
-
-    def _heard(self, position: int, result: Result) -> None:
+    def _record_proof(self, position: int, result: Result) -> None:
         """Record one mail in a transaction of its own: others are still on their way."""
         if not result.accepted():
             return
-        errand = self._errands[position]
-        proof = Proof(errand.connector.revision, stamp(self._module).at, errand.to)
+        delivery = self._deliveries[position]
+        proof = Proof(delivery.connector.revision, stamp(self._module).at, delivery.to)
         try:
             with self._registry.writing() as writer:
-                writer.record_proof(errand.connector, proof)
+                writer.record_proof(delivery.connector, proof)
         except MailroomError as error:
-            name = errand.connector.name
+            name = delivery.connector.name
             self.unrecorded.append(f"connector {name}: the Init Mail was sent, and that could not be recorded: {error}")

@@ -7,13 +7,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 
 from .._check.job import Job
 from .._check.result import Depth, reaches
-from .._connector.resolved import ResolvedConnector
+from .._connector.resolved import ResolvedConnector, resolve_connector
 from .._connector.secret import Secret
 from .._connector.state import Connector, Damage
 from .._errors import ForeignSecret, MailroomError, MissingLibrary, RegistryError, RegistryKeyError
@@ -29,7 +29,12 @@ def stored_job(reader: Reader, connector: Connector, depth: Depth) -> Job:
             "config", text="the connector is disabled: set enabled to true", facts={"field": "enabled"}
         )
         return refused_job(connector.name, refused)
-    needed = list(_needed(connector.secrets, depth))
+    # A test that does not sign in uses only the passwords of proxies on the way to mail servers.
+    needed = [
+        path
+        for path in connector.secrets
+        if reaches(depth, "login") or (path.endswith("proxy_password") and not path.startswith("oauth2."))
+    ]
     try:
         job = job_of(connector, open_secrets(reader, connector, needed))
     except ForeignSecret as foreign:
@@ -42,7 +47,11 @@ def stored_job(reader: Reader, connector: Connector, depth: Depth) -> Job:
         return refused_job(connector.name, Observation("not_ready", text=str(error)))
     except MailroomError as error:
         return refused_job(connector.name, Observation("config", text=str(error)))
-    unused = _openable(reader, connector, connector.secrets.keys() - needed)
+    unused: dict[str, Secret] = {}
+    for path in connector.secrets.keys() - needed:
+        # As many as can be opened here, only to keep them out of results.
+        with suppress(MailroomError):
+            unused.update(open_secrets(reader, connector, [path]))
     return replace(job, secrets=(*job.secrets, *unused.values()))
 
 
@@ -56,20 +65,4 @@ def damaged_job(damage: Damage) -> Job:
 
 
 def job_of(connector: Connector, secrets: Mapping[str, Secret]) -> Job:
-    return Job(connector.resolve(secrets), tuple(secrets.values()))
-
-
-def _openable(reader: Reader, connector: Connector, paths: Iterable[str]) -> dict[str, Secret]:
-    """As many of the secrets at these paths as can be opened here."""
-    found: dict[str, Secret] = {}
-    for path in paths:
-        with suppress(MailroomError):
-            found.update(open_secrets(reader, connector, [path]))
-    return found
-
-
-def _needed(paths: Iterable[str], depth: Depth) -> Iterator[str]:
-    """The secrets that a test of this depth uses."""
-    for path in paths:
-        if reaches(depth, "login") or (path.endswith("proxy_password") and not path.startswith("oauth2.")):
-            yield path
+    return Job(resolve_connector(connector, secrets), tuple(secrets.values()))

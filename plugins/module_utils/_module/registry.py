@@ -75,19 +75,17 @@ def _location(module: Written) -> str:
 
 def stamp(module: Written) -> Stamp:
     """Now, and who is recorded for it."""
-    actor = _shared(module, "actor") or _operating_user()
+    actor = _shared(module, "actor")
+    if not actor:
+        user = os.geteuid()
+        try:
+            actor = pwd.getpwuid(user).pw_name
+        except KeyError:
+            actor = f"uid {user}"
     problems = checks.complaint(checks.text(100), actor, "", "actor")
     if problems:
         raise DeclarationError(problems)
     return Stamp(datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"), actor)
-
-
-def _operating_user() -> str:
-    user = os.geteuid()
-    try:
-        return pwd.getpwuid(user).pw_name
-    except KeyError:
-        return f"uid {user}"
 
 
 def _from_environment(option: str) -> dict[str, Any]:

@@ -84,15 +84,12 @@ class Task(AnsibleModule):
 
         It is in `traceback`, since not every Ansible shows an `exception` with -vvv.
         """
-        lines = [self._masked(line) for line in traceback_of(bug)] if self.is_verbose else []
+        lines = traceback_of(bug) if self.is_verbose else []
+        for secret in sorted(self.no_log_values, key=len, reverse=True):
+            lines = [line.replace(secret, HIDDEN) for line in lines]
         more: dict[str, Any] = {"traceback": lines, "exception": "\n".join(lines)} if lines else {}
         self.params = {}
         self.fail_json(msg=BUG.format(kind=type(bug).__name__), **more)
-
-    def _masked(self, text: str) -> str:
-        for secret in sorted(self.no_log_values, key=len, reverse=True):
-            text = text.replace(secret, HIDDEN)
-        return text
 
     def end(self, result: Mapping[str, Any]) -> NoReturn:
         """Hand over a result.
@@ -101,8 +98,8 @@ class Task(AnsibleModule):
         for many: only those that occur are left to mask.
         """
         self.params = {}
-        shown = "\0".join({*_texts(result), *get_warning_messages()})
-        self.no_log_values = {secret for secret in self.no_log_values if secret in shown}
+        text = "\0".join({*_texts(result), *get_warning_messages()})
+        self.no_log_values = {secret for secret in self.no_log_values if secret in text}
         self.exit_json(**result)
 
     def _log_invocation(self) -> None:

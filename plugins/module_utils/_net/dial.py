@@ -143,7 +143,7 @@ class _Race:
             self._lost(attempt, outcome)
 
     def _wait_for_descriptor(self, error: OSError, clock: Clock) -> None:
-        """Others close theirs; where none does before the step is out of time, that is what is told."""
+        """Wait until others close theirs; where none does before the step is out of time, raise that error."""
         try:
             left = clock.left()
         except ProbeError:

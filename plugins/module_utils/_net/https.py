@@ -14,29 +14,28 @@ import http.client
 import ipaddress
 import json
 import select
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from collections.abc import Mapping
 from dataclasses import dataclass
 from email.message import Message
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import SplitResult, quote, urlencode, urlsplit
 
 from .._connector.redaction import Redaction
 from .._connector.resolved import Proxy, TlsTrust
 from .._verdict.observation import ProbeError, probe_error
 from .clock import Clock
-from .dial import ascii_host, connect, resolve
+from .connection import Connection, Target
+from .dial import ascii_host
 from .os_errors import observation_of
-from .proxy import reaching, through
 from .record import Record
 from .stream import Stream
-from .tls import context_for, tls_facts
 
 LARGEST_BODY = 4 * 1024 * 1024
 LARGEST_HEAD = 256 * 1024
 PIECE = 64 * 1024
 
-_STEPS = {"dns": "looking up the name", "tcp": "connecting", "tls": "starting encryption", "http": "answering"}
+_STEPS = {"dns": "looking up the name", "tcp": "connecting", "tls": "starting encryption"}
+_ANSWERING = {"step": "answering"}
 _FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
 
@@ -101,15 +100,14 @@ class HttpClient:
         proxy: Proxy | None = None,
         record: Record | None = None,
     ) -> None:
-        self.address = ""
-        self.tls: dict[str, Any] | None = None
+        self.connection: Connection | None = None
+        """The present or the last one; it is kept open for as long as the same server is asked."""
         self._clock = clock
         self._redact = redact
         self._trust = trust or TlsTrust()
         self._proxy = proxy
         self._record = record
         self._origin: Origin | None = None
-        self._stream: Stream | None = None
         self._is_used = False
 
     def get(self, url: str, params: Any = None, headers: Any = None, **_more: object) -> HttpResponse:
@@ -129,120 +127,67 @@ class HttpClient:
     ) -> HttpResponse:
         parts, origin = _parse_url(url)
         if origin.scheme == "http" and not (method == "GET" and origin.is_local):
-            raise probe_error("protocol", "an address that is not https", step=_STEPS["http"])
-        self._connect(origin)
+            raise probe_error("protocol", "an address that is not https", **_ANSWERING)
+        stream = self._connect(origin)
         target = quote(parts.path or "/", safe="/%:@!$&'()*+,;=~") + (f"?{parts.query}" if parts.query else "")
         given = {name: str(value).encode() for name, value in (headers or {}).items() if value is not None}
-        with self._step("http"):
-            try:
-                return self._exchange(origin, method, target, body, given)
-            except (http.client.HTTPException, ValueError, LookupError) as error:
-                raise probe_error("protocol", f"a malformed HTTP answer or request ({type(error).__name__})") from None
-
-    def connect(self, url: str) -> None:
-        """Open the connection that the next requests use; its phases are noted where there is a record."""
-        self._connect(_parse_url(url)[1], self._record)
-
-    def close(self) -> None:
-        if self._stream is not None:
-            self._stream.close()
-        self._stream = None
-
-    def _exchange(
-        self, origin: Origin, method: str, target: str, body: bytes | None, headers: Mapping[str, bytes]
-    ) -> HttpResponse:
         talking = http.client.HTTPConnection(origin.host, origin.port)
         talking.default_port = 443 if origin.scheme == "https" else 80
         talking.auto_open = 0
-        stream = self._connected()
         talking.sock = _Socket(stream)
         self._is_used = True
         is_complete = False
         try:
-            talking.request(method, target, body, dict(headers))
+            talking.request(method, target, body, given)
             response = talking.getresponse()
             content = response.read()
             is_complete = response.status >= 200 and not response.will_close and not stream.has_unread
             return HttpResponse(response.status, response.headers, content)
+        except ProbeError as stopped:
+            raise ProbeError(stopped.observation.with_context(facts=_ANSWERING)) from stopped
+        except (http.client.HTTPException, ValueError, LookupError) as error:
+            text = f"a malformed HTTP answer or request ({type(error).__name__})"
+            raise probe_error("protocol", text, **_ANSWERING) from None
+        except OSError as error:
+            raise ProbeError(observation_of(error).with_context(facts=_ANSWERING)) from error
         finally:
             if not is_complete:
                 self.close()
 
-    def _connected(self) -> Stream:
-        if self._stream is None:
-            raise probe_error("internal", "there is no connection")
-        return self._stream
+    def connect(self, url: str) -> None:
+        """Open the connection that the next requests use; its phases are recorded where there is a record."""
+        self._connect(_parse_url(url)[1], self._record)
 
-    def _connect(self, origin: Origin, record: Record | None = None) -> None:
-        if self._stream is not None and origin == self._origin and not self._has_ended():
-            return
+    def close(self) -> None:
+        if self.connection is not None:
+            self.connection.close()
+
+    def _connect(self, origin: Origin, record: Record | None = None) -> Stream:
+        """The connection to a server: the present one while it lasts, else a new one."""
+        if self.connection is not None and origin == self._origin and self.connection.is_open and not self._has_ended():
+            return self.connection.stream
         self.close()
-        self._origin, self._is_used, self.tls = origin, False, None
+        is_plain = origin.scheme == "http"
+        trust, proxy = (None, None) if is_plain else (self._trust, self._proxy)
+        connection = Connection(Target(origin.host, origin.port, trust, proxy), self._clock, self._redact, record)
+        self.connection, self._origin, self._is_used = connection, origin, False
         try:
-            self._stream = self._open(origin, self._trust, record)
+            with connection.describing_refused_certificate(Connection.open):
+                connection.open()
         except ProbeError as stopped:
-            if stopped.observation.kind == "certificate":
-                self._look_at_certificate(origin)
-                raise ProbeError(stopped.observation.with_context(facts=self.tls or {})) from stopped
-            raise
+            phase = stopped.observation.phase
+            facts = {"step": _STEPS[phase]} if phase in _STEPS else {}
+            observation = stopped.observation.with_context(phase=phase if record else "", facts=facts)
+            raise ProbeError(observation) from stopped
+        return connection.stream
 
     def _has_ended(self) -> bool:
         """Whether the server has closed the connection meanwhile, or said something unasked."""
-        if not self._is_used or self._stream is None:
+        if not self._is_used or self.connection is None or not self.connection.is_open:
             return False
         readable = select.poll()
-        readable.register(self._stream.connection, select.POLLIN)
+        readable.register(self.connection.stream.connection, select.POLLIN)
         return bool(readable.poll(0))
-
-    def _open(self, origin: Origin, trust: TlsTrust, record: Record | None) -> Stream:
-        proxy = None if origin.scheme == "http" else self._proxy
-        where = (proxy.host, proxy.port) if proxy else (origin.host, origin.port)
-        context = context_for(trust) if origin.scheme == "https" else None
-        with self._step("dns", record), reaching(proxy):
-            self._clock.start_step()
-            addresses = resolve(*where, self._clock)
-        with self._step("tcp", record):
-            self._clock.start_step()
-            stream = self._dial(addresses, origin, proxy)
-        if context is not None:
-            try:
-                with self._step("tls", record):
-                    self.tls = tls_facts(stream.start_tls(context, ascii_host(origin.host)), self._redact)
-            except BaseException:
-                stream.close()
-                raise
-        return stream
-
-    def _dial(self, addresses: Any, origin: Origin, proxy: Proxy | None) -> Stream:
-        with reaching(proxy):
-            connection, address = connect(addresses, self._clock)
-        self.address = address.text
-        stream = Stream(connection, self._clock)
-        try:
-            if proxy:
-                through(stream, proxy, origin.host, origin.port)
-        except ProbeError:
-            stream.close()
-            raise
-        return stream
-
-    def _look_at_certificate(self, origin: Origin) -> None:
-        """What a certificate says that was refused, seen in a second handshake after which nothing is sent."""
-        try:
-            self._open(origin, TlsTrust(validate=False), None).close()
-        except ProbeError:
-            return
-
-    @contextmanager
-    def _step(self, name: Literal["dns", "tcp", "tls", "http"], record: Record | None = None) -> Iterator[None]:
-        """A step: whatever stops it goes on up as ProbeError and says during what it happened."""
-        try:
-            with record.phase(name) if record and name != "http" else nullcontext():
-                yield
-        except ProbeError as stopped:
-            raise ProbeError(stopped.observation.with_context(facts={"step": _STEPS[name]})) from stopped
-        except OSError as error:
-            raise ProbeError(observation_of(error).with_context(facts={"step": _STEPS[name]})) from error
 
 
 class _Socket:

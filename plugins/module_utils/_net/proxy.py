@@ -40,8 +40,8 @@ _STATUS_LINE = re.compile(rb"HTTP/\S*\s+([0-9]{3})(?!\S)")
 
 
 @contextmanager
-def reaching(proxy: Proxy | None) -> Iterator[None]:
-    """On the way to a proxy all trouble is the proxy's."""
+def attribute_errors_to_proxy(proxy: Proxy | None) -> Iterator[None]:
+    """Whatever fails on the way to a proxy is the proxy's error, not the server's."""
     try:
         yield
     except (ProbeError, OSError) as error:
@@ -51,7 +51,7 @@ def reaching(proxy: Proxy | None) -> Iterator[None]:
         raise probe_error("proxy", f"{proxy.host} port {proxy.port} cannot be reached ({said})") from error
 
 
-def through(stream: Stream, proxy: Proxy, host: str, port: int) -> None:
+def tunnel_through_proxy(stream: Stream, proxy: Proxy, host: str, port: int) -> None:
     """Ask the proxy at the other end of the stream to connect to a host."""
     name = ascii_host(host)
     if not 0 < len(name) <= LONGEST_NAME or "%" in name:

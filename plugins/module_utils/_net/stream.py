@@ -3,10 +3,7 @@
 
 # This file is private to the collection mailroom.core and may change at any time.
 
-"""A connection that is read with limits: no reply may be endless in size, in lines or in time.
-
-It looks enough like a socket and its file for smtplib and imaplib to talk through it.
-"""
+"""A connection that is read with limits: no reply may be endless in size, in lines or in time."""
 
 from __future__ import annotations
 
@@ -58,8 +55,8 @@ class Stream:
         except OSError as error:
             raise ProbeError(observation_of(error)) from error
 
-    def readline(self, _limit: int = -1) -> bytes:
-        """One line with its end; smtplib and imaplib pass a limit of their own, which is larger."""
+    def readline(self) -> bytes:
+        """One line with its end."""
         end = self._buffer.find(b"\n")
         while end < 0:
             if len(self._buffer) > LONGEST_LINE:
@@ -117,13 +114,3 @@ class Stream:
         taken = bytes(self._buffer[:size])
         del self._buffer[:size]
         return taken
-
-    # What smtplib and imaplib ask of a socket and of its file.
-    def makefile(self, *_mode: object) -> Stream:
-        return self
-
-    def settimeout(self, _seconds: float | None) -> None:
-        return
-
-    def shutdown(self, _how: int) -> None:
-        return

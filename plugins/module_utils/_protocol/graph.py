@@ -26,7 +26,6 @@ from .._connector.resolved import Endpoint, GraphSettings
 from .._net.clock import Clock
 from .._net.https import HttpClient, HttpResponse
 from .._net.record import Record
-from .._net.tls import context_for
 from .._verdict.observation import Observation, ProbeError, probe_error
 from .session import Session
 
@@ -57,17 +56,14 @@ class GraphSession(Session):
         self._http = HttpClient(clock, redact, endpoint.trust, endpoint.proxy, record)
         self._token: Token | None = None
 
-    def told(self) -> dict[str, Any]:
+    def advertised(self) -> dict[str, Any]:
         return {"mailbox": self.endpoint.mailbox, "size_limit": "35 MB unless Exchange says otherwise"}
 
     def open(self) -> None:
-        with self.record.phase("config"):
-            context_for(self.endpoint.trust)
         try:
             self._http.connect(self._url(""))
         finally:
-            self.address, self.tls = self._http.address, self._http.tls
-        self.is_encrypted = True
+            self.connection = self._http.connection
 
     def sign_in(self, token: Token | None = None) -> None:
         """Nothing is sent yet: the token goes with each request."""
@@ -78,15 +74,15 @@ class GraphSession(Session):
 
     def folder(self, name: str = "inbox") -> dict[str, Any]:
         """A folder of the mailbox, where the application may read it."""
-        told = self.ask("GET", f"mailFolders/{quote(name, safe='')}")
-        if "id" not in told:
+        body = self.ask("GET", f"mailFolders/{quote(name, safe='')}")
+        if "id" not in body:
             raise ProbeError(Observation("graph", text="an answer that is not a folder"))
-        return told
+        return body
 
     def ask(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """A request about the mailbox, in JSON; what was answered, which is empty where there is nothing to say."""
         data = None if body is None else json.dumps(body).encode()
-        return self._answered(self._request(method, self._url(path), data, _JSON if data else {}))
+        return self._parsed(self._request(method, self._url(path), data, _JSON if data else {}))
 
     def submit(self, path: str, body: Mapping[str, Any] | bytes | None = None) -> None:
         """Have a message sent: a whole one, a described one, or a draft. Only 202 says that it was accepted."""
@@ -94,7 +90,7 @@ class GraphSession(Session):
             data, headers = base64.b64encode(body), _MIME
         else:
             data, headers = (b"", {}) if body is None else (json.dumps(body).encode(), _JSON)
-        self._answered(self._request("POST", self._url(path), data, headers), _ACCEPTED)
+        self._parsed(self._request("POST", self._url(path), data, headers), _ACCEPTED)
 
     def upload(self, url: str, content: bytes) -> None:
         """Put a file where Graph said, range by range. That address is a secret, and is not shown the token."""
@@ -104,13 +100,14 @@ class GraphSession(Session):
             piece = content[start : start + LARGEST_RANGE]
             end = start + len(piece)
             place = {"Content-Range": f"bytes {start}-{end - 1}/{len(content)}"}
-            response = self._patiently("PUT", url, piece, {"Accept": "application/json", **place})
-            self._answered(response, _CREATED if end == len(content) else 0)
+            response = self._wait_and_retry("PUT", url, piece, {"Accept": "application/json", **place})
+            self._parsed(response, _CREATED if end == len(content) else 0)
 
     def quit(self) -> None:
         self.close()
 
     def close(self) -> None:
+        """Close without a word, in any state."""
         self._http.close()
 
     def _url(self, path: str) -> str:
@@ -123,9 +120,9 @@ class GraphSession(Session):
             raise probe_error("internal", "nobody has signed in")
         self.has_sent_credentials = True
         bearer = {"Authorization": f"Bearer {self._token.secret.reveal()}", "Accept": "application/json"}
-        return self._patiently(method, url, data, {**bearer, **headers})
+        return self._wait_and_retry(method, url, data, {**bearer, **headers})
 
-    def _patiently(self, method: str, url: str, data: bytes | None, headers: Mapping[str, str]) -> HttpResponse:
+    def _wait_and_retry(self, method: str, url: str, data: bytes | None, headers: Mapping[str, str]) -> HttpResponse:
         """A request, again after a refusal that asks to wait, and after nothing else: it may have been carried out."""
         while True:
             with self._turn():
@@ -148,17 +145,17 @@ class GraphSession(Session):
         finally:
             turns.release()
 
-    def _answered(self, response: HttpResponse, expected: int = 0) -> dict[str, Any]:
+    def _parsed(self, response: HttpResponse, expected: int = 0) -> dict[str, Any]:
         """What was answered, where it is a success: any, or the only one that is."""
-        told = _object(response)
+        body = _object(response)
         self.request_id = self._word(response.headers.get("request-id"))
         if response.status_code != (expected or response.status_code) or not 200 <= response.status_code < 300:
-            raise ProbeError(self._refusal(response, told))
-        return told
+            raise ProbeError(self._refusal(response, body))
+        return body
 
-    def _refusal(self, response: HttpResponse, told: Mapping[str, Any]) -> Observation:
+    def _refusal(self, response: HttpResponse, body: Mapping[str, Any]) -> Observation:
         """Graph's error: its code, its words, and what Microsoft's support asks for."""
-        error = told.get("error")
+        error = body.get("error")
         error = error if isinstance(error, Mapping) else {}
         inner = error.get("innerError")
         inner = inner if isinstance(inner, Mapping) else {}
@@ -196,7 +193,7 @@ def _seconds(response: HttpResponse) -> int:
 
 def _object(response: HttpResponse) -> dict[str, Any]:
     try:
-        told = json.loads(response.text) if response.content else {}
+        body = json.loads(response.text) if response.content else {}
     except (ValueError, RecursionError):
         return {}
-    return told if isinstance(told, dict) else {}
+    return body if isinstance(body, dict) else {}

@@ -3,7 +3,7 @@
 
 # This file is private to the collection mailroom.core and may change at any time.
 
-"""A conversation over IMAP: the beginning by hand, so that each phase can be told, then IMAPClient."""
+"""A conversation over IMAP: greeting, capabilities and STARTTLS by hand, then IMAPClient (imap_client.py says why)."""
 
 from __future__ import annotations
 
@@ -16,8 +16,19 @@ from .._auth.mechanism import Mechanism
 from .._auth.tokens import Token
 from .._connector.resolved import ImapSettings
 from .._verdict.observation import Kind, Observation, ProbeError, probe_error
-from .conversation import Conversation
-from .imap_client import Asked, RecordingReader, client_on, judged, listen, may_change, replied, response_code
+from .greeting import greeting_phase, read_first_line
+from .imap_client import (
+    RecordingReader,
+    SaslResponder,
+    client_on,
+    reply_error,
+    require_writable,
+    response_code,
+    translate_imap_errors,
+    wait_for_mail,
+)
+from .session import MailSession
+from .sign_in import SignIn
 
 LAST_WORDS = 1.0
 MOST_CANDIDATES = 20
@@ -27,7 +38,7 @@ _FOLD = re.compile(r"\r?\n(?=[ \t])")
 _MESSAGE_ID = re.compile(r"^Message-ID[ \t]*:[ \t]*([^\r\n]*?)[ \t]*\r?$", re.IGNORECASE | re.MULTILINE)
 
 
-class ImapSession(Conversation):
+class ImapSession(MailSession):
     """IMAP: a mailbox is opened, and a message looked for in it."""
 
     endpoint: ImapSettings
@@ -36,28 +47,53 @@ class ImapSession(Conversation):
 
     _offered: Sequence[str] = ()
     """What the server can do now; what it said before encryption does not count any more."""
-    _shown_ways: Sequence[str] = ()
-    """How one can sign in, without secrets. Nothing is decided by it."""
+    _shown_mechanisms: Sequence[str] = ()
+    """The same of the mechanisms, without secrets. Nothing is decided by it."""
+    _welcome = b""
+    _is_signed_in = False
+    _tag = 0
     _client: Any = None
-    _hears_idle = True
-    _heard: RecordingReader
+    _supports_idle = True
+    _reader: RecordingReader
+
+    def negotiate(self) -> None:
+        """Connect, encrypt as declared, and learn what the server can do."""
+        self.negotiate_tls()
+        if self.endpoint.security == "tls":
+            self._read_greeting()
+        if self.is_encrypted:
+            self._ask_capabilities("after_tls")
+
+    def negotiate_tls(self) -> None:
+        """As far as the TLS handshake, or as it goes without one where none is declared or optional."""
+        self.connection.connect()
+        if self.endpoint.security == "tls":
+            self.connection.start_tls()
+            return
+        self._read_greeting()
+        self._ask_capabilities("before_tls")
+        if self._ask_for_tls():
+            self.connection.start_tls(is_upgrade=True)
 
     def sign_in(self, token: Token | None = None) -> None:
         with self.record.phase("auth"):
             if self._is_signed_in:
                 raise probe_error("preauth", "the server has signed the client in by itself (PREAUTH)")
-            mechanism = self._mechanism(token)
+            sign_in = SignIn(self.endpoint, _mechanisms(self._offered), self.redact, is_encrypted=self.is_encrypted)
+            mechanism = self._choose_mechanism(sign_in, token)
             self._client = self._make_client()
             if mechanism is None:
-                self._log_in()
+                self._log_in(sign_in)
                 return
-            with self.signing_in(mechanism), self._judged():
-                self._client.sasl_login(mechanism.name, Asked(mechanism))
+            mechanism.check()
+            self.has_sent_credentials = True
+            with sign_in.attempt(mechanism), self._translated_errors():
+                self._client.sasl_login(mechanism.name, SaslResponder(mechanism))
 
     def select(self) -> dict[str, Any]:
         """Open the mailbox for reading only; what the server says of it."""
         client = self._signed_in()
-        with self.record.phase("select"), self._judged():
+        with self.record.phase("select"), self._translated_errors():
             said = dict(client.select_folder(self.endpoint.mailbox, readonly=True))
         self.has_selected = True
         return said
@@ -65,17 +101,17 @@ class ImapSession(Conversation):
     def headers_of(self, message_id: str) -> dict[int, str]:
         """The headers of the messages with exactly this Message-ID, by UID; a server's search is not that exact."""
         client = self._signed_in()
-        with self._judged():
+        with self._translated_errors():
             found = client.search(f"HEADER Message-ID {_quoted(message_id)}")
             headers = {uid: self._header(uid) for uid in sorted(found)[-MOST_CANDIDATES:]}
         return {uid: header for uid, header in headers.items() if message_ids(header) == [message_id]}
 
     def await_mail(self, seconds: float, pause: float) -> bool:
-        """Let the server tell of new mail, so long at most, or wait; whether there is time to look again."""
+        """Wait for new mail with IDLE, so long at most, or pause; whether there is time to look again."""
         client = self._signed_in()
-        with self._judged():
-            if self._hears_idle and client.has_capability("IDLE"):
-                self._hears_idle = listen(self._heard, self._next_tag(), self.clock, seconds)
+        with self._translated_errors():
+            if self._supports_idle and client.has_capability("IDLE"):
+                self._supports_idle = wait_for_mail(self._reader, self._next_tag(), self.clock, seconds)
                 return True
             if not self.clock.pause(pause):
                 return False
@@ -83,21 +119,21 @@ class ImapSession(Conversation):
             return True
 
     def catch_up(self) -> None:
-        """Let the server take in what has come since the mailbox was opened: some search only what they had told of."""
+        """NOOP, so that mail is found that has come meanwhile: some servers search only what they have announced."""
         client = self._signed_in()
-        with self._judged():
+        with self._translated_errors():
             client.noop()
 
     def open_for_removal(self) -> None:
         """Open the mailbox so that messages in it can be removed."""
         client = self._signed_in()
-        with self._judged(), may_change(self.endpoint.mailbox):
+        with self._translated_errors(), require_writable(self.endpoint.mailbox):
             client.select_folder(self.endpoint.mailbox)
 
     def remove(self, uids: Sequence[int]) -> None:
         """Remove these messages and no others, not even those that somebody else has marked."""
         client = self._signed_in()
-        with self._judged():
+        with self._translated_errors():
             client.delete_messages(uids, silent=True)
             if client.has_capability("UIDPLUS"):
                 client.uid_expunge(uids)
@@ -120,8 +156,8 @@ class ImapSession(Conversation):
         except Exception:  # noqa: BLE001  the libraries raise anything over replies that are malformed
             return None
         for each in quotas:
-            is_told = isinstance(each.usage, int) and isinstance(each.limit, int)
-            if is_told and str(each.resource).upper() == "STORAGE":
+            is_known = isinstance(each.usage, int) and isinstance(each.limit, int)
+            if is_known and str(each.resource).upper() == "STORAGE":
                 return each.usage, each.limit
         return None
 
@@ -133,59 +169,59 @@ class ImapSession(Conversation):
                 self._say("LOGOUT")
         self.close()
 
-    def told(self) -> dict[str, Any]:
-        return {"offered": sorted(self._shown_ways) or "no way to sign in beyond the LOGIN command"}
+    def advertised(self) -> dict[str, Any]:
+        return {"offered": sorted(self._shown_mechanisms) or "no way to sign in beyond the LOGIN command"}
 
-    def greet(self) -> None:
-        self._tag = 0
-        with self.greeting() as phase:
-            self._welcome = self.first_line()
+    def _read_greeting(self) -> None:
+        with greeting_phase(self.endpoint, self.connection, self.record) as phase:
+            self._welcome = read_first_line(self.connection.stream, "imap")
             text = self.redact(self._welcome)
             phase.reply(None, response_code(text), text)
             kind = _text(self._welcome)[2:].split(" ", 1)[0].upper() if self._welcome.startswith(b"* ") else ""
             self._is_signed_in = kind == "PREAUTH"
             if kind == "BYE":
-                raise replied("BYE", text[2:])
+                raise reply_error("BYE", text[2:])
             if kind not in ("OK", "PREAUTH"):
                 raise ProbeError(Observation("protocol", text=text))
 
-    def ask_capabilities(self, when: str) -> None:
+    def _ask_capabilities(self, when: str) -> None:
         with self.record.phase("capability"):
             lines = [line for line in self._say("CAPABILITY") if line.upper().startswith("* CAPABILITY")]
             self._offered = _capabilities(lines)
             shown = _capabilities(self.redact.lines(lines))
-            self._shown_ways = _ways_to_sign_in(shown)
+            self._shown_mechanisms = _mechanisms(shown)
             self.note_capabilities(when, shown)
 
-    def start_tls(self) -> bool:
-        if "STARTTLS" not in self._offered and self.endpoint.security == "starttls_optional":
+    def _ask_for_tls(self) -> bool:
+        """STARTTLS, where encryption is declared, or optional and offered; whether the handshake can begin."""
+        security, is_offered = self.endpoint.security, "STARTTLS" in self._offered
+        if security == "none" or (security == "starttls_optional" and not is_offered):
             return False
         with self.record.phase("starttls"):
             if self._is_signed_in:
                 raise probe_error("preauth", "the server has signed the client in by itself (PREAUTH)")
-            if "STARTTLS" not in self._offered:
+            if not is_offered:
                 raise probe_error("starttls_missing", "the server does not offer STARTTLS")
             self._say("STARTTLS")
-            self.capabilities.setdefault("before_tls", [])
         return True
 
     def _say(self, command: str) -> list[str]:
         """Send a command and read until its tagged reply; the untagged lines."""
         tag = self._next_tag()
-        self.stream.sendall(f"{tag} {command}\r\n".encode("ascii"))
+        self.connection.stream.sendall(f"{tag} {command}\r\n".encode("ascii"))
         lines: list[str] = []
         while True:
-            line = _text(self.stream.readline())
+            line = _text(self.connection.stream.readline())
             if line.startswith(f"{tag} "):
                 break
             if not line.startswith(("* ", "+")):
                 raise ProbeError(Observation("protocol", text=self.redact(line)))
             lines.append(line)
             if line.upper().startswith("* BYE"):
-                raise replied("BYE", self.redact(line[2:]))
+                raise reply_error("BYE", self.redact(line[2:]))
         status, _space, text = line[len(tag) + 1 :].partition(" ")
         if status.upper() in ("NO", "BAD"):
-            raise replied(status.upper(), self.redact(text))
+            raise reply_error(status.upper(), self.redact(text))
         if status.upper() != "OK":
             raise ProbeError(Observation("protocol", text=self.redact(line)))
         return lines
@@ -199,10 +235,10 @@ class ImapSession(Conversation):
         header = self._signed_in().fetch([uid], ["BODY.PEEK[HEADER]"]).get(uid, {}).get(_HEADER)
         return header.decode("utf-8", "replace") if isinstance(header, bytes) else ""
 
-    def _mechanism(self, token: Token | None) -> Mechanism | None:
+    def _choose_mechanism(self, sign_in: SignIn, token: Token | None) -> Mechanism | None:
         """The mechanism, or None for the LOGIN command, which needs no capability but can be disabled."""
         try:
-            return self.mechanism(_ways_to_sign_in(self._offered), token)
+            return sign_in.mechanism(token)
         except ProbeError as stopped:
             if stopped.observation.kind != "no_mechanism":
                 raise
@@ -213,29 +249,31 @@ class ImapSession(Conversation):
                 raise
             return None
 
-    def _log_in(self) -> None:
-        username, password = self.endpoint.username, self.password().reveal()
+    def _log_in(self, sign_in: SignIn) -> None:
+        """With the LOGIN command."""
+        username, password = self.endpoint.username, sign_in.password().reveal()
         if not all(" " <= char <= "~" for char in username + password):
             raise probe_error(
                 "unfit_secret",
                 "the only way to sign in that is offered cannot carry line breaks, or characters beyond ASCII",
             )
-        with self.signing_in(), self._judged():
+        self.has_sent_credentials = True
+        with sign_in.attempt(None), self._translated_errors():
             self._client.login(_quoted(username), password)
 
     def _make_client(self) -> Any:
-        self.stream.unread(self._welcome)
-        self._heard = RecordingReader(self.stream)
-        with self._judged():
-            return client_on(self._heard, self.endpoint.host, self.endpoint.port)
+        self.connection.stream.unread(self._welcome)
+        self._reader = RecordingReader(self.connection.stream)
+        with self._translated_errors():
+            return client_on(self._reader, self.endpoint.host, self.endpoint.port)
 
     def _signed_in(self) -> Any:
         if self._client is None:
             raise probe_error("internal", "nobody has signed in")
         return self._client
 
-    def _judged(self) -> AbstractContextManager[None]:
-        return judged(self._heard, self.redact)
+    def _translated_errors(self) -> AbstractContextManager[None]:
+        return translate_imap_errors(self._reader, self.redact)
 
 
 def _text(line: bytes) -> str:
@@ -246,7 +284,7 @@ def _capabilities(lines: Sequence[str]) -> list[str]:
     return [name.upper() for line in lines for name in line.split()[2:]]
 
 
-def _ways_to_sign_in(capabilities: Sequence[str]) -> list[str]:
+def _mechanisms(capabilities: Sequence[str]) -> list[str]:
     return [name[5:] for name in capabilities if name.startswith("AUTH=")]
 
 

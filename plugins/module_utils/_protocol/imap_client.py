@@ -3,7 +3,12 @@
 
 # This file is private to the collection mailroom.core and may change at any time.
 
-"""IMAPClient on a stream that is connected already, and what its errors stand for."""
+"""IMAPClient on a stream that is connected already, and what its errors stand for.
+
+imaplib reads the greeting and asks for the capabilities within its constructor, and IMAPClient starts TLS and asks
+again within one call: neither tells in which of these phases something failed, nor notices plain text that follows the
+reply to STARTTLS. So imap.py speaks these three by hand. Then the greeting is put back, and IMAPClient has the stream.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +33,7 @@ _CODE = re.compile(r"\[([A-Z-]+)(?: [^\]]*)?\]", re.IGNORECASE)
 
 
 class RecordingReader:
-    """What the server has said last, since that is where a refusal stands."""
+    """Reads from the stream, and keeps what the server has said last, since that is where a refusal stands."""
 
     def __init__(self, stream: Stream) -> None:
         self.stream = stream
@@ -49,24 +54,35 @@ class RecordingReader:
         return line
 
 
-class _Connection(imaplib.IMAP4):
-    """imaplib on a stream that is connected already."""
+class _OnStream(imaplib.IMAP4):
+    """imaplib on a stream: what is overridden here is what its documentation names for that."""
 
-    def __init__(self, heard: RecordingReader) -> None:
-        self._heard = heard
-        super().__init__("", 0)
+    def __init__(self, reader: RecordingReader) -> None:
+        self._reader = reader
+        super().__init__()
 
-    def _create_socket(self, _timeout: float | None = None) -> Any:
-        return self._heard.stream
+    def open(self, host: str = "", port: int = 0, timeout: float | None = None) -> None:  # noqa: ARG002
+        self.host, self.port = host, port
+        self.sock: Any = _Socket()
 
     def read(self, size: int) -> bytes:
-        return self._heard.stream.read(size)
+        return self._reader.stream.read(size)
 
     def readline(self) -> bytes:
-        return self._heard.readline()
+        return self._reader.readline()
+
+    def send(self, data: Any) -> None:
+        self._reader.stream.sendall(data)
 
     def shutdown(self) -> None:
-        self._heard.stream.close()
+        self._reader.stream.close()
+
+
+class _Socket:
+    """What IMAPClient asks of a socket once it is connected."""
+
+    def settimeout(self, _seconds: float | None) -> None:
+        """The clock's limits hold."""
 
 
 def client_type() -> Any:
@@ -78,22 +94,19 @@ def client_type() -> Any:
     return IMAPClient
 
 
-def client_on(heard: RecordingReader, host: str, port: int) -> Any:
+def client_on(reader: RecordingReader, host: str, port: int) -> Any:
     """IMAPClient, talking through a connection whose greeting is still to be read."""
 
     class Client(client_type()):  # type: ignore[misc]
         """IMAPClient, which makes no connection of its own."""
 
         def _create_IMAP4(self) -> Any:  # noqa: N802  IMAPClient names it so
-            return _Connection(heard)
-
-        def _set_read_timeout(self) -> None:
-            return
+            return _OnStream(reader)
 
     return Client(host, port=port, ssl=False)
 
 
-class Asked:
+class SaslResponder:
     """A mechanism as imaplib wants it: asked first with an empty challenge."""
 
     def __init__(self, mechanism: Mechanism) -> None:
@@ -106,47 +119,47 @@ class Asked:
         return first if first is not None else self._mechanism.answer(challenge)
 
 
-def listen(heard: RecordingReader, tag: str, clock: Clock, seconds: float) -> bool:
-    """Let the server tell (IDLE) until there is new mail or time is up; whether it takes part in that.
+def wait_for_mail(reader: RecordingReader, tag: str, clock: Clock, seconds: float) -> bool:
+    """IDLE until new mail is announced or time is up; whether the server supports it.
 
     IMAPClient would ask the socket whether something has come, which does not know what was read from it before.
     """
-    heard.stream.sendall(f"{tag} IDLE\r\n".encode("ascii"))
+    reader.stream.sendall(f"{tag} IDLE\r\n".encode("ascii"))
     is_there = False
-    while not _next(heard).startswith("+"):
-        if heard.last_line.startswith(f"{tag} "):
+    while not _next(reader).startswith("+"):
+        if reader.last_line.startswith(f"{tag} "):
             return False
-        is_there = is_there or _tells_of_mail(heard)
+        is_there = is_there or _announces_mail(reader)
     with clock.hurried(seconds):
-        heard.stream.start_step()
-        with _in_time():
-            while not is_there and not _next(heard).startswith(f"{tag} "):
-                is_there = _tells_of_mail(heard)
-    if heard.last_line.startswith(f"{tag} "):
+        reader.stream.start_step()
+        with _until_timeout():
+            while not is_there and not _next(reader).startswith(f"{tag} "):
+                is_there = _announces_mail(reader)
+    if reader.last_line.startswith(f"{tag} "):
         return False
-    heard.stream.sendall(b"DONE\r\n")
-    while not _next(heard).startswith(f"{tag} "):
+    reader.stream.sendall(b"DONE\r\n")
+    while not _next(reader).startswith(f"{tag} "):
         pass
     return True
 
 
-def _next(heard: RecordingReader) -> str:
-    heard.readline()
-    return heard.last_line
+def _next(reader: RecordingReader) -> str:
+    reader.readline()
+    return reader.last_line
 
 
-def _tells_of_mail(heard: RecordingReader) -> bool:
-    """Whether the number of messages is another one; some servers tell it whenever they are asked to tell."""
-    found = _NEW_MAIL.match(heard.last_line)
-    if not found or found.group(1) == heard.newest_count:
+def _announces_mail(reader: RecordingReader) -> bool:
+    """Whether the number of messages has changed; some servers repeat it at the beginning of each IDLE."""
+    found = _NEW_MAIL.match(reader.last_line)
+    if not found or found.group(1) == reader.newest_count:
         return False
-    heard.newest_count = found.group(1)
+    reader.newest_count = found.group(1)
     return True
 
 
 @contextmanager
-def _in_time() -> Iterator[None]:
-    """What takes too long within is over."""
+def _until_timeout() -> Iterator[None]:
+    """What takes too long within is over, and no error."""
     try:
         yield
     except ProbeError as stopped:
@@ -155,7 +168,7 @@ def _in_time() -> Iterator[None]:
 
 
 @contextmanager
-def may_change(mailbox: str) -> Iterator[None]:
+def require_writable(mailbox: str) -> Iterator[None]:
     """Opening a mailbox in which messages are to be removed."""
     try:
         yield
@@ -164,28 +177,25 @@ def may_change(mailbox: str) -> Iterator[None]:
 
 
 @contextmanager
-def judged(heard: RecordingReader, redact: Redaction) -> Iterator[None]:
-    """Whatever imaplib and IMAPClient raise is judged by what the server has said last."""
+def translate_imap_errors(reader: RecordingReader, redact: Redaction) -> Iterator[None]:
+    """Whatever imaplib and IMAPClient raise becomes a ProbeError with what the server has said last."""
     try:
         yield
     except (OSError, MissingLibrary):
         raise
     except ProbeError as stopped:
-        if heard.farewell and stopped.observation.kind in ("closed", "reset"):
-            raise replied("BYE", redact(heard.farewell)) from None
+        if reader.farewell and stopped.observation.kind in ("closed", "reset"):
+            raise reply_error("BYE", redact(reader.farewell)) from None
         raise
     except Exception as error:  # noqa: BLE001  the libraries raise anything over replies that are malformed
-        raise _meant(heard, error, redact) from None
-
-
-def _meant(heard: RecordingReader, error: Exception, redact: Redaction) -> ProbeError:
-    if heard.farewell:
-        return replied("BYE", redact(heard.farewell))
-    refusal = _REFUSAL.match(heard.last_line)
-    if refusal and isinstance(error, imaplib.IMAP4.error):
-        return replied(refusal.group(1).upper(), redact(refusal.group(2)))
-    is_theirs = heard.last_line and not _SUCCESS.match(heard.last_line)
-    return probe_error("protocol", redact(heard.last_line if is_theirs else str(error)) or "a malformed reply")
+        if reader.farewell:
+            raise reply_error("BYE", redact(reader.farewell)) from None
+        refusal = _REFUSAL.match(reader.last_line)
+        if refusal and isinstance(error, imaplib.IMAP4.error):
+            raise reply_error(refusal.group(1).upper(), redact(refusal.group(2))) from None
+        is_theirs = reader.last_line and not _SUCCESS.match(reader.last_line)
+        said = redact(reader.last_line if is_theirs else str(error))
+        raise probe_error("protocol", said or "a malformed reply") from None
 
 
 def response_code(text: str) -> str:
@@ -193,6 +203,6 @@ def response_code(text: str) -> str:
     return f"[{found.group(1).upper()}]" if found else ""
 
 
-def replied(status: str, text: str) -> ProbeError:
+def reply_error(status: str, text: str) -> ProbeError:
     """A server's refusal, as NO, BAD or BYE, in redacted words."""
     return ProbeError(Observation("reply", enhanced=f"{status} {response_code(text)}".strip(), text=text))

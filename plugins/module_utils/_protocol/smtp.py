@@ -3,16 +3,12 @@
 
 # This file is private to the collection mailroom.core and may change at any time.
 
-"""A conversation over SMTP."""
+"""A conversation over SMTP: its phases, and what a refusal in each of them means."""
 
 from __future__ import annotations
 
-import base64
-import binascii
-import ipaddress
-import re
 import socket
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -24,37 +20,28 @@ from .._connector.redaction import LONGEST_SHOWN
 from .._connector.resolved import SmtpSettings
 from .._net.record import Phase
 from .._verdict.observation import PERHAPS_ACCEPTED, Observation, ProbeError, probe_error
-from .conversation import MOST_CAPABILITIES, Conversation
+from .greeting import greeting_phase, read_first_line
+from .session import MOST_CAPABILITIES, MailSession
+from .sign_in import SignIn
+from .smtp_codec import (
+    LONGEST_COMMAND,
+    Reply,
+    address_literal,
+    decode_challenge,
+    encode_command,
+    encode_response,
+    frame_message,
+    parse_features,
+    parse_reply_line,
+    parse_size_limit,
+)
 
 LAST_WORDS = 1.0
 
-_REPLY_LINE = re.compile(rb"(\d{3})(?:([ -])(.*?))?\r?\n", re.DOTALL)
-_ENHANCED = re.compile(r"([245]\.\d{1,3}\.\d{1,3})(?:\s|$)")
 _KNOWS_NO_EHLO = (500, 502)
 _MOST_CHALLENGES = 5
-_LONGEST_COMMAND = 500
 _MOST_SHOWN = 50
-_NUMBER = re.compile(r"[0-9]{1,18}")
-_PIECE = 32 * 1024
 _CLOSING = 421
-_LINE_END = re.compile(rb"\r\n|[\r\n]")
-_LEADING_DOT = re.compile(rb"^\.", re.MULTILINE)
-
-
-class Reply(NamedTuple):
-    """What the server answers to a command, word for word."""
-
-    code: int
-    lines: tuple[str, ...]
-
-    @property
-    def is_ok(self) -> bool:
-        return 200 <= self.code < 300
-
-    @property
-    def enhanced(self) -> str:
-        found = _ENHANCED.match(self.lines[0])
-        return found.group(1) if found else ""
 
 
 class Envelope(NamedTuple):
@@ -67,7 +54,7 @@ class Envelope(NamedTuple):
     is_international: bool = False
 
 
-class SmtpSession(Conversation):
+class SmtpSession(MailSession):
     """SMTP, up to the envelope or with a message."""
 
     endpoint: SmtpSettings
@@ -76,17 +63,36 @@ class SmtpSession(Conversation):
     _shown_features: Mapping[str, str] = MappingProxyType({})
     """The same without secrets. Nothing is decided by them."""
 
+    def negotiate(self) -> None:
+        """Connect, encrypt as declared, and learn what the server can do."""
+        self.negotiate_tls()
+        if self.endpoint.security == "tls":
+            self._read_greeting()
+        if self.is_encrypted:
+            self._say_hello("after_tls")
+
+    def negotiate_tls(self) -> None:
+        """As far as the TLS handshake, or as it goes without one where none is declared or optional."""
+        self.connection.connect()
+        if self.endpoint.security == "tls":
+            self.connection.start_tls()
+            return
+        self._read_greeting()
+        self._say_hello("before_tls")
+        if self._ask_for_tls():
+            self.connection.start_tls(is_upgrade=True)
+
     def sign_in(self, token: Token | None = None) -> None:
         with self.record.phase("auth") as phase:
-            mechanism = self.mechanism(self._offered, token)
-            with self.signing_in(mechanism):
+            offered = self._features.get("auth", "").upper().split()
+            sign_in = SignIn(self.endpoint, offered, self.redact, is_encrypted=self.is_encrypted)
+            mechanism = sign_in.mechanism(token)
+            mechanism.check()
+            self.has_sent_credentials = True
+            with sign_in.attempt(mechanism):
                 self._authenticate(mechanism, phase)
 
-    @property
-    def _offered(self) -> list[str]:
-        return self._features.get("auth", "").upper().split()
-
-    def told(self) -> dict[str, Any]:
+    def advertised(self) -> dict[str, Any]:
         limit = self._shown_features.get("size", "")
         offered = self._shown_features.get("auth", "").upper().split()
         return {
@@ -124,12 +130,14 @@ class SmtpSession(Conversation):
             self._command("QUIT")
         self.close()
 
-    def greet(self) -> None:
-        with self.greeting() as phase:
-            self.stream.unread(self.first_line())
-            self._must_be_ok(self._note(phase, self._reply()))
+    def _read_greeting(self) -> None:
+        with greeting_phase(self.endpoint, self.connection, self.record) as phase:
+            stream = self.connection.stream
+            stream.unread(read_first_line(stream, "smtp"))
+            self._must_be_ok(self._note(phase, self._read_reply()))
 
-    def ask_capabilities(self, when: str) -> None:
+    def _say_hello(self, when: str) -> None:
+        """EHLO, or HELO where that is not known; what was said before encryption does not count any more."""
         with self.record.phase("ehlo") as phase:
             name = self._own_name()
             reply = self._note(phase, self._command(f"EHLO {name}"))
@@ -138,43 +146,45 @@ class SmtpSession(Conversation):
                 self._must_be_ok(self._note(phase, self._command(f"HELO {name}")))
             else:
                 self._must_be_ok(reply)
-                self._features = _features(reply.lines)
-                self._shown_features = _features(self.redact.lines(reply.lines[: MOST_CAPABILITIES + 1]))
+                self._features = parse_features(reply.lines)
+                self._shown_features = parse_features(self.redact.lines(reply.lines[: MOST_CAPABILITIES + 1]))
             shown = self._shown_features.items()
             self.note_capabilities(when, (f"{name} {rest}".strip().upper() for name, rest in shown))
 
-    def start_tls(self) -> bool:
-        if "starttls" not in self._features and self.endpoint.security == "starttls_optional":
+    def _ask_for_tls(self) -> bool:
+        """STARTTLS, where encryption is declared, or optional and offered; whether the handshake can begin."""
+        security, is_offered = self.endpoint.security, "starttls" in self._features
+        if security == "none" or (security == "starttls_optional" and not is_offered):
             return False
         with self.record.phase("starttls") as phase:
-            if "starttls" not in self._features:
+            if not is_offered:
                 raise probe_error("starttls_missing", "the server does not offer STARTTLS")
             reply = self._note(phase, self._command("STARTTLS"))
             if reply.code != 220:
-                raise self._stopped(reply)
+                raise self._error_of(reply)
             self._features = self._shown_features = {}
         return True
 
     def _authenticate(self, mechanism: Mechanism, phase: Phase) -> None:
         first = mechanism.first()
         command = f"AUTH {mechanism.name}"
-        encoded = _encoded(first) if first is not None else ""
-        unasked = first is not None and len(command) + len(encoded) < _LONGEST_COMMAND
+        encoded = encode_response(first) if first is not None else ""
+        unasked = first is not None and len(command) + len(encoded) < LONGEST_COMMAND
         reply = self._command(f"{command} {encoded}" if unasked else command)
         answered_first = unasked or first is None
         for _round in range(_MOST_CHALLENGES):
             if reply.code != 334:
                 break
-            answer = mechanism.answer(_decoded(reply)) if answered_first else first
+            answer = mechanism.answer(_challenge(reply)) if answered_first else first
             answered_first = True
-            reply = self._command(_encoded(answer or b""))
+            reply = self._command(encode_response(answer or b""))
         self._note(phase, reply)
         if reply.code == 334:
             raise probe_error("protocol", "more challenges than the mechanism has")
         if reply.code < 400 and reply.code != 235:
             raise probe_error("protocol", f"a reply that is no answer to a sign-in ({reply.code})")
         if reply.code != 235:
-            raise self._stopped(reply)
+            raise self._error_of(reply)
 
     def _address(self, envelope: Envelope) -> None:
         """Name sender and recipients; where one is refused, all are asked about, and the envelope is taken back."""
@@ -182,7 +192,8 @@ class SmtpSession(Conversation):
             sender, *recipients = map(_ascii_address, (envelope.sender, *envelope.recipients))
             is_ascii = all(address.isascii() for address in (sender, *recipients))
             envelope = envelope._replace(is_international=envelope.is_international or not is_ascii)
-            self._expect_ok(phase, f"MAIL FROM:<{sender}>{self._mail_options(envelope)}")
+            command = f"MAIL FROM:<{sender}>{self._mail_options(envelope)}"
+            self._must_be_ok(self._note(phase, self._command(command)))
         with self.record.phase("recipient") as phase:
             refused = self._name_recipients(phase, recipients)
             if refused:
@@ -195,7 +206,7 @@ class SmtpSession(Conversation):
         for recipient in recipients:
             reply = self._note(phase, self._command(f"RCPT TO:<{recipient}>"))
             if reply.code == _CLOSING:
-                raise self._stopped(reply)
+                raise self._error_of(reply)
             if not reply.is_ok:
                 refused[recipient] = reply
         return refused
@@ -203,7 +214,7 @@ class SmtpSession(Conversation):
     def _refused_recipients(self, refused: Mapping[str, Reply]) -> ProbeError:
         """Judged by the first refusal for good; where there are several, the text names all before it quotes any."""
         replies = list(refused.values())
-        observation = self._stopped(next((each for each in replies if each.code >= 500), replies[0])).observation
+        observation = self._error_of(next((each for each in replies if each.code >= 500), replies[0])).observation
         if len(refused) == 1:
             (address,) = refused
             is_named = address.lower() in observation.text.lower()
@@ -214,8 +225,14 @@ class SmtpSession(Conversation):
         return ProbeError(observation.with_context(text=text[:LONGEST_SHOWN], facts={"refused": tuple(refused)}))
 
     def _mail_options(self, envelope: Envelope) -> str:
-        if 0 < self._size_limit < envelope.size:
-            raise ProbeError(_too_large(envelope.size, self.redact(str(self._size_limit))))
+        size_limit = parse_size_limit(self._features.get("size", ""))
+        if 0 < size_limit < envelope.size:
+            limit = self.redact(str(size_limit))
+            raise probe_error(
+                "too_large",
+                f"the message has {envelope.size} octets, and the server takes {limit} at most: it was not asked to"
+                " take it",
+            )
         options = f" SIZE={envelope.size}" if envelope.size and "size" in self._features else ""
         if envelope.is_8bit:
             if "8bitmime" not in self._features:
@@ -227,30 +244,24 @@ class SmtpSession(Conversation):
             options += " SMTPUTF8"
         return options
 
-    @property
-    def _size_limit(self) -> int:
-        """The largest message that the server takes, where it tells; 0 where there is no limit that is known."""
-        limit = self._features.get("size", "")
-        return int(limit) if _NUMBER.fullmatch(limit) else 0
-
     def _send(self, message: bytes) -> None:
         """Send the message and its end; what a server says that hangs up meanwhile is listened to."""
         try:
-            for piece in _framed(message):
-                self.stream.sendall(piece)
+            for piece in frame_message(message):
+                self.connection.stream.sendall(piece)
         except ProbeError as stopped:
             raise self._last_words() or stopped from None
 
     def _last_words(self) -> ProbeError | None:
         with suppress(ProbeError):
-            reply = self._reply()
-            return self._stopped(reply) if reply.code >= 400 else None
+            reply = self._read_reply()
+            return self._error_of(reply) if reply.code >= 400 else None
         return None
 
     def _verdict_on_message(self) -> Reply:
         """The reply to the end of the data; where there is none, nobody knows what became of the message."""
         try:
-            return self._reply()
+            return self._read_reply()
         except ProbeError as stopped:
             text = f"{stopped.observation.text}; {PERHAPS_ACCEPTED}" if stopped.observation.text else PERHAPS_ACCEPTED
             raise ProbeError(stopped.observation.with_context(text=text)) from stopped
@@ -259,35 +270,32 @@ class SmtpSession(Conversation):
         """For a reply that is not the one hoped for."""
         if reply.code < 400:
             return probe_error("protocol", f"a reply that is out of place ({reply.code})")
-        return self._stopped(reply)
-
-    def _expect_ok(self, phase: Phase, command: str) -> None:
-        self._must_be_ok(self._note(phase, self._command(command)))
+        return self._error_of(reply)
 
     def _must_be_ok(self, reply: Reply) -> None:
         if not reply.is_ok:
-            raise self._stopped(reply)
+            raise self._error_of(reply)
 
     def _command(self, command: str) -> Reply:
-        self.stream.sendall(f"{command}\r\n".encode())
-        return self._reply()
+        self.connection.stream.sendall(encode_command(command))
+        return self._read_reply()
 
-    def _reply(self) -> Reply:
+    def _read_reply(self) -> Reply:
         lines: list[str] = []
         while True:
-            line = self.stream.readline()
-            found = _REPLY_LINE.fullmatch(line)
-            if not found or not b"200" <= found.group(1) <= b"599":
+            line = self.connection.stream.readline()
+            parsed = parse_reply_line(line)
+            if parsed is None:
                 raise probe_error("protocol", self.redact(line) or "a reply without a code")
-            lines.append((found.group(3) or b"").decode("utf-8", "replace"))
-            if found.group(2) != b"-":
-                return Reply(int(found.group(1)), tuple(lines))
+            lines.append(parsed.text)
+            if parsed.is_last:
+                return Reply(parsed.code, tuple(lines))
 
     def _note(self, phase: Phase, reply: Reply) -> Reply:
         phase.reply(reply.code, self._enhanced(reply), self._text(reply))
         return reply
 
-    def _stopped(self, reply: Reply) -> ProbeError:
+    def _error_of(self, reply: Reply) -> ProbeError:
         return ProbeError(Observation("reply", code=reply.code, enhanced=self._enhanced(reply), text=self._text(reply)))
 
     def _enhanced(self, reply: Reply) -> str:
@@ -300,26 +308,15 @@ class SmtpSession(Conversation):
         """What to call oneself: a full name, else the address, as RFC 5321 wants it; never a look-up."""
         name = self.endpoint.ehlo_name or socket.gethostname()
         if not self.endpoint.ehlo_name and "." not in name:
-            name = str(self.stream.connection.getsockname()[0]).partition("%")[0]
-        try:
-            address = ipaddress.ip_address(name)
-        except ValueError:
-            return _ascii_name(name)
-        return f"[IPv6:{address}]" if address.version == 6 else f"[{address}]"
+            name = str(self.connection.stream.connection.getsockname()[0]).partition("%")[0]
+        return address_literal(name) or _ascii_name(name)
 
 
-def _too_large(size: int, limit: str) -> Observation:
-    text = f"the message has {size} octets, and the server takes {limit} at most: it was not asked to take it"
-    return Observation("too_large", text=text)
-
-
-def _framed(message: bytes) -> Iterator[bytes]:
-    """The message as it goes over the wire, with its end, in pieces of which each has the time of a step."""
-    lines = _LINE_END.sub(b"\r\n", message)
-    ended = lines if not lines or lines.endswith(b"\r\n") else lines + b"\r\n"
-    whole = _LEADING_DOT.sub(b"..", ended) + b".\r\n"
-    for start in range(0, len(whole), _PIECE):
-        yield whole[start : start + _PIECE]
+def _challenge(reply: Reply) -> bytes:
+    try:
+        return decode_challenge(reply)
+    except ValueError:
+        raise probe_error("protocol", "a challenge that is not base64") from None
 
 
 def _ascii_name(name: str) -> str:
@@ -334,25 +331,3 @@ def _ascii_address(address: str) -> str:
         return address_to_ascii(address)
     except DomainError as refused:
         raise probe_error("config", f"the domain of a mail address {refused}") from None
-
-
-def _features(lines: Sequence[str]) -> dict[str, str]:
-    """The capabilities of an EHLO reply, whose first line is the server's name."""
-    features: dict[str, str] = {}
-    for line in lines[1:]:
-        name, _space, rest = line.strip().partition(" ")
-        if name.upper().startswith("AUTH="):
-            name, rest = "AUTH", f"{name[5:]} {rest}"
-        features[name.lower()] = f"{features.get(name.lower(), '')} {rest}".strip()
-    return features
-
-
-def _encoded(data: bytes) -> str:
-    return base64.b64encode(data).decode("ascii")
-
-
-def _decoded(reply: Reply) -> bytes:
-    try:
-        return base64.b64decode("".join(reply.lines).strip(), validate=True)
-    except (binascii.Error, ValueError):
-        raise probe_error("protocol", "a challenge that is not base64") from None

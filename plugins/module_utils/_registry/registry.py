@@ -65,17 +65,17 @@ class Reader:
         """The connectors and bindings asked for, as far as they exist, and with them the default."""
         default = self._storage.default()
         found = _bindings(self._storage.bindings(wanted.purposes))
-        asked = {purpose: name for purpose, name in found.items() if name is not None}
-        names = None if wanted.names is None else wanted.names | {*asked.values()} | ({default} if default else set())
+        bound = {purpose: name for purpose, name in found.items() if name is not None}
+        names = None if wanted.names is None else wanted.names | {*bound.values()} | ({default} if default else set())
         connectors, damaged = self._load_connectors(names)
         loaded = [self._ids[name] for name in (*connectors, *damaged)]
         their_own = _bindings(self._storage.bindings_of(loaded))
         return State(
             connectors=connectors,
             damaged=damaged,
-            lost=frozenset(found.keys() - asked.keys()),
+            lost=frozenset(found.keys() - bound.keys()),
             default=default if default in connectors or default in damaged else None,
-            bindings={**asked, **{purpose: name for purpose, name in their_own.items() if name is not None}},
+            bindings={**bound, **{purpose: name for purpose, name in their_own.items() if name is not None}},
             others_enabled=names is not None and self._storage.has_enabled_besides(names),
             all_names=self._storage.names,
         )

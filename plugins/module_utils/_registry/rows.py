@@ -39,9 +39,7 @@ _ANY_CHOICE = ("provider",)
 
 _PARSED_AT_USE: dict[str, checks.Check] = {
     "uri": checks.parse_smtp_uri,
-    "proxy": partial(
-        checks.endpoint, schemes=("socks5", "http"), allowed="must be socks5://host:port or http://host:port"
-    ),
+    "proxy": checks.parse_proxy,
     "url": partial(checks.endpoint, schemes=("https",), allowed="must be https://host or https://host:port"),
 }
 

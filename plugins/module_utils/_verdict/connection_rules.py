@@ -46,13 +46,17 @@ CONNECTION_RULES: tuple[Rule, ...] = (
     Rule("security_mismatch", CERTAIN, "speaks_plain"),
     Rule("starttls_injection", CERTAIN, "injection"),
     Rule("starttls_missing", CERTAIN, "starttls_missing"),
-    Rule("dns_temporary", LIKELY, "timeout", phases="dns"),
-    Rule("connect_timeout", LIKELY, "timeout", phases="tcp"),
-    Rule("greeting_timeout", LIKELY, "timeout", phases="greeting"),
-    Rule("tls_timeout", LIKELY, "timeout", phases="tls"),
-    Rule("response_timeout", LIKELY, "timeout", phases="message", text=PERHAPS_ACCEPTED, remedy=LOOK_FIRST),
-    Rule("connection_reset", LIKELY, ("reset", "closed"), phases="message", text=PERHAPS_ACCEPTED, remedy=LOOK_FIRST),
-    Rule("protocol_error", LIKELY, ("protocol", "graph"), phases="message", text=PERHAPS_ACCEPTED, remedy=LOOK_FIRST),
+    Rule("dns_temporary", LIKELY, "timeout", phases=("dns",)),
+    Rule("connect_timeout", LIKELY, "timeout", phases=("tcp",)),
+    Rule("greeting_timeout", LIKELY, "timeout", phases=("greeting",)),
+    Rule("tls_timeout", LIKELY, "timeout", phases=("tls",)),
+    Rule("response_timeout", LIKELY, "timeout", phases=("message",), text=PERHAPS_ACCEPTED, remedy=LOOK_FIRST),
+    Rule(
+        "connection_reset", LIKELY, ("reset", "closed"), phases=("message",), text=PERHAPS_ACCEPTED, remedy=LOOK_FIRST
+    ),
+    Rule(
+        "protocol_error", LIKELY, ("protocol", "graph"), phases=("message",), text=PERHAPS_ACCEPTED, remedy=LOOK_FIRST
+    ),
     Rule("message_too_large", CERTAIN, "too_large"),
     Rule("response_timeout", LIKELY, "timeout"),
     Rule("delivery_timeout", LIKELY, "not_delivered"),
@@ -118,7 +122,7 @@ CONNECTION_RULES: tuple[Rule, ...] = (
         "starttls_refused",
         CERTAIN,
         "preauth",
-        phases="starttls",
+        phases=("starttls",),
         remedy=(
             "The server has signed this host in by itself (PREAUTH), after which encryption cannot begin. Do not rely"
             " on it: something in between may do this. Set security to tls, on port 993."
@@ -163,7 +167,7 @@ CONNECTION_RULES: tuple[Rule, ...] = (
         "protocol_error",
         LIKELY,
         "protocol",
-        phases="auth",
+        phases=("auth",),
         remedy=(
             "The server breaks the rules of the way to sign in ({text}). Name another in mechanisms, such as PLAIN"
             " over an encrypted connection, and have the server updated."

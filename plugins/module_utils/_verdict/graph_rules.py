@@ -18,14 +18,14 @@ _PERMISSIONS = (
 )
 _LATER = "Graph did not answer as it should ({text}): try again in some minutes."
 GRAPH_RULES: tuple[Rule, ...] = (
-    Rule("throttled", POSSIBLE, "graph", phases="message", text=PERHAPS_ACCEPTED, remedy=LOOK_FIRST),
-    Rule("response_timeout", LIKELY, "timeout", phases="mailbox|delivery", remedy=_LATER),
-    Rule("connection_reset", LIKELY, ("reset", "closed"), phases="mailbox", remedy=_LATER),
+    Rule("throttled", POSSIBLE, "graph", phases=("message",), text=PERHAPS_ACCEPTED, remedy=LOOK_FIRST),
+    Rule("response_timeout", LIKELY, "timeout", phases=("mailbox", "delivery"), remedy=_LATER),
+    Rule("connection_reset", LIKELY, ("reset", "closed"), phases=("mailbox",), remedy=_LATER),
     Rule(
         "protocol_error",
         LIKELY,
         "protocol",
-        phases="mailbox",
+        phases=("mailbox",),
         remedy="What answers at {host} port {port} is most likely not Microsoft Graph: check graph.url. {text}",
     ),
     Rule("throttled", CERTAIN, "graph", reply="429 "),
@@ -73,7 +73,7 @@ GRAPH_RULES: tuple[Rule, ...] = (
             f" cloud.{IT_SAYS}"
         ),
     ),
-    Rule("message_rejected", LIKELY, "graph", phases="message", reply="4.. "),
+    Rule("message_rejected", LIKELY, "graph", phases=("message",), reply="4.. "),
     Rule(
         "throttled",
         POSSIBLE,

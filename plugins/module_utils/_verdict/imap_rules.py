@@ -10,7 +10,10 @@ Replies are matched as their status and response code, such as "NO [UNAVAILABLE]
 
 from __future__ import annotations
 
+from typing import Literal
+
 from . import reply_patterns as patterns
+from .observation import PhaseName
 from .rule import (
     APP_PASSWORD,
     CERTAIN,
@@ -129,7 +132,7 @@ _SELECT = (
     reply_rule("connection_reset", POSSIBLE, "BYE"),
     reply_rule("mailbox_missing", POSSIBLE),
 )
-IMAP_RULES: dict[str, tuple[Rule, ...]] = {
+IMAP_RULES: dict[PhaseName | Literal[""], tuple[Rule, ...]] = {
     "greeting": _GREETING,
     "capability": _CAPABILITY,
     "starttls": STARTTLS_REPLIES,

@@ -102,7 +102,7 @@ def fits(rule: Rule, observation: Observation) -> bool:
     reply = f"{code or ''} {enhanced}" if code or not enhanced else enhanced
     return (
         observation.kind in rule.kinds
-        and (not rule.phases or bool(re.fullmatch(rule.phases, observation.phase, re.IGNORECASE)))
+        and (not rule.phases or observation.phase in rule.phases)
         and bool(re.match(rule.reply, reply, re.IGNORECASE))
         and (not rule.text or bool(re.search(rule.text, " ".join(text.split()), re.IGNORECASE)))
     )

@@ -8,9 +8,10 @@
 from __future__ import annotations
 
 import re
+from typing import Literal
 
 from . import reply_patterns as patterns
-from .observation import Observation
+from .observation import Observation, PhaseName
 from .rule import CERTAIN, IT_SAYS, LIKELY, Rule, reply_rule
 
 _PERSONAL_DOMAIN = re.compile(r"(outlook|hotmail|live|msn|windowslive|passport)(\.[a-z]{2,3}){1,2}", re.IGNORECASE)
@@ -203,7 +204,7 @@ _PROBABLY_DISABLED_CONSUMER = (
     "This provider answers so to passwords of personal accounts, which it no longer accepts: sign in with oauth2, which"
     " is the only way."
 )
-PERSONAL_ACCOUNT: dict[tuple[str, str], tuple[Rule, ...]] = {
+PERSONAL_ACCOUNT: dict[tuple[str, PhaseName | Literal[""]], tuple[Rule, ...]] = {
     ("smtp", "auth"): (
         reply_rule("auth_disabled", CERTAIN, r"... 5\.7\.30(?!\d)", remedy=_DISABLED_CONSUMER),
         reply_rule("auth_disabled", CERTAIN, "5", patterns.PASSWORDS_OFF, _DISABLED_CONSUMER),

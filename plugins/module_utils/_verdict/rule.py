@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from . import reply_patterns as patterns
-from .observation import Kind
+from .observation import Kind, PhaseName
 
 CERTAIN, LIKELY, POSSIBLE = "certain", "likely", "possible"
 
@@ -21,12 +21,12 @@ LOOK_FIRST = (
 
 
 class Rule(NamedTuple):
-    """A verdict, and what must match for it: a kind, and patterns, of which an empty one matches everything."""
+    """A verdict, and what must match for it: a kind, phases, and patterns; where there is none, everything matches."""
 
     verdict: str
     certainty: str
     kind: Kind | tuple[Kind, ...]
-    phases: str = ""
+    phases: tuple[PhaseName, ...] = ()
     reply: str = ""
     text: str = ""
     remedy: str = ""

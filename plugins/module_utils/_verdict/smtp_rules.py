@@ -11,7 +11,10 @@ pattern and is its most general verdict. Replies are matched as "CODE ENHANCED",
 
 from __future__ import annotations
 
+from typing import Literal
+
 from . import reply_patterns as patterns
+from .observation import PhaseName
 from .rule import (
     APP_PASSWORD,
     CERTAIN,
@@ -286,7 +289,7 @@ _MESSAGE = (
     reply_rule("message_too_large", POSSIBLE, "552 \\Z"),
     reply_rule("message_rejected", POSSIBLE),
 )
-SMTP_RULES: dict[str, tuple[Rule, ...]] = {
+SMTP_RULES: dict[PhaseName | Literal[""], tuple[Rule, ...]] = {
     "greeting": _GREETING,
     "ehlo": _EHLO,
     "starttls": STARTTLS_REPLIES,
@@ -296,7 +299,7 @@ SMTP_RULES: dict[str, tuple[Rule, ...]] = {
     "message": _MESSAGE,
 }
 """The rules for a reply, by phase."""
-SMTP_WITHOUT_SIGN_IN: dict[str, tuple[Rule, ...]] = {
+SMTP_WITHOUT_SIGN_IN: dict[PhaseName | Literal[""], tuple[Rule, ...]] = {
     "recipient": (reply_rule("relay_denied", LIKELY, "5.. 5[.]7[.]1", "recipient address rejected: access denied"),),
 }
 """By phase, tried before SMTP_RULES where the connector does not sign in."""

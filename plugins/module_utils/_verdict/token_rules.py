@@ -16,7 +16,7 @@ _SERVER = "authority or token_url ({token_server})"
 
 def _unreachable(certainty: str, kind: Kind | tuple[Kind, ...], remedy: str, **pattern: str) -> Rule:
     """Trouble on the way to the token endpoint."""
-    return Rule("token_endpoint", certainty, kind, phases="token", remedy=remedy, **pattern)
+    return Rule("token_endpoint", certainty, kind, phases=("token",), remedy=remedy, **pattern)
 
 
 _EXCHANGE = (
@@ -72,7 +72,7 @@ TOKEN_CONNECTION_RULES: tuple[Rule, ...] = (
     ),
     _unreachable(
         CERTAIN,
-        "certificate",
+        ("certificate", "issuer_expired"),
         "The certificate of {token_server} has expired. Something in between may show another one: its issuer is"
         " {issuer}. Check this host's clock too.",
         reply="10 ",

@@ -291,20 +291,19 @@ class SqliteFile:
         try:
             yield
         except sqlite3.DatabaseError as error:
-            raise RegistryError(self._sentence(verb, self._reason(error, verb))) from None
+            text = str(error)
+            reason = next((reason for sign, reason in _reasons().items() if sign in text), text)
+            cannot_write = "readonly" in text or "unable to open" in text
+            with suppress(OSError):
+                if verb == "read" and cannot_write and os.stat(self.path + _JOURNAL):
+                    reason = (
+                        "a task was cut off while it changed it, and this user may not undo that; have a user who may"
+                        " write it run a task"
+                    )
+            raise RegistryError(self._sentence(verb, reason)) from None
 
     def _sentence(self, verb: str, reason: str) -> str:
         return f"The registry {self.path} cannot be {verb}: {reason}."
-
-    def _reason(self, error: sqlite3.DatabaseError, verb: str) -> str:
-        text = str(error)
-        with suppress(OSError):
-            if verb == "read" and ("readonly" in text or "unable to open" in text) and os.stat(self.path + _JOURNAL):
-                return (
-                    "a task was cut off while it changed it, and this user may not undo that; have a user who may write"
-                    " it run a task"
-                )
-        return next((reason for sign, reason in _reasons().items() if sign in text), text)
 
 
 def harden(database: sqlite3.Connection, size: int) -> None:

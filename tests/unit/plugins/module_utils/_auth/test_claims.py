@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.mailroom.core.plugins.module_utils._auth.claims import SHOWN, claims_of, shown
+from ansible_collections.mailroom.core.plugins.module_utils._auth.claims import SHOWN, claims_of, claims_text
 from ansible_collections.mailroom.core.plugins.module_utils._connector.redaction import Redaction
 
 from .answers import jwt
@@ -56,7 +56,7 @@ TEXTS = st.text(st.sampled_from('aA1:.-_{}<>\\"%\n\x00\x1bé\ud800'), max_size=3
 def test_hostile_claims_are_kept_small_and_can_be_shown(claims: dict[str, object]) -> None:
     kept = claims_of(jwt(**claims), Redaction())
     assert set(kept) <= set(SHOWN)
-    text = shown(kept)
+    text = claims_text(kept)
     assert text.isprintable() or not text
     assert len(json.dumps(kept, ensure_ascii=False)) < len(SHOWN) * 31 * 210
 
@@ -68,6 +68,6 @@ def test_any_text_is_survived(text: str) -> None:
 
 def test_claims_are_shown_in_one_order() -> None:
     claims = {"exp": 0, "roles": [], "aud": ["x", "y"], "appid": "1"}
-    assert shown(claims) == "aud x, y; roles none; appid 1; exp 1970-01-01T00:00:00Z"
-    assert shown({}) == ""
-    assert shown({"exp": 10**14}) == "exp 100000000000000"
+    assert claims_text(claims) == "aud x, y; roles none; appid 1; exp 1970-01-01T00:00:00Z"
+    assert claims_text({}) == ""
+    assert claims_text({"exp": 10**14}) == "exp 100000000000000"

@@ -37,14 +37,14 @@ def _asked(answer: Answer | Exception, kind: str = "token") -> Exchange:
 def _refused(answer: Answer, kind: str = "token") -> Observation:
     exchange = _asked(answer, kind)
     with pytest.raises(ProbeError) as stopped:
-        exchange.token(exchange.answered())
+        exchange.token(exchange.last_json())
     return stopped.value.observation
 
 
 def test_a_token_is_a_secret_and_its_claims_are_not() -> None:
     value = jwt(aud="https://outlook.office365.com", roles=["IMAP.AccessAsApp"], secret="x")
     exchange = _asked(granted(value))
-    token = exchange.token(exchange.answered())
+    token = exchange.token(exchange.last_json())
     assert token.secret.reveal() == value
     assert token.claims == {"aud": "https://outlook.office365.com", "roles": ["IMAP.AccessAsApp"]}
     assert value not in f"{token!r} {token}"
@@ -52,7 +52,7 @@ def test_a_token_is_a_secret_and_its_claims_are_not() -> None:
 
 def test_claims_do_not_show_a_secret_that_was_sent() -> None:
     exchange = _asked(granted(jwt(aud=f"x {SECRET}", roles=["another-secret"])))
-    assert exchange.token(exchange.answered()).claims == {"aud": "x ********", "roles": ["********"]}
+    assert exchange.token(exchange.last_json()).claims == {"aud": "x ********", "roles": ["********"]}
 
 
 def test_a_refusal_is_told_in_full() -> None:
@@ -130,7 +130,7 @@ def test_what_is_no_token_is_not_used(name: str) -> None:
 @pytest.mark.parametrize("kind", ["Bearer", "bearer", None])
 def test_the_type_may_be_written_in_any_way(kind: str | None) -> None:
     exchange = _asked(as_json({"access_token": "abc", "token_type": kind}))
-    assert exchange.token(exchange.answered()).secret.reveal() == "abc"
+    assert exchange.token(exchange.last_json()).secret.reveal() == "abc"
 
 
 ECHOED = (
@@ -218,7 +218,7 @@ ANSWERS = st.fixed_dictionaries(
 def test_any_json_is_survived_and_shows_no_secret(told: dict[str, object], status: int) -> None:
     exchange = _asked(as_json(told, status))
     try:
-        token = exchange.token(exchange.answered())
+        token = exchange.token(exchange.last_json())
     except ProbeError as stopped:
         observation = stopped.observation
         assert SECRET not in repr(observation)

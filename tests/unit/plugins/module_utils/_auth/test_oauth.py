@@ -87,7 +87,7 @@ def test_the_servers_reason_is_answered_and_kept(mechanism: type[TokenMechanism]
     signing_in = mechanism("user", Secret(TOKEN))
     signing_in.first()
     assert signing_in.answer(json.dumps({**REASON, "other": "x"}).encode()) == dummy
-    assert signing_in.told == REASON
+    assert signing_in.error_details == REASON
     observation = signing_in.explained(Observation("reply", "auth", "smtp", 535, "5.7.8", "Refused"))
     assert observation.text == "Refused (status invalid_token, schemes bearer, scope https://mail.google.com/)"
 
@@ -125,8 +125,8 @@ def test_without_a_reason_a_refusal_stays_what_it_is(mechanism: type[TokenMechan
 def test_any_reason_is_survived(mechanism: type[TokenMechanism], challenge: bytes) -> None:
     signing_in = mechanism("user", Secret(TOKEN))
     signing_in.answer(challenge)
-    assert set(signing_in.told) <= set(oauth.TOLD)
-    assert all(value.isprintable() or not value for value in signing_in.told.values())
+    assert set(signing_in.error_details) <= set(oauth.ERROR_DETAILS)
+    assert all(value.isprintable() or not value for value in signing_in.error_details.values())
 
 
 @MECHANISMS
@@ -135,7 +135,7 @@ def test_a_token_that_comes_back_is_hidden(mechanism: type[TokenMechanism]) -> N
     for form in (TOKEN, base64.b64encode(signing_in.first()).decode()):
         again = mechanism("user", Secret(TOKEN))
         again.answer(json.dumps({"status": f"x{form}x"}).encode())
-        assert again.told["status"] == "x********x"
+        assert again.error_details["status"] == "x********x"
     assert TOKEN not in repr(vars(signing_in))
 
 

@@ -15,7 +15,7 @@ from ansible_collections.mailroom.core.plugins.module_utils._auth.refusal import
     refused_sign_in,
     refused_token,
 )
-from ansible_collections.mailroom.core.plugins.module_utils._protocol.imap_client import replied
+from ansible_collections.mailroom.core.plugins.module_utils._protocol.imap_client import reply_error
 from ansible_collections.mailroom.core.plugins.module_utils._verdict.observation import KINDS, Kind, Observation
 
 SMTP: tuple[tuple[str, str], ...] = (
@@ -93,7 +93,7 @@ def test_smtp_replies_refuse_by_their_codes(reply: str, refused: str) -> None:
 
 @pytest.mark.parametrize(("status", "text", "refused"), IMAP)
 def test_imap_replies_refuse_by_their_codes(status: str, text: str, refused: str) -> None:
-    assert refused_sign_in(replied(status, text).observation, is_encrypted=True, was_sent=True) == refused
+    assert refused_sign_in(reply_error(status, text).observation, is_encrypted=True, was_sent=True) == refused
 
 
 @pytest.mark.parametrize("encrypted", [True, False])
@@ -102,7 +102,7 @@ def test_imap_replies_refuse_by_their_codes(status: str, text: str, refused: str
     [
         _smtp("530 5.7.0 Must issue a STARTTLS command first"),
         _smtp("538 5.7.11 Encryption required for requested authentication mechanism"),
-        replied("NO", "[PRIVACYREQUIRED] Encryption is needed").observation,
+        reply_error("NO", "[PRIVACYREQUIRED] Encryption is needed").observation,
     ],
     ids=str,
 )
@@ -125,7 +125,7 @@ def test_a_connection_that_ends_after_a_credential_was_sent_refuses_it(kind: Kin
 
 
 @pytest.mark.parametrize(
-    "observation", [_smtp("501 5.5.2 No"), replied("BAD", "No").observation, replied("BYE", "No").observation]
+    "observation", [_smtp("501 5.5.2 No"), reply_error("BAD", "No").observation, reply_error("BYE", "No").observation]
 )
 def test_what_was_not_sent_is_not_refused(observation: Observation) -> None:
     assert refused_sign_in(observation, is_encrypted=True, was_sent=False) == ""

@@ -16,6 +16,7 @@ from ansible_collections.mailroom.core.plugins.module_utils._check.interface imp
 from ansible_collections.mailroom.core.plugins.module_utils._check.result import Result
 from ansible_collections.mailroom.core.plugins.module_utils._check.runner import run
 from ansible_collections.mailroom.core.plugins.module_utils._connector.declaration import read_declaration
+from ansible_collections.mailroom.core.plugins.module_utils._connector.resolved import resolve_connector
 from ansible_collections.mailroom.core.plugins.module_utils._connector.state import Connector, State
 from ansible_collections.mailroom.core.plugins.module_utils._connector.view import view
 from ansible_collections.mailroom.core.plugins.module_utils._module.jobs import job_of
@@ -93,6 +94,6 @@ def test_its_host_is_looked_up_by_its_a_labels(name: str, monkeypatch: pytest.Mo
 
 @pytest.mark.parametrize("name", ["host", "uri", "proxy", "from_address"])
 def test_it_is_written_into_applications_by_its_a_labels(name: str) -> None:
-    text = Msmtp().render("", sender_of(stored(STORED[name]).resolve()))
+    text = Msmtp().render("", sender_of(resolve_connector(stored(STORED[name]))))
     assert text.isascii()
     assert "xn--" in text

@@ -185,8 +185,8 @@ def _codes(server: Server, tls: dict[str, Any] | None, connector: dict[str, Any]
     endpoint, record = job.endpoints()[0], Record("smtp")
     record.phases = [Phase(name) for name in phases]
     session = SmtpSession(endpoint, Clock(5, 5), record, Redaction())
-    session.tls = tls
-    session.is_encrypted = tls is not None
+    session.connection.tls = tls
+    session.connection.is_encrypted = tls is not None
     session.has_sent_credentials = "auth" in phases
     return {remark.code for remark in warnings_of(job, endpoint, session, 14)}
 
@@ -250,7 +250,7 @@ def test_a_password_that_was_not_sent_crosses_no_network() -> None:
 def test_an_expired_certificate_does_not_end_in_the_future() -> None:
     job = _job(_server(validate_certs=False))
     session = SmtpSession(job.endpoints()[0], Clock(5, 5), Record("smtp"), Redaction())
-    session.tls = {**GOOD, "days_left": -3}
+    session.connection.tls = {**GOOD, "days_left": -3}
     texts = [remark.text for remark in warnings_of(job, job.endpoints()[0], session, 14)]
     assert not [text for text in texts if "-3 days" in text]
 
@@ -302,8 +302,8 @@ def test_what_a_result_holds_is_redacted_even_in_fields_that_nobody_has_thought_
     secret, job = "hunter2-not-to-be-seen", _job(_server(host="hunter2.example.com"))
     redact = Redaction([Secret(secret)])
     session = SmtpSession(job.endpoints()[0], Clock(5, 5), Record("smtp"), redact)
-    session.address = f"address {secret}"
-    session.tls = {"of_tomorrow": {"deep": [secret.upper()]}}
+    session.connection.address = f"address {secret}"
+    session.connection.tls = {"of_tomorrow": {"deep": [secret.upper()]}}
     session.capabilities = {"after_everything": [secret[:12], secret[12:]]}
     result = EndpointResult(session.endpoint, session.record, redact, session)
     result.message = {"message_id": "<1@hunter2.example.com>", "of_tomorrow": secret}

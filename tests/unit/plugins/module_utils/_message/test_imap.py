@@ -19,7 +19,6 @@ from ansible_collections.mailroom.core.plugins.module_utils._message import imap
 from ansible_collections.mailroom.core.plugins.module_utils._message.imap import ImapMail
 from ansible_collections.mailroom.core.plugins.module_utils._net.clock import Clock
 from ansible_collections.mailroom.core.plugins.module_utils._net.record import Record
-from ansible_collections.mailroom.core.plugins.module_utils._net.stream import Stream
 from ansible_collections.mailroom.core.plugins.module_utils._protocol.imap import ImapSession, message_ids
 from ansible_collections.mailroom.core.plugins.module_utils._verdict.judge import judge
 from ansible_collections.mailroom.core.plugins.module_utils._verdict.observation import ProbeError
@@ -117,14 +116,11 @@ def mail(
     before = (b"* OK ready\r\n", offered, offered, b"{tag} OK in\r\n", opened, offered)
     server = Server(passing, *before, *parts, closes=closes)
 
-    class Connected(ImapSession):
-        def connect(self) -> None:
-            socket: Any = server
-            self._stream = Stream(socket, self.clock)
-
     password = Secret(entries.PASSWORD)
     endpoint = ImapSettings("imap", "mail.example.com", 143, "none", auth="password", username="ann", password=password)
-    session = Connected(endpoint, Clock(deadline, 10), Record("imap"), Redaction([password]))
+    clock = Clock(deadline, 10)
+    connection = entries.connected_to(server, clock)
+    session = ImapSession(endpoint, clock, Record("imap"), Redaction([password]), connection)
     session.open()
     session.sign_in()
     server.commands.clear()

@@ -6,14 +6,11 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from fuzz import entries
-from hypothesis import given
-from hypothesis import strategies as st
 
 from ansible_collections.mailroom.core.plugins.module_utils._connector.redaction import Redaction
 from ansible_collections.mailroom.core.plugins.module_utils._connector.resolved import SmtpSettings
@@ -23,8 +20,7 @@ from ansible_collections.mailroom.core.plugins.module_utils._message.smtp import
 from ansible_collections.mailroom.core.plugins.module_utils._message.transport import Accepted
 from ansible_collections.mailroom.core.plugins.module_utils._net.clock import Clock
 from ansible_collections.mailroom.core.plugins.module_utils._net.record import Record
-from ansible_collections.mailroom.core.plugins.module_utils._net.stream import Stream
-from ansible_collections.mailroom.core.plugins.module_utils._protocol.smtp import SmtpSession, _framed
+from ansible_collections.mailroom.core.plugins.module_utils._protocol.smtp import SmtpSession
 from ansible_collections.mailroom.core.plugins.module_utils._verdict.judge import judge
 from ansible_collections.mailroom.core.plugins.module_utils._verdict.observation import Observation, ProbeError
 
@@ -76,13 +72,11 @@ class Attempt:
 def connected(socket: Any, password: str = "") -> SmtpSession:
     """A session that talks to this socket."""
 
-    class Connected(SmtpSession):
-        def connect(self) -> None:
-            self._stream = Stream(socket, self.clock)
-
     secret = Secret(password) if password else None
     endpoint = SmtpSettings("smtp", "mail.example.com", 25, "none", password=secret, ehlo_name="client.example.com")
-    session = Connected(endpoint, Clock(5, 5), Record("smtp"), Redaction([Secret(password)]))
+    clock = Clock(5, 5)
+    connection = entries.connected_to(socket, clock)
+    session = SmtpSession(endpoint, clock, Record("smtp"), Redaction([Secret(password)]), connection)
     session.open()
     return session
 
@@ -122,28 +116,6 @@ def test_a_letter_is_handed_over() -> None:
     ]
     phases = [(phase.phase, phase.status, phase.code) for phase in attempt.record.phases][-3:]
     assert phases == [("sender", "ok", 250), ("recipient", "ok", 250), ("message", "ok", 250)]
-
-
-@given(st.lists(st.sampled_from([b".", b"..", b"\r\n", b"\n", b"\r", b"\r\n.\r\n", b"x", b"\n.\n", b"\xff"])))
-def test_no_content_ends_the_data_early(pieces: list[bytes]) -> None:
-    content = b"".join(pieces)
-    sent = b"".join(_framed(content))
-    assert re.search(rb"(?<!\r)\n|\r(?!\n)", sent) is None
-    assert sent.endswith(b"\r\n.\r\n") or sent == b".\r\n"
-    whole = sent[:-3]
-    assert not (b"\r\n" + whole).endswith(b"\r\n.\r\n")
-    assert b"\r\n.\r\n" not in b"\r\n" + whole
-    received = re.sub(rb"(?m)^\.", b"", whole)
-    lines = re.sub(rb"\r\n|\r|\n", b"\r\n", content)
-    assert received in (lines, lines + b"\r\n")
-
-
-def test_a_large_message_goes_in_pieces() -> None:
-    content = b"".join(b"%07d\r\n" % number for number in range(50_000))
-    pieces = list(_framed(content))
-    assert b"".join(pieces) == content + b".\r\n"
-    assert len(pieces) > 10
-    assert max(map(len, pieces)) <= 32 * 1024
 
 
 SIZES: dict[str, tuple[tuple[str, ...], str]] = {

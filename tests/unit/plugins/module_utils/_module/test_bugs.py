@@ -16,7 +16,7 @@ from ansible_collections.mailroom.core.plugins.module_utils._check.job import Jo
 from ansible_collections.mailroom.core.plugins.module_utils._check.smtp import SmtpCheck
 from ansible_collections.mailroom.core.plugins.module_utils._errors import traceback_of
 from ansible_collections.mailroom.core.plugins.module_utils._message import compose
-from ansible_collections.mailroom.core.plugins.module_utils._protocol.conversation import Conversation
+from ansible_collections.mailroom.core.plugins.module_utils._net.connection import Connection
 
 from .conftest import Play
 
@@ -75,7 +75,7 @@ def test_a_bug_in_a_modules_body_is_a_sentence_and_a_traceback_for_those_who_ask
 
 
 BUGS_IN_A_TEST: dict[str, tuple[Any, str]] = {
-    "connecting": (Conversation, "connect"),
+    "connecting": (Connection, "connect"),
     "the protocol's own test": (SmtpCheck, "mail_phases"),
     "warnings": (endpoint, "warnings_of"),
     "composing": (compose, "compose"),
@@ -106,7 +106,7 @@ def test_a_bug_in_the_test_of_a_connector_is_that_connectors_own(
 
 
 def test_a_bug_in_a_phase_fails_that_phase(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(f"{Conversation.__module__}.resolve", a_bug_of_ours)
+    monkeypatch.setattr(f"{Connection.__module__}.resolve", a_bug_of_ours)
     (result,) = play("connector_test", declaration=DECLARATION)["results"]
     statuses = {phase["phase"]: phase["status"] for phase in result["endpoints"][0]["phases"]}
     assert (statuses["config"], statuses["dns"], statuses["tcp"]) == ("ok", "fail", "skipped")
@@ -114,7 +114,7 @@ def test_a_bug_in_a_phase_fails_that_phase(play: Play, monkeypatch: pytest.Monke
 
 @pytest.mark.parametrize("verify", ["connect", "login"])
 def test_a_bug_in_a_test_before_a_change_is_told_too(play: Play, monkeypatch: pytest.MonkeyPatch, verify: str) -> None:
-    monkeypatch.setattr(Conversation, "connect", a_bug_of_ours)
+    monkeypatch.setattr(Connection, "connect", a_bug_of_ours)
     result = play("connector", **DECLARATION, verify=verify, verbosity=3)
     assert result["result"]["verdict"] == "internal_error"
     assert [line for line in result["result"]["traceback"] if "in a_bug_of_ours" in line]
@@ -123,7 +123,7 @@ def test_a_bug_in_a_test_before_a_change_is_told_too(play: Play, monkeypatch: py
 
 def test_a_bug_while_an_init_mail_is_sent_is_told_too(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
     play("connector", **DECLARATION)
-    monkeypatch.setattr(Conversation, "connect", a_bug_of_ours)
+    monkeypatch.setattr(Connection, "connect", a_bug_of_ours)
     result = play("init_mail", verbosity=3)
     assert [line for line in result["results"][0]["traceback"] if "in a_bug_of_ours" in line]
     assert PASSWORD not in str(result)

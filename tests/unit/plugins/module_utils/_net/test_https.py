@@ -120,9 +120,10 @@ def test_one_connection_serves_several_requests(server: Echo, client: HttpClient
     for _time in range(3):
         client.get(f"{server.url}/")
     assert _connections(server) == 1
-    assert client.address == "127.0.0.1"
-    assert client.tls is not None
-    assert "localhost" in client.tls["names"]
+    assert client.connection is not None
+    assert client.connection.address == "127.0.0.1"
+    assert client.connection.tls is not None
+    assert "localhost" in client.connection.tls["names"]
 
 
 def test_a_connection_of_which_the_server_takes_leave_is_not_used_again(server: Echo, client: HttpClient) -> None:
@@ -278,8 +279,9 @@ def test_a_certificate_that_is_refused_is_shown(certificate: str, code: int, zoo
         assert server.requests == []
     assert (observation.kind, observation.code) == ("certificate", code)
     assert observation.facts["step"] == "starting encryption"
-    assert client.tls is not None
-    assert observation.facts["fingerprint_sha256"] == client.tls["fingerprint_sha256"]
+    assert client.connection is not None
+    assert client.connection.tls is not None
+    assert observation.facts["fingerprint_sha256"] == client.connection.tls["fingerprint_sha256"]
 
 
 @pytest.mark.parametrize("scheme", PROXIES)
@@ -314,7 +316,8 @@ def test_phases_are_noted_where_they_are_wanted(server: Echo, zoo: CertificateZo
     client.connect(server.url)
     client.get(f"{server.url}/")
     client.close()
-    assert [(phase.phase, phase.status) for phase in record.phases] == [("dns", "ok"), ("tcp", "ok"), ("tls", "ok")]
+    statuses = [(phase.phase, phase.status) for phase in record.phases]
+    assert statuses == [("config", "ok"), ("dns", "ok"), ("tcp", "ok"), ("tls", "ok")]
     assert _connections(server) == 1
 
 
@@ -323,7 +326,15 @@ def test_a_phase_that_fails_is_noted(zoo: CertificateZoo) -> None:
     with Echo(zoo, certificate="expired") as server:
         observation = _stopped(lambda: _client(zoo, record=record).connect(server.url))
     assert (observation.phase, observation.protocol) == ("tls", "graph")
-    assert [(phase.phase, phase.status) for phase in record.phases] == [("dns", "ok"), ("tcp", "ok"), ("tls", "fail")]
+    statuses = [(phase.phase, phase.status) for phase in record.phases]
+    assert statuses == [("config", "ok"), ("dns", "ok"), ("tcp", "ok"), ("tls", "fail")]
+
+
+def test_without_a_record_an_error_names_the_step_and_no_phase(zoo: CertificateZoo) -> None:
+    """A token is asked for within a phase of its own, which names the error."""
+    with Echo(zoo, certificate="expired") as server:
+        observation = _stopped(lambda: _client(zoo).connect(server.url))
+    assert (observation.phase, observation.facts["step"]) == ("", "starting encryption")
 
 
 def test_nothing_goes_beyond_the_deadline(server: Echo, zoo: CertificateZoo) -> None:

@@ -14,7 +14,7 @@ from peers.scripted import ScriptedServer
 from ansible_collections.mailroom.core.plugins.module_utils._connector.resolved import Proxy
 from ansible_collections.mailroom.core.plugins.module_utils._connector.secret import Secret
 from ansible_collections.mailroom.core.plugins.module_utils._net.clock import Clock
-from ansible_collections.mailroom.core.plugins.module_utils._net.proxy import through
+from ansible_collections.mailroom.core.plugins.module_utils._net.proxy import tunnel_through_proxy
 from ansible_collections.mailroom.core.plugins.module_utils._net.stream import Stream
 from ansible_collections.mailroom.core.plugins.module_utils._verdict.observation import ProbeError
 
@@ -29,7 +29,7 @@ def _through(scheme: str, port: int, host: str, far_port: int, *who: str) -> Str
     username, password = who or ("", "")
     secret = Secret(password) if password else None
     try:
-        through(stream, Proxy(scheme, "127.0.0.1", port, username, secret), host, far_port)
+        tunnel_through_proxy(stream, Proxy(scheme, "127.0.0.1", port, username, secret), host, far_port)
     except BaseException:
         stream.close()
         raise

@@ -9,7 +9,7 @@ import pytest
 from fuzz import entries
 
 from ansible_collections.mailroom.core.plugins.module_utils._check.result import EndpointResult
-from ansible_collections.mailroom.core.plugins.module_utils._protocol.imap_client import replied, response_code
+from ansible_collections.mailroom.core.plugins.module_utils._protocol.imap_client import reply_error, response_code
 
 CODES = {
     "[AUTHENTICATIONFAILED] Authentication failed.": "[AUTHENTICATIONFAILED]",
@@ -32,8 +32,8 @@ def test_response_codes(text: str, code: str) -> None:
 
 
 def test_a_status_goes_before_its_code() -> None:
-    assert replied("NO", "[LIMIT] Too many").observation.enhanced == "NO [LIMIT]"
-    assert replied("BAD", "What").observation.enhanced == "BAD"
+    assert reply_error("NO", "[LIMIT] Too many").observation.enhanced == "NO [LIMIT]"
+    assert reply_error("BAD", "What").observation.enhanced == "BAD"
 
 
 def _result(*parts: bytes, security: str = "none", mechanisms: tuple[str, ...] = ()) -> EndpointResult:

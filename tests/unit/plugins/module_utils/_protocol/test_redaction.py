@@ -115,7 +115,7 @@ def test_no_result_has_the_password(protocol: str, parts: tuple[bytes, ...], ech
     probe = {"smtp": entries.SmtpCheck, "imap": entries.ImapCheck}[protocol]
     data = entries.BETWEEN.join(parts).replace(b"{echo}", ECHOES[echo].encode())
     result = entries._probed(probe, {"security": "none"}, data)
-    shown = json.dumps(result.shown())
+    shown = json.dumps(result.to_dict())
     assert result.diagnosis().verdict != "ok"
     assert ECHOES[echo][:6] not in shown
 

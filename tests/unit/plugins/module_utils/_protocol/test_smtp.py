@@ -9,26 +9,6 @@ import pytest
 from fuzz import entries
 
 from ansible_collections.mailroom.core.plugins.module_utils._check.result import EndpointResult
-from ansible_collections.mailroom.core.plugins.module_utils._protocol.smtp import _features
-
-FEATURES: dict[str, tuple[str, dict[str, str]]] = {
-    "nothing": ("mail.example.com", {}),
-    "odd case": ("mail.example.com\nStartTLS\nauth Plain LOGIN", {"starttls": "", "auth": "Plain LOGIN"}),
-    "AUTH= as old servers have it": ("mail\nAUTH=LOGIN PLAIN", {"auth": "LOGIN PLAIN"}),
-    "both forms": ("mail\nAUTH PLAIN\nAUTH=LOGIN", {"auth": "PLAIN LOGIN"}),
-    "size": ("mail\nSIZE 1000\n8BITMIME", {"size": "1000", "8bitmime": ""}),
-    "size without a number": ("mail\nSIZE", {"size": ""}),
-    "spaces": ("mail\n  SIZE   1000  \n", {"size": "1000"}),
-    "the first line is the server's name": ("STARTTLS\nSIZE 5", {"size": "5"}),
-    "a value with a sign of equality": ("mail\nLIMITS RCPTMAX=100 MAILMAX=5", {"limits": "RCPTMAX=100 MAILMAX=5"}),
-}
-
-
-@pytest.mark.parametrize(("text", "features"), FEATURES.values(), ids=FEATURES)
-def test_capabilities(text: str, features: dict[str, str]) -> None:
-    found = _features(text.split("\n"))
-    found.pop("", None)
-    assert found == features
 
 
 def _result(*parts: bytes, mechanisms: tuple[str, ...] = ()) -> EndpointResult:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from ansible_collections.mailroom.core.plugins.module_utils._connector.checks import complaint, user_name
 from ansible_collections.mailroom.core.plugins.module_utils._connector.declaration import read_declaration
+from ansible_collections.mailroom.core.plugins.module_utils._connector.resolved import resolve_connector
 from ansible_collections.mailroom.core.plugins.module_utils._connector.state import Connector
 from ansible_collections.mailroom.core.plugins.module_utils._target.interface import FileTarget, Sender, sender_of
 
@@ -51,7 +52,7 @@ def sender(
 ) -> Sender:
     """What it sends with."""
     made = connector(smtp, **fields)
-    return sender_of(made.resolve(made.secrets), password_file, leave_out)  # type: ignore[arg-type]
+    return sender_of(resolve_connector(made, made.secrets), password_file, leave_out)  # type: ignore[arg-type]
 
 
 def refused(application: FileTarget, sender: Sender) -> list[str]:

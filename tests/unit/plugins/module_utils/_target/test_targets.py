@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.mailroom.core.plugins.module_utils._connector.declaration import read_declaration
+from ansible_collections.mailroom.core.plugins.module_utils._connector.resolved import resolve_connector
 from ansible_collections.mailroom.core.plugins.module_utils._connector.state import Connector
 from ansible_collections.mailroom.core.plugins.module_utils._target.files import msmtp
 from ansible_collections.mailroom.core.plugins.module_utils._target.interface import (
@@ -64,18 +65,18 @@ def declared(**fields: Any) -> Connector:
     ],
 )
 def test_what_no_application_can_use(fields: dict[str, Any], field: str) -> None:
-    found = unusable(declared(**fields).resolve())
+    found = unusable(resolve_connector(declared(**fields)))
     assert found
     assert found[0] == field
 
 
 def test_whose_password_signs_in() -> None:
-    assert unusable(connector().resolve()) is None
-    assert password_path(connector().resolve()) == "smtp.password"
-    assert password_path(declared(smtp={"host": "smtp.example.com"}).resolve()) is None
+    assert unusable(resolve_connector(connector())) is None
+    assert password_path(resolve_connector(connector())) == "smtp.password"
+    assert password_path(resolve_connector(declared(smtp={"host": "smtp.example.com"}))) is None
     alike = declared(smtp={"host": "smtp.example.com", "same_credentials": True}, imap=IMAP)
-    assert password_path(alike.resolve()) == "imap.password"
-    found = sender_of(alike.resolve(alike.secrets))  # type: ignore[arg-type]
+    assert password_path(resolve_connector(alike)) == "imap.password"
+    found = sender_of(resolve_connector(alike, alike.secrets))  # type: ignore[arg-type]
     assert found.password
     assert (found.server.username, found.password.reveal()) == ("reader", "another")
 

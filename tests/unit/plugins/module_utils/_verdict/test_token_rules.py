@@ -173,6 +173,12 @@ def test_trouble_with_the_token_endpoints_certificate_is_told_apart(code: int, w
     assert word in judge(Observation("certificate", "token", code=code)).remedy
 
 
+def test_an_expired_issuer_of_the_token_endpoints_certificate_is_the_endpoints_trouble() -> None:
+    finding = judge(Observation("issuer_expired", "token", code=10))
+    assert finding.verdict == "token_endpoint"
+    assert "expired" in finding.remedy
+
+
 def test_a_file_that_cannot_be_used_is_the_declarations_fault() -> None:
     assert judge(Observation("config", "token", text="assertion_file /x cannot be read")).verdict == "config_invalid"
 
