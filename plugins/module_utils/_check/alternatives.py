@@ -91,8 +91,8 @@ class Alternatives:
             if host is None:
                 host = self._hosts[key] = _Host()
         if is_first:
-            stranger = replace(endpoint, trust=trust, auth="none", username="", password=None, mechanisms=())
-            host.ask(stranger, wanted, session_type, min(self._timeout, seconds))
+            anonymous = replace(endpoint, trust=trust, auth="none", username="", password=None, mechanisms=())
+            host.probe(anonymous, wanted, session_type, min(self._timeout, seconds))
         with suppress(ProbeError):
             Clock(seconds, self._timeout).wait_for(lambda: host.is_done)
         return Tried(host.tried, tuple(pair for pair in host.answered if pair in wanted))
@@ -106,18 +106,18 @@ class _Host:
         self.tried: tuple[Pair, ...] = ()
         self.answered: tuple[Pair, ...] = ()
 
-    def ask(self, endpoint: Endpoint, pairs: Sequence[Pair], session_type: type[MailSession], seconds: float) -> None:
+    def probe(self, endpoint: Endpoint, pairs: Sequence[Pair], session_type: type[MailSession], seconds: float) -> None:
         """Try all pairs side by side; the threads are daemons, so that nobody waits for those that hang."""
         answers: dict[Pair, bool] = {}
 
-        def ask(pair: Pair) -> None:
+        def try_pair(pair: Pair) -> None:
             answers[pair] = _answers(replace(endpoint, **pair._asdict()), session_type, seconds)
 
         clock = Clock(seconds, seconds)
         tried = []
         try:
             for pair in pairs:
-                threading.Thread(target=ask, args=(pair,), daemon=True, name=f"port {pair.port}").start()
+                threading.Thread(target=try_pair, args=(pair,), daemon=True, name=f"port {pair.port}").start()
                 tried.append(pair)
             clock.wait_for(lambda: len(answers) == len(tried))
         except (RuntimeError, ProbeError):
@@ -128,7 +128,7 @@ class _Host:
 
 
 def _answers(endpoint: Endpoint, session_type: type[MailSession], seconds: float) -> bool:
-    """Whether an encrypted conversation comes about there."""
+    """Whether an encrypted conversation can be opened there."""
     session = session_type(endpoint, Clock(seconds, seconds), Record(endpoint.protocol), Redaction())
     try:
         session.negotiate()
@@ -141,14 +141,11 @@ def _answers(endpoint: Endpoint, session_type: type[MailSession], seconds: float
 
 
 def advice(host: str, tried: Tried) -> str:
-    """What the remedy says of it."""
+    """The sentence that the remedy ends with."""
     if tried.answered:
         which = ", ".join(f"port {pair.port} with security {pair.security}" for pair in tried.answered)
         return f"What answers on {host} instead: {which}."
     if tried.pairs:
-        return f"The other usual ports of {host} were tried and do not answer either: {_ports(tried.pairs)}."
+        ports = ", ".join(str(pair.port) for pair in tried.pairs)
+        return f"The other usual ports of {host} were tried and do not answer either: {ports}."
     return ""
-
-
-def _ports(pairs: Sequence[Pair]) -> str:
-    return ", ".join(str(pair.port) for pair in pairs)

@@ -3,7 +3,7 @@
 
 # This file is private to the collection mailroom.core and may change at any time.
 
-"""What a test signs in with: the token of a connector, and what was refused in this run.
+"""What a test signs in with: the token of a connector, and the credentials that were refused in this run.
 
 A credential that was refused is not sent again, since repetition locks accounts.
 """
@@ -28,19 +28,19 @@ _TURN = 0.05
 
 
 class RejectedCredentials:
-    """What was refused in this run, by the identities that a credential has: one for each place that knows it."""
+    """The refusals of this run, by the identities of a credential: one for each place that knows it."""
 
     def __init__(self) -> None:
-        self._signals: dict[tuple[str, str], Observation] = {}
+        self._observations: dict[tuple[str, str], Observation] = {}
         self._turns: dict[str, threading.Lock] = {}
         self._turns_lock = threading.Lock()
 
     def earlier(self, identities: Collection[str], protocol: Protocol) -> Observation | None:
-        """The refusal for which none of these is to be tried over this protocol."""
+        """The refusal because of which none of these is to be tried over this protocol."""
         for identity in identities:
             for reach in ("", protocol):
-                if (identity, reach) in self._signals:
-                    return self._signals[identity, reach]
+                if (identity, reach) in self._observations:
+                    return self._observations[identity, reach]
         return None
 
     def note(self, identities: Collection[str], protocol: Protocol, observation: Observation, where: str = "") -> None:
@@ -51,7 +51,7 @@ class RejectedCredentials:
         text = f"{observation.text} (a moment ago{at}; the same credentials are not tried again)".lstrip()
         for identity in identities:
             reach = protocol if observation.refused == "here" else ""
-            self._signals.setdefault((identity, reach), observation.with_context(text=text))
+            self._observations.setdefault((identity, reach), observation.with_context(text=text))
 
     @contextmanager
     def turn(self, identity: str, session: Session) -> Iterator[None]:
@@ -70,22 +70,22 @@ class RejectedCredentials:
 
 
 class Tokens:
-    """Fetches a connector's token, and remembers a refusal: nobody is asked twice."""
+    """Requests a connector's token, and remembers a refusal: it is not requested again."""
 
     def __init__(self, job: Job, clock: Clock, rejected: RejectedCredentials, redact: Redaction) -> None:
         self.identity = ""
-        """What tells the credentials apart that the token was asked for with."""
+        """Identifies the credentials with which the token was requested."""
         self._job = job
         self._rejected = rejected
         self._clock = clock
         self._redact = redact
         self._token: Token | None = None
-        self._refused: ProbeError | None = None
+        self._error: ProbeError | None = None
         self._provider = ""
         self._facts: Mapping[str, Any] = {}
 
-    def refused(self, observation: Observation) -> Observation:
-        """A server's refusal, as that of a token that was issued."""
+    def explain_refusal(self, observation: Observation) -> Observation:
+        """A server's refusal to sign in; where a token was issued, as a refusal of that token."""
         if self._token is None:
             return observation
         from .._auth.oauth import refused
@@ -93,35 +93,30 @@ class Tokens:
         return refused(observation.with_context(facts=self._facts), self._token, self._provider)
 
     def obtain(self, protocol: Protocol) -> Token:
-        if self._refused:
-            raise self._refused
-        try:
-            self._token = self._token or self._fetched(protocol)
-        except ProbeError as stopped:
-            self._refused = stopped
-            raise
-        return self._token
-
-    def _fetched(self, protocol: Protocol) -> Token:
-        """A token; where the endpoint says how long to wait, that is waited for once.
+        """The token, requested once; where the endpoint is throttled and says how long to wait, once more after that.
 
         A user's password is not offered twice, since accounts get locked; an application is not.
         """
-        try:
-            return self._asked(protocol)
-        except ProbeError as stopped:
-            if not self._may_be_repeated(stopped.observation):
-                raise
-        return self._asked(protocol)
+        if self._error:
+            raise self._error
+        oauth2 = self._job.connector.oauth2
+        may_repeat = not (oauth2 and oauth2.password)
+        while self._token is None:
+            try:
+                self._token = self._request(protocol)
+            except ProbeError as error:  # noqa: PERF203  at most twice
+                observation = error.observation
+                seconds = str(observation.facts.get("retry_after") or "")
+                may_repeat = may_repeat and bool(seconds) and observation.kind in ("token", "token_google")
+                may_repeat = may_repeat and judge(observation).verdict == "token_throttled"
+                # Where the deadline comes before, nobody waits.
+                if not may_repeat or not self._clock.pause(float(seconds)):
+                    self._error = error
+                    raise
+                may_repeat = False
+        return self._token
 
-    def _may_be_repeated(self, observation: Observation) -> bool:
-        """Whether to ask again, having waited; where the deadline comes before, nobody waits."""
-        seconds = str(observation.facts.get("retry_after") or "")
-        is_throttled = observation.kind in ("token", "token_google") and judge(observation).verdict == "token_throttled"
-        is_application = not (self._job.connector.oauth2 and self._job.connector.oauth2.password)
-        return bool(seconds) and is_throttled and is_application and self._clock.pause(float(seconds))
-
-    def _asked(self, protocol: Protocol) -> Token:
+    def _request(self, protocol: Protocol) -> Token:
         from .._auth.ways import token_source
         from .._net.https import HttpClient
 
@@ -136,8 +131,8 @@ class Tokens:
             if earlier:
                 raise ProbeError(earlier)
             return source.obtain(protocol)
-        except ProbeError as stopped:
-            self._rejected.note([self.identity], protocol, stopped.observation)
+        except ProbeError as error:
+            self._rejected.note([self.identity], protocol, error.observation)
             raise
         finally:
             http.close()

@@ -8,14 +8,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 from .._connector.redaction import Redaction
 from .._message.letter import Letter
-from .._message.transport import Incoming, incoming, outgoing
+from .._message.transport import incoming, outgoing
 from .._net.record import Record
 from .._protocol.session import Session
 from .._verdict.observation import ProbeError
@@ -23,27 +20,6 @@ from .job import Job
 from .result import ProbeWarning
 
 NO_MAILBOX = "there is no mailbox to find the mail in: name a connector that reads with deliver_via, or declare imap"
-
-
-@dataclass(frozen=True)
-class Mailbox:
-    """A mailbox that is open, in the session of whoever reads it."""
-
-    session: Session
-    incoming: Incoming
-
-    @contextmanager
-    def noting_in(self, record: Record) -> Iterator[Incoming]:
-        """What happens within belongs to the conversation in which the mail was sent."""
-        own, self.session.record = self.session.record, record
-        try:
-            yield self.incoming
-        finally:
-            self.session.record = own
-
-
-def open_mailbox(session: Session) -> Mailbox:
-    return Mailbox(session, incoming(session))
 
 
 def letter_of(job: Job, to: str, *, include_copies: bool = False) -> Letter:
@@ -85,20 +61,23 @@ class Delivery:
         self._accepted_at = time.monotonic()
         self.message = {"message_id": self._letter.message_id, "queue_id": self._redact(accepted.queue_id) or None}
 
-    def find(self, mailbox: Mailbox, record: Record) -> list[ProbeWarning]:
-        """Wait for the letter in a mailbox, and take it out again."""
+    def find(self, mailbox: Session, record: Record) -> list[ProbeWarning]:
+        """Wait for the letter in an open mailbox, and remove it; that belongs to the record of the sending server."""
         message_id = self._letter.message_id
-        with mailbox.noting_in(record) as found_in:
+        own, mailbox.record = mailbox.record, record
+        try:
             try:
-                delivered = found_in.find(message_id)
-            except ProbeError as stopped:
+                delivered = incoming(mailbox).find(message_id)
+            except ProbeError as error:
                 self.is_left = True
-                raise ProbeError(stopped.observation.with_context(facts=mailbox.session.facts())) from stopped
+                raise ProbeError(error.observation.with_context(facts=mailbox.facts())) from error
             elapsed = round((time.monotonic() - self._accepted_at) * 1000)
             found = {"authentication": self._redact.value(delivered.authentication), "hops": delivered.hops}
             self.message = {**(self.message or {}), "delivered_ms": elapsed, **found}
             try:
-                reason = "" if found_in.remove(message_id) else "it may not be removed, or is gone already"
-            except ProbeError as stopped:
-                reason = str(stopped)
+                reason = "" if incoming(mailbox).remove(message_id) else "it may not be removed, or is gone already"
+            except ProbeError as error:
+                reason = str(error)
+        finally:
+            mailbox.record = own
         return [ProbeWarning("not_removed", f"the test mail is still in the mailbox: {reason}")] if reason else []

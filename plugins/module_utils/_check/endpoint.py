@@ -19,7 +19,7 @@ from .._errors import MissingLibrary, traceback_of
 from .._net.record import Record
 from .._protocol.session import Session
 from .._verdict.observation import Observation, PhaseName, ProbeError, Refused, probe_error
-from .delivery import NO_MAILBOX, Delivery, Mailbox, letter_of, open_mailbox
+from .delivery import NO_MAILBOX, Delivery, letter_of
 from .interface import Check, CheckContext
 from .result import Depth, EndpointResult, ProbeWarning, reaches
 from .warnings import warnings_of
@@ -39,10 +39,10 @@ class EndpointCheck(Check):
         self.signs_in = endpoint.auth != "none" and reaches(self.depth, "login")
         self.sends = endpoint == self.job.connector.sender and reaches(self.depth, "send")
         self.token: Token | None = None
-        self.mailbox: Mailbox | None = None
-        """Where the mail is looked for that is sent, if it is open already."""
+        self.mailbox: Session | None = None
+        """The session in which the mail that is sent is looked for, if it is open already."""
         self.on_session_open: Callable[[Session], None] | None = None
-        """What is to be done while the session is open."""
+        """Called while the session is open, after everything else."""
         self._delivery: Delivery | None = None
 
     def run(self) -> list[EndpointResult]:
@@ -60,11 +60,11 @@ class EndpointCheck(Check):
             if self.on_session_open:
                 self.on_session_open(session)
             session.quit()
-        except (ProbeError, MissingLibrary) as stopped:
-            observation = _observation_of(stopped, record)
+        except (ProbeError, MissingLibrary) as error:
+            observation = _observation_of(error, record)
             if observation.kind == "internal":
-                result.traceback = traceback_of(stopped, context.redact)
-            observation = context.tokens.refused(observation) if observation.phase == "auth" else observation
+                result.traceback = traceback_of(error, context.redact)
+            observation = context.tokens.explain_refusal(observation) if observation.phase == "auth" else observation
             result.observation = observation.with_context(facts={**session.facts(), **observation.facts})
         except Exception as error:  # noqa: BLE001  what was found out so far is worth being shown
             result.observation = Observation("internal", phase=record.current, text=type(error).__name__)
@@ -80,9 +80,14 @@ class EndpointCheck(Check):
         result.warnings += warnings_of(self.job, self.endpoint, session, context.bounds.min_days_valid)
         return [result]
 
+    @property
+    @abstractmethod
+    def phases(self) -> list[PhaseName]:
+        """Its phases, where nothing fails, in order."""
+
     @abstractmethod
     def after_login(self, session: Session) -> list[ProbeWarning]:
-        """What comes after signing in."""
+        """Goes on as deep as asked, once signed in."""
 
     def reads_own_mail(self) -> bool:
         """Whether mail is sent and read in one and the same session."""
@@ -93,7 +98,7 @@ class EndpointCheck(Check):
         if not self._delivery:
             return []
         self._delivery.hand_over(session)
-        mailbox = open_mailbox(session) if self.reads_own_mail() else self.mailbox
+        mailbox = session if self.reads_own_mail() else self.mailbox
         if not mailbox or not reaches(self.depth, "deliver"):
             return []
         return self._delivery.find(mailbox, session.record)
@@ -115,7 +120,7 @@ class EndpointCheck(Check):
         return [*phases, "token", "auth"] if self.endpoint.auth == "oauth2" else [*phases, "auth"]
 
     def _compose(self, record: Record) -> Delivery:
-        """Write the mail before anybody is asked anything: what cannot be sent or found is not tried."""
+        """Compose the mail before connecting: what cannot be sent or found is not tried."""
         bounds = self.context.bounds
         try:
             if reaches(self.depth, "deliver") and not self.mailbox and not self.reads_own_mail():
@@ -145,8 +150,8 @@ class EndpointCheck(Check):
                     raise ProbeError(earlier)
             try:
                 session.sign_in(self.token)
-            except ProbeError as stopped:
-                rejected.note(identities, endpoint.protocol, stopped.observation, where)
+            except ProbeError as error:
+                rejected.note(identities, endpoint.protocol, error.observation, where)
                 raise
             except Exception as error:
                 # With a bug of ours the credential would go out once for each connector that has it.
@@ -171,8 +176,8 @@ def endpoint_check(protocol: Protocol) -> type[EndpointCheck]:
     return GraphCheck
 
 
-def _observation_of(stopped: ProbeError | MissingLibrary, record: Record) -> Observation:
-    if isinstance(stopped, ProbeError):
-        return stopped.observation
-    facts = {"library": stopped.library}
-    return Observation("not_ready", phase=record.current, protocol=record.protocol, text=str(stopped), facts=facts)
+def _observation_of(error: ProbeError | MissingLibrary, record: Record) -> Observation:
+    if isinstance(error, ProbeError):
+        return error.observation
+    facts = {"library": error.library}
+    return Observation("not_ready", phase=record.current, protocol=record.protocol, text=str(error), facts=facts)

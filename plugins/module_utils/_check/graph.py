@@ -29,7 +29,13 @@ class GraphCheck(EndpointCheck):
             return self.send(session)
         if not reaches(self.depth, "envelope"):
             return []
-        return [ProbeWarning("send_unproven", f"graph: nothing was sent, and only that proves it{self._hint()}")]
+        claims = self.token.claims if self.token else {}
+        roles = claims.get("roles")
+        granted = [*(roles if isinstance(roles, list) else ()), *str(claims.get("scp", "")).split()]
+        text = "graph: nothing was sent, and only that proves it"
+        if claims and SENDING not in granted:
+            text += f"; the token does not name {SENDING}, which only RBAC for Applications can make up for"
+        return [ProbeWarning("send_unproven", text)]
 
     @property
     def phases(self) -> list[PhaseName]:
@@ -45,16 +51,8 @@ class GraphCheck(EndpointCheck):
         with session.record.phase("mailbox") as phase:
             try:
                 session.folder()
-            except ProbeError as stopped:
-                if stopped.observation.code != 403 or is_to_read:
+            except ProbeError as error:
+                if error.observation.code != 403 or is_to_read:
                     raise
                 phase.status = "skipped"
-                phase.reply(stopped.observation.code, stopped.observation.enhanced, f"no permission to look: {stopped}")
-
-    def _hint(self) -> str:
-        claims = self.token.claims if self.token else {}
-        roles = claims.get("roles")
-        granted = [*(roles if isinstance(roles, list) else ()), *str(claims.get("scp", "")).split()]
-        if not claims or SENDING in granted:
-            return ""
-        return f"; the token does not name {SENDING}, which only RBAC for Applications can make up for"
+                phase.reply(error.observation.code, error.observation.enhanced, f"no permission to look: {error}")

@@ -25,17 +25,15 @@ class ImapCheck(EndpointCheck):
         if not isinstance(session, ImapSession) or not self.signs_in:
             return []
         session.select()
-        return self._about_quota(session.quota())
-
-    @property
-    def phases(self) -> list[PhaseName]:
-        phases = self.mail_phases("capability")
-        return [*phases, "select"] if self.signs_in else phases
-
-    def _about_quota(self, quota: tuple[int, int] | None) -> list[ProbeWarning]:
+        quota = session.quota()
         if quota is None or not quota[1] or quota[0] < NEARLY_FULL * quota[1]:
             return []
         used, limit = (self.context.redact(str(each)) for each in quota)
         return [
             ProbeWarning("mailbox_full", f"imap: the mailbox uses {used} of {limit} KiB: new mail will soon be refused")
         ]
+
+    @property
+    def phases(self) -> list[PhaseName]:
+        phases = self.mail_phases("capability")
+        return [*phases, "select"] if self.signs_in else phases

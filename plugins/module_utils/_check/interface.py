@@ -13,7 +13,6 @@ from typing import ClassVar
 
 from .._connector.redaction import Redaction
 from .._net.clock import Clock
-from .._verdict.observation import PhaseName
 from .credentials import RejectedCredentials, Tokens
 from .job import Job
 from .result import Depth, EndpointResult, ProbeWarning, reaches
@@ -78,13 +77,8 @@ class Check(ABC):
     """A kind of test of a connector."""
 
     needs: ClassVar[Depth]
-    """The depth from which on it is done."""
-
-    @property
-    @abstractmethod
-    def phases(self) -> list[PhaseName]:
-        """Its phases, where nothing fails, in order."""
+    """The depth from which on it runs."""
 
     @abstractmethod
     def run(self) -> list[EndpointResult]:
-        """Do it; whatever goes wrong is in the results."""
+        """Run it; whatever goes wrong is in the results, one for each server, with or without a session."""

@@ -3,7 +3,7 @@
 
 # This file is private to the collection mailroom.core and may change at any time.
 
-"""What a test found out, as the module returns it."""
+"""Results of tests, as the module returns them."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class ProbeWarning:
 
 @dataclass
 class EndpointResult:
-    """What happened with one server of a connector."""
+    """The result of testing one server of a connector."""
 
     endpoint: Endpoint
     record: Record
@@ -61,7 +61,7 @@ class EndpointResult:
     """Where a bug of ours happened, if one did."""
 
     def skip(self, expected: Iterable[PhaseName]) -> None:
-        """Note the phases that a failure kept from happening."""
+        """Record the phases that were not reached as skipped."""
         left = list(expected)
         for phase in self.record.phases:
             if phase.phase in left:
@@ -79,7 +79,7 @@ class EndpointResult:
             "host": self.endpoint.host,
             "port": self.endpoint.port,
             "address": session.address if session else None,
-            "phases": [_shown_phase(phase) for phase in self.record.phases],
+            "phases": [_phase_to_dict(phase) for phase in self.record.phases],
             "tls": tls,
             "capabilities": session.capabilities if session else {},
             "message": self.message,
@@ -88,7 +88,7 @@ class EndpointResult:
         return dict(self.redact.value(shown, _OWN | {"address"} if is_declared else _OWN))
 
 
-def _shown_phase(phase: Phase) -> dict[str, Any]:
+def _phase_to_dict(phase: Phase) -> dict[str, Any]:
     shown: dict[str, Any] = {"phase": phase.phase, "status": phase.status, "ms": phase.ms}
     optional = {"code": phase.code, "enhanced": phase.enhanced, "text": phase.text}
     return {**shown, **{key: value for key, value in optional.items() if value}}
@@ -96,7 +96,7 @@ def _shown_phase(phase: Phase) -> dict[str, Any]:
 
 @dataclass
 class Result:
-    """What a test of one connector found out."""
+    """The result of testing one connector."""
 
     name: str
     depth: Depth
@@ -114,7 +114,7 @@ class Result:
     """The connector whose mailbox is read, where that is another one."""
 
     def accepted(self) -> dict[str, Any] | None:
-        """The mail that a server has taken, if one has."""
+        """The mail that a server has accepted, if one has."""
         return next((each.message for each in self.endpoints if each.message), None)
 
     def diagnosis(self) -> Diagnosis:
@@ -124,14 +124,14 @@ class Result:
         failed = self._failed()
         if not failed or not failed.observation:
             return Diagnosis("ok", "certain", "")
-        finding = judge(failed.observation)
+        diagnosis = judge(failed.observation)
         if failed.reads_for:
             opening = f"The mailbox of connector {failed.reads_for}, in which the mail is looked for, cannot be used."
-            return finding._replace(remedy=f"{opening} {finding.remedy}")
+            return diagnosis._replace(remedy=f"{opening} {diagnosis.remedy}")
         if failed.alternatives:
             instead = advice(failed.endpoint.host, failed.alternatives)
-            return finding._replace(remedy=f"{finding.remedy} {instead}".strip())
-        return finding
+            return diagnosis._replace(remedy=f"{diagnosis.remedy} {instead}".strip())
+        return diagnosis
 
     def field_to_check(self) -> str | None:
         """The declared field to look at first, or the option of the task."""
@@ -157,29 +157,26 @@ class Result:
     def _failed(self) -> EndpointResult | None:
         return next((each for each in self.endpoints if each.observation), None)
 
-    def _alternatives(self) -> list[dict[str, Any]]:
-        return [
-            {"protocol": each.endpoint.protocol, **pair._asdict()}
-            for each in self.endpoints
-            for pair in (each.alternatives.answered if each.alternatives else ())
-        ]
-
     def to_dict(self, *, verbose: bool = False) -> dict[str, Any]:
-        """The result as it is returned; where a bug of ours happened is only told to those who want to know."""
-        finding = self.diagnosis()
+        """The result as it is returned; the traceback of a bug of ours only if verbose."""
+        diagnosis = self.diagnosis()
         traceback = [*self.traceback, *(line for each in self.endpoints for line in each.traceback)]
         found = [*self.warnings, *(warning for endpoint in self.endpoints for warning in endpoint.warnings)]
         warnings = [vars(warning) for warning in dict.fromkeys(found)]
-        status = "fail" if finding.verdict != "ok" else "warn" if warnings else "ok"
+        status = "fail" if diagnosis.verdict != "ok" else "warn" if warnings else "ok"
         return {
             "connector": self.name,
             "status": status,
-            "verdict": finding.verdict,
+            "verdict": diagnosis.verdict,
             "field": self.field_to_check(),
-            "certainty": finding.certainty,
-            "remedy": finding.remedy,
+            "certainty": diagnosis.certainty,
+            "remedy": diagnosis.remedy,
             "warnings": warnings,
-            "alternatives": self._alternatives(),
+            "alternatives": [
+                {"protocol": each.endpoint.protocol, **pair._asdict()}
+                for each in self.endpoints
+                for pair in (each.alternatives.answered if each.alternatives else ())
+            ],
             **({"deliver_via": self.reader} if self.reader else {}),
             "depth": self.depth,
             "elapsed_ms": self.elapsed_ms,

@@ -12,8 +12,6 @@ from typing import ClassVar
 from .._connector.resolved import Endpoint
 from .._net.record import Phase
 from .._protocol.session import Session
-from .._verdict.observation import PhaseName
-from .delivery import open_mailbox
 from .endpoint import endpoint_check
 from .interface import Check, CheckContext
 from .result import Depth, EndpointResult
@@ -30,10 +28,6 @@ class RoundTripCheck(Check):
         self._reader = reader
         self._sending = endpoint_check(sender.protocol)(context, sender)
 
-    @property
-    def phases(self) -> list[PhaseName]:
-        return self._sending.phases
-
     def run(self) -> list[EndpointResult]:
         """The server that sends, and the one that is read."""
         context, reading_job = self._context, self._context.job.reader or self._context.job
@@ -42,7 +36,7 @@ class RoundTripCheck(Check):
         sent: list[EndpointResult] = []
 
         def send(session: Session) -> None:
-            self._sending.mailbox = open_mailbox(session)
+            self._sending.mailbox = session
             sent.extend(self._sending.run())
 
         reading.on_session_open = send

@@ -17,9 +17,8 @@ from typing import cast
 from .._connector.domain import canonical
 from .._connector.presets import PRESETS
 from .._connector.redaction import Redaction
-from .._connector.resolved import Endpoint
+from .._connector.resolved import Protocol
 from .._errors import MissingLibrary, traceback_of
-from .._message.transport import transport_type
 from .._net.limits import tests_at_once
 from .._protocol.session import MailSession
 from .._verdict.observation import Observation
@@ -45,10 +44,10 @@ def run(
     jobs: Sequence[Job],
     bounds: Bounds,
     concurrency: int,
-    told: ResultCallback | None = None,
+    on_result: ResultCallback | None = None,
     alternatives: Alternatives | None = None,
 ) -> list[Result]:
-    """Test every connector; the results are in the order of the jobs. `told` hears of each as soon as it is there.
+    """Test every connector; the results are in the order of the jobs, and go to `on_result` as soon as they are there.
 
     Connectors that sign in as the same user are tested one after another. The threads are daemons, so that an
     interrupted task ends at once. There are no more of them than there can be sockets for.
@@ -57,80 +56,53 @@ def run(
     if alternatives is None and bounds.alternatives:
         alternatives = Alternatives(bounds.timeout)
     batch = _Batch(jobs, bounds, alternatives)
-    groups: queue.SimpleQueue[Sequence[int]] = queue.SimpleQueue()
-    waiting = _sharing(jobs)
-    for group in waiting:
-        groups.put(group)
-    if not _start(tests_at_once(min(concurrency, len(waiting))), lambda: batch.work(groups)):
-        batch.work(groups)
-    return batch.results(told)
+    groups = _group_by_account(jobs)
+    waiting: queue.SimpleQueue[Sequence[int]] = queue.SimpleQueue()
+    for group in groups:
+        waiting.put(group)
+    started, limit = 0, tests_at_once(min(concurrency, len(groups)))
+    with suppress(RuntimeError):  # this host lets no more threads be started
+        while started < limit:
+            threading.Thread(target=batch.work, args=(waiting,), daemon=True, name=f"test {started + 1}").start()
+            started += 1
+    if not started:
+        batch.work(waiting)
+    return batch.results(on_result)
 
 
 def _import_early(jobs: Sequence[Job], bounds: Bounds) -> None:
     """What the threads import is imported before they start: at once they would get in each other's way.
 
-    A library that is missing is told by each connector that needs it; anything else that cannot be imported is a bug.
+    A library that is missing is reported by each connector that needs it; anything else that cannot be imported is a
+    bug.
     """
-    protocols = sorted({endpoint.protocol for job in jobs for endpoint in _endpoints(job)})
-    for protocol in protocols:
+    protocols: set[Protocol] = set()
+    for job in jobs:
+        # Where the servers of a connector cannot be listed, its own test fails with the reason.
+        with suppress(Exception):
+            endpoints = [*job.endpoints(), *(job.reader.endpoints() if job.reader else ())]
+            protocols.update(endpoint.protocol for endpoint in endpoints)
+    for protocol in sorted(protocols):
         endpoint_check(protocol)
     if "imap" in protocols:
+        from .._protocol.imap_client import client_type
+
         with suppress(MissingLibrary):
-            _imap_library()
+            client_type()
     if any(job.connector.oauth2 for job in jobs):
-        _token_modules()
+        from .._auth import oauth, ways  # noqa: F401
+        from .._net import https  # noqa: F401
     if reaches(bounds.depth, "send"):
-        _mail_modules()
-        for protocol in protocols:
-            transport_type(protocol)
+        from .._message import compose, letter, smtp  # noqa: F401
 
-
-def _imap_library() -> object:
-    from .._protocol.imap_client import client_type
-
-    return client_type()
-
-
-def _token_modules() -> tuple[object, ...]:
-    from .._auth import oauth, ways
-    from .._net import https
-
-    return oauth, ways, https
-
-
-def _mail_modules() -> tuple[object, ...]:
-    from .._message import compose, letter, smtp
-
-    return compose, letter, smtp
-
-
-def _endpoints(job: Job) -> list[Endpoint]:
-    """The servers of a connector and of its mailbox; where they cannot be told, its own test fails with the reason."""
-    try:
-        return [*job.endpoints(), *(job.reader.endpoints() if job.reader else ())]
-    except Exception:  # noqa: BLE001  one connector's crash must not be another's
-        return []
-
-
-def _accounts(job: Job) -> frozenset[tuple[str, str]]:
-    try:
-        return job.accounts()
-    except Exception:  # noqa: BLE001  one connector's crash must not be another's
-        return frozenset()
-
-
-def _start(count: int, work: Callable[[], None]) -> int:
-    """As many threads as this host lets be started, up to a number; how many."""
-    started = 0
-    with suppress(RuntimeError):
-        for started in range(count):
-            threading.Thread(target=work, daemon=True, name=f"test {started + 1}").start()
-        started = count
-    return started
+        if "imap" in protocols:
+            from .._message import imap  # noqa: F401
+        if "graph" in protocols:
+            from .._message import graph  # noqa: F401
 
 
 class _Batch:
-    """The connectors of one run and what was found out so far."""
+    """The connectors of one run and their results so far."""
 
     def __init__(self, jobs: Sequence[Job], bounds: Bounds, alternatives: Alternatives | None) -> None:
         self._jobs = jobs
@@ -140,12 +112,12 @@ class _Batch:
         self._done: queue.SimpleQueue[tuple[int, Result]] = queue.SimpleQueue()
         self._gates = {host: threading.BoundedSemaphore(MOST_PER_PROVIDER) for host in _PROVIDERS}
 
-    def results(self, told: ResultCallback | None) -> list[Result]:
+    def results(self, on_result: ResultCallback | None) -> list[Result]:
         found: dict[int, Result] = {}
         for _job in self._jobs:
             position, found[position] = self._done.get()
-            if told:
-                told(position, found[position])
+            if on_result:
+                on_result(position, found[position])
         return [found[position] for position in range(len(self._jobs))]
 
     def work(self, groups: queue.SimpleQueue[Sequence[int]]) -> None:
@@ -155,23 +127,23 @@ class _Batch:
             except queue.Empty:
                 return
             for position in group:
-                self._done.put((position, self._tested(self._jobs[position])))
+                self._done.put((position, self._run_job(self._jobs[position])))
 
-    def _tested(self, job: Job) -> Result:
+    def _run_job(self, job: Job) -> Result:
         started = time.monotonic()
         result = Result(job.name, self._bounds.depth, observation=job.refused, warnings=[*self._bounds.warnings])
         result.to, result.reader = self._bounds.to, job.reader.name if job.reader else ""
         try:
             result.connector = job.connector
             if not job.refused:
-                self._test(job, result)
+                self._run_checks(job, result)
         except BaseException as error:  # noqa: BLE001  one connector's crash must not be another's
             result.observation = Observation("internal", text=type(error).__name__)
             result.traceback = traceback_of(error, Redaction(job.all_secrets()))
         result.elapsed_ms = round((time.monotonic() - started) * 1000)
         return result
 
-    def _test(self, job: Job, result: Result) -> None:
+    def _run_checks(self, job: Job, result: Result) -> None:
         endpoints = job.all_endpoints()
         with ExitStack() as gates:
             for host in sorted({canonical(endpoint.host) for endpoint in endpoints} & _PROVIDERS):
@@ -186,7 +158,7 @@ class _Batch:
 
 
 def checks_of(context: CheckContext) -> list[Check]:
-    """What is to be done for one connector, in order."""
+    """The checks of one connector, in order; a new kind of check is added here."""
     job, depth = context.job, context.bounds.depth
     sender, reader = job.connector.sender, job.reading_endpoint()
     endpoints = job.endpoints()
@@ -208,12 +180,15 @@ def _try_alternatives(context: CheckContext, result: Result, alternatives: Alter
             each.alternatives = alternatives.of(endpoint, observation, session_type, context.clock.remaining)
 
 
-def _sharing(jobs: Sequence[Job]) -> list[list[int]]:
-    """The jobs' positions, those together that sign in as the same users."""
+def _group_by_account(jobs: Sequence[Job]) -> list[list[int]]:
+    """The positions of the jobs; those that sign in as the same users are in one group."""
     groups: dict[int, list[int]] = {}
     group_of: dict[tuple[str, str], int] = {}
     for position, job in enumerate(jobs):
-        accounts = _accounts(job)
+        try:
+            accounts = job.accounts()
+        except Exception:  # noqa: BLE001  one connector's crash must not be another's
+            accounts = frozenset()
         joined = sorted({group_of[account] for account in accounts if account in group_of})
         target = joined[0] if joined else position
         for other in joined[1:]:

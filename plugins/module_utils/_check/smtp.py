@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from .._protocol.session import Session
 from .._protocol.smtp import SmtpSession
-from .._verdict.observation import Observation, PhaseName, ProbeError, probe_error
+from .._verdict.observation import PhaseName, ProbeError, probe_error
 from .endpoint import EndpointCheck
 from .result import ProbeWarning, reaches
 
@@ -25,13 +25,8 @@ class SmtpCheck(EndpointCheck):
         if not isinstance(session, SmtpSession) or not reaches(self.depth, "envelope"):
             return []
         if self.sends:
-            self._relay(session)
+            self._test_relaying(session)
             return self.send(session)
-        self._try_envelope(session)
-        self._relay(session)
-        return []
-
-    def _try_envelope(self, session: SmtpSession) -> None:
         connector = self.job.connector
         sender, recipient = connector.envelope_sender, self.context.bounds.to or connector.test_address
         if not sender or not recipient:
@@ -40,17 +35,22 @@ class SmtpCheck(EndpointCheck):
                 text = f"{missing} is needed to test the envelope"
                 raise probe_error("config", text, field=missing.partition(" ")[0])
         session.envelope(sender, [recipient])
+        self._test_relaying(session)
+        return []
 
-    def _relay(self, session: SmtpSession) -> None:
-        """Where the server is to relay for foreign senders, see whether it does: to the connector's own address."""
+    def _test_relaying(self, session: SmtpSession) -> None:
+        """With relay set, see whether the server takes mail of a foreign sender, to the connector's own address."""
         smtp, recipient = self.job.connector.smtp, self.job.connector.test_address
         if not smtp or not smtp.relay or not recipient or self.job.init_mail:
             return
         try:
             session.envelope(FOREIGN_SENDER, [recipient])
-        except ProbeError as stopped:
-            if _refuses_to_relay(stopped.observation):
-                raise ProbeError(stopped.observation.with_context(kind="relay_refused")) from stopped
+        except ProbeError as error:
+            observation = error.observation
+            # Some servers refuse for good with a code that says "later": 454 4.7.1.
+            is_for_good = (observation.code or 0) >= 500 or (observation.code, observation.enhanced) == (454, "4.7.1")
+            if observation.kind == "reply" and is_for_good:
+                raise ProbeError(observation.with_context(kind="relay_refused")) from error
             raise
 
     @property
@@ -59,9 +59,3 @@ class SmtpCheck(EndpointCheck):
         if not reaches(self.depth, "envelope"):
             return phases
         return [*phases, "sender", "recipient", *self.sending_phases()]
-
-
-def _refuses_to_relay(observation: Observation) -> bool:
-    """Whether it is refused for good. Some servers refuse to relay with a code that says "later": 454 4.7.1."""
-    is_for_good = (observation.code or 0) >= 500 or (observation.code, observation.enhanced) == (454, "4.7.1")
-    return observation.kind == "reply" and is_for_good

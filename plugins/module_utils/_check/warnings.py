@@ -3,7 +3,7 @@
 
 # This file is private to the collection mailroom.core and may change at any time.
 
-"""What works and still deserves a warning."""
+"""Warnings about what works and still needs attention."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _WEAK_HASHES = ("md5", "sha1")
 
 
 def warnings_of(job: Job, endpoint: Endpoint, session: Session, min_days_valid: int) -> Iterator[ProbeWarning]:
-    """The warnings that one server of a connector gives cause for."""
+    """The warnings about one server of a connector."""
     yield from _about_encryption(endpoint, session, min_days_valid)
     yield from _about_signing_in(endpoint, session)
     if job.connector.oauth2 and job.connector.oauth2.password:
@@ -32,8 +32,13 @@ def warnings_of(job: Job, endpoint: Endpoint, session: Session, min_days_valid: 
     if endpoint.auth == "oauth2":
         yield from _about_client_secret(job, min_days_valid)
     if endpoint.protocol == "smtp":
-        yield from _about_sender(job)
-        smtp = job.connector.smtp
+        smtp, sender = job.connector.smtp, job.connector.from_address
+        if smtp and job.connector.sends_for_another_domain:
+            yield ProbeWarning(
+                "from_domain_differs",
+                f"smtp: from_address is in {_domain(sender)} and the user in {_domain(smtp.username)}: the server may"
+                " refuse it, or others may take the mail for forged; set relay if the server is meant to do this",
+            )
         if smtp and not smtp.is_security_declared and (endpoint.port, endpoint.security) == (_PLAIN_PORT, "starttls"):
             yield ProbeWarning(
                 "security_assumed",
@@ -90,17 +95,6 @@ def _about_client_secret(job: Job, min_days_valid: int) -> Iterator[ProbeWarning
     elif days < min_days_valid:
         yield ProbeWarning(
             "client_secret_ends", f"oauth2.client_secret expires in {days} days, on {expires} as declared"
-        )
-
-
-def _about_sender(job: Job) -> Iterator[ProbeWarning]:
-    connector = job.connector
-    if connector.smtp and connector.sends_for_another_domain:
-        sender, user = connector.from_address, connector.smtp.username
-        yield ProbeWarning(
-            "from_domain_differs",
-            f"smtp: from_address is in {_domain(sender)} and the user in {_domain(user)}: the server may refuse it, or"
-            " others may take the mail for forged; set relay if the server is meant to do this",
         )
 
 

@@ -3,7 +3,7 @@
 
 # This file is private to the collection mailroom.core and may change at any time.
 
-"""What the collection's own mail says, as text and as HTML."""
+"""Renders the body of the mail that the collection sends, as text and as HTML."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ _SIGNATURE = '<p style="margin:16px 0 0;color:#656d76">-- <br>\n{lines}</p>\n'
 
 @dataclass(frozen=True)
 class Content:
-    """What is said."""
+    """The content of a mail, before it is rendered as text and HTML."""
 
     title: str
     opening: str
@@ -79,7 +79,7 @@ class Content:
 
 
 def mime(content: Content, seed: str) -> bytes:
-    """The headers that describe the body, and the body; ASCII only, with short lines."""
+    """The MIME headers and the multipart body; ASCII only, with short lines."""
     message = EmailMessage(policy=_POLICY)
     message.set_content(content.text(), cte="quoted-printable")
     # A boundary that begins like this cannot be a line of quoted-printable; it is the same for the same message.

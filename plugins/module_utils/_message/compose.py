@@ -20,13 +20,13 @@ from .._connector.resolved import ResolvedConnector
 from .._verdict.observation import probe_error
 from . import header
 from .body import Content, mime
-from .header import domain_of, on_the_wire
+from .header import on_the_wire
 from .letter import Letter
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What is named in the body; what is empty is left out."""
+    """What the body says of the connector; empty values are left out."""
 
     connector: str
     display_name: str = ""
@@ -57,7 +57,7 @@ class Facts:
 
 
 def facts_of(connector: ResolvedConnector, tenant: str = "") -> Facts:
-    """What there is to say of a connector that can send."""
+    """What the body says of this connector."""
     server = connector.sender
     if server is None:
         return Facts(connector.name, connector.display_name, tenant=tenant)
@@ -126,9 +126,9 @@ def compose(connector: ResolvedConnector, request: Request) -> Letter:
         ("Reply-To", on_the_wire(connector.reply_to) if connector.reply_to else ""),
         ("To", header.mailboxes(to)),
         ("Cc", header.mailboxes(cc)),
-        ("Subject", header.shown(subject)),
+        ("Subject", header.display_text(subject)),
         ("Message-ID", request.message_id),
-        *_further(connector.headers),
+        *_custom_headers(connector.headers),
     ]
     opening = request.wording.opening.format(name=name)
     content = Content(subject, opening, request.facts.rows(), connector.signature)
@@ -151,15 +151,15 @@ def author_of(connector: ResolvedConnector) -> str:
 
 def sending_domain(connector: ResolvedConnector) -> str:
     """The domain for the Message-ID."""
-    return domain_of(on_the_wire(author_of(connector)))
+    return on_the_wire(author_of(connector)).rpartition("@")[2]
 
 
-def _further(custom: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """The custom headers in their order; one that says how the message came about stands in place of ours."""
+def _custom_headers(custom: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """The custom headers in their order, after our Auto-Submitted unless they have one."""
     if _AUTO_SUBMITTED.lower() not in (name.lower() for name in custom):
         yield _AUTO_SUBMITTED, "auto-generated"
     for name, content in custom.items():
-        yield name, header.written(str(content))
+        yield name, header.unstructured(str(content))
 
 
 def _unique(addresses: Iterable[str]) -> list[str]:
@@ -172,7 +172,7 @@ def _unique(addresses: Iterable[str]) -> list[str]:
 
 
 def _check(connector: ResolvedConnector, request: Request) -> None:
-    """Settings were checked when they were written; what reaches a header is checked again for what breaks it."""
+    """Settings were validated when they were declared; what reaches a header is validated again against injection."""
     copies = checks.many(checks.stored_address, MOST_COPIES)
     recipients = checks.many(checks.stored_address, _MOST_RECIPIENTS)
     for name, check, value in (

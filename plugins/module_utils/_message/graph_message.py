@@ -25,7 +25,8 @@ MOST_HEADERS = 5
 
 _FOLD = re.compile(r"\r?\n(?=[ \t])")
 _HEAD_END = re.compile(rb"\r?\n\r?\n")
-_SAID_IN_JSON = frozenset("from to cc bcc reply-to subject date message-id mime-version".split())
+_RECIPIENTS = ("toRecipients", "ccRecipients", "bccRecipients")
+_HAS_JSON_FIELD = frozenset("from to cc bcc reply-to subject date message-id mime-version".split())
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ class Attachment:
 
 @dataclass(frozen=True)
 class GraphMessage:
-    """A letter in Graph's own words, for which it has fewer than mail has."""
+    """A message as Graph's JSON, its attachments, and what that JSON cannot express."""
 
     message: Mapping[str, Any]
     files: tuple[Attachment, ...]
@@ -68,9 +69,17 @@ def graph_message(letter: Letter) -> GraphMessage:
     """A letter as Graph describes messages."""
     head = _head(letter)
     parts = list(_parts(message_from_bytes(letter.message)))
-    texts = {kind: part for part in reversed(parts) for kind in ("html", "plain") if _is_body(part, kind)}
+    texts: dict[str, Message] = {}
+    for part in parts:
+        is_attached = part.get_content_disposition() == "attachment" or part.get_filename()
+        if not is_attached and part.get_content_type() in ("text/html", "text/plain"):
+            texts.setdefault(part.get_content_subtype(), part)
     body = texts.get("html", texts.get("plain"))
-    custom = [(name, text) for name, text in head.items() if _is_custom(name)]
+    custom = [
+        (name, text)
+        for name, text in head.items()
+        if name.lower() not in _HAS_JSON_FIELD and not name.lower().startswith("content-")
+    ]
     carried = [(name, text) for name, text in custom if name.lower().startswith("x-")][:MOST_HEADERS]
     people = {
         "toRecipients": _people(head, "To"),
@@ -78,10 +87,13 @@ def graph_message(letter: Letter) -> GraphMessage:
         "bccRecipients": [_person("", each) for each in letter.bcc],
         "replyTo": _people(head, "Reply-To"),
     }
-    _check(letter, [each for name, some in people.items() if name != "replyTo" for each in some])
+    # Graph sends to whom the headers name: that must be nobody else, and nobody less, than the envelope does.
+    named = {each["emailAddress"]["address"].lower() for key in _RECIPIENTS for each in people[key]}
+    if named != {each.lower() for each in letter.recipients}:
+        raise probe_error("internal", "the headers and the envelope do not name the same recipients")
     described: dict[str, Any] = {
         "subject": _decoded(head.get("Subject", "")),
-        "body": {"contentType": "html" if "html" in texts else "text", "content": _text(body)},
+        "body": {"contentType": "html" if "html" in texts else "text", "content": _body_text(body)},
         "from": next(iter(_people(head, "From")), None),
         **people,
         "internetMessageId": letter.message_id,
@@ -90,13 +102,13 @@ def graph_message(letter: Letter) -> GraphMessage:
     lost = [name for name, text in custom if (name, text) not in carried]
     return GraphMessage(
         message={name: value for name, value in described.items() if value},
-        files=tuple(_file(part) for part in parts if part not in texts.values()),
+        files=tuple(_attachment(part) for part in parts if part not in texts.values()),
         lost=(*lost, *(["the text beside the HTML"] if len(texts) > 1 else [])),
     )
 
 
 def _head(letter: Letter) -> Message:
-    """The headers alone, which may have letters beyond ASCII; those of the body are in bytes."""
+    """The headers alone, decoded as UTF-8; those of the body are parsed as bytes."""
     return message_from_string(_HEAD_END.split(letter.message, 1)[0].decode("utf-8", "replace"))
 
 
@@ -108,16 +120,7 @@ def _parts(part: Message) -> Iterator[Message]:
         yield part
 
 
-def _is_body(part: Message, kind: str) -> bool:
-    is_alone = part.get_content_disposition() != "attachment" and not part.get_filename()
-    return is_alone and part.get_content_type() == f"text/{kind}"
-
-
-def _is_custom(name: str) -> bool:
-    return name.lower() not in _SAID_IN_JSON and not name.lower().startswith("content-")
-
-
-def _text(part: Message | None) -> str:
+def _body_text(part: Message | None) -> str:
     if part is None:
         return ""
     try:
@@ -133,7 +136,7 @@ def _content(part: Message) -> bytes:
     return content if isinstance(content, bytes) else b""
 
 
-def _file(part: Message) -> Attachment:
+def _attachment(part: Message) -> Attachment:
     return Attachment(
         name=_decoded(part.get_filename("") or "attachment"),
         kind=part.get_content_type(),
@@ -152,13 +155,6 @@ def _person(name: str, address: str) -> dict[str, Any]:
     return {"emailAddress": {"name": name, "address": address} if name else {"address": address}}
 
 
-def _check(letter: Letter, people: list[dict[str, Any]]) -> None:
-    """Graph sends to whom the headers name: that must be nobody else, and nobody less, than the envelope does."""
-    named = {each["emailAddress"]["address"].lower() for each in people}
-    if named != {each.lower() for each in letter.recipients}:
-        raise probe_error("internal", "the headers and the envelope do not name the same recipients")
-
-
 def _unfolded(text: object) -> str:
     return _FOLD.sub("", str(text)).strip()
 
@@ -170,7 +166,7 @@ def _decoded(text: object) -> str:
         return _unfolded(text)
 
 
-def lost_anyway(letter: Letter) -> list[str]:
-    """What Graph does not let anybody choose, in whatever way the message is handed over."""
+def always_lost(letter: Letter) -> list[str]:
+    """What Graph carries in no request: it chooses the envelope sender itself."""
     author = next((address for _name, address in getaddresses([_unfolded(_head(letter).get("From", ""))])), "")
     return ["errors_to"] if letter.sender.lower() != author.lower() else []

@@ -39,15 +39,15 @@ def line(name: str, text: str) -> bytes:
     return "".join(f"{each}\r\n" for each in lines).encode()
 
 
-def written(text: str) -> str:
-    """A custom header's text: as it was written where that is possible."""
+def unstructured(text: str) -> str:
+    """The text of an unstructured header (RFC 5322): encoded only where it has to be."""
     text = text.strip(" ")
     return text if text.isascii() and _fits(text) else encoded(text)
 
 
-def shown(text: str) -> str:
-    """A text for people: what looks like an encoded word is protected from being decoded."""
-    return encoded(text.strip(" ")) if "=?" in text else written(text)
+def display_text(text: str) -> str:
+    """A text that is shown to people: if it looks like an encoded word, it is encoded, so that nobody decodes it."""
+    return encoded(text.strip(" ")) if "=?" in text else unstructured(text)
 
 
 def mailbox(address: str, name: str = "") -> str:
@@ -55,7 +55,14 @@ def mailbox(address: str, name: str = "") -> str:
     name = name.strip(" ")
     if not name:
         return address
-    return f"{_phrase(name)} <{address}>"
+    if "=?" in name or not _fits(name) or not _QUOTABLE_NAME.match(name):
+        phrase = encoded(name)
+    elif _PLAIN_NAME.match(name):
+        phrase = name
+    else:
+        escaped = name.replace("\\", "\\\\").replace('"', '\\"')
+        phrase = f'"{escaped}"'
+    return f"{phrase} <{address}>"
 
 
 def mailboxes(addresses: Iterable[str]) -> str:
@@ -82,17 +89,6 @@ def _b(text: str) -> str:
     return f"=?utf-8?b?{base64.b64encode(text.encode()).decode('ascii')}?="
 
 
-def _phrase(name: str) -> str:
-    if "=?" in name or not _fits(name):
-        return encoded(name)
-    if _PLAIN_NAME.match(name):
-        return name
-    if _QUOTABLE_NAME.match(name):
-        escaped = name.replace("\\", "\\\\").replace('"', '\\"')
-        return f'"{escaped}"'
-    return encoded(name)
-
-
 def _fits(text: str) -> bool:
     return all(len(word) <= _LONGEST_WORD for word in _WORD.findall(text))
 
@@ -101,9 +97,5 @@ def on_the_wire(address: str) -> str:
     """The address with its domain in A-labels; what stands before the @ has no other spelling."""
     try:
         return address_to_ascii(address)
-    except DomainError as refused:
-        raise probe_error("config", f"the domain of a mail address {refused}") from None
-
-
-def domain_of(address: str) -> str:
-    return address.rpartition("@")[2]
+    except DomainError as error:
+        raise probe_error("config", f"the domain of a mail address {error}") from None

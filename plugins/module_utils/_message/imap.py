@@ -10,7 +10,7 @@ from __future__ import annotations
 from .._net.clock import Clock
 from .._protocol.imap import ImapSession
 from .._verdict.observation import ProbeError, probe_error
-from .trace import delivered_of
+from .trace import parse_header_text
 from .transport import Delivered, Incoming
 
 LISTEN = 5.0
@@ -31,7 +31,7 @@ class ImapMail(Incoming):
         with session.record.phase("delivery"):
             if is_open:
                 session.catch_up()
-            return delivered_of(self._awaited(message_id))
+            return parse_header_text(self._wait_for(message_id))
 
     def remove(self, message_id: str) -> int:
         """Remove that message and nothing else; one that stays is a "not_removed", whose text says why."""
@@ -46,7 +46,7 @@ class ImapMail(Incoming):
             raise probe_error("not_removed", "the server has not removed the message, though it did not refuse to")
         return len(found)
 
-    def _awaited(self, message_id: str) -> str:
+    def _wait_for(self, message_id: str) -> str:
         """The header of the message, as soon as it is there."""
         session, has_looked = self._session, False
         try:
@@ -57,8 +57,8 @@ class ImapMail(Incoming):
                 has_looked = True
                 if not session.await_mail(LISTEN, PAUSE):
                     break
-        except ProbeError as stopped:
-            if not (has_looked and stopped.observation.kind == "timeout" and _is_over(session.clock)):
+        except ProbeError as error:
+            if not (has_looked and error.observation.kind == "timeout" and _is_over(session.clock)):
                 raise
         mailbox = session.endpoint.mailbox
         raise probe_error("not_delivered", f"the message did not come to {mailbox} in time", mailbox=mailbox)

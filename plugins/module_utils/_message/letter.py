@@ -17,7 +17,7 @@ from . import header
 
 @dataclass(frozen=True)
 class Letter:
-    """The message as it travels, and the envelope that it travels in."""
+    """A composed mail message and its envelope, ready to be handed over."""
 
     message: bytes
     sender: str
@@ -39,12 +39,12 @@ class Letter:
         return not self.message.isascii()
 
     def naming_bcc(self) -> bytes:
-        """The message for a service that reads the recipients from the headers and takes this one out."""
+        """The message with a Bcc header, for a service that reads recipients from headers and removes this one."""
         return header.line("Bcc", header.mailboxes(self.bcc)) + self.message if self.bcc else self.message
 
 
 def init_message_id(registry: str, connector: str, fingerprint: str, domain: str) -> str:
-    """The same for the same settings of the same connector, so that a repeat after a crash is recognised.
+    """Equal for equal settings of the same connector, so that a repetition after a crash is recognised.
 
     `connector` tells it from every other one of the registry, also from those created in the same second and from one
     that was deleted and created anew; `fingerprint` tells the proven settings apart.
@@ -54,5 +54,5 @@ def init_message_id(registry: str, connector: str, fingerprint: str, domain: str
 
 
 def random_message_id(domain: str) -> str:
-    """One that no other message has."""
+    """A Message-ID that no other message has."""
     return f"<test.{secrets.token_hex(20)}@{domain}>"

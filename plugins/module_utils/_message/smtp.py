@@ -60,22 +60,14 @@ FORMS = (
 def queue_id(reply: str) -> str:
     """The id in the text of a reply, with or without its codes; nothing where none is recognised."""
     for line in re.split(r"[\r\n]+", reply):
-        found = _in_line(line[:_LONGEST_LINE].strip())
-        if found:
+        status = _STATUS.match(line[:_LONGEST_LINE].strip())
+        if not status:
+            continue
+        text = status["text"].strip()
+        match = next(filter(None, (form.pattern.search(text) for form in FORMS)), None)
+        found = match.group(1).strip("<>").rstrip(".,;)") if match else ""
+        if _ID.match(found):
             return found
-    return ""
-
-
-def _in_line(line: str) -> str:
-    status = _STATUS.match(line)
-    if not status:
-        return ""
-    text = status["text"].strip()
-    for form in FORMS:
-        match = form.pattern.search(text)
-        if match:
-            found = match.group(1).strip("<>").rstrip(".,;)")
-            return found if _ID.match(found) else ""
     return ""
 
 

@@ -13,13 +13,13 @@ from collections.abc import Iterable, Iterator
 from .transport import Delivered
 
 _RESULTS = "authentication-results"
-_HOP = "received"
+_RECEIVED = "received"
 _LONGEST = 16 * 1024
 _RESULT = re.compile(r"\s*(spf|dkim|dmarc)\s*(?:/\s*[0-9]+\s*)?=\s*([a-z][a-z-]{0,19})(?=\s|\Z)", re.IGNORECASE)
 
 
-def delivered_of(header: str) -> Delivered:
-    """What the header of a message tells, as it is written in the message."""
+def parse_header_text(header: str) -> Delivered:
+    """Parse the header section of a message, unfolding its lines."""
     lines: list[str] = []
     for line in header.replace("\r\n", "\n").split("\n"):
         if line.startswith((" ", "\t")) and lines:
@@ -27,18 +27,18 @@ def delivered_of(header: str) -> Delivered:
         else:
             lines.append(line)
     named = (line.partition(":") for line in lines)
-    return traced((name, content) for name, colon, content in named if colon)
+    return parse_headers((name, content) for name, colon, content in named if colon)
 
 
-def traced(headers: Iterable[tuple[str, str]]) -> Delivered:
-    """What a message's headers tell, which are given from the top, as names and contents.
+def parse_headers(headers: Iterable[tuple[str, str]]) -> Delivered:
+    """Parse headers, given from the top as names and contents.
 
     Each server writes above what was there, so that only the topmost results are those of the server that delivered:
     what stands below, anybody can have written.
     """
     named = [(name.strip().lower(), content) for name, content in headers]
     topmost = next((content for name, content in named if name == _RESULTS), "")
-    return Delivered(authentication_results(topmost), sum(name == _HOP for name, _content in named))
+    return Delivered(authentication_results(topmost), sum(name == _RECEIVED for name, _content in named))
 
 
 def authentication_results(content: str) -> dict[str, str]:
@@ -57,7 +57,7 @@ def authentication_results(content: str) -> dict[str, str]:
 
 
 def _statements(content: str) -> Iterator[str]:
-    """What stands between semicolons, without comments, and with nothing of what is quoted."""
+    """Split at semicolons; comments are dropped, and quoted strings emptied."""
     statement: list[str] = []
     depth, is_quoted, is_escaped = 0, False, False
     for character in content:

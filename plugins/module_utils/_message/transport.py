@@ -3,18 +3,23 @@
 
 # This file is private to the collection mailroom.core and may change at any time.
 
-"""The ways to hand mail over and to find it again, by protocol."""
+"""Interfaces to hand mail over and to find it again, and what implements them for each protocol."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import TYPE_CHECKING, cast
 
 from .._protocol.session import Session
 from .._verdict.observation import probe_error
 from .letter import Letter
+
+if TYPE_CHECKING:
+    from .._protocol.graph import GraphSession
+    from .._protocol.imap import ImapSession
+    from .._protocol.smtp import SmtpSession
 
 
 @dataclass(frozen=True)
@@ -55,70 +60,29 @@ class Incoming(ABC):
         """Remove that message and nothing else; how many were removed."""
 
 
-# What only one protocol needs is imported only for it.
-def _smtp_mail() -> Any:
-    from .smtp import SmtpMail
-
-    return SmtpMail
-
-
-def _imap_mail() -> Any:
-    from .imap import ImapMail
-
-    return ImapMail
-
-
-def _graph_mail() -> Any:
-    from .graph import GraphMail
-
-    return GraphMail
-
-
-def _by_smtp(session: Any) -> Outgoing:
-    return cast(Outgoing, _smtp_mail()(session))
-
-
-def _by_imap(session: Any) -> Incoming:
-    return cast(Incoming, _imap_mail()(session))
-
-
-def _to_graph(session: Any) -> Outgoing:
-    return cast(Outgoing, _graph_mail()(session))
-
-
-def _from_graph(session: Any) -> Incoming:
-    return cast(Incoming, _graph_mail()(session))
-
-
-_TRANSPORTS: Mapping[str, Callable[[], Any]] = {"smtp": _smtp_mail, "imap": _imap_mail, "graph": _graph_mail}
-_OUTGOING: Mapping[str, Callable[[Any], Outgoing]] = {"smtp": _by_smtp, "graph": _to_graph}
-_INCOMING: Mapping[str, Callable[[Any], Incoming]] = {"imap": _by_imap, "graph": _from_graph}
-
-
-def transport_type(protocol: str) -> Any:
-    """What hands mail over or finds it, imported when it is first asked for."""
-    return _TRANSPORTS[protocol]()
-
-
-def can_hand_over(protocol: str) -> bool:
-    return protocol in _OUTGOING
-
-
-def can_find(protocol: str) -> bool:
-    return protocol in _INCOMING
-
-
 def outgoing(session: Session) -> Outgoing:
-    """How to hand mail over in a session that is signed in."""
-    way = _OUTGOING.get(session.endpoint.protocol)
-    if way is None:
-        raise probe_error("internal", f"nothing is sent over {session.endpoint.protocol}")
-    return way(session)
+    """Hands mail over in this session; what only one protocol needs is imported only for it."""
+    protocol = session.endpoint.protocol
+    if protocol == "smtp":
+        from .smtp import SmtpMail
+
+        return SmtpMail(cast("SmtpSession", session))
+    if protocol == "graph":
+        from .graph import GraphMail
+
+        return GraphMail(cast("GraphSession", session))
+    raise probe_error("internal", f"nothing is sent over {protocol}")
 
 
 def incoming(session: Session) -> Incoming:
-    """How to find mail in a session that is signed in."""
-    way = _INCOMING.get(session.endpoint.protocol)
-    if way is None:
-        raise probe_error("internal", f"nothing is read over {session.endpoint.protocol}")
-    return way(session)
+    """Finds mail in this session; what only one protocol needs is imported only for it."""
+    protocol = session.endpoint.protocol
+    if protocol == "imap":
+        from .imap import ImapMail
+
+        return ImapMail(cast("ImapSession", session))
+    if protocol == "graph":
+        from .graph import GraphMail
+
+        return GraphMail(cast("GraphSession", session))
+    raise probe_error("internal", f"nothing is read over {protocol}")

@@ -3,7 +3,7 @@
 
 # This file is private to the collection mailroom.core and may change at any time.
 
-"""What every application that is configured by files has in common, and what it is told of a connector."""
+"""The interface of applications that are configured by files, and the sender that they get from a connector."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ class Sender:
     from_address: str = ""
     from_name: str = ""
     password_file: str = ""
-    """The file that the password has for itself, where the application keeps it apart."""
+    """The file that holds only the password, where the application keeps it apart."""
 
     required_features: tuple[str, ...] = ()
-    """The fields it has among those that not every application can express."""
+    """The fields in use among those that not every application supports."""
 
     @property
     def password(self) -> Secret | None:
@@ -43,7 +43,7 @@ class Sender:
 
 
 def unusable(connector: ResolvedConnector) -> FieldMessage | None:
-    """The field that keeps every application from using a connector, and why."""
+    """The field because of which no application can use a connector, and why."""
     if not connector.enabled:
         return "enabled", "the connector is disabled"
     if connector.graph:
@@ -56,7 +56,7 @@ def unusable(connector: ResolvedConnector) -> FieldMessage | None:
 
 
 def password_path(connector: ResolvedConnector) -> str | None:
-    """Which secret signs in, of a connector that is usable."""
+    """The path of the secret that signs in, of a connector that is usable."""
     if not connector.smtp or connector.smtp.auth != "password":
         return None
     return "imap.password" if connector.smtp.same_credentials else "smtp.password"
@@ -80,20 +80,17 @@ def sender_of(connector: ResolvedConnector, password_file: str = "", leave_out: 
         "smtp.client_cert": bool(server.trust.client_cert),
         "smtp.proxy": bool(server.proxy),
     }
+    # All names as DNS knows them: few applications convert them, and not alike.
+    proxy = server.proxy and replace(server.proxy, host=to_ascii(server.proxy.host))
+    server = replace(server, host=to_ascii(server.host), ehlo_name=to_ascii(server.ehlo_name), proxy=proxy)
     return Sender(
         connector.name,
-        _in_ascii(server),
+        server,
         address_to_ascii(from_address),
         "" if "from_name" in leave_out else connector.from_name,
         password_file,
         tuple(path for path, is_used in uses.items() if is_used and path not in leave_out),
     )
-
-
-def _in_ascii(server: SmtpSettings) -> SmtpSettings:
-    """The same server, with all names as DNS knows them: few applications convert them, and not alike."""
-    proxy = server.proxy and replace(server.proxy, host=to_ascii(server.proxy.host))
-    return replace(server, host=to_ascii(server.host), ehlo_name=to_ascii(server.ehlo_name), proxy=proxy)
 
 
 class FileTarget(ABC):
@@ -104,7 +101,7 @@ class FileTarget(ABC):
     securities: ClassVar[tuple[str, ...]]
 
     supported_features: ClassVar[frozenset[str]]
-    """The fields that it can be told, of those that not every application can."""
+    """The fields that it supports, of those that not every application does."""
 
     keeps_password_apart: ClassVar[bool] = False
     """Whether the password is in a file of its own."""
@@ -140,12 +137,12 @@ class FileTarget(ABC):
 
     @abstractmethod
     def difference(self, before: str, after: str) -> tuple[str, str]:
-        """What is written into two texts, without the password."""
+        """What is ours in both texts, without the password, for the diff."""
 
     @abstractmethod
     def password_text(self, sender: Sender) -> str | None:
-        """What the file holds that the password has for itself; None where there is none."""
+        """The content of the password file; None where there is no such file."""
 
     @abstractmethod
     def password_file_in(self, text: str) -> str:
-        """The file that a text names for the password, empty where it names none. Whose text that is, nobody knows."""
+        """The password file that a text names, empty where it names none; the text may be anybody's."""

@@ -3,7 +3,7 @@
 
 # This file is private to the collection mailroom.core and may change at any time.
 
-"""Which declared field to look at first, by verdict.
+"""The declared field to look at first, by verdict.
 
 {block} stands for smtp, imap or graph, and {sign_in} for the block whose user and password are used there. A word in
 angle brackets is one of ALTERNATIVES: the first of these fields that is declared.
@@ -74,7 +74,7 @@ FIELDS: Mapping[str, str] = {
     "delivery_timeout": "",
     "internal_error": "",
 }
-# What holds in place of that for a phase or a kind of observation.
+# Overrides of FIELDS by verdict and kind, or verdict and phase.
 EXCEPTIONS: Mapping[tuple[str, str], str] = {
     ("connection_reset", "tcp"): "{block}.<port>",
     ("connection_reset", "tls"): "{block}.<port>",
@@ -130,14 +130,16 @@ def field_of(
     path = template.replace("{block}", block).replace("{sign_in}", sign_in)
     if path == "<recipient>":
         return "to" if to else "test_address"
-    if path.endswith(">"):
-        path = _first_declared(path, declared)
-    parent, _dot, name = path.rpartition(".")
+    parent, dot, name = path.rpartition(".")
+    if name.startswith("<"):
+        *names, last = ALTERNATIVES[name.strip("<>")]
+        name = next((each for each in names if f"{parent}{dot}{each}" in declared), last)
+        path = f"{parent}{dot}{name}"
     return path if name and name not in _LACKING.get(parent, ()) else None
 
 
 _NAMED = re.compile(r"(smtp|imap|graph|oauth2)\.[a-z0-9_]+")
-# What a block does not have.
+# The fields that a block does not have.
 _LACKING: Mapping[str, frozenset[str]] = {
     "graph": frozenset("host port security mechanisms auth username password".split()),
     "oauth2": frozenset("host port security mechanisms auth mailbox".split()),
@@ -156,11 +158,3 @@ def _template(diagnosis: Diagnosis, observation: Observation) -> str:
         if (verdict, about) in EXCEPTIONS:
             return EXCEPTIONS[verdict, about]
     return FIELDS[verdict]
-
-
-def _first_declared(path: str, declared: Collection[str]) -> str:
-    parent, _dot, group = path.rpartition(".")
-    names = ALTERNATIVES[group.strip("<>")]
-    beginning = f"{parent}." if parent else ""
-    name = next((each for each in names[:-1] if f"{beginning}{each}" in declared), names[-1])
-    return f"{beginning}{name}" if name else ""

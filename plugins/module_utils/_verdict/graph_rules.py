@@ -8,9 +8,8 @@
 from __future__ import annotations
 
 from .observation import PERHAPS_ACCEPTED
-from .rule import CERTAIN, LIKELY, LOOK_FIRST, POSSIBLE, Rule
+from .rule import CERTAIN, IT_SAYS, LIKELY, LOOK_FIRST, POSSIBLE, Rule
 
-_SAYS = " It says: {text}"
 _PERMISSIONS = (
     "In this order: does the application have Mail.Send (and Mail.ReadBasic.All or more to read) as an application"
     " permission of Microsoft Graph, with admin consent granted; does an application access policy or the scope of"
@@ -37,7 +36,7 @@ GRAPH_RULES: tuple[Rule, ...] = (
         reply="401 ",
         remedy=(
             "Graph does not accept the token: it is for another service or cloud (see cloud, scope and graph.url), or"
-            f" this host's clock is wrong.{_SAYS}"
+            f" this host's clock is wrong.{IT_SAYS}"
         ),
     ),
     Rule(
@@ -47,10 +46,10 @@ GRAPH_RULES: tuple[Rule, ...] = (
         reply="403 ErrorSendAsDenied",
         remedy=(
             f"{{mailbox}} may not send as this from_address: grant it Send As in Exchange, or leave from_address at"
-            f" the mailbox's own.{_SAYS}"
+            f" the mailbox's own.{IT_SAYS}"
         ),
     ),
-    Rule("mailbox_denied", LIKELY, "graph", reply="403 ", remedy=f"{_PERMISSIONS}{_SAYS}"),
+    Rule("mailbox_denied", LIKELY, "graph", reply="403 ", remedy=f"{_PERMISSIONS}{IT_SAYS}"),
     Rule(
         "mailbox_missing",
         CERTAIN,
@@ -58,7 +57,7 @@ GRAPH_RULES: tuple[Rule, ...] = (
         reply="404 MailboxNotEnabledForRESTAPI",
         remedy=(
             "{mailbox} has no mailbox in the cloud: it is a guest, has no Exchange Online licence, was deleted, or"
-            f" still lives on premises.{_SAYS}"
+            f" still lives on premises.{IT_SAYS}"
         ),
     ),
     Rule("message_too_large", CERTAIN, "graph", reply="413 |... ErrorMessageSizeExceeded"),
@@ -71,7 +70,7 @@ GRAPH_RULES: tuple[Rule, ...] = (
         reply="404 ",
         remedy=(
             "The tenant knows no mailbox {mailbox}: check graph.mailbox (its main address or object id), tenant_id and"
-            f" cloud.{_SAYS}"
+            f" cloud.{IT_SAYS}"
         ),
     ),
     Rule("message_rejected", LIKELY, "graph", phases=("message",), reply="4.. "),
@@ -80,12 +79,12 @@ GRAPH_RULES: tuple[Rule, ...] = (
         POSSIBLE,
         "graph",
         reply="5.. ",
-        remedy=f"Graph has trouble of its own: try again in some minutes.{_SAYS}",
+        remedy=f"Graph has trouble of its own: try again in some minutes.{IT_SAYS}",
     ),
     Rule(
         "protocol_error",
         LIKELY,
         "graph",
-        remedy=f"What answers at {{host}} port {{port}} is most likely not Microsoft Graph: check graph.url.{_SAYS}",
+        remedy=f"What answers at {{host}} port {{port}} is most likely not Microsoft Graph: check graph.url.{IT_SAYS}",
     ),
 )

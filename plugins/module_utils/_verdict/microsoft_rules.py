@@ -7,13 +7,16 @@
 
 from __future__ import annotations
 
+import re
 from typing import Literal
 
 from . import reply_patterns as patterns
-from .observation import PhaseName
-from .rule import CERTAIN, LIKELY, Rule, reply_rule
+from .observation import Observation, PhaseName
+from .rule import CERTAIN, IT_SAYS, LIKELY, Rule, reply_rule
 
-_SAYS = " It says: {text}"
+_PERSONAL_DOMAIN = re.compile(r"(outlook|hotmail|live|msn|windowslive|passport)(\.[a-z]{2,3}){1,2}", re.IGNORECASE)
+_PERSONAL_HOSTS = ("smtp-mail.outlook.com", "imap-mail.outlook.com")
+_MICROSOFT_HOSTS = ("office365.com", "outlook.com", "live.com", "hotmail.com")
 
 
 def _codes(*numbers: int) -> str:
@@ -29,7 +32,7 @@ MICROSOFT_TOKEN_RULES: tuple[Rule, ...] = (
         reply=_codes(90038, 900382, 900432),
         remedy=(
             "The tenant ({tenant_id}) lives in another Microsoft cloud: set cloud (now {cloud}) to us_gov, us_gov_dod"
-            f" or china, or back to global.{_SAYS}"
+            f" or china, or back to global.{IT_SAYS}"
         ),
     ),
     Rule(
@@ -39,7 +42,7 @@ MICROSOFT_TOKEN_RULES: tuple[Rule, ...] = (
         reply=_codes(9001023, 50194),
         remedy=(
             "A tenant of your own is needed: set tenant_id to its id (Entra admin centre, Overview), not to common,"
-            f" organizations or consumers.{_SAYS}"
+            f" organizations or consumers.{IT_SAYS}"
         ),
     ),
     Rule("token_tenant", LIKELY, "token", reply=_codes(90002, 900021, 900023)),
@@ -53,7 +56,7 @@ MICROSOFT_TOKEN_RULES: tuple[Rule, ...] = (
         remedy=(
             "The application must prove itself: give client_secret, certificate or assertion_file. If it is meant to"
             " be a public client, allow public client flows (Entra admin centre, App registrations, Authentication)."
-            f"{_SAYS}"
+            f"{IT_SAYS}"
         ),
     ),
     Rule(
@@ -63,7 +66,7 @@ MICROSOFT_TOKEN_RULES: tuple[Rule, ...] = (
         reply=_codes(700025),
         remedy=(
             "The application is a public client and must not prove itself: leave client_secret, certificate and"
-            f" assertion_file out, or make it a confidential client (App registrations, Authentication).{_SAYS}"
+            f" assertion_file out, or make it a confidential client (App registrations, Authentication).{IT_SAYS}"
         ),
     ),
     Rule(
@@ -74,7 +77,7 @@ MICROSOFT_TOKEN_RULES: tuple[Rule, ...] = (
         remedy=(
             "No federated credential of the application fits the assertion. Compare issuer, subject and audience,"
             " letter by letter, in the Entra admin centre under App registrations, Certificates & secrets, Federated"
-            f" credentials, with what is in assertion_file.{_SAYS}"
+            f" credentials, with what is in assertion_file.{IT_SAYS}"
         ),
     ),
     Rule(
@@ -84,7 +87,7 @@ MICROSOFT_TOKEN_RULES: tuple[Rule, ...] = (
         reply=_codes(700024),
         remedy=(
             "What the application signs in with is not valid at this time: have assertion_file renewed before each"
-            f" use, and check this host's clock.{_SAYS}"
+            f" use, and check this host's clock.{IT_SAYS}"
         ),
     ),
     Rule("token_certificate", LIKELY, "token", reply=_codes(700027, 50012, 700030, 700021, 700023)),
@@ -95,7 +98,7 @@ MICROSOFT_TOKEN_RULES: tuple[Rule, ...] = (
         reply=_codes(7000112),
         remedy=(
             "The application ({client_id}) is disabled: allow sign-in under Entra admin centre, Enterprise"
-            f" applications, Properties.{_SAYS}"
+            f" applications, Properties.{IT_SAYS}"
         ),
     ),
     Rule("token_client", LIKELY, "token", reply=_codes(700016, 700011, 70001)),
@@ -106,7 +109,7 @@ MICROSOFT_TOKEN_RULES: tuple[Rule, ...] = (
         reply=_codes(70011, 28002, 700022),
         remedy=(
             "The scope ({scope}) is not one that can be asked for. An application asks for exactly one, the resource"
-            f" with /.default behind it: leave scope out.{_SAYS}"
+            f" with /.default behind it: leave scope out.{IT_SAYS}"
         ),
     ),
     Rule(
@@ -116,7 +119,7 @@ MICROSOFT_TOKEN_RULES: tuple[Rule, ...] = (
         reply=_codes(500011),
         remedy=(
             "The tenant does not know the resource in {scope}: leave scope out, check cloud ({cloud}), and see whether"
-            f" the tenant has Exchange Online at all.{_SAYS}"
+            f" the tenant has Exchange Online at all.{IT_SAYS}"
         ),
     ),
     Rule("token_consent", LIKELY, "token", reply=_codes(650057, 65001, 650056, 90094)),
@@ -128,7 +131,7 @@ MICROSOFT_TOKEN_RULES: tuple[Rule, ...] = (
         remedy=(
             "In this order: is {token_user} the name that the user signs in with (its user principal name, which may"
             " differ from the mail address); does the password work at the provider's web page; is it synchronised"
-            f" from a directory on premises. Several failed attempts lock the account.{_SAYS}"
+            f" from a directory on premises. Several failed attempts lock the account.{IT_SAYS}"
         ),
     ),
     Rule(
@@ -138,7 +141,7 @@ MICROSOFT_TOKEN_RULES: tuple[Rule, ...] = (
         reply=_codes(50055, 50056),
         remedy=(
             "The password of {token_user} has expired, or the user has none in Entra: sign in at the provider's web"
-            f" page and set a new one.{_SAYS}"
+            f" page and set a new one.{IT_SAYS}"
         ),
     ),
     Rule(
@@ -146,7 +149,7 @@ MICROSOFT_TOKEN_RULES: tuple[Rule, ...] = (
         LIKELY,
         "token",
         reply=_codes(50057),
-        remedy=f"The account of {{token_user}} is disabled: enable it (Entra admin centre, Users).{_SAYS}",
+        remedy=f"The account of {{token_user}} is disabled: enable it (Entra admin centre, Users).{IT_SAYS}",
     ),
     Rule(
         "token_user",
@@ -156,7 +159,7 @@ MICROSOFT_TOKEN_RULES: tuple[Rule, ...] = (
         remedy=(
             "The account of {token_user} is locked after too many failed attempts, or this host's address is blocked."
             " Do not try again before it is unlocked: each attempt prolongs it. Look for where an old password is"
-            f" still in use.{_SAYS}"
+            f" still in use.{IT_SAYS}"
         ),
     ),
     Rule("token_user", LIKELY, "token", reply=_codes(50034, 51004, 50020)),
@@ -168,7 +171,7 @@ MICROSOFT_TOKEN_RULES: tuple[Rule, ...] = (
         reply=_codes(530032, 530035),
         remedy=(
             "The organisation's security defaults block this sign-in. Use client credentials (client_secret or"
-            f" certificate) instead of a user's password; they are not subject to them.{_SAYS}"
+            f" certificate) instead of a user's password; they are not subject to them.{IT_SAYS}"
         ),
     ),
     Rule("token_policy", LIKELY, "token", reply=_codes(53003, 53000, 53001, 53002)),
@@ -179,7 +182,7 @@ MICROSOFT_TOKEN_RULES: tuple[Rule, ...] = (
         reply=_codes(50196),
         remedy=(
             "The same token was asked for too often in a short time. Wait some minutes, and look for what asks again"
-            f" and again with client_id {{client_id}}.{_SAYS}"
+            f" and again with client_id {{client_id}}.{IT_SAYS}"
         ),
     ),
     Rule("token_throttled", LIKELY, "token", reply=_codes(90055, 50033, 90006, 90024, 90033)),
@@ -190,7 +193,7 @@ MICROSOFT_TOKEN_RULES: tuple[Rule, ...] = (
         text="identity not found|no .*managed identity",
         remedy=(
             "This machine does not have that identity: assign it (Azure portal, the machine, Identity), and check"
-            f" managed_identity ({{managed_identity}}).{_SAYS}"
+            f" managed_identity ({{managed_identity}}).{IT_SAYS}"
         ),
     ),
 )
@@ -201,7 +204,6 @@ _PROBABLY_DISABLED_CONSUMER = (
     "This provider answers so to passwords of personal accounts, which it no longer accepts: sign in with oauth2, which"
     " is the only way."
 )
-# Before those, where a personal account of Microsoft signs in: it has no tenant in which anything could be turned on.
 PERSONAL_ACCOUNT: dict[tuple[str, PhaseName | Literal[""]], tuple[Rule, ...]] = {
     ("smtp", "auth"): (
         reply_rule("auth_disabled", CERTAIN, r"... 5\.7\.30(?!\d)", remedy=_DISABLED_CONSUMER),
@@ -211,3 +213,11 @@ PERSONAL_ACCOUNT: dict[tuple[str, PhaseName | Literal[""]], tuple[Rule, ...]] = 
     ),
     ("imap", "auth"): (reply_rule("auth_disabled", CERTAIN, "NO|BAD", patterns.PASSWORDS_OFF, _DISABLED_CONSUMER),),
 }
+"""By protocol and phase, tried before the rules of the protocol: such an account has no tenant to turn anything on."""
+
+
+def is_personal_account(observation: Observation) -> bool:
+    """Whether the user has a personal account of Microsoft, which belongs to no organisation."""
+    domain = str(observation.facts.get("username", "")).rpartition("@")[2]
+    host = str(observation.facts.get("host", "")).lower().rstrip(".")
+    return host in _PERSONAL_HOSTS or (host.endswith(_MICROSOFT_HOSTS) and bool(_PERSONAL_DOMAIN.fullmatch(domain)))

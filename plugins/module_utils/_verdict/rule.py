@@ -3,7 +3,7 @@
 
 # This file is private to the collection mailroom.core and may change at any time.
 
-"""A rule that says which observation stands for which verdict, and what several of them say."""
+"""The type of the rules from observation to verdict, and the remedies that several files of rules share."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LOOK_FIRST = (
 
 
 class Rule(NamedTuple):
-    """What follows, and what must fit for it: a kind, phases, and patterns; where there is none, everything fits."""
+    """A verdict, and what must match for it: a kind, phases, and patterns; where there is none, everything matches."""
 
     verdict: str
     certainty: str
@@ -46,7 +46,8 @@ def oauth_error(*names: str) -> str:
     return rf"(\d+ )?({'|'.join(names)})(?![\w-])"
 
 
-# What rules of more than one protocol say.
+# Remedies that rules of more than one file share.
+IT_SAYS = " It says: {text}"
 ENCRYPT = "The server goes on only over an encrypted connection: set security to starttls or tls."
 LIMIT = (
     "A limit of the provider for this account or host is reached: wait until it is lifted, send less, or have it"

@@ -5,8 +5,8 @@
 
 """What a refusal over SMTP means: rules by phase, the first that fits holds.
 
-A rule is certain where the code or the words leave one meaning. The last rule of each phase is its most general
-verdict, with "possible". Replies are matched as "CODE ENHANCED", such as "535 5.7.8" or "535 ".
+A rule is certain where the code or the words leave one meaning. The last rule of each phase has no
+pattern and is its most general verdict. Replies are matched as "CODE ENHANCED", such as "535 5.7.8" or "535 ".
 """
 
 from __future__ import annotations
@@ -302,4 +302,4 @@ SMTP_RULES: dict[PhaseName | Literal[""], tuple[Rule, ...]] = {
 SMTP_WITHOUT_SIGN_IN: dict[PhaseName | Literal[""], tuple[Rule, ...]] = {
     "recipient": (reply_rule("relay_denied", LIKELY, "5.. 5[.]7[.]1", "recipient address rejected: access denied"),),
 }
-"""Before those, where the connector signs in as nobody."""
+"""By phase, tried before SMTP_RULES where the connector does not sign in."""

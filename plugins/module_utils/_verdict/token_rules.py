@@ -8,11 +8,10 @@
 from __future__ import annotations
 
 from .observation import Kind
-from .rule import CERTAIN, LIKELY, POSSIBLE, Rule, oauth_error
+from .rule import CERTAIN, IT_SAYS, LIKELY, POSSIBLE, Rule, oauth_error
 
 _ANY: tuple[Kind, ...] = ("token", "token_google")
 _SERVER = "authority or token_url ({token_server})"
-_SAYS = " It says: {text}"
 
 
 def _unreachable(certainty: str, kind: Kind | tuple[Kind, ...], remedy: str, **pattern: str) -> Rule:
@@ -131,7 +130,7 @@ TOKEN_RULES: tuple[Rule, ...] = (
         remedy=(
             "The provider does not know the application by what it shows. In this order: is client_id ({client_id})"
             " complete; is client_secret the secret's value, not its id, and not expired; does the application belong"
-            f" to this tenant or provider ({{token_server}}).{_SAYS}"
+            f" to this tenant or provider ({{token_server}}).{IT_SAYS}"
         ),
     ),
     Rule(
@@ -141,7 +140,7 @@ TOKEN_RULES: tuple[Rule, ...] = (
         reply=oauth_error("unauthorized_client"),
         remedy=(
             "The application ({client_id}) may not get a token in this way: look at the application at the provider,"
-            f" and turn on the grant that is used (client credentials, or password).{_SAYS}"
+            f" and turn on the grant that is used (client credentials, or password).{IT_SAYS}"
         ),
     ),
     Rule("token_consent", CERTAIN, _ANY, reply=oauth_error("access_denied", "invalid_resource", "invalid_target")),
@@ -152,7 +151,7 @@ TOKEN_RULES: tuple[Rule, ...] = (
         reply=oauth_error("invalid_scope"),
         remedy=(
             "The provider does not know the scope ({scope}), or the application may not have it: correct scope, or"
-            f" have it granted.{_SAYS}"
+            f" have it granted.{IT_SAYS}"
         ),
     ),
     Rule(
@@ -162,7 +161,7 @@ TOKEN_RULES: tuple[Rule, ...] = (
         reply=oauth_error("invalid_grant", "login_required"),
         remedy=(
             "The provider ({token_server}) refuses the user or the grant. Where oauth2 has a username, check it and"
-            f" its password; else look at the application at the provider, and at what it may ask for.{_SAYS}"
+            f" its password; else look at the application at the provider, and at what it may ask for.{IT_SAYS}"
         ),
     ),
     Rule(
@@ -172,7 +171,7 @@ TOKEN_RULES: tuple[Rule, ...] = (
         reply=oauth_error("unsupported_grant_type"),
         remedy=(
             "The server at {token_server} does not offer this way to get a token: check token_url, or turn on client"
-            f" credentials at the provider.{_SAYS}"
+            f" credentials at the provider.{IT_SAYS}"
         ),
     ),
     Rule(
@@ -180,14 +179,14 @@ TOKEN_RULES: tuple[Rule, ...] = (
         LIKELY,
         _ANY,
         reply=rf"{oauth_error('server_error')}|5\d\d ",
-        remedy=f"The token endpoint ({{token_server}}) has trouble of its own: try again in some minutes.{_SAYS}",
+        remedy=f"The token endpoint ({{token_server}}) has trouble of its own: try again in some minutes.{IT_SAYS}",
     ),
     Rule(
         "token_endpoint",
         LIKELY,
         _ANY,
         reply="(404|405|410) ",
-        remedy=f"There is no token endpoint at that address: check {_SERVER}, tenant_id and cloud.{_SAYS}",
+        remedy=f"There is no token endpoint at that address: check {_SERVER}, tenant_id and cloud.{IT_SAYS}",
     ),
     Rule(
         "token_endpoint",
@@ -202,7 +201,7 @@ TOKEN_RULES: tuple[Rule, ...] = (
     Rule("token_endpoint", POSSIBLE, _ANY),
 )
 REFUSED_TOKEN_RULES: tuple[Rule, ...] = (
-    Rule("auth_rejected", LIKELY, "token_refused_microsoft", remedy=f"{_EXCHANGE}{_SAYS}"),
-    Rule("auth_rejected", LIKELY, "token_refused_google", remedy=f"{_GMAIL}{_SAYS}"),
-    Rule("auth_rejected", LIKELY, "token_refused", remedy=f"{_MAIL_SERVER}{_SAYS}"),
+    Rule("auth_rejected", LIKELY, "token_refused_microsoft", remedy=f"{_EXCHANGE}{IT_SAYS}"),
+    Rule("auth_rejected", LIKELY, "token_refused_google", remedy=f"{_GMAIL}{IT_SAYS}"),
+    Rule("auth_rejected", LIKELY, "token_refused", remedy=f"{_MAIL_SERVER}{IT_SAYS}"),
 )

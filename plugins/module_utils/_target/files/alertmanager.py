@@ -23,7 +23,7 @@ _MERGE = "tag:yaml.org,2002:merge"
 
 
 class Alertmanager(managed_block.ManagedBlockTarget):
-    """It sends alerts as mail."""
+    """The alert dispatcher of Prometheus, which sends alerts as mail."""
 
     name = "alertmanager"
     securities = ("none", "starttls", "tls")
@@ -51,10 +51,10 @@ class Alertmanager(managed_block.ManagedBlockTarget):
         named = sender.password_file if sender.password else ""
         lines = [*_yaml_of(_settings(sender))]
         before = _read(text)
-        place = _find(text, before)
+        place = _place_for(text, before)
         indented = [*place.opening, *(f"{place.indent}{line}" for line in lines)]
         written = managed_block.inserted(text, place.position, indented, place.aside, named)
-        if not _says(written, before, lines):
+        if not _holds(written, before, lines):
             _refuse("must have its global settings in block style, each on a line of its own")
         return written
 
@@ -64,7 +64,7 @@ class Alertmanager(managed_block.ManagedBlockTarget):
 
 
 def _settings(sender: Sender) -> dict[str, Any]:
-    """The settings in Alertmanager's words."""
+    """The settings of Alertmanager by name."""
     server = sender.server
     host = f"[{server.host}]" if ":" in server.host else server.host
     settings: dict[str, Any] = {
@@ -102,7 +102,7 @@ class _Place(NamedTuple):
 
 
 class _Configuration(NamedTuple):
-    """What a file says, as pairs of YAML nodes. They are never made into data: that could be endless."""
+    """A configuration as pairs of YAML nodes. They are never constructed as data: aliases could make that endless."""
 
     others: list[tuple[Any, Any]]
     key: Any
@@ -128,7 +128,7 @@ def _is_ours(key: Any) -> bool:
     return isinstance(key.value, str) and key.value.startswith(_OURS)
 
 
-def _find(text: str, configuration: _Configuration) -> _Place:
+def _place_for(text: str, configuration: _Configuration) -> _Place:
     key, settings = configuration.key, configuration.settings
     if key is None:
         return _Place(text.count("\n"), "  ", ("global:",))
@@ -139,21 +139,18 @@ def _find(text: str, configuration: _Configuration) -> _Place:
 
 
 def _lines_of_ours(text: str, mapping: Any) -> Iterator[int]:
-    """The lines of the settings that are replaced; each ends where the next begins."""
+    """The numbers of the lines of settings that are replaced; each setting ends where the next begins."""
     lines = text.split("\n")
     starts = [key.start_mark.line for key, _value in mapping.value]
     for (key, _value), start, end in zip(mapping.value, starts, [*starts[1:], mapping.end_mark.line]):
         if _is_ours(key):
             # YAML counts lines that end in other ways, too; whether these were the right ones is seen afterwards.
-            yield from (number for number in range(start, min(end, len(lines))) if _says_something(lines[number]))
+            numbers = range(start, min(end, len(lines)))
+            yield from (number for number in numbers if lines[number].strip() and lines[number].lstrip()[0] != "#")
 
 
-def _says_something(line: str) -> bool:
-    return bool(line.strip()) and not line.lstrip().startswith("#")
-
-
-def _says(written: str, before: _Configuration, lines: Sequence[str]) -> bool:
-    """Whether what is read afterwards is these settings and all that was there, but for those that they replace."""
+def _holds(written: str, before: _Configuration, lines: Sequence[str]) -> bool:
+    """Whether the written text parses as these settings and everything that was there before but ours."""
     try:
         after = _read(written)
     except DeclarationError:
@@ -167,10 +164,10 @@ def _are_same(expected: Sequence[tuple[Any, Any]], found: Sequence[tuple[Any, An
     """Compare YAML nodes, each two of them once: by aliases, few lines can stand for more than can be gone through."""
     if len(expected) != len(found):
         return False
-    left = [nodes for pairs in zip(expected, found) for nodes in zip(*pairs)]
+    remaining = [nodes for pairs in zip(expected, found) for nodes in zip(*pairs)]
     seen = set()
-    while left:
-        one, other = left.pop()
+    while remaining:
+        one, other = remaining.pop()
         if (id(one), id(other)) in seen:
             continue
         seen.add((id(one), id(other)))
@@ -183,12 +180,12 @@ def _are_same(expected: Sequence[tuple[Any, Any]], found: Sequence[tuple[Any, An
         if len(one.value) != len(other.value):
             return False
         for inner in zip(one.value, other.value):
-            left += zip(*inner) if isinstance(inner[0], tuple) else [inner]
+            remaining += zip(*inner) if isinstance(inner[0], tuple) else [inner]
     return True
 
 
 def _read(text: str) -> _Configuration:
-    """The configuration, or a refusal that shows nothing of it."""
+    """Parse the configuration; an error shows nothing of its content."""
     yaml = _yaml()
     root = _nodes(text)
     if root is None:
@@ -228,11 +225,8 @@ def _yaml_of(settings: Mapping[str, Any]) -> Iterator[str]:
         elif isinstance(value, bool):
             yield f"{key}: {str(value).lower()}"
         else:
-            yield f"{key}: {_quoted(value)}"
-
-
-def _quoted(value: str) -> str:
-    return str(_yaml().safe_dump(value, default_style='"', allow_unicode=True, width=float("inf"))).rstrip("\n")
+            quoted = _yaml().safe_dump(value, default_style='"', allow_unicode=True, width=float("inf"))
+            yield f"{key}: {quoted}".rstrip("\n")
 
 
 def _refuse(what: str) -> NoReturn:

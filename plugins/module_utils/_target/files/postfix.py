@@ -33,11 +33,19 @@ class Postfix(managed_block.ManagedBlockTarget):
             yield "smtp.validate_certs", "must be false with starttls_optional: postfix checks no certificate then"
         if _SPLITS_A_LIST.search(sender.password_file):
             yield "options.password_file", "cannot hold white space, commas or braces in postfix"
-        for field, path in _paths(server):
+        trust = server.trust
+        for field, path in (
+            ("smtp.ca_file", trust.ca_file),
+            ("smtp.client_cert", trust.client_cert),
+            ("smtp.client_key", trust.client_key),
+        ):
             if path != path.strip():
                 yield field, "cannot begin or end with white space in postfix"
         if sender.password:
-            yield from _credentials(server.username, sender.password.reveal())
+            if ":" in server.username or server.username[0] in _BLANKS:
+                yield "smtp.username", "cannot hold a colon or begin with white space in postfix"
+            if sender.password.reveal()[-1] in _BLANKS:
+                yield "smtp.password", "cannot end with white space in postfix"
 
     def render(self, text: str, sender: Sender) -> str:
         text = managed_block.restored(text)
@@ -46,25 +54,12 @@ class Postfix(managed_block.ManagedBlockTarget):
         named = sender.password_file if sender.password else ""
         parameters = dict(_parameters(sender))
         lines = [f"{name} = {value.replace('$', '$$')}" for name, value in parameters.items()]
-        return managed_block.inserted(text, text.count("\n"), lines, set(_of_parameters(text, parameters)), named)
+        return managed_block.inserted(text, text.count("\n"), lines, set(_parameter_lines(text, parameters)), named)
 
     def password_text(self, sender: Sender) -> str | None:
         if not sender.password:
             return None
         return f"{MARK}{_relayhost(sender.server)} {sender.server.username}:{sender.password.reveal()}\n"
-
-
-def _paths(server: SmtpSettings) -> Iterator[tuple[str, str]]:
-    yield "smtp.ca_file", server.trust.ca_file
-    yield "smtp.client_cert", server.trust.client_cert
-    yield "smtp.client_key", server.trust.client_key
-
-
-def _credentials(username: str, password: str) -> Iterator[FieldMessage]:
-    if ":" in username or username[0] in _BLANKS:
-        yield "smtp.username", "cannot hold a colon or begin with white space in postfix"
-    if password[-1] in _BLANKS:
-        yield "smtp.password", "cannot end with white space in postfix"
 
 
 def _relayhost(server: SmtpSettings) -> str:
@@ -73,7 +68,7 @@ def _relayhost(server: SmtpSettings) -> str:
 
 
 def _parameters(sender: Sender) -> Iterator[tuple[str, str]]:
-    """What main.cf says. Where mail depends on it, it is said even if it is Postfix's default."""
+    """The parameters of main.cf. Those on which mail depends are written even if they are Postfix's defaults."""
     server = sender.server
     yield "relayhost", _relayhost(server)
     yield from _encryption(server)
@@ -103,13 +98,13 @@ def _encryption(server: SmtpSettings) -> Iterator[tuple[str, str]]:
         yield "smtp_tls_key_file", server.trust.client_key or server.trust.client_cert
 
 
-def _of_parameters(text: str, names: Container[str]) -> Iterator[int]:
-    """The lines that set these parameters. One that begins with a blank goes on with the parameter before it."""
-    concerned = False
+def _parameter_lines(text: str, names: Container[str]) -> Iterator[int]:
+    """The numbers of the lines that set these parameters. A line that begins with a blank continues the one before."""
+    is_named = False
     for number, line in enumerate(text.split("\n")):
         if not line.strip() or line.lstrip().startswith("#"):
             continue
         if not line[0].isspace():
-            concerned = line.partition("=")[0].strip() in names
-        if concerned:
+            is_named = line.partition("=")[0].strip() in names
+        if is_named:
             yield number

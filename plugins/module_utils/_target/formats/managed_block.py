@@ -46,7 +46,7 @@ class _Lines(NamedTuple):
 
 
 def _parse(text: str) -> _Lines:
-    """Tell the lines of the block from the others. Whatever is not exactly one whole block, or none, is refused."""
+    """Separate the lines of the block from the others; anything but one whole block, or none, is an error."""
     lines = text.split("\n")
     # An editor may have given all lines another ending.
     marks = [(number, line.rstrip("\r")) for number, line in enumerate(lines) if line.rstrip("\r") in (_BEGIN, _END)]
@@ -67,7 +67,7 @@ def inserted(text: str, position: int, lines: Sequence[str], aside: Container[in
 
 
 class ManagedBlockTarget(FileTarget):
-    """An application whose settings are a block in a file of the administrator's; the password is in one beside it."""
+    """An application whose settings are a block in the administrator's file; the password is in a file beside it."""
 
     keeps_password_apart = True
 

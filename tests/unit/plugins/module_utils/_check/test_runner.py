@@ -16,7 +16,7 @@ from ansible_collections.mailroom.core.plugins.module_utils._auth.identity impor
 from ansible_collections.mailroom.core.plugins.module_utils._check.credentials import RejectedCredentials
 from ansible_collections.mailroom.core.plugins.module_utils._check.job import Job
 from ansible_collections.mailroom.core.plugins.module_utils._check.result import EndpointResult
-from ansible_collections.mailroom.core.plugins.module_utils._check.runner import _sharing
+from ansible_collections.mailroom.core.plugins.module_utils._check.runner import _group_by_account
 from ansible_collections.mailroom.core.plugins.module_utils._check.warnings import (
     RETIREMENTS,
     retirement_of,
@@ -80,7 +80,7 @@ GROUPS: dict[str, tuple[list[Job], list[list[int]]]] = {
 
 @pytest.mark.parametrize(("jobs", "groups"), GROUPS.values(), ids=GROUPS)
 def test_those_who_sign_in_as_the_same_user_go_one_after_another(jobs: list[Job], groups: list[list[int]]) -> None:
-    assert sorted(_sharing(jobs)) == groups
+    assert sorted(_group_by_account(jobs)) == groups
 
 
 REFUSED = Observation("reply", "auth", "smtp", 535, "5.7.8", "No", refused="everywhere")

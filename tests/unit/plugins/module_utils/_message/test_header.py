@@ -23,7 +23,7 @@ def _unfolded(lines: bytes) -> str:
 
 @given(NAMES, TEXTS.filter(lambda text: text.strip(" ")))
 def test_no_line_is_too_long_or_empty_and_none_ends_early(name: str, text: str) -> None:
-    lines = header.line(name, header.written(text))
+    lines = header.line(name, header.unstructured(text))
     assert lines.endswith(b"\r\n")
     for number, each in enumerate(lines[:-2].split(b"\r\n")):
         assert len(each) <= 998
@@ -33,7 +33,7 @@ def test_no_line_is_too_long_or_empty_and_none_ends_early(name: str, text: str) 
 
 @given(NAMES, ASCII_TEXTS.filter(lambda text: text.strip(" ") and max(map(len, text.split(" "))) < 200))
 def test_ascii_text_is_restored_by_unfolding_to_the_letter(name: str, text: str) -> None:
-    assert _unfolded(header.line(name, header.written(text))) == f"{name}: {text.strip(' ')}"
+    assert _unfolded(header.line(name, header.unstructured(text))) == f"{name}: {text.strip(' ')}"
 
 
 @given(TEXTS)
@@ -44,29 +44,29 @@ def test_encoded_words_are_short_and_decode_to_the_text(text: str) -> None:
 
 
 def test_a_long_word_travels_unchanged() -> None:
-    assert _unfolded(header.line("List-Unsubscribe", header.written(LONG_URL))) == f"List-Unsubscribe: {LONG_URL}"
+    assert _unfolded(header.line("List-Unsubscribe", header.unstructured(LONG_URL))) == f"List-Unsubscribe: {LONG_URL}"
 
 
 @pytest.mark.parametrize("length", [900, 998, 2048])
 def test_a_word_longer_than_a_line_may_be_is_cut_into_encoded_ones(length: int) -> None:
-    lines = header.line("X" * 76, header.written("a" * length))
+    lines = header.line("X" * 76, header.unstructured("a" * length))
     assert max(map(len, lines.split(b"\r\n"))) <= 998
     assert str(make_header(decode_header(_unfolded(lines).partition(": ")[2]))) == "a" * length
 
 
 def test_references_are_folded_between_identifiers() -> None:
     identifiers = [f"<{number}.{'a' * 50}@example.com>" for number in range(20)]
-    lines = header.line("References", header.written(" ".join(identifiers))).split(b"\r\n")
+    lines = header.line("References", header.unstructured(" ".join(identifiers))).split(b"\r\n")
     assert len(lines) == 21
     assert [each.split()[-1].decode() for each in lines[:-1]] == identifiers
 
 
 def test_what_was_encoded_by_hand_is_not_encoded_again_in_a_custom_header() -> None:
-    assert header.written("=?utf-8?q?a=C3=A9?=") == "=?utf-8?q?a=C3=A9?="
+    assert header.unstructured("=?utf-8?q?a=C3=A9?=") == "=?utf-8?q?a=C3=A9?="
 
 
 def test_what_only_looks_encoded_is_shown_as_it_is() -> None:
-    assert str(make_header(decode_header(header.shown("=?utf-8?q?a?=")))) == "=?utf-8?q?a?="
+    assert str(make_header(decode_header(header.display_text("=?utf-8?q?a?=")))) == "=?utf-8?q?a?="
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import importlib
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -18,7 +20,8 @@ from ansible_collections.mailroom.core.plugins.module_utils._net.connection impo
 
 from .conftest import Play
 
-BODIES = "ansible_collections.mailroom.core.plugins.module_utils._module"
+MODULE_UTILS = "ansible_collections.mailroom.core.plugins.module_utils"
+BODIES = f"{MODULE_UTILS}._module"
 PASSWORD = "Rumpelstilzchen-7f3a9c51e2"
 SIGNED_IN = {"host": "127.0.0.1", "port": 9, "security": "none", "username": "ann", "password": PASSWORD}
 DECLARATION = {"name": "a", "smtp": SIGNED_IN, "from_address": "a@example.com", "test_address": "b@example.com"}
@@ -131,11 +134,12 @@ def test_a_module_of_ours_that_cannot_be_imported_is_a_bug(
     play: Play, monkeypatch: pytest.MonkeyPatch, needed: str
 ) -> None:
     """House review, defect 8: what could not be imported early was passed over in silence."""
-    loader = {"_check.smtp": "runner.endpoint_check", "_message.compose": "runner._mail_modules"}[needed]
-    monkeypatch.setattr(f"{runner.__package__}.{loader}", a_bug_of_ours)
+    package, _dot, name = needed.rpartition(".")
+    monkeypatch.delattr(importlib.import_module(f"{MODULE_UTILS}.{package}"), name, raising=False)
+    monkeypatch.setitem(sys.modules, f"{MODULE_UTILS}.{needed}", None)
     result = play("connector_test", declaration=DECLARATION, depth="send", verbosity=3)
     assert result["failed"] is True
-    assert "bug in mailroom.core (TypeError)" in result["msg"]
+    assert "bug in mailroom.core (ModuleNotFoundError)" in result["msg"]
     assert [line for line in result["traceback"] if "_import_early" in line]
 
 
