@@ -20,11 +20,11 @@ from .._connector.redaction import Redaction
 from .._connector.resolved import Protocol, TlsTrust
 from .._net.clock import Clock
 from .._protocol.session import Session
-from .._verdict.judge import judge
 from .._verdict.observation import Observation, ProbeError, probe_error
 from .job import Job
 
 _TURN = 0.05
+_ASKED_TO_WAIT = (429, 503)
 
 
 class RejectedCredentials:
@@ -108,7 +108,7 @@ class Tokens:
                 observation = error.observation
                 seconds = str(observation.facts.get("retry_after") or "")
                 may_repeat = may_repeat and bool(seconds) and observation.kind in ("token", "token_google")
-                may_repeat = may_repeat and judge(observation).verdict == "token_throttled"
+                may_repeat = may_repeat and observation.code in _ASKED_TO_WAIT
                 # Where the deadline comes before, nobody waits.
                 if not may_repeat or not self._clock.pause(float(seconds)):
                     self._error = error

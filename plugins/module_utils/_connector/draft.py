@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Callable, Union
 
+from .._errors import FieldMessage
 from .declaration import Declaration, Settings, given_way, merged
 from .effective import Preset, resolve_preset
 from .fields import LONGEST_DISPLAY_NAME, split_path
@@ -25,8 +26,7 @@ SameSecret = Callable[[str, Secret], bool]
 IsForeign = Callable[[str], bool]
 """Whether what is stored was sealed for something else, and so counts as not stored."""
 Secrets = dict[str, Union[str, Secret]]
-Finding = tuple[str, str]
-"""A field, and what is to be said of it."""
+
 
 _COPY = " (copy)"
 
@@ -43,8 +43,8 @@ class Draft:
 
     connector: Connector | None
     """With its next revision, or the stored one itself where nothing differs."""
-    problems: tuple[Finding, ...] = ()
-    warnings: tuple[Finding, ...] = ()
+    problems: tuple[FieldMessage, ...] = ()
+    warnings: tuple[FieldMessage, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ class Drafter:
             wanted = _with_content(first, name, settings, preset, secrets)
             resolved = wanted.resolved_settings
 
-        refused: list[Finding] = []
+        refused: list[FieldMessage] = []
         if stored:
             secrets, refused = self._match_secrets(secrets, stored, wanted, declaration)
         elif source:
@@ -98,7 +98,7 @@ class Drafter:
 
     def _match_secrets(
         self, secrets: Secrets, stored: Connector, wanted: Connector, declaration: Declaration
-    ) -> tuple[Secrets, list[Finding]]:
+    ) -> tuple[Secrets, list[FieldMessage]]:
         """The secrets, each as it is stored where nothing else is given.
 
         Refused are those that are not given, but not this connector's own or about to be offered to a new place.
