@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from ansible_collections.mailroom.core.plugins.module_utils._check.job import Job
@@ -17,7 +18,7 @@ from ansible_collections.mailroom.core.plugins.module_utils._connector.resolved 
 from ansible_collections.mailroom.core.plugins.module_utils._connector.secret import Secret
 
 _SERVER = {"host": "mail.example.com", "port": 587, "security": "starttls", "auth": "none"}
-NO_SECRETS: Mapping[str, Secret] = {}
+NO_SECRETS: Mapping[str, Secret] = MappingProxyType({})
 
 
 def resolved(
