@@ -48,8 +48,11 @@ def app(entra: Entra) -> Iterator[App]:
     entra.works()
 
 
-def tokens(entra: Entra, app: App, clock: Clock, **secrets: str) -> Tokens:
+def tokens(
+    entra: Entra, app: App, clock: Clock, rejected: RejectedCredentials | None = None, scope: str = "", **secrets: str
+) -> Tokens:
     settings: dict[str, Any] = {
+        **({"scope": scope} if scope else {}),
         "tenant_id": entra.tenant_id,
         "client_id": app.client_id,
         "authority": entra.url,
@@ -60,7 +63,10 @@ def tokens(entra: Entra, app: App, clock: Clock, **secrets: str) -> Tokens:
         settings["username"] = ALICE.address
     found = {f"oauth2.{name}": Secret(value) for name, value in {"client_secret": app.secret, **secrets}.items()}
     return Tokens(
-        connector_job("alerts", {"oauth2": settings}, found), clock, RejectedCredentials(), Redaction(found.values())
+        connector_job("alerts", {"oauth2": settings}, found),
+        clock,
+        rejected or RejectedCredentials(),
+        Redaction(found.values()),
     )
 
 
@@ -104,3 +110,20 @@ def test_a_users_password_is_not_offered_twice(entra: Entra, app: App) -> None:
     with pytest.raises(ProbeError):
         tokens(entra, app, clock, password=USERS["alice"].password).obtain("smtp")
     assert clock.pauses == []
+
+
+def _token_requests(entra: Entra) -> int:
+    return sum(request.path.endswith("/token") for request in entra.requests)
+
+
+@pytest.mark.parametrize(("fault", "requests"), [("50126", 1), ("7000218", 2), ("65001", 2)])
+def test_a_users_refused_password_is_not_offered_with_another_scope(
+    entra: Entra, app: App, fault: str, requests: int
+) -> None:
+    """Only where it is the user who was refused: another application, or another scope, may be allowed."""
+    rejected, before = RejectedCredentials(), _token_requests(entra)
+    entra.fail(fault, at="token", who=app.client_id)
+    for scope in ("https://outlook.office365.com/SMTP.Send", "https://outlook.office365.com/IMAP.AccessAsUser.All"):
+        with pytest.raises(ProbeError):
+            tokens(entra, app, Waiting(), rejected, scope, password=USERS["alice"].password).obtain("smtp")
+    assert _token_requests(entra) - before == requests

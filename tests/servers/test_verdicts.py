@@ -421,6 +421,16 @@ def test_two_blocks_of_a_connector_are_both_tested(zoo: CertificateZoo) -> None:
     assert (failing_phase(result), result["verdict"]) == ("select", "mailbox_missing")
 
 
+def test_no_mail_is_sent_where_the_mailbox_needs_no_sign_in_and_so_stays_closed(zoo: CertificateZoo) -> None:
+    with SmtpScript().server() as smtp, ImapScript().server() as imap:
+        outgoing = connector(zoo, "smtp", smtp.port)
+        incoming = connector(zoo, "imap", imap.port, password=None)
+        both = dataclasses.replace(outgoing.connector, imap=incoming.connector.imap)
+        (result,) = probe(dataclasses.replace(outgoing, connector=both), bounds=Bounds("deliver"))
+    assert (result["verdict"], result["field"]) == ("config_invalid", "imap.auth")
+    assert not [said for said in smtp.received if b"DATA" in said]
+
+
 def test_a_relay_is_tried_with_a_foreign_sender_to_its_own_test_address_only(zoo: CertificateZoo) -> None:
     with SmtpScript().server() as server:
         (result,) = probe(

@@ -10,7 +10,9 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import fields
 from typing import Any, ClassVar
+from urllib.parse import urlsplit
 
+from .._connector.clouds import authority_of
 from .._connector.redaction import Redaction
 from .._connector.resolved import OAuthSettings, Protocol
 from .._connector.secret import Secret
@@ -76,11 +78,19 @@ class TokenSource(ABC):
         }
         return {name: value for name, value in known.items() if value}
 
-    def identity(self) -> str:
-        """The same text for the same credentials at the same place, and for nobody else."""
-        values = (getattr(self.settings, each.name) for each in fields(self.settings))
+    def identities(self) -> list[str]:
+        """The same texts for the same credentials: first with all settings, then a user's password at its service.
+
+        Other settings, such as another scope, make no other password of it, and repeating a refused one locks the user.
+        """
+        settings = self.settings
+        values = (getattr(settings, each.name) for each in fields(settings))
         known = (value.reveal() if isinstance(value, Secret) else repr(value) for value in values)
-        return identity("", "", Secret("\0".join(known)))
+        whole = identity("", "", Secret("\0".join(known)))
+        if not settings.password:
+            return [whole]
+        service = urlsplit(settings.token_url or authority_of(settings.cloud, settings.authority)).hostname or ""
+        return [whole, identity(service, settings.username, settings.password)]
 
 
 def revealed(secret: Secret | None) -> str:

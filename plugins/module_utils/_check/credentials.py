@@ -126,13 +126,18 @@ class Tokens:
         http = HttpClient(self._clock, self._redact, TlsTrust(ca_file=settings.ca_file), settings.proxy)
         try:
             source = token_source(settings, http, self._redact)
-            self._provider, self._facts, self.identity = source.provider, source.facts(), source.identity()
-            earlier = self._rejected.earlier([self.identity], protocol)
+            self._provider, self._facts, identities = source.provider, source.facts(), source.identities()
+            self.identity = identities[0]
+            earlier = self._rejected.earlier(identities, protocol)
             if earlier:
                 raise ProbeError(earlier)
-            return source.obtain(protocol)
-        except ProbeError as error:
-            self._rejected.note([self.identity], protocol, error.observation)
-            raise
+            try:
+                return source.obtain(protocol)
+            except ProbeError as error:
+                observation = error.observation
+                # Only an error of the grant is about the user; others are about the application, or what it asks for.
+                is_user = observation.refused == "everywhere" and "invalid_grant" in observation.enhanced.split()
+                self._rejected.note(identities if is_user else identities[:1], protocol, observation)
+                raise
         finally:
             http.close()

@@ -20,6 +20,7 @@ from .job import Job
 from .result import ProbeWarning
 
 NO_MAILBOX = "there is no mailbox to find the mail in: name a connector that reads with deliver_via, or declare imap"
+NO_SIGN_IN = "the mailbox in which the mail is looked for cannot be opened: its imap block does not sign in"
 
 
 def letter_of(job: Job, to: str, *, include_copies: bool = False) -> Letter:

@@ -19,7 +19,7 @@ from .._errors import MissingLibrary, traceback_of
 from .._net.record import Record
 from .._protocol.session import Session
 from .._verdict.observation import Observation, PhaseName, ProbeError, Refused, probe_error
-from .delivery import NO_MAILBOX, Delivery, letter_of
+from .delivery import NO_MAILBOX, NO_SIGN_IN, Delivery, letter_of
 from .interface import Check, CheckContext
 from .result import Depth, EndpointResult, ProbeWarning, reaches
 from .warnings import warnings_of
@@ -124,6 +124,8 @@ class EndpointCheck(Check):
         bounds = self.context.bounds
         try:
             if reaches(self.depth, "deliver") and not self.mailbox and not self.reads_own_mail():
+                if (self.job.reader or self.job).connector.reader:
+                    raise probe_error("config", NO_SIGN_IN, field="deliver_via" if self.job.reader else "imap.auth")
                 raise probe_error("config", NO_MAILBOX, field="deliver_via")
             letter = letter_of(self.job, bounds.to, include_copies=bounds.include_copies)
         except ProbeError:

@@ -50,8 +50,9 @@ class Job:
         return [each for each in connector.endpoints if not self.init_mail or each is connector.sender]
 
     def reading_endpoint(self) -> Endpoint | None:
-        """The server on which the mail is looked for that the connector sends."""
-        return (self.reader or self).connector.reader
+        """The server on which the mail is looked for that the connector sends; without a sign-in there is none."""
+        reader = (self.reader or self).connector.reader
+        return reader if reader and reader.auth != "none" else None
 
     def all_endpoints(self) -> list[Endpoint]:
         """The servers that are asked, that of another connector's mailbox among them."""

@@ -82,7 +82,7 @@ def test_credentials_are_told_apart() -> None:
     def who(settings: dict[str, str], secret: str) -> str:
         return token_source(
             oauth_settings(settings, {"oauth2.client_secret": Secret(secret)}), Http(), Redaction()
-        ).identity()
+        ).identities()[0]
 
     assert who(block, "one") == who(dict(reversed(block.items())), "one")
     others = [who(block, "two"), who({**block, "tenant_id": "T"}, "one"), who({**block, "scope": "x"}, "one")]
@@ -132,3 +132,15 @@ def test_msal_is_not_imported_for_anything_else() -> None:
     code = f"import sys\nsys.path[:0] = {path!r}\n{LAZY}"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout == "[]\n"
+
+
+def test_a_users_password_is_the_same_one_with_other_settings() -> None:
+    block = {"client_id": "c", "tenant_id": "t", "username": "ann@example.com"}
+
+    def known(password: str, **more: str) -> set[str]:
+        settings = oauth_settings({**block, **more}, {"oauth2.password": Secret(password)})
+        return set(token_source(settings, Http(), Redaction()).identities())
+
+    assert known("one") & known("one", scope="x", client_secret_expires="2030-01-01")
+    assert not known("one") & known("two")
+    assert not known("one") & known("one", authority="https://login.example.org")
