@@ -346,7 +346,7 @@ def test_identical_credentials_never_sign_in_at_once(zoo: CertificateZoo) -> Non
 
 
 def test_different_credentials_sign_in_at_once(zoo: CertificateZoo) -> None:
-    both = threading.Barrier(2, timeout=5)
+    both = threading.Barrier(2, timeout=120)
 
     def meet(_talk: Talk) -> bool:
         both.wait()
