@@ -25,6 +25,20 @@ attributes:
       - mailroom.core.mailroom
 """
 
+    VERIFIES = r"""
+options: {}
+attributes:
+  action:
+    description: Whether a part of it runs on the controller, in an action plugin.
+    support: partial
+    details:
+      - The action plugin chooses the module that is run. What tests connectors is only shipped to the host for a task
+        with O(verify). All else happens on the host.
+  async:
+    description: Whether it can be used with C(async).
+    support: full
+"""
+
     CHANGES = r"""
 options: {}
 attributes:

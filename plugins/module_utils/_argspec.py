@@ -37,18 +37,16 @@ class ArgumentSpec:
             options.update(other.options)
             declares |= other.declares
             for condition, groups in other.conditions.items():
-                conditions[condition] = _joined(conditions.get(condition), groups)
+                own = conditions.get(condition)
+                if own:
+                    conditions[condition] = {**own, **groups} if isinstance(own, dict) else [*own, *groups]
+                else:
+                    conditions[condition] = groups
         return ArgumentSpec(options, declares=declares, **conditions)
 
     def to_kwargs(self) -> dict[str, Any]:
         """The arguments that AnsibleModule wants."""
         return {"argument_spec": self.options, **self.conditions}
-
-
-def _joined(some: Any, more: Any) -> Any:
-    if not some:
-        return more
-    return {**some, **more} if isinstance(some, dict) else [*some, *more]
 
 
 def connector_fields() -> ArgumentSpec:

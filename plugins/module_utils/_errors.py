@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,19 +34,17 @@ class Problem:
         return ": ".join(part for part in (self.where, self.field, self.message) if part)
 
 
+FieldMessage = tuple[str, str]
+"""The path of a field, and what is wrong or remarkable about it."""
+
+
 class DeclarationError(MailroomError):
     """What was declared, or the change it asks for, is not allowed."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = tuple(problems)
-        super().__init__(self._text())
-
-    def _text(self) -> str:
-        if len(self.problems) == 1:
-            return str(self.problems[0])
-        lines = [f"{len(self.problems)} problems, nothing was changed:"]
-        lines += [f"- {problem}" for problem in self.problems]
-        return "\n".join(lines)
+        lines = [f"{len(self.problems)} problems, nothing was changed:", *(f"- {problem}" for problem in self.problems)]
+        super().__init__(str(self.problems[0]) if len(self.problems) == 1 else "\n".join(lines))
 
 
 class ConnectorsFailed(MailroomError):
@@ -97,28 +95,30 @@ class MissingLibrary(MailroomError):
         )
 
 
+def printable(text: str) -> str:
+    """What others say on one line of a message, with a question mark for whatever cannot be printed."""
+    return text if text.isprintable() else "".join(char if char.isprintable() else "?" for char in text)
+
+
 def traceback_of(bug: BaseException, redact: Callable[[str], str] | None = None) -> list[str]:
     """Where a bug happened, in lines: files and source, never the values of variables.
 
     What an exception says may hold a secret: it is left out unless it can be redacted.
     """
+    # The exception, and those that led to it.
+    causes: list[BaseException] = []
+    cause: BaseException | None = bug
+    while cause is not None and len(causes) < MOST_CAUSES and not any(cause is each for each in causes):
+        causes.append(cause)
+        cause = cause.__cause__ or (None if cause.__suppress_context__ else cause.__context__)
     lines: list[str] = []
-    for error in reversed(list(_causes(bug))[:MOST_CAUSES]):
+    for error in reversed(causes):
         lines.append("Traceback (most recent call last):")
         for entry in traceback.format_tb(error.__traceback__, limit=-MOST_FRAMES):
             lines += entry.rstrip().split("\n")
         text = redact(_text_of(error))[:LONGEST_TEXT] if redact else ""
         lines.append(f"{type(error).__name__}: {text}" if text else type(error).__name__)
     return [redact(line) for line in lines] if redact else lines
-
-
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    """An exception, and those that led to it."""
-    known: set[int] = set()
-    while error is not None and id(error) not in known:
-        known.add(id(error))
-        yield error
-        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
 
 
 def _text_of(error: BaseException) -> str:

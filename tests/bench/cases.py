@@ -11,11 +11,12 @@ from pathlib import Path
 
 import declared
 from scene import Scene
-from timing import Case
+from timing import Case, Further
 
 COUNT = 1000
 COPIES = 100
 SIZES = (100, 10_000, 100_000)
+TIMES = 11
 
 
 def ping(scene: Scene) -> Case:
@@ -41,7 +42,7 @@ def many(scene: Scene) -> list[Case]:
             f"{COUNT} connectors created",
             lambda number: scene.play(created),
             prepare=lambda number: scene.forget(fresh),
-            target=1.8,
+            target=1.6,
         ),
         Case(
             f"one changed among {COUNT}",
@@ -74,6 +75,40 @@ def one(scene: Scene) -> list[Case]:
         playbook = scene.playbook(f"one_in_{size}", "mailroom.core.connector", options)
         cases.append(Case(f"one connector changed in {size:,}".replace(",", " "), _in_rounds(scene, playbook)))
     return cases
+
+
+def further(scene: Scene) -> list[Further]:
+    """One task more of each module, when nothing changes; that of ping first."""
+    registry = scene.registry("further")
+    scene.fill(registry, 3)
+    first = declared.entry(0)
+    tasks: dict[str, dict[str, t.Any]] = {
+        "connector_info": {},
+        "connector_purpose": {"purpose": "alerts", "connector": first["name"]},
+        "connector": first,
+        "connectors": {"connectors": declared.entries(3)},
+    }
+    bind = scene.playbook("bind", "mailroom.core.connector_purpose", {**_in(registry), **tasks["connector_purpose"]})
+    scene.play(bind)
+    ours = [
+        _further(scene, f"mailroom.core.{name}", {**_in(registry), **options}, 1.2) for name, options in tasks.items()
+    ]
+    return [_further(scene, "ansible.builtin.ping", {}), *ours]
+
+
+def _further(scene: Scene, module: str, options: dict[str, t.Any], target: float | None = None) -> Further:
+    single, repeated = (scene.playbook(f"{module}_{times}", module, options, times) for times in (1, TIMES))
+    return Further(
+        f"a further {module}",
+        Case(module, lambda number: scene.play(single)),
+        Case(f"{TIMES} of {module}", lambda number: scene.play(repeated)),
+        TIMES,
+        target,
+    )
+
+
+def _in(registry: Path) -> dict[str, t.Any]:
+    return {"registry": str(registry)}
 
 
 def instead(scene: Scene) -> list[Case]:

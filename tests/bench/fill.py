@@ -9,10 +9,10 @@ import sys
 import declared
 
 from ansible_collections.mailroom.core.plugins.module_utils._connector.declaration import read_declaration
-from ansible_collections.mailroom.core.plugins.module_utils._connector.plan import Request, make_plan
+from ansible_collections.mailroom.core.plugins.module_utils._connector.plan import Request
+from ansible_collections.mailroom.core.plugins.module_utils._connector.planning import make_plan
 from ansible_collections.mailroom.core.plugins.module_utils._connector.state import Stamp
-from ansible_collections.mailroom.core.plugins.module_utils._registry.key_source import KeySource
-from ansible_collections.mailroom.core.plugins.module_utils._registry.sqlite import SqliteRegistry
+from ansible_collections.mailroom.core.plugins.module_utils._registry.registry import open_registry
 
 CHUNK = 5000
 
@@ -20,7 +20,7 @@ CHUNK = 5000
 def main() -> None:
     """Creates the connectors in chunks, so that the plan of each stays small."""
     path, count = sys.argv[1], int(sys.argv[2])
-    registry = SqliteRegistry(path, KeySource(None, f"{path}.key"))
+    registry = open_registry(path, None, "")
     stamp = Stamp("2026-01-01T00:00:00Z", "bench")
     for start in range(0, count, CHUNK):
         numbers = range(start, min(start + CHUNK, count))

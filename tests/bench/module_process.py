@@ -14,11 +14,11 @@ import time
 import typing as t
 
 PARTS = {
-    "options read and checked by Ansible": ("basic.py", "__init__"),
+    "options read and checked": ("task.py", "read_options"),
     "declarations read": ("connectors.py", "read_request"),
-    "registry read": ("sqlite.py", "load"),
+    "registry read": ("registry.py", "load"),
     "plan made": ("plan.py", "make_plan"),
-    "registry written": ("sqlite.py", "apply"),
+    "registry written": ("registry.py", "apply"),
     "result masked and printed": ("basic.py", "exit_json"),
 }
 

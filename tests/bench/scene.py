@@ -53,13 +53,13 @@ class Scene:
         file.write_text(json.dumps(entries))
         return f"{{{{ lookup('ansible.builtin.file', '{file}') | from_json }}}}"
 
-    def playbook(self, name: str, module: str, options: dict[str, t.Any], **more: t.Any) -> Path:
-        """Writes a playbook with one task; `more` goes into the task, but `vars_files` into the play."""
+    def playbook(self, name: str, module: str, options: dict[str, t.Any], times: int = 1, **more: t.Any) -> Path:
+        """Writes a playbook with a task, `times` over; `more` goes into the task, but `vars_files` into the play."""
         file = self.folder / f"{name}.yml"
         play: dict[str, t.Any] = {"name": name, "hosts": "all", "gather_facts": False}
         if "vars_files" in more:
             play["vars_files"] = more.pop("vars_files")
-        play["tasks"] = [{"name": name, module: options, **more}]
+        play["tasks"] = [{"name": name, module: options, **more}] * times
         file.write_text(json.dumps([play]))
         return file
 

@@ -31,6 +31,32 @@ class Case:
         return statistics.median(mine / theirs for mine, theirs in zip(self.seconds, other.seconds))
 
 
+@dataclasses.dataclass
+class Further:
+    """One task more in a playbook, and what it may cost in further pings."""
+
+    name: str
+    single: Case
+    repeated: Case
+    times: int
+    target: float | None = None
+
+    @property
+    def seconds(self) -> list[float]:
+        """What one task more costs in each round."""
+        both = zip(self.single.seconds, self.repeated.seconds)
+        return [(repeated - single) / (self.times - 1) for single, repeated in both]
+
+    @property
+    def median(self) -> float:
+        """The seconds it takes."""
+        return statistics.median(self.seconds)
+
+    def ratio(self, other: Further) -> float:
+        """How many of the other it takes: the median over the rounds, each in its own round's terms."""
+        return statistics.median(mine / theirs for mine, theirs in zip(self.seconds, other.seconds))
+
+
 def alternate(cases: list[Case], rounds: int) -> None:
     """Runs A B C A B C …; round 0 warms up and does not count."""
     for number in range(rounds + 1):

@@ -8,25 +8,29 @@ import contextlib
 import json
 import typing as t
 
-from ansible_collections.mailroom.core.plugins.module_utils._connector.redaction import Redaction
-from ansible_collections.mailroom.core.plugins.module_utils._connector.secret import Secret
-from ansible_collections.mailroom.core.plugins.module_utils._probe.imap import ImapProbe
-from ansible_collections.mailroom.core.plugins.module_utils._probe.job import Job
-from ansible_collections.mailroom.core.plugins.module_utils._probe.probe import Bounds, Probe
-from ansible_collections.mailroom.core.plugins.module_utils._probe.refusals import Refusals
-from ansible_collections.mailroom.core.plugins.module_utils._probe.result import Result
-from ansible_collections.mailroom.core.plugins.module_utils._probe.smtp import SmtpProbe
-from ansible_collections.mailroom.core.plugins.module_utils._probe.tokens import Tokens
-from ansible_collections.mailroom.core.plugins.module_utils._session.session import Session
-from ansible_collections.mailroom.core.plugins.module_utils._signin.passwords import (
+from peers.connectors import job as connector_job
+
+from ansible_collections.mailroom.core.plugins.module_utils._auth.passwords import (
     BY_PREFERENCE,
     ONLY_WHERE_NAMED,
 )
+from ansible_collections.mailroom.core.plugins.module_utils._check.credentials import RejectedCredentials
+from ansible_collections.mailroom.core.plugins.module_utils._check.endpoint import EndpointCheck
+from ansible_collections.mailroom.core.plugins.module_utils._check.imap import ImapCheck
+from ansible_collections.mailroom.core.plugins.module_utils._check.interface import Bounds, CheckContext
+from ansible_collections.mailroom.core.plugins.module_utils._check.result import Result
+from ansible_collections.mailroom.core.plugins.module_utils._check.smtp import SmtpCheck
+from ansible_collections.mailroom.core.plugins.module_utils._connector.redaction import Redaction
+from ansible_collections.mailroom.core.plugins.module_utils._connector.resolved import Proxy, TlsTrust
+from ansible_collections.mailroom.core.plugins.module_utils._connector.secret import Secret
+from ansible_collections.mailroom.core.plugins.module_utils._net.clock import Clock
+from ansible_collections.mailroom.core.plugins.module_utils._net.connection import Connection, Target
+from ansible_collections.mailroom.core.plugins.module_utils._net.proxy import tunnel_through_proxy
+from ansible_collections.mailroom.core.plugins.module_utils._net.record import Record
+from ansible_collections.mailroom.core.plugins.module_utils._net.stream import Stream
+from ansible_collections.mailroom.core.plugins.module_utils._protocol.session import Session
 from ansible_collections.mailroom.core.plugins.module_utils._verdict.judge import judge
-from ansible_collections.mailroom.core.plugins.module_utils._verdict.observed import Stopped
-from ansible_collections.mailroom.core.plugins.module_utils._wire.clock import Clock
-from ansible_collections.mailroom.core.plugins.module_utils._wire.proxy import Proxy, through
-from ansible_collections.mailroom.core.plugins.module_utils._wire.stream import Stream
+from ansible_collections.mailroom.core.plugins.module_utils._verdict.observation import ProbeError
 
 BETWEEN = b"\xff\x00"
 """Ends what the server says at once; the next part comes when the client has said something."""
@@ -76,23 +80,34 @@ def stream_of(data: bytes, largest_piece: int = 16 * 1024) -> Stream:
     return Stream(t.cast("t.Any", ScriptedSocket(data, largest_piece)), Clock(5, 5))
 
 
-def scripted(session_type: type[Session], data: bytes) -> type[Session]:
-    """The session, connected to the script, for which encryption always succeeds."""
+def connected_to(socket: t.Any, clock: Clock, record: Record | None = None) -> Connection:
+    """A connection that talks to this socket, for which encryption always succeeds."""
 
-    class Scripted(session_type):  # type: ignore[misc,valid-type]
+    class Scripted(Connection):
         def connect(self) -> None:
-            self._stream = stream_of(data)
+            self._stream = Stream(socket, self._clock)
 
-        def encrypt(self) -> None:
-            with self.record.phase("tls"):
+        def start_tls(self, **_how: bool) -> None:
+            with self._record.phase("tls"):
                 self.tls = {"version": "TLSv1.3"}
                 self.is_encrypted = True
+
+    return Scripted(Target("mail.example.com", 25, TlsTrust()), clock, Redaction(), record)
+
+
+def scripted(session_type: type[Session], data: bytes) -> type[Session]:
+    """The session, connected to the script."""
+
+    class Scripted(session_type):  # type: ignore[misc,valid-type]
+        def __init__(self, endpoint: t.Any, clock: Clock, record: Record, redact: Redaction) -> None:
+            connection = connected_to(ScriptedSocket(data), clock, record)
+            super().__init__(endpoint, clock, record, redact, connection)
 
     return Scripted
 
 
-def _probed(probe_type: type[Probe], server: dict[str, t.Any], data: bytes) -> Result:
-    protocol = "smtp" if probe_type is SmtpProbe else "imap"
+def _probed(check_type: type[EndpointCheck], server: dict[str, t.Any], data: bytes) -> Result:
+    protocol = "smtp" if check_type is SmtpCheck else "imap"
     defaults = {
         "host": "mail.example.com",
         "port": 587,
@@ -104,52 +119,50 @@ def _probed(probe_type: type[Probe], server: dict[str, t.Any], data: bytes) -> R
     }
     addresses = {"from_address": "ann@example.com", "test_address": "bob@example.com"}
     effective = {**addresses, protocol: {**defaults, **server}}
-    job = Job("fuzzed", effective, {f"{protocol}.password": Secret(PASSWORD)})
-    refusals = Refusals()
-    redact = Redaction(job.all_secrets())
-    probe = probe_type(job, job.endpoints()[0], Bounds(depth="envelope"), refusals, redact)
-    probe.session_type = scripted(probe.session_type, data)
+    job = connector_job("fuzzed", effective, {f"{protocol}.password": Secret(PASSWORD)})
+    context = CheckContext.of(job, Bounds(depth="envelope", timeout=5, deadline=5), RejectedCredentials())
+    check = check_type(context, job.endpoints()[0])
+    check.session_type = scripted(check.session_type, data)
     result = Result("fuzzed", "envelope")
-    clock = Clock(5, 5)
-    result.endpoints.append(probe.run(clock, Tokens(job, clock, refusals, redact)))
+    result.endpoints += check.run()
     return result
 
 
 def verdict_of(result: Result) -> str:
     """The verdict; whatever a server says, it is never our fault and never gives a secret away."""
-    shown = json.dumps(result.shown())
+    shown = json.dumps(result.to_dict())
     if PASSWORD in shown:
         raise AssertionError("the password is in the result")
-    verdict = result.finding().verdict
+    verdict = result.diagnosis().verdict
     if verdict == "internal_error":
-        raise AssertionError(f"an internal error: {result.finding()}")
+        raise AssertionError(f"an internal error: {result.diagnosis()}")
     return verdict
 
 
 def smtp_conversation(data: bytes, mechanisms: tuple[str, ...] = ()) -> str:
     """A whole SMTP test, up to the envelope."""
-    return verdict_of(_probed(SmtpProbe, {"security": "none", "mechanisms": mechanisms}, data))
+    return verdict_of(_probed(SmtpCheck, {"security": "none", "mechanisms": mechanisms}, data))
 
 
 def smtp_starttls(data: bytes) -> str:
     """A whole SMTP test that begins with STARTTLS, any mechanism allowed."""
-    return verdict_of(_probed(SmtpProbe, {"mechanisms": ALL_MECHANISMS, "relay": True}, data))
+    return verdict_of(_probed(SmtpCheck, {"mechanisms": ALL_MECHANISMS, "relay": True}, data))
 
 
 def imap_conversation(data: bytes, mechanisms: tuple[str, ...] = ()) -> str:
     """A whole IMAP test, up to the quota."""
-    return verdict_of(_probed(ImapProbe, {"security": "none", "mechanisms": mechanisms}, data))
+    return verdict_of(_probed(ImapCheck, {"security": "none", "mechanisms": mechanisms}, data))
 
 
 def imap_starttls(data: bytes) -> str:
     """A whole IMAP test that begins with STARTTLS, any mechanism allowed."""
-    return verdict_of(_probed(ImapProbe, {"mechanisms": ALL_MECHANISMS}, data))
+    return verdict_of(_probed(ImapCheck, {"mechanisms": ALL_MECHANISMS}, data))
 
 
 def challenges(data: bytes) -> None:
     """Every mechanism, answering the parts as challenges."""
     for mechanism in (*BY_PREFERENCE, *ONLY_WHERE_NAMED):
-        with contextlib.suppress(Stopped):
+        with contextlib.suppress(ProbeError):
             conversation = mechanism("ann", Secret(PASSWORD))
             conversation.first()
             for challenge in data.split(BETWEEN):
@@ -163,9 +176,9 @@ def proxies(data: bytes) -> None:
         for username in ("", "ann"):
             proxy = Proxy(scheme, "proxy.example.com", 1080, username, Secret(PASSWORD))
             try:
-                through(stream_of(data), proxy, "mail.example.com", 25)
-            except Stopped as stopped:
-                judge(stopped.signal)
+                tunnel_through_proxy(stream_of(data), proxy, "mail.example.com", 25)
+            except ProbeError as stopped:
+                judge(stopped.observation)
 
 
 TARGETS: dict[str, t.Callable[[bytes], object]] = {

@@ -22,9 +22,9 @@ from peers.users import USERS
 from servers.oauth_table import Expected
 from servers.verdicts_probing import Result, failing_phase, probe, said
 
+from ansible_collections.mailroom.core.plugins.module_utils._check.interface import Bounds
+from ansible_collections.mailroom.core.plugins.module_utils._check.job import Job
 from ansible_collections.mailroom.core.plugins.module_utils._module import connector_test
-from ansible_collections.mailroom.core.plugins.module_utils._probe.job import Job
-from ansible_collections.mailroom.core.plugins.module_utils._probe.probe import Bounds
 
 ALICE, BOB = USERS["alice"], USERS["bob"]
 ROLES = ("IMAP.AccessAsApp", "SMTP.SendAsApp", "Mail.Send", "Mail.ReadBasic")

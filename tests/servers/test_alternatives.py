@@ -17,14 +17,14 @@ from peers.scripted import ScriptedServer
 from peers.smtp import SmtpScript
 from servers.verdicts_probing import ALICE, BOUNDS, Result, connector, probe, shows
 
-from ansible_collections.mailroom.core.plugins.module_utils._probe.alternatives import (
+from ansible_collections.mailroom.core.plugins.module_utils._check.alternatives import (
     USUAL_PAIRS,
     Alternatives,
     Pair,
 )
-from ansible_collections.mailroom.core.plugins.module_utils._probe.job import Job
-from ansible_collections.mailroom.core.plugins.module_utils._probe.probe import Bounds
-from ansible_collections.mailroom.core.plugins.module_utils._probe.run import run
+from ansible_collections.mailroom.core.plugins.module_utils._check.interface import Bounds
+from ansible_collections.mailroom.core.plugins.module_utils._check.job import Job
+from ansible_collections.mailroom.core.plugins.module_utils._check.runner import run
 
 TRYING = replace(BOUNDS, depth="login", alternatives=True)
 SCRIPTS: dict[str, type[SmtpScript | ImapScript]] = {"smtp": SmtpScript, "imap": ImapScript}
@@ -68,7 +68,7 @@ def host(protocol: str, zoo: CertificateZoo) -> Iterator[Host]:
 
 def results_of(host: Host, *jobs: Job, bounds: Bounds = TRYING) -> list[Result]:
     results = run(jobs, bounds, 16, alternatives=Alternatives(bounds.timeout, host.usual))
-    return [each.shown() for each in results]
+    return [each.to_dict() for each in results]
 
 
 def pairs(protocol: str, *found: tuple[ScriptedServer, str]) -> list[dict[str, Any]]:
@@ -181,7 +181,7 @@ def test_the_real_ports_of_a_host(zoo: CertificateZoo) -> None:
         pytest.skip("only root may listen on port 587 here")
     with closing(server):
         job = connector(zoo, "smtp", 465, security="tls", host=host, validate_certs=False)
-        (result,) = [each.shown() for each in run([job], TRYING, 1)]
+        (result,) = [each.to_dict() for each in run([job], TRYING, 1)]
     assert result["verdict"] == "connect_refused"
     assert result["alternatives"] == [{"protocol": "smtp", "port": 587, "security": "starttls"}]
     assert server.logins == []

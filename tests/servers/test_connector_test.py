@@ -18,6 +18,7 @@ from peers.ca import CertificateZoo
 from peers.mail import MailServer
 from peers.proxies import SOCKS_REPLIES, HttpProxy, Proxy, Socks5Proxy
 from peers.users import USERS
+from tools.modules import module_for
 
 from ansible_collections.mailroom.core.plugins.module_utils._report.table import table
 
@@ -36,10 +37,10 @@ Results = Mapping[str, Result]
 
 
 def run(module: str, options: Mapping[str, Any], check: bool = False, **environment: str) -> dict[str, Any]:
-    """What a module prints, run as Ansible does."""
+    """What a module prints, run as Ansible does; with `verify`, the one that the action plugin chooses."""
     path = os.environ["ANSIBLE_COLLECTIONS_PATH"]
     done = subprocess.run(
-        [sys.executable, "-m", f"{MODULES}.{module}"],
+        [sys.executable, "-m", f"{MODULES}.{module_for(module, options)}"],
         input=json.dumps({"ANSIBLE_MODULE_ARGS": {**options, "_ansible_check_mode": check}}),
         env={**os.environ, "PYTHONPATH": path, **environment},
         capture_output=True,

@@ -13,24 +13,28 @@ from typing import Any
 
 import pytest
 from peers.cloud import Cloud
+from peers.connectors import resolved
 from peers.mail import MailServer
 from peers.users import USERS
 
+from ansible_collections.mailroom.core.plugins.module_utils._auth.tokens import Token
 from ansible_collections.mailroom.core.plugins.module_utils._connector.effective import effective
 from ansible_collections.mailroom.core.plugins.module_utils._connector.redaction import Redaction
 from ansible_collections.mailroom.core.plugins.module_utils._connector.secret import Secret
-from ansible_collections.mailroom.core.plugins.module_utils._mail.compose import TEST_MAIL, Request, compose
-from ansible_collections.mailroom.core.plugins.module_utils._mail.facts import facts_of
-from ansible_collections.mailroom.core.plugins.module_utils._mail.graph import SMALLEST_UPLOAD, GraphMail
-from ansible_collections.mailroom.core.plugins.module_utils._mail.letter import Letter
-from ansible_collections.mailroom.core.plugins.module_utils._mail.message_id import random_message_id
-from ansible_collections.mailroom.core.plugins.module_utils._session.endpoint import endpoints_of
-from ansible_collections.mailroom.core.plugins.module_utils._session.graph import MOST_AT_ONCE, GraphSession
-from ansible_collections.mailroom.core.plugins.module_utils._signin.tokens import Token
+from ansible_collections.mailroom.core.plugins.module_utils._message.compose import (
+    TEST_MAIL,
+    Request,
+    compose,
+    facts_of,
+)
+from ansible_collections.mailroom.core.plugins.module_utils._message.graph import GraphMail
+from ansible_collections.mailroom.core.plugins.module_utils._message.graph_message import SMALLEST_UPLOAD
+from ansible_collections.mailroom.core.plugins.module_utils._message.letter import Letter, random_message_id
+from ansible_collections.mailroom.core.plugins.module_utils._net.clock import Clock
+from ansible_collections.mailroom.core.plugins.module_utils._net.record import Record
+from ansible_collections.mailroom.core.plugins.module_utils._protocol.graph import MOST_AT_ONCE, GraphSession
 from ansible_collections.mailroom.core.plugins.module_utils._verdict.judge import judge
-from ansible_collections.mailroom.core.plugins.module_utils._verdict.observed import Signal, Stopped
-from ansible_collections.mailroom.core.plugins.module_utils._wire.clock import Clock
-from ansible_collections.mailroom.core.plugins.module_utils._wire.record import Record
+from ansible_collections.mailroom.core.plugins.module_utils._verdict.observation import Observation, ProbeError
 
 ALICE, BOB, UMA = (USERS[name].address for name in ("alice", "bob", "uma"))
 EVERYTHING = ("Mail.Send", "Mail.ReadWrite")
@@ -53,7 +57,7 @@ class Rig:
     def __init__(self, cloud: Cloud) -> None:
         self.cloud = cloud
         self.sessions: list[GraphSession] = []
-        self.signals: list[Signal] = []
+        self.observations: list[Observation] = []
 
     def settings(self, mailbox: str = ALICE, **graph: Any) -> dict[str, Any]:
         block = {"url": self.cloud.graph.url, "ca_file": str(self.cloud.ca_file), "mailbox": mailbox, **graph}
@@ -67,31 +71,33 @@ class Rig:
         timeout: float = 10,
         **graph: Any,
     ) -> GraphMail:
-        connector = effective(self.settings(mailbox, **graph), {}, {}, "alerts")
-        session = GraphSession(endpoints_of(connector, {})[0], Clock(deadline, timeout), Record("graph"), Redaction())
+        connector = resolved(effective(self.settings(mailbox, **graph), {}, {}, "alerts"))
+        session = GraphSession(connector.endpoints[0], Clock(deadline, timeout), Record("graph"), Redaction())
         self.sessions.append(session)
         token = self.cloud.tokens.issue({"aud": self.cloud.graph.url, "roles": list(roles)})
         session.sign_in(Token(Secret(token)))
-        return GraphMail(session, connector["graph"])
+        return GraphMail(session)
 
     def letter(self, *to: str, **changes: Any) -> Letter:
-        connector = effective({**self.settings(), **changes}, {}, {}, "alerts")
-        facts = facts_of("alerts", connector, "Acme")
+        connector = resolved(effective({**self.settings(), **changes}, {}, {}, "alerts"))
+        facts = facts_of(connector, "Acme")
         message_id = random_message_id("example.com")
         return compose(connector, Request(TEST_MAIL, to or (BOB,), facts, message_id, WHEN, include_copies=True))
 
-    def stopped(self, act: Callable[[], object]) -> Signal:
-        with pytest.raises(Stopped) as caught:
+    def stopped(self, act: Callable[[], object]) -> Observation:
+        with pytest.raises(ProbeError) as caught:
             act()
-        self.signals.append(caught.value.signal)
-        return caught.value.signal
+        self.observations.append(caught.value.observation)
+        return caught.value.observation
 
     def asked(self, operation: str = "") -> int:
         return sum(operation in ("", each.operation) for each in self.cloud.graph.requests)
 
     def told(self) -> str:
         records = [vars(phase) for session in self.sessions for phase in session.record.phases]
-        return repr((records, self.signals, [judge(signal) for signal in self.signals], self.sessions))
+        return repr(
+            (records, self.observations, [judge(observation) for observation in self.observations], self.sessions)
+        )
 
 
 @pytest.fixture
@@ -165,8 +171,8 @@ def test_a_copy_of_what_was_sent_is_not_a_delivery(rig: Rig) -> None:
     letter = rig.letter(BOB, bcc=[], cc=[])
     mail = rig.mail(deadline=2)
     mail.hand_over(letter)
-    signal = rig.stopped(lambda: mail.find(letter.message_id))
-    assert (judge(signal).verdict, signal.phase) == ("delivery_timeout", "delivery")
+    observation = rig.stopped(lambda: mail.find(letter.message_id))
+    assert (judge(observation).verdict, observation.phase) == ("delivery_timeout", "delivery")
     assert rig.asked("listMessages") > 1
     assert rig.mail().remove(letter.message_id) == 0
 
@@ -280,16 +286,16 @@ def test_each_refusal_has_its_verdict_and_nothing_is_sent_twice(
 ) -> None:
     rig.cloud.graph.fail(fault, at="sendMail")
     mail = rig.mail(deadline=2, timeout=1, save_to_sent=saves)
-    signal = rig.stopped(lambda: mail.hand_over(rig.letter()))
-    assert (judge(signal).verdict, signal.phase) == (verdict, "message")
+    observation = rig.stopped(lambda: mail.hand_over(rig.letter()))
+    assert (judge(observation).verdict, observation.phase) == (verdict, "message")
     assert rig.asked() == 1
 
 
 @pytest.mark.parametrize("fault", ONES_FOR_READING)
 def test_each_refusal_of_reading_has_its_verdict(rig: Rig, fault: str) -> None:
     rig.cloud.graph.fail(fault, at="listMessages")
-    signal = rig.stopped(lambda: rig.mail(deadline=2, timeout=1).find("<1@example.com>"))
-    assert (judge(signal).verdict, signal.phase) == (REFUSALS[fault], "delivery")
+    observation = rig.stopped(lambda: rig.mail(deadline=2, timeout=1).find("<1@example.com>"))
+    assert (judge(observation).verdict, observation.phase) == (REFUSALS[fault], "delivery")
 
 
 def test_a_sender_a_recipient_and_a_mailbox_that_are_really_wrong(rig: Rig) -> None:
@@ -297,8 +303,8 @@ def test_a_sender_a_recipient_and_a_mailbox_that_are_really_wrong(rig: Rig) -> N
     assert judge(rig.stopped(lambda: rig.mail().hand_over(wrong))).verdict == "sender_rejected"
     for mailbox in ("onprem@example.com", "guest@example.com", "nobody@example.com"):
         letter = rig.letter(from_address=mailbox)
-        signal = rig.stopped(lambda mailbox=mailbox, letter=letter: rig.mail(mailbox).hand_over(letter))
-        assert judge(signal).verdict == "mailbox_missing"
+        observation = rig.stopped(lambda mailbox=mailbox, letter=letter: rig.mail(mailbox).hand_over(letter))
+        assert judge(observation).verdict == "mailbox_missing"
     rig.cloud.graph.send_as[ALICE] = {BOB}
     rig.mail().hand_over(wrong)
 
@@ -316,9 +322,9 @@ def test_an_application_that_only_sends_cannot_look_for_what_it_sent(rig: Rig) -
     letter = rig.letter(ALICE)
     mail = rig.mail(roles=("Mail.Send",))
     mail.hand_over(letter)
-    signal = rig.stopped(lambda: mail.find(letter.message_id))
-    assert judge(signal).verdict == "mailbox_denied"
-    assert "reading is not permitted: it needs Mail.ReadBasic or more" in judge(signal).remedy
+    observation = rig.stopped(lambda: mail.find(letter.message_id))
+    assert judge(observation).verdict == "mailbox_denied"
+    assert "reading is not permitted: it needs Mail.ReadBasic or more" in judge(observation).remedy
     assert mail.remove(letter.message_id) == 0
 
 

@@ -32,7 +32,7 @@ from servers.oauth_probing import (
 )
 from servers.verdicts_probing import failing_phase, said
 
-from ansible_collections.mailroom.core.plugins.module_utils._wire.clock import Clock
+from ansible_collections.mailroom.core.plugins.module_utils._net.clock import Clock
 
 CONNECTED = "config dns tcp tls".split()
 LOOKED = [*CONNECTED, "token", "mailbox"]

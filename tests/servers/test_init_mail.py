@@ -103,8 +103,8 @@ def test_a_repeat_after_a_crash_has_the_same_message_id(scene: Prover) -> None:
 
 KILLED_BEFORE_RECORDING = f"""
 import os, runpy
-from {MODULES[:-8]}.module_utils._registry import sqlite
-sqlite._SqliteWriter.prove = lambda *_rest: os.kill(os.getpid(), 9)
+from {MODULES[:-8]}.module_utils._registry.registry import Writer
+Writer.record_proof = lambda *_rest: os.kill(os.getpid(), 9)
 runpy.run_module("{MODULES}.init_mail", run_name="__main__")
 """
 
@@ -229,10 +229,10 @@ def test_two_tasks_at_once_send_one_mail(scene: Prover) -> None:
 NEVER_RECORDED = f"""
 import runpy
 from {MODULES[:-8]}.module_utils._errors import RegistryError
-from {MODULES[:-8]}.module_utils._registry import sqlite
+from {MODULES[:-8]}.module_utils._registry.registry import Writer
 def prove(*_rest):
     raise RegistryError("The disk is full.")
-sqlite._SqliteWriter.prove = prove
+Writer.record_proof = prove
 runpy.run_module("{MODULES}.init_mail", run_name="__main__")
 """
 

@@ -17,10 +17,10 @@ from peers.smtp import SmtpScript
 from servers import verdicts_probing as probing
 from servers.verdicts_probing import ALICE, BOUNDS, ENDING, connector, probe
 
-from ansible_collections.mailroom.core.plugins.module_utils._probe.job import Job
-from ansible_collections.mailroom.core.plugins.module_utils._session.smtp import SmtpSession
+from ansible_collections.mailroom.core.plugins.module_utils._check.job import Job
+from ansible_collections.mailroom.core.plugins.module_utils._protocol.smtp import SmtpSession
 from ansible_collections.mailroom.core.plugins.module_utils._verdict import judge
-from ansible_collections.mailroom.core.plugins.module_utils._verdict.line import Line
+from ansible_collections.mailroom.core.plugins.module_utils._verdict.rule import Rule
 
 WRONG = "wrong-Secret-0"
 REFUSED = "535 5.7.8 Error: authentication failed"
@@ -41,28 +41,29 @@ ANSWERS: dict[str, tuple[Action, int, int]] = {
 }
 
 
-def two_lines(table: tuple[Line, ...]) -> tuple[Line, ...]:
+def two_rules(rules: tuple[Rule, ...]) -> tuple[Rule, ...]:
     """Rules that call everything the same."""
-    kinds = tuple({kind for line in table for kind in line.kinds})
-    return Line("throttled", "certain", kinds), Line("ok", "certain", kinds)
+    kinds = tuple({kind for rule in rules for kind in rule.kinds})
+    return Rule("throttled", "certain", kinds), Rule("ok", "certain", kinds)
 
 
-TABLES = {
-    "as it is": lambda table: table,
-    "backwards": lambda table: table[::-1],
-    "everything passes": two_lines,
-    "everything is refused": lambda table: (Line("auth_rejected", "certain", two_lines(table)[0].kind),),
-    "empty": lambda table: (),
+CHANGES = {
+    "as they are": lambda rules: rules,
+    "backwards": lambda rules: rules[::-1],
+    "everything passes": two_rules,
+    "everything is refused": lambda rules: (Rule("auth_rejected", "certain", two_rules(rules)[0].kind),),
+    "none": lambda rules: (),
 }
 
 
-@pytest.mark.parametrize("rules", TABLES)
+@pytest.mark.parametrize("change", CHANGES)
 @pytest.mark.parametrize("name", ANSWERS)
 def test_how_often_a_credential_is_sent_does_not_depend_on_the_rules(
-    zoo: CertificateZoo, monkeypatch: pytest.MonkeyPatch, name: str, rules: str
+    zoo: CertificateZoo, monkeypatch: pytest.MonkeyPatch, name: str, change: str
 ) -> None:
     """House review, defect 7: the order of 192 regular expressions that word remedies decided it."""
-    monkeypatch.setattr(judge, "TABLE", TABLES[rules](judge.TABLE))
+    rules_for = judge.rules_for
+    monkeypatch.setattr(judge, "rules_for", lambda observation: CHANGES[change](rules_for(observation)))
     action, by_smtp, by_imap = ANSWERS[name]
     with SmtpScript({"auth_end": action}, mechanisms=("PLAIN",)).server() as smtp, ImapScript().server() as imap:
         jobs = [connector(zoo, "smtp", smtp.port, name=f"smtp_{number}") for number in range(3)]
@@ -136,10 +137,14 @@ def test_two_blocks_of_a_connector_share_what_was_refused_wherever_they_are(zoo:
     with SmtpScript().server() as smtp, ImapScript().server(host="127.0.0.2") as imap:
         outgoing = connector(zoo, "smtp", smtp.port, password=WRONG)
         incoming = connector(zoo, "imap", imap.port, host="127.0.0.2")
-        effective = {**outgoing.effective, "imap": incoming.effective["imap"]}
-        effective["smtp"] = {**effective["smtp"], "same_credentials": True}
-        secrets = {"imap.password": outgoing.secrets["smtp.password"]}
-        (result,) = probe(dataclasses.replace(outgoing, effective=effective, secrets=secrets))
+        smtp_settings = outgoing.connector.smtp
+        imap_settings = dataclasses.replace(incoming.connector.imap, password=smtp_settings.password)
+        both = dataclasses.replace(
+            outgoing.connector,
+            smtp=dataclasses.replace(smtp_settings, same_credentials=True),
+            imap=imap_settings,
+        )
+        (result,) = probe(dataclasses.replace(outgoing, connector=both))
     assert (len(smtp.logins), len(imap.logins)) == (1, 0)
     assert result["verdict"] == "auth_rejected"
 

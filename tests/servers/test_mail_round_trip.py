@@ -20,6 +20,7 @@ from typing import Any
 import pytest
 from peers import actions
 from peers.ca import CertificateZoo
+from peers.connectors import resolved
 from peers.faults import SMTP
 from peers.imap import ImapScript
 from peers.mail import MailServer
@@ -29,23 +30,29 @@ from peers.users import USERS
 from servers.verdicts_probing import forms
 
 from ansible_collections.mailroom.core.plugins.module_utils._connector.redaction import Redaction
+from ansible_collections.mailroom.core.plugins.module_utils._connector.resolved import (
+    ImapSettings,
+    SmtpSettings,
+    TlsTrust,
+)
 from ansible_collections.mailroom.core.plugins.module_utils._connector.secret import Secret
-from ansible_collections.mailroom.core.plugins.module_utils._mail import imap as imap_mail
-from ansible_collections.mailroom.core.plugins.module_utils._mail.compose import TEST_MAIL, Request, compose
-from ansible_collections.mailroom.core.plugins.module_utils._mail.facts import facts_of
-from ansible_collections.mailroom.core.plugins.module_utils._mail.imap import ImapMail
-from ansible_collections.mailroom.core.plugins.module_utils._mail.letter import Letter
-from ansible_collections.mailroom.core.plugins.module_utils._mail.message_id import random_message_id
-from ansible_collections.mailroom.core.plugins.module_utils._mail.smtp import SmtpMail
-from ansible_collections.mailroom.core.plugins.module_utils._session.endpoint import Endpoint
-from ansible_collections.mailroom.core.plugins.module_utils._session.imap import ImapSession
-from ansible_collections.mailroom.core.plugins.module_utils._session.session import Session
-from ansible_collections.mailroom.core.plugins.module_utils._session.smtp import SmtpSession
+from ansible_collections.mailroom.core.plugins.module_utils._message import imap as imap_mail
+from ansible_collections.mailroom.core.plugins.module_utils._message.compose import (
+    TEST_MAIL,
+    Request,
+    compose,
+    facts_of,
+)
+from ansible_collections.mailroom.core.plugins.module_utils._message.imap import ImapMail
+from ansible_collections.mailroom.core.plugins.module_utils._message.letter import Letter, random_message_id
+from ansible_collections.mailroom.core.plugins.module_utils._message.smtp import SmtpMail
+from ansible_collections.mailroom.core.plugins.module_utils._net.clock import Clock
+from ansible_collections.mailroom.core.plugins.module_utils._net.record import Record
+from ansible_collections.mailroom.core.plugins.module_utils._protocol.imap import ImapSession
+from ansible_collections.mailroom.core.plugins.module_utils._protocol.session import Session
+from ansible_collections.mailroom.core.plugins.module_utils._protocol.smtp import SmtpSession
 from ansible_collections.mailroom.core.plugins.module_utils._verdict.judge import judge
-from ansible_collections.mailroom.core.plugins.module_utils._verdict.observed import Signal, Stopped
-from ansible_collections.mailroom.core.plugins.module_utils._wire.clock import Clock
-from ansible_collections.mailroom.core.plugins.module_utils._wire.record import Record
-from ansible_collections.mailroom.core.plugins.module_utils._wire.tls import Trust
+from ansible_collections.mailroom.core.plugins.module_utils._verdict.observation import Observation, ProbeError
 
 ALICE, BOB, UMA, FULL = (USERS[name] for name in ("alice", "bob", "uma", "full"))
 KINDS: dict[str, type[Session]] = {"smtp": SmtpSession, "imap": ImapSession}
@@ -85,12 +92,13 @@ def session(
 ) -> Iterator[Any]:
     """A session that is signed in."""
     who = USERS[user]
-    endpoint = Endpoint(
+    settings = SmtpSettings if protocol == "smtp" else ImapSettings
+    endpoint = settings(
         protocol,
         "localhost",
         port,
         security,
-        trust=Trust(ca_file=str(zoo.ca_file)),
+        trust=TlsTrust(ca_file=str(zoo.ca_file)),
         auth="password",
         username=who.address,
         password=Secret(who.password),
@@ -113,10 +121,10 @@ def letter(message_id: str = "", to: tuple[str, ...] = (ALICE.address,), header:
     return Letter(text.encode(), ALICE.address, to, message_id)
 
 
-def refusal(mail: Any, task: str, argument: Any) -> Signal:
-    with pytest.raises(Stopped) as caught:
+def refusal(mail: Any, task: str, argument: Any) -> Observation:
+    with pytest.raises(ProbeError) as caught:
         getattr(mail, task)(argument)
-    return caught.value.signal
+    return caught.value.observation
 
 
 @pytest.fixture
@@ -137,16 +145,16 @@ def test_every_field_arrives_as_it_was_set(clean: MailServer, zoo: CertificateZo
         "auth": "password",
         "username": ALICE.address,
     }
-    effective = {**SETTINGS, "smtp": server}
+    connector = resolved({**SETTINGS, "smtp": server})
     request = Request(
         TEST_MAIL,
         (ALICE.address,),
-        facts_of("alerts", effective, "Acme"),
+        facts_of(connector, "Acme"),
         random_message_id("example.com"),
         WHEN,
         include_copies=True,
     )
-    composed = compose(effective, request)
+    composed = compose(connector, request)
     with session(zoo, "smtp", smtp_port, security=security) as outgoing:
         accepted = SmtpMail(outgoing).hand_over(composed)
     with session(zoo, "imap", imap_port, security=security) as incoming:
@@ -339,15 +347,15 @@ def test_what_does_not_come_is_not_delivered(zoo: CertificateZoo, offers: tuple[
     at = {**script.at, "idle": actions.reply("+ idling")}
     with dataclasses.replace(script, at=at).server() as server:
         with session(zoo, "imap", server.port, security="none", deadline=1.5) as incoming:
-            signal = refusal(ImapMail(incoming), "find", "<1@example.com>")
+            observation = refusal(ImapMail(incoming), "find", "<1@example.com>")
         assert (b" IDLE\r\n" in server.received[0]) == bool(offers)
-    assert (signal.kind, signal.phase, signal.facts["mailbox"]) == ("not_delivered", "delivery", "INBOX")
+    assert (observation.kind, observation.phase, observation.facts["mailbox"]) == ("not_delivered", "delivery", "INBOX")
 
 
 def test_what_does_not_come_to_dovecot_is_not_delivered(clean: MailServer, zoo: CertificateZoo) -> None:
     with session(zoo, "imap", clean.ports["imaps"], security="tls", deadline=1.5) as incoming:
-        signal = refusal(ImapMail(incoming), "find", "<nothing@example.com>")
-    assert (signal.kind, signal.phase) == ("not_delivered", "delivery")
+        observation = refusal(ImapMail(incoming), "find", "<nothing@example.com>")
+    assert (observation.kind, observation.phase) == ("not_delivered", "delivery")
 
 
 REFUSED = {
@@ -364,10 +372,10 @@ def test_a_refused_recipient_is_named_and_nobody_gets_anything(
     never, after = letter(to=(ALICE.address, *refused, BOB.address)), letter()
     with session(zoo, "smtp", clean.ports["submission"]) as outgoing:
         mail = SmtpMail(outgoing)
-        signal = refusal(mail, "hand_over", never)
-        assert (signal.phase, judge(signal).verdict) == ("recipient", verdict)
+        observation = refusal(mail, "hand_over", never)
+        assert (observation.phase, judge(observation).verdict) == ("recipient", verdict)
         assert named in outgoing.record.phases[-1].text
-        assert signal.facts["refused"] == refused
+        assert observation.facts["refused"] == refused
         mail.hand_over(after)
     clean.wait_for("alice", "Message-ID", after.message_id)
     assert [each["Message-ID"] for each in clean.inbox("alice").values()] == [after.message_id]
@@ -382,14 +390,14 @@ def test_a_foreign_sender_is_refused(clean: MailServer, zoo: CertificateZoo) -> 
 
 def test_a_message_that_is_too_large_is_not_sent(clean: MailServer, zoo: CertificateZoo) -> None:
     with session(zoo, "smtp", clean.ports["small"]) as outgoing:
-        signal = refusal(SmtpMail(outgoing), "hand_over", letter(size=12_000))
-        assert (signal.phase, judge(signal).verdict) == ("sender", "message_too_large")
-        assert "10240" in judge(signal.seen(facts=outgoing.facts())).remedy
+        observation = refusal(SmtpMail(outgoing), "hand_over", letter(size=12_000))
+        assert (observation.phase, judge(observation).verdict) == ("sender", "message_too_large")
+        assert "10240" in judge(observation.with_context(facts=outgoing.facts())).remedy
         SmtpMail(outgoing).hand_over(letter(size=8_000))
     with session(zoo, "smtp", clean.ports["small"]) as outgoing:
         outgoing._features = {name: rest for name, rest in outgoing._features.items() if name != "size"}
-        signal = refusal(SmtpMail(outgoing), "hand_over", letter(size=12_000))
-    assert (signal.phase, judge(signal).verdict) == ("message", "message_too_large")
+        observation = refusal(SmtpMail(outgoing), "hand_over", letter(size=12_000))
+    assert (observation.phase, judge(observation).verdict) == ("message", "message_too_large")
 
 
 def test_a_large_message_arrives_whole(clean: MailServer, zoo: CertificateZoo) -> None:
@@ -438,26 +446,26 @@ def test_each_fault_of_sending_has_its_verdict() -> None:
 @pytest.mark.parametrize("name", EXPECTED)
 def test_faults_of_sending(zoo: CertificateZoo, name: str) -> None:
     with SMTP[name].make(zoo) as server:
-        signal, phase = _sent_to(zoo, server)
-    assert re.fullmatch(EXPECTED[name], judge(signal).verdict), (judge(signal), signal)
-    assert signal.phase == "message"
+        observation, phase = _sent_to(zoo, server)
+    assert re.fullmatch(EXPECTED[name], judge(observation).verdict), (judge(observation), observation)
+    assert observation.phase == "message"
     is_open = name.startswith("message_") and name.removeprefix("message_") in BROKEN
     assert ("may have been accepted" in phase) == is_open
     assert sum(bytes(each).count(b"\r\nDATA\r\n") for each in server.received) == 1
-    assert not any(form in f"{signal}{phase}" for form in forms(ALICE.address, ALICE.password))
+    assert not any(form in f"{observation}{phase}" for form in forms(ALICE.address, ALICE.password))
 
 
-def _sent_to(zoo: CertificateZoo, server: ScriptedServer) -> tuple[Signal, str]:
+def _sent_to(zoo: CertificateZoo, server: ScriptedServer) -> tuple[Observation, str]:
     """What stops it, and what is kept of that."""
-    with contextlib.suppress(Stopped), session(zoo, "smtp", server.port, timeout=0.8, deadline=3) as outgoing:
-        signal = refusal(SmtpMail(outgoing), "hand_over", letter())
-    return signal, outgoing.record.phases[-1].text
+    with contextlib.suppress(ProbeError), session(zoo, "smtp", server.port, timeout=0.8, deadline=3) as outgoing:
+        observation = refusal(SmtpMail(outgoing), "hand_over", letter())
+    return observation, outgoing.record.phases[-1].text
 
 
 def test_a_server_without_smtputf8_is_not_sent_what_needs_it(zoo: CertificateZoo) -> None:
     with SmtpScript().server() as server, session(zoo, "smtp", server.port, security="none") as outgoing:
-        signal = refusal(SmtpMail(outgoing), "hand_over", letter(to=("b\u00f6b@example.com",)))
-        assert (signal.kind, "SMTPUTF8" in signal.text) == ("config", True)
+        observation = refusal(SmtpMail(outgoing), "hand_over", letter(to=("b\u00f6b@example.com",)))
+        assert (observation.kind, "SMTPUTF8" in observation.text) == ("config", True)
         assert b"MAIL FROM" not in server.received[0]
 
 

@@ -9,18 +9,17 @@ from typing import Any
 
 import pytest
 from peers.ca import CertificateZoo
+from peers.connectors import job as connector_job
 from peers.entra import App, Entra
 from peers.users import USERS
 from servers.verdicts_probing import ALICE
 
+from ansible_collections.mailroom.core.plugins.module_utils._check.credentials import RejectedCredentials, Tokens
 from ansible_collections.mailroom.core.plugins.module_utils._connector.redaction import Redaction
 from ansible_collections.mailroom.core.plugins.module_utils._connector.secret import Secret
-from ansible_collections.mailroom.core.plugins.module_utils._probe.job import Job
-from ansible_collections.mailroom.core.plugins.module_utils._probe.refusals import Refusals
-from ansible_collections.mailroom.core.plugins.module_utils._probe.tokens import Tokens
+from ansible_collections.mailroom.core.plugins.module_utils._net.clock import Clock
 from ansible_collections.mailroom.core.plugins.module_utils._verdict.judge import judge
-from ansible_collections.mailroom.core.plugins.module_utils._verdict.observed import Stopped
-from ansible_collections.mailroom.core.plugins.module_utils._wire.clock import Clock
+from ansible_collections.mailroom.core.plugins.module_utils._verdict.observation import ProbeError
 
 
 class Waiting(Clock):
@@ -49,8 +48,11 @@ def app(entra: Entra) -> Iterator[App]:
     entra.works()
 
 
-def tokens(entra: Entra, app: App, clock: Clock, **secrets: str) -> Tokens:
+def tokens(
+    entra: Entra, app: App, clock: Clock, rejected: RejectedCredentials | None = None, scope: str = "", **secrets: str
+) -> Tokens:
     settings: dict[str, Any] = {
+        **({"scope": scope} if scope else {}),
         "tenant_id": entra.tenant_id,
         "client_id": app.client_id,
         "authority": entra.url,
@@ -60,7 +62,12 @@ def tokens(entra: Entra, app: App, clock: Clock, **secrets: str) -> Tokens:
     if "password" in secrets:
         settings["username"] = ALICE.address
     found = {f"oauth2.{name}": Secret(value) for name, value in {"client_secret": app.secret, **secrets}.items()}
-    return Tokens(Job("alerts", {"oauth2": settings}, found), clock, Refusals(), Redaction(found.values()))
+    return Tokens(
+        connector_job("alerts", {"oauth2": settings}, found),
+        clock,
+        rejected or RejectedCredentials(),
+        Redaction(found.values()),
+    )
 
 
 @pytest.mark.parametrize(("scenario", "least", "most"), [("throttled_briefly", 1, 1), ("throttled_date", 1, 8)])
@@ -75,16 +82,16 @@ def test_an_application_waits_and_asks_once_more(entra: Entra, app: App, scenari
 def test_it_is_asked_once_more_only(entra: Entra, app: App) -> None:
     clock = Waiting()
     entra.fail("throttled", at="token", who=app.client_id)
-    with pytest.raises(Stopped) as stopped:
+    with pytest.raises(ProbeError) as stopped:
         tokens(entra, app, clock).obtain("smtp")
-    assert judge(stopped.value.signal).verdict == "token_throttled"
+    assert judge(stopped.value.observation).verdict == "token_throttled"
     assert clock.pauses == [7]
 
 
 def test_nobody_waits_beyond_the_deadline(entra: Entra, app: App) -> None:
     clock = Waiting(deadline=6)
     entra.fail("throttled", at="token", who=app.client_id)
-    with pytest.raises(Stopped):
+    with pytest.raises(ProbeError):
         tokens(entra, app, clock).obtain("smtp")
     assert clock.pauses == []
 
@@ -92,7 +99,7 @@ def test_nobody_waits_beyond_the_deadline(entra: Entra, app: App) -> None:
 def test_a_refusal_is_not_repeated(entra: Entra, app: App) -> None:
     clock = Waiting()
     entra.fail("7000215", at="token", who=app.client_id)
-    with pytest.raises(Stopped):
+    with pytest.raises(ProbeError):
         tokens(entra, app, clock).obtain("smtp")
     assert clock.pauses == []
 
@@ -100,6 +107,23 @@ def test_a_refusal_is_not_repeated(entra: Entra, app: App) -> None:
 def test_a_users_password_is_not_offered_twice(entra: Entra, app: App) -> None:
     clock = Waiting()
     entra.fail("throttled_briefly", at="token", who=app.client_id)
-    with pytest.raises(Stopped):
+    with pytest.raises(ProbeError):
         tokens(entra, app, clock, password=USERS["alice"].password).obtain("smtp")
     assert clock.pauses == []
+
+
+def _token_requests(entra: Entra) -> int:
+    return sum(request.path.endswith("/token") for request in entra.requests)
+
+
+@pytest.mark.parametrize(("fault", "requests"), [("50126", 1), ("7000218", 2), ("65001", 2)])
+def test_a_users_refused_password_is_not_offered_with_another_scope(
+    entra: Entra, app: App, fault: str, requests: int
+) -> None:
+    """Only where it is the user who was refused: another application, or another scope, may be allowed."""
+    rejected, before = RejectedCredentials(), _token_requests(entra)
+    entra.fail(fault, at="token", who=app.client_id)
+    for scope in ("https://outlook.office365.com/SMTP.Send", "https://outlook.office365.com/IMAP.AccessAsUser.All"):
+        with pytest.raises(ProbeError):
+            tokens(entra, app, Waiting(), rejected, scope, password=USERS["alice"].password).obtain("smtp")
+    assert _token_requests(entra) - before == requests

@@ -21,9 +21,9 @@ from servers import verdicts_probing as probing
 from servers import verdicts_table as table
 from servers.verdicts_probing import ALICE, BOB, BOUNDS, ENDING, FAULTS, Outcome, connector, failing_phase, probe, said
 
-from ansible_collections.mailroom.core.plugins.module_utils._probe.probe import Bounds
-from ansible_collections.mailroom.core.plugins.module_utils._probe.smtp import SmtpProbe
-from ansible_collections.mailroom.core.plugins.module_utils._verdict.table import VERDICTS
+from ansible_collections.mailroom.core.plugins.module_utils._check.interface import Bounds
+from ansible_collections.mailroom.core.plugins.module_utils._check.smtp import SmtpCheck
+from ansible_collections.mailroom.core.plugins.module_utils._verdict.table import REMEDIES
 
 Found = dict[tuple[str, str], Outcome]
 WRONG = "wrong-Secret-0"
@@ -188,7 +188,7 @@ def test_every_verdict_of_smtp_and_imap_is_produced() -> None:
     }
     produced |= {"internal_error", "host_not_ready"}  # by the test of a crash below, and by unit tests
     assert produced == set(table.SECTION_5) - table.OF_TOKENS_AND_GRAPH - table.OF_SENDING
-    assert set(VERDICTS) == set(table.SECTION_5)
+    assert set(REMEDIES) == set(table.SECTION_5)
 
 
 @pytest.mark.parametrize(
@@ -346,7 +346,7 @@ def test_identical_credentials_never_sign_in_at_once(zoo: CertificateZoo) -> Non
 
 
 def test_different_credentials_sign_in_at_once(zoo: CertificateZoo) -> None:
-    both = threading.Barrier(2, timeout=5)
+    both = threading.Barrier(2, timeout=120)
 
     def meet(_talk: Talk) -> bool:
         both.wait()
@@ -389,18 +389,18 @@ def test_results_keep_the_order_of_the_request(zoo: CertificateZoo) -> None:
             connector(zoo, "smtp", port, password=None, name=f"connector_{number}") for number, port in enumerate(ports)
         ]
         results = probe(*jobs, concurrency=3)
-    assert [result["connector"] for result in results] == [job.connector for job in jobs]
+    assert [result["connector"] for result in results] == [job.name for job in jobs]
 
 
 def test_a_crash_is_one_connectors_own(zoo: CertificateZoo, monkeypatch: pytest.MonkeyPatch) -> None:
-    good = SmtpProbe.go_deeper
+    good = SmtpCheck.after_login
 
-    def crash(probe: SmtpProbe, session: Any) -> Any:
-        if probe.job.connector == "crash":
+    def crash(probe: SmtpCheck, session: Any) -> Any:
+        if probe.job.name == "crash":
             raise RuntimeError(f"with {ALICE.password} in it")
         return good(probe, session)
 
-    monkeypatch.setattr(SmtpProbe, "go_deeper", crash)
+    monkeypatch.setattr(SmtpCheck, "after_login", crash)
     with SmtpScript().server() as server:
         results = probe(*(connector(zoo, "smtp", server.port, name=name) for name in ("before", "crash", "after")))
     assert [result["verdict"] for result in results] == ["ok", "internal_error", "ok"]
@@ -413,12 +413,22 @@ def test_two_blocks_of_a_connector_are_both_tested(zoo: CertificateZoo) -> None:
         outgoing, incoming = connector(zoo, "smtp", smtp.port), connector(zoo, "imap", imap.port)
         job = dataclasses.replace(
             outgoing,
-            effective={**outgoing.effective, "imap": incoming.effective["imap"]},
-            secrets={**outgoing.secrets, **incoming.secrets},
+            connector=dataclasses.replace(outgoing.connector, imap=incoming.connector.imap),
+            secrets=(*outgoing.secrets, *incoming.secrets),
         )
         (result,) = probe(job)
     assert [endpoint["protocol"] for endpoint in result["endpoints"]] == ["smtp", "imap"]
     assert (failing_phase(result), result["verdict"]) == ("select", "mailbox_missing")
+
+
+def test_no_mail_is_sent_where_the_mailbox_needs_no_sign_in_and_so_stays_closed(zoo: CertificateZoo) -> None:
+    with SmtpScript().server() as smtp, ImapScript().server() as imap:
+        outgoing = connector(zoo, "smtp", smtp.port)
+        incoming = connector(zoo, "imap", imap.port, password=None)
+        both = dataclasses.replace(outgoing.connector, imap=incoming.connector.imap)
+        (result,) = probe(dataclasses.replace(outgoing, connector=both), bounds=Bounds("deliver"))
+    assert (result["verdict"], result["field"]) == ("config_invalid", "imap.auth")
+    assert not [said for said in smtp.received if b"DATA" in said]
 
 
 def test_a_relay_is_tried_with_a_foreign_sender_to_its_own_test_address_only(zoo: CertificateZoo) -> None:

@@ -12,14 +12,15 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from peers.ca import CertificateZoo
+from peers.connectors import job as connector_job
 from peers.faults import IMAP, SMTP, Fault
 from peers.scripted import Login
 from peers.users import USERS
 
+from ansible_collections.mailroom.core.plugins.module_utils._check.interface import Bounds
+from ansible_collections.mailroom.core.plugins.module_utils._check.job import Job
+from ansible_collections.mailroom.core.plugins.module_utils._check.runner import run
 from ansible_collections.mailroom.core.plugins.module_utils._connector.secret import Secret
-from ansible_collections.mailroom.core.plugins.module_utils._probe.job import Job
-from ansible_collections.mailroom.core.plugins.module_utils._probe.probe import Bounds
-from ansible_collections.mailroom.core.plugins.module_utils._probe.run import run
 
 ALICE, BOB = USERS["alice"], USERS["bob"]
 # Bounds that no machine reaches while it does what is asked, and bounds for servers that never come to an end.
@@ -64,12 +65,12 @@ def connector(
     }
     server = {key: value for key, value in settings.items() if value is not None}
     effective = {protocol: server, "from_address": ALICE.address, "test_address": BOB.address}
-    return Job(name or protocol, effective, {f"{protocol}.password": Secret(password)} if password else {})
+    return connector_job(name or protocol, effective, {f"{protocol}.password": Secret(password)} if password else {})
 
 
 def probe(*jobs: Job, bounds: Bounds = BOUNDS, concurrency: int = 16) -> list[Result]:
     """The results of testing all of them in one run."""
-    return [result.shown() for result in run(jobs, bounds, concurrency)]
+    return [result.to_dict() for result in run(jobs, bounds, concurrency)]
 
 
 def failing_phase(result: Result) -> str:

@@ -86,7 +86,7 @@ def _in_ci() -> bool:
 
 def _lint() -> list[Step]:
     plugins = "ansible_collections.mailroom.core.plugins"
-    packages = [f"--package={plugins}.{name}" for name in ("module_utils", "plugin_utils")]
+    packages = [f"--package={plugins}.{name}" for name in ("action", "module_utils", "plugin_utils")]
     docs = ["antsibull-docs", "lint-collection-docs", "--plugin-docs", "--check-extra-docs-refs"]
     strict = ["--validate-collection-refs=all", "--disallow-unknown-collection-refs"]
     return [

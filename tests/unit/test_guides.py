@@ -16,18 +16,19 @@ import pytest
 import yaml
 from ansible.module_utils.common.arg_spec import ModuleArgumentSpecValidator
 
+from ansible_collections.mailroom.core.plugins.module_utils._check.warnings import RETIREMENTS
+from ansible_collections.mailroom.core.plugins.module_utils._connector.clouds import CLOUDS
 from ansible_collections.mailroom.core.plugins.module_utils._connector.declaration import WAYS
 from ansible_collections.mailroom.core.plugins.module_utils._connector.fields import BLOCKS, SECRETS
 from ansible_collections.mailroom.core.plugins.module_utils._connector.layers import merged
-from ansible_collections.mailroom.core.plugins.module_utils._connector.plan import Plan, Request, make_plan
+from ansible_collections.mailroom.core.plugins.module_utils._connector.plan import Plan, Request
+from ansible_collections.mailroom.core.plugins.module_utils._connector.planning import make_plan
 from ansible_collections.mailroom.core.plugins.module_utils._connector.state import Stamp, State
 from ansible_collections.mailroom.core.plugins.module_utils._errors import DeclarationError
 from ansible_collections.mailroom.core.plugins.module_utils._module import connector, connector_test, connectors
-from ansible_collections.mailroom.core.plugins.module_utils._probe.retirements import RETIREMENTS
-from ansible_collections.mailroom.core.plugins.module_utils._signin.clouds import CLOUDS
 from ansible_collections.mailroom.core.plugins.module_utils._verdict.judge import judge
-from ansible_collections.mailroom.core.plugins.module_utils._verdict.observed import Signal
-from ansible_collections.mailroom.core.plugins.module_utils._verdict.table import VERDICTS
+from ansible_collections.mailroom.core.plugins.module_utils._verdict.observation import Observation
+from ansible_collections.mailroom.core.plugins.module_utils._verdict.table import REMEDIES
 
 ROOT = Path(__file__).resolve().parents[2]
 RST = ROOT / "docs" / "docsite" / "rst"
@@ -191,22 +192,22 @@ GRAPH_CODES = [
 
 def test_only_verdicts_that_exist_are_explained() -> None:
     assert len(FAILURES) > 30
-    assert {cells[0] for cells in FAILURES} <= {f"``{verdict}``" for verdict in VERDICTS}
+    assert {cells[0] for cells in FAILURES} <= {f"``{verdict}``" for verdict in REMEDIES}
 
 
 def test_every_verdict_about_tokens_is_explained() -> None:
     explained = {cells[0].strip("`") for cells in FAILURES}
-    assert {verdict for verdict in VERDICTS if verdict.startswith("token_")} <= explained
+    assert {verdict for verdict in REMEDIES if verdict.startswith("token_")} <= explained
 
 
 @pytest.mark.parametrize(("code", "verdict"), CODES)
 def test_a_code_of_entra_has_the_verdict_that_the_guide_says(code: str, verdict: str) -> None:
-    assert judge(Signal("token", phase="token", code=400, enhanced=f"invalid_request {code}")).verdict == verdict
+    assert judge(Observation("token", phase="token", code=400, enhanced=f"invalid_request {code}")).verdict == verdict
 
 
 @pytest.mark.parametrize(("status", "code", "verdict"), GRAPH_CODES)
 def test_a_code_of_graph_has_the_verdict_that_the_guide_says(status: int, code: str, verdict: str) -> None:
-    assert judge(Signal("graph", phase="mailbox", code=status, enhanced=code)).verdict == verdict
+    assert judge(Observation("graph", phase="mailbox", code=status, enhanced=code)).verdict == verdict
 
 
 def test_the_clouds_are_those_of_the_table() -> None:

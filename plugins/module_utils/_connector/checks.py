@@ -295,13 +295,21 @@ def parse_smtp_uri(value: Any) -> Endpoint:
     return endpoint(value, ("smtp", "smtps"), allowed, semicolon=True)
 
 
+_PROXY = "must be socks5://host:port or http://host:port"
+
+
 def proxy(value: Any) -> str:
-    allowed = "must be socks5://host:port or http://host:port"
-    where = endpoint(value, ("socks5", "http"), allowed)
-    if where.port is None:
-        raise NotAllowed(allowed)
-    _check_characters(where.host)
+    _scheme, name, port = parse_proxy(value)
+    if not port:
+        raise NotAllowed(_PROXY)
+    _check_characters(name)
     return str(value)
+
+
+def parse_proxy(value: Any) -> tuple[str, str, int]:
+    """The scheme, host and port of a proxy that any release has accepted; port 0 where it has none."""
+    where = endpoint(value, ("socks5", "http"), _PROXY)
+    return where.scheme, where.host, where.port or 0
 
 
 def https_origin(value: Any) -> str:
@@ -338,7 +346,12 @@ def stored_headers(value: Any) -> dict[str, str]:
             raise NotAllowed(f"{name} is set by the message itself")
         if name.lower() in (other.lower() for other in kept):
             raise NotAllowed(f"{name} is there twice")
-        kept[name] = _header_content(name, content)
+        is_number = isinstance(content, int) and not isinstance(content, bool)
+        try:
+            kept[name] = str(text(2048)(str(content) if is_number else content))
+        except NotAllowed:
+            allowed = f"{name} must be 1 to 2048 characters on one line, without control characters"
+            raise NotAllowed(allowed) from None
     return kept
 
 
@@ -349,16 +362,6 @@ def headers(value: Any) -> dict[str, str]:
         if name.lower() in _SET_BY_SYSTEM or name.lower().startswith(_SET_BY_SYSTEM_PREFIXES):
             raise NotAllowed(f"{name} is set by the mail system")
     return kept
-
-
-def _header_content(name: str, content: Any) -> str:
-    allowed = f"{name} must be 1 to 2048 characters on one line, without control characters"
-    if isinstance(content, int) and not isinstance(content, bool):
-        content = str(content)
-    try:
-        return str(text(2048)(content))
-    except NotAllowed:
-        raise NotAllowed(allowed) from None
 
 
 def managed_identity(value: Any) -> str:

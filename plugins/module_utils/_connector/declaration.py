@@ -11,10 +11,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from .._errors import Problem
+from .._errors import Problem, printable
 from . import checks
 from .fields import BLOCKS, BY_NAME, BY_PATH, FIELDS, Field, did_you_mean_field, split_path
-from .printable import printable
 from .secret import Secret
 
 Settings = dict[str, Any]
@@ -150,9 +149,14 @@ def merged(stored: Settings, declaration: Declaration) -> Settings:
     """What is stored, changed by what was declared; a value that replaces another ends that one."""
     result = {name: dict(value) if name in BLOCKS else value for name, value in stored.items()}
     for name in declaration.settings.keys() & BLOCKS:
-        _make_room(name, result.setdefault(name, {}), declaration)
+        _drop_superseded(name, result.setdefault(name, {}), declaration)
     for path in declaration.cleared:
-        _remove(result, path)
+        block, inner = split_path(path)
+        if not inner:
+            result.pop(block, None)
+        elif block in result:
+            for name in (inner, *_GONE_WITH.get(inner, ())):
+                result[block].pop(name, None)
     for name, value in declaration.settings.items():
         result[name] = {**result.get(name, {}), **value} if name in BLOCKS else value
     return result
@@ -162,23 +166,19 @@ WAYS = ("client_secret", "certificate", "certificate_file", "assertion_file", "m
 _GONE_WITH = {"proxy": ("proxy_username",), "client_secret": ("client_secret_expires",)}
 
 
-def _remove(settings: Settings, path: str) -> None:
-    block, inner = split_path(path)
-    if not inner:
-        settings.pop(block, None)
-    elif block in settings:
-        for name in (inner, *_GONE_WITH.get(inner, ())):
-            settings[block].pop(name, None)
-
-
-def _make_room(name: str, block: Settings, declaration: Declaration) -> None:
+def _drop_superseded(name: str, block: Settings, declaration: Declaration) -> None:
     """Drop what the declaration puts something else in the place of."""
     given = declaration.settings[name]
     if "uri" in given:
         block.pop("host", None)
         block.pop("port", None)
     elif "uri" in block and ("host" in given or "port" in given):
-        _spell_out(block)
+        uri = checks.parse_smtp_uri(block.pop("uri"))
+        block["host"] = uri.host
+        if uri.port is not None:
+            block["port"] = uri.port
+        if uri.scheme == "smtps":
+            block.setdefault("security", "tls")
     if given.get("same_credentials"):
         for replaced in ("auth", "username"):
             block.pop(replaced, None)
@@ -187,15 +187,6 @@ def _make_room(name: str, block: Settings, declaration: Declaration) -> None:
             block.pop(way, None)
         if given_way(declaration) != "client_secret":
             block.pop("client_secret_expires", None)
-
-
-def _spell_out(block: Settings) -> None:
-    uri = checks.parse_smtp_uri(block.pop("uri"))
-    block["host"] = uri.host
-    if uri.port is not None:
-        block["port"] = uri.port
-    if uri.scheme == "smtps":
-        block.setdefault("security", "tls")
 
 
 def given_way(declaration: Declaration) -> str | None:

@@ -300,18 +300,16 @@ def _from_utf_7(reading: Reading) -> Iterator[Reading]:
         if not found.group(2):
             continue
         encoded = found.group(1).replace(",", "/")
-        data = base64.b64decode(encoded[: len(encoded) // 4 * 4] + _padded(encoded[len(encoded) // 4 * 4 :]))
+        incomplete = len(encoded) % 4
+        # A single character at the end says nothing.
+        whole = encoded[:-1] if incomplete == 1 else encoded + "=" * (-incomplete % 4)
+        data = base64.b64decode(whole)
         decoded.keep(end, found.start())
         end = found.end()
         decoded.put(data[: len(data) // 2 * 2].decode("utf-16-be", "replace"), found.start(), end)
     if end:
         decoded.keep(end, len(reading.text))
         yield decoded.finished()
-
-
-def _padded(end: str) -> str:
-    """The last characters of something in base64; a single one says nothing."""
-    return end + "=" * (4 - len(end)) if len(end) > 1 else ""
 
 
 def _from_hexadecimal(reading: Reading) -> Iterator[Reading]:

@@ -82,6 +82,10 @@ def canonical(name: str) -> str:
         return name.lower()
 
 
+def in_same_domain(address: str, other: str) -> bool:
+    return canonical(address.rpartition("@")[2]) == canonical(other.rpartition("@")[2])
+
+
 def _to_a_label(label: str) -> str:
     if not label:
         raise DomainError("must not have an empty label")

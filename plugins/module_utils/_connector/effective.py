@@ -49,13 +49,22 @@ def effective(settings: Settings, preset: Preset, secrets: Container[str], name:
         if oauth2 and "username" in oauth2:
             result["graph"].setdefault("mailbox", oauth2["username"])
     if result.get("smtp", {}).get("same_credentials"):
-        _sign_in_alike(result["smtp"], result.get("imap", {}))
+        imap = result.get("imap", {})
+        result["smtp"]["auth"] = imap.get("auth", "none")
+        if "username" in imap:
+            result["smtp"]["username"] = imap["username"]
     return result
 
 
 def with_test_address(result: Mapping[str, Any]) -> dict[str, Any]:
     """The same with where test mail goes, which only matters to those who look at the connector."""
-    test_address = result.get("test_address") or _test_address(result)
+    users = (result.get(block, {}).get("username") for block in ("smtp", "oauth2", "imap"))
+    test_address = (
+        result.get("test_address")
+        or next((user for user in users if user and checks.is_address(user)), None)
+        or result.get("from_address")
+        or result.get("graph", {}).get("mailbox")
+    )
     return {**result, **({"test_address": test_address} if test_address else {})}
 
 
@@ -90,18 +99,14 @@ def _place(block: str, declared: Settings, preset: dict[str, Any]) -> dict[str, 
             security = security or "tls"
     elif port is None and security is None:
         port, security = preset.get("port"), preset.get("security")
-    if security is None:
-        security = _secure_default(block, port)
+    if security is None and block == "smtp":
+        security = "tls" if port in _TLS_PORTS else "starttls"
+    elif security is None:
+        security = "starttls" if port == USUAL_PORT["imap"]["starttls"] else "tls"
     if port is None:
         port = USUAL_PORT[block][security]
     place = {"host": host or preset.get("host"), "port": port, "security": security}
     return {key: value for key, value in place.items() if value is not None}
-
-
-def _secure_default(block: str, port: int | None) -> str:
-    if block == "smtp":
-        return "tls" if port in _TLS_PORTS else "starttls"
-    return "starttls" if port == USUAL_PORT["imap"]["starttls"] else "tls"
 
 
 def _auth(block: str, settings: Settings, secrets: Container[str]) -> str:
@@ -112,21 +117,3 @@ def _auth(block: str, settings: Settings, secrets: Container[str]) -> str:
     if has_password and "username" in declared:
         return "password"
     return "oauth2" if "oauth2" in settings and not has_password else "none"
-
-
-def _sign_in_alike(smtp: dict[str, Any], imap: Mapping[str, Any]) -> None:
-    smtp["auth"] = imap.get("auth", "none")
-    if "username" in imap:
-        smtp["username"] = imap["username"]
-
-
-def _test_address(result: Mapping[str, Any]) -> str | None:
-    candidates = [result.get(block, {}).get(key) for block, key in _SENDING_USERS]
-    for candidate in candidates:
-        if candidate and checks.is_address(candidate):
-            return str(candidate)
-    otherwise = result.get("from_address") or result.get("graph", {}).get("mailbox")
-    return str(otherwise) if otherwise else None
-
-
-_SENDING_USERS = (("smtp", "username"), ("oauth2", "username"), ("imap", "username"))

@@ -31,7 +31,7 @@ def merged(layers: Mapping[str, Any], *, partial: bool = False) -> list[Connecto
                 connectors.pop(name, None)
                 left_out.add(name)
             elif name in connectors or name not in left_out or not _holds_only_secrets(entry):
-                connectors[name] = _laid_over(connectors.get(name, {}), entry)
+                connectors[name] = _overlay(connectors.get(name, {}), entry)
     for name, connector in connectors.items():
         if connector.get("name", name) != name:
             problems.append(Problem(f"connector {name}", "name", "must be as the key above it, or left out"))
@@ -58,7 +58,7 @@ def _entries(layer: str, entries: Any, problems: list[Problem]) -> Iterator[tupl
             problems.append(Problem(layer, str(name)[:200], message))
 
 
-def _laid_over(lower: Mapping[str, Any], upper: Mapping[str, Any], block: str = "") -> dict[str, Any]:
+def _overlay(lower: Mapping[str, Any], upper: Mapping[str, Any], block: str = "") -> dict[str, Any]:
     """The upper layer wins; its nulls remove, and what is blank in it says nothing."""
     result = dict(lower)
     for key, value in upper.items():
@@ -67,7 +67,7 @@ def _laid_over(lower: Mapping[str, Any], upper: Mapping[str, Any], block: str = 
             result.pop(key, None)
         elif _is_dictionary(path, value):
             below = result.get(key)
-            inner = _laid_over(below if isinstance(below, Mapping) else {}, value, path)
+            inner = _overlay(below if isinstance(below, Mapping) else {}, value, path)
             # A dictionary in which all was blank says nothing either: as {} it would clear a block.
             if inner or not value:
                 result[key] = inner
@@ -87,13 +87,8 @@ def _is_blank(value: Any) -> bool:
 
 
 def _holds_only_secrets(connector: Mapping[str, Any]) -> bool:
-    paths = set(_paths(connector)) - {"name"}
-    return bool(paths) and paths <= SECRETS
-
-
-def _paths(connector: Mapping[str, Any]) -> Iterator[str]:
+    paths: set[str] = set()
     for name, value in connector.items():
-        if _is_dictionary(name, value):
-            yield from (f"{name}.{inner}" for inner in value)
-        else:
-            yield name
+        paths |= {f"{name}.{inner}" for inner in value} if _is_dictionary(name, value) else {name}
+    paths.discard("name")
+    return bool(paths) and paths <= SECRETS

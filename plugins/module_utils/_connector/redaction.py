@@ -19,8 +19,8 @@ from bisect import bisect_right
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
+from .._errors import printable
 from .decoding import Reading, TooMuch, readings, squeezed, unescaped
-from .printable import printable
 from .secret import HIDDEN, Secret
 
 SHORTEST_PIECE = 6
@@ -71,7 +71,9 @@ class Redaction:
                     self._spaced_pieces.update(spaced)
                     self._spaced_beginnings.update(each for piece in spaced for each in (piece[:-1], piece[1:]))
             if SHORTEST_PIECE - 1 <= len(secret) <= LONGEST_IN_BASE64:
-                self._hide_in_base64(spellings)
+                forms = [form for spelling in spellings for form in _base64_forms(spelling.encode("utf-8", "replace"))]
+                self._pieces.update(piece for form in forms for piece in _windows(form, SHORTEST_PIECE))
+                self._beginnings.update(piece for form in forms for piece in _windows(form, SHORTEST_PIECE - 1))
         if short - self._short:
             self._short |= short
             longest_first = sorted(self._short, key=len, reverse=True)
@@ -84,7 +86,8 @@ class Redaction:
     def lines(self, said: Sequence[bytes | str]) -> list[str]:
         """The same for lines that belong together: a secret may go on from one to the next."""
         longest = min(LONGEST_READ, LONGEST_LIST // max(1, len(said)))
-        lines = [_as_text(each[:longest]) for each in said]
+        read = [each[:longest] for each in said]
+        lines = [(each.decode("utf-8", "replace") if isinstance(each, bytes) else each).rstrip("\r\n") for each in read]
         text = "\n".join(lines)
         hidden = self._hidden(text)
         shown, start = [], 0
@@ -100,22 +103,15 @@ class Redaction:
         if isinstance(value, Mapping):
             return {name: each if name in own else self.value(each, own) for name, each in value.items()}
         if isinstance(value, (list, tuple)):
-            return self.lines(value) if all(isinstance(each, str) for each in value) else self._values(value, own)
+            if all(isinstance(each, str) for each in value):
+                return self.lines(value)
+            return [self.value(each, own) for each in value]
         if isinstance(value, int) and not isinstance(value, bool):
             return value if abs(value) < 10 ** (SHORTEST_PIECE - 1) or self.is_free_of_secrets(str(value)) else None
         return value
 
     def is_free_of_secrets(self, text: str) -> bool:
         return not self._hidden(text[:LONGEST_READ])
-
-    def _values(self, values: Iterable[Any], own: Collection[str]) -> list[Any]:
-        return [self.value(each, own) for each in values]
-
-    def _hide_in_base64(self, spellings: Iterable[str]) -> None:
-        for spelling in spellings:
-            for form in _base64_forms(spelling.encode("utf-8", "replace")):
-                self._pieces.update(_windows(form, SHORTEST_PIECE))
-                self._beginnings.update(_windows(form, SHORTEST_PIECE - 1))
 
     def _hidden(self, text: str) -> list[tuple[int, int]]:
         """The parts of a text that must not be shown, in order and apart from each other."""
@@ -177,11 +173,6 @@ def _with_gaps(text: str, hidden: Sequence[tuple[int, int]], start: int, end: in
         shown += [text[start : max(start, first)], HIDDEN]
         start = min(last, end)
     return "".join([*shown, text[start:end]])
-
-
-def _as_text(said: bytes | str) -> str:
-    text = said.decode("utf-8", "replace") if isinstance(said, bytes) else said
-    return text.rstrip("\r\n")
 
 
 def _folded(text: str) -> str:

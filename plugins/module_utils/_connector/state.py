@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -15,8 +16,8 @@ from typing import Any, Callable, NamedTuple
 from .._errors import Problem
 from . import checks
 from .declaration import Settings
-from .effective import Preset, effective, with_test_address
-from .secret import Secret
+from .effective import Preset, effective
+from .secret import Secret, changed_secrets
 
 CONNECTING_FIELDS = ("smtp", "imap", "graph", "oauth2")
 UNUSED_FIELDS = {"oauth2": ("client_secret_expires",)}
@@ -70,7 +71,8 @@ class Connector:
     created: Stamp = Stamp("", "")
     updated: Stamp = Stamp("", "")
     proof: Proof | None = None
-    id: int | None = None
+    identity: str = ""
+    """Tells a stored connector from every other one, whatever its name; never used again."""
 
     @property
     def enabled(self) -> bool:
@@ -82,23 +84,33 @@ class Connector:
         return self.proof is not None and self.proof.revision >= self.sending_revision
 
     @cached_property
-    def resolved(self) -> Mapping[str, Any]:
+    def resolved_settings(self) -> Mapping[str, Any]:
         """Every field that has a value, declared or derived; made once, so nobody may change it."""
         return effective(self.settings, self.preset, self.secrets, self.name)
-
-    def effective(self) -> dict[str, Any]:
-        return with_test_address(self.resolved)
 
     def available_to(self, tenant: str) -> bool:
         tenants = self.settings.get("available_to")
         return not tenants or not tenant or tenant in tenants
 
 
+def connects_alike(one: Connector | None, other: Connector, *, sends: bool = False) -> bool:
+    """Whether both connect, and send if need be, in the same way and with the same secrets."""
+    if one is None or not one.enabled or changed_secrets(one.secrets, other.secrets):
+        return False
+    fields = (*CONNECTING_FIELDS, *(SENDING_FIELDS if sends else ()))
+    return all(one.resolved_settings.get(name) == other.resolved_settings.get(name) for name in fields)
+
+
+def sending_fingerprint(connector: Connector) -> str:
+    """What a mail proves: the settings that sending depends on, and how often they have changed."""
+    settings = {name: connector.resolved_settings.get(name) for name in SENDING_FIELDS}
+    return json.dumps([connector.sending_revision, settings], sort_keys=True)
+
+
 @dataclass(frozen=True)
 class Damage:
     """Why a stored connector cannot be read: it was damaged, or changed from outside."""
 
-    id: int
     name: str
     """Its name, or a number in place of one that is damaged."""
     is_named: bool

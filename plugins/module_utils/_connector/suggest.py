@@ -11,6 +11,8 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Callable
 
+from .._errors import printable
+
 # Comparing takes time with the square of the length, and no known word is as long.
 _LONGEST = 100
 # What is less alike is another word more often than a typing error; two letters of four that changed places are 0.75.
@@ -67,7 +69,7 @@ class Suggestions:
 
 def shown(word: str) -> str:
     """An unknown word as a message repeats it: short, and without what could do something to a terminal."""
-    return "".join(char if char.isprintable() else "?" for char in word[:_LONGEST])
+    return printable(word[:_LONGEST])
 
 
 def folded(word: str) -> str:

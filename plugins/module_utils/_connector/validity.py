@@ -11,22 +11,21 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
+from .._errors import FieldMessage
 from .declaration import WAYS, Declaration, ways_of
-from .domain import canonical
+from .domain import in_same_domain
 from .effective import USUAL_PORT
 from .fields import split_path
-from .places import has_use
 from .presets import PRESETS
+from .secret_destinations import has_use
 
 _APP_PASSWORD = re.compile(r"[A-Za-z]{4}(?: [A-Za-z]{4}){3}\Z")
 _BY_PASSWORD = frozenset(("PLAIN", "LOGIN", "CRAM-MD5", "SCRAM-SHA-1", "SCRAM-SHA-256"))
 
-Finding = tuple[str, str]
 
-
-def contradictions(
+def validate(
     settings: Mapping[str, Any], effective: Mapping[str, Any], secrets: Collection[str]
-) -> Iterator[Finding]:
+) -> Iterator[FieldMessage]:
     """Each (field, what is allowed) that keeps the connector from being valid."""
     if not any(block in settings for block in ("smtp", "imap", "graph")):
         yield "", "needs at least one of smtp, imap and graph"
@@ -43,7 +42,9 @@ def contradictions(
         yield from _unused_secret(path, effective, secrets)
 
 
-def warnings(effective: Mapping[str, Any], declaration: Declaration, secrets: Collection[str]) -> Iterator[Finding]:
+def warnings(
+    effective: Mapping[str, Any], declaration: Declaration, secrets: Collection[str]
+) -> Iterator[FieldMessage]:
     """Each (field, remark) about what is allowed but probably not meant."""
     for path, secret in declaration.secrets.items():
         if path.endswith("password"):
@@ -54,7 +55,7 @@ def warnings(effective: Mapping[str, Any], declaration: Declaration, secrets: Co
             yield from _unusual_pair(block, server["port"], server["security"])
         if server.get("auth") == "oauth2" and "username" not in server:
             yield f"{block}.username", "is missing: most servers refuse a token that names no user"
-    if sends_for_another_domain(effective):
+    if _sends_for_another_domain(effective):
         yield "from_address", "is in another domain than the user who signs in: set smtp.relay if that is meant"
     if "oauth2.password" in secrets:
         yield (
@@ -70,7 +71,7 @@ _USUAL_SECURITY = {
 """The encryption that the servers on a port expect."""
 
 
-def _unusual_pair(block: str, port: int, security: str) -> Iterator[Finding]:
+def _unusual_pair(block: str, port: int, security: str) -> Iterator[FieldMessage]:
     usual = _USUAL_SECURITY[block].get(port)
     if usual and (security == "tls") != (usual == "tls"):
         other = USUAL_PORT[block][security]
@@ -80,7 +81,7 @@ def _unusual_pair(block: str, port: int, security: str) -> Iterator[Finding]:
         )
 
 
-def _about_password(path: str, password: str, effective: Mapping[str, Any]) -> Iterator[Finding]:
+def _about_password(path: str, password: str, effective: Mapping[str, Any]) -> Iterator[FieldMessage]:
     block, _field = split_path(path)
     if _APP_PASSWORD.match(password):
         yield path, "looks like an app password as it is displayed; if it is refused, give it without the spaces"
@@ -90,21 +91,28 @@ def _about_password(path: str, password: str, effective: Mapping[str, Any]) -> I
         yield f"{block}.username", "is the same as the password, which lies open and is shown that way"
 
 
-def sends_for_another_domain(effective: Mapping[str, Any]) -> bool:
+def _sends_for_another_domain(effective: Mapping[str, Any]) -> bool:
     """Whether the From address is in another domain than the user who signs in, and no relay is declared."""
     smtp, sender = effective.get("smtp", {}), effective.get("from_address", "")
     user = smtp.get("username", "") if smtp.get("auth") != "none" else ""
     if smtp.get("relay") or "@" not in user or not sender:
         return False
-    return canonical(user.rpartition("@")[2]) != canonical(sender.rpartition("@")[2])
+    return not in_same_domain(user, sender)
 
 
 def _server(
     block: str, settings: Mapping[str, Any], effective: Mapping[str, Any], secrets: Collection[str]
-) -> Iterator[Finding]:
+) -> Iterator[FieldMessage]:
     server = effective[block]
-    if "host" not in server:
-        yield f"{block}.host", _missing_host(block, settings.get("provider"))
+    provider = settings.get("provider")
+    if "host" not in server and (not provider or provider == "custom"):
+        yield f"{block}.host", "is required, or a provider that fills it"
+    elif "host" not in server:
+        known = [name for name, preset in PRESETS.items() if block in preset and not name.startswith("ses_")]
+        yield (
+            f"{block}.host",
+            f"is required: provider {provider} names no {block} server; these do: {', '.join(known)}",
+        )
     if server.get("auth") == "password" and not server.get("same_credentials"):
         if "username" not in server:
             yield f"{block}.username", "is required to sign in with a password"
@@ -123,14 +131,7 @@ def _server(
     yield from _proxy(block, server)
 
 
-def _missing_host(block: str, provider: Any) -> str:
-    if not provider or provider == "custom":
-        return "is required, or a provider that fills it"
-    known = [name for name, preset in PRESETS.items() if block in preset and not name.startswith("ses_")]
-    return f"is required: provider {provider} names no {block} server; these do: {', '.join(known)}"
-
-
-def _mechanisms(block: str, server: Mapping[str, Any]) -> Iterator[Finding]:
+def _mechanisms(block: str, server: Mapping[str, Any]) -> Iterator[FieldMessage]:
     allowed = server.get("mechanisms")
     if not allowed or server.get("auth") not in ("password", "oauth2"):
         return
@@ -139,12 +140,12 @@ def _mechanisms(block: str, server: Mapping[str, Any]) -> Iterator[Finding]:
         yield f"{block}.mechanisms", f"must name at least one that works with auth {server['auth']}"
 
 
-def _proxy(block: str, fields: Mapping[str, Any]) -> Iterator[Finding]:
+def _proxy(block: str, fields: Mapping[str, Any]) -> Iterator[FieldMessage]:
     if "proxy_username" in fields and "proxy" not in fields:
         yield f"{block}.proxy_username", "needs proxy beside it"
 
 
-def _smtp(settings: Mapping[str, Any], effective: Mapping[str, Any]) -> Iterator[Finding]:
+def _smtp(settings: Mapping[str, Any], effective: Mapping[str, Any]) -> Iterator[FieldMessage]:
     declared = settings["smtp"]
     if "uri" in declared:
         for other in ("host", "port"):
@@ -162,7 +163,7 @@ def _smtp(settings: Mapping[str, Any], effective: Mapping[str, Any]) -> Iterator
             yield "smtp.same_credentials", "needs an imap block that signs in"
 
 
-def _graph(settings: Mapping[str, Any], effective: Mapping[str, Any]) -> Iterator[Finding]:
+def _graph(settings: Mapping[str, Any], effective: Mapping[str, Any]) -> Iterator[FieldMessage]:
     for other in ("smtp", "imap"):
         if other in settings:
             yield "graph", f"excludes {other}: clear one of them"
@@ -175,7 +176,7 @@ def _graph(settings: Mapping[str, Any], effective: Mapping[str, Any]) -> Iterato
     yield from _proxy("graph", settings["graph"])
 
 
-def _oauth2(block: Mapping[str, Any], settings: Mapping[str, Any], secrets: Collection[str]) -> Iterator[Finding]:
+def _oauth2(block: Mapping[str, Any], settings: Mapping[str, Any], secrets: Collection[str]) -> Iterator[FieldMessage]:
     ways = ways_of(dict(settings), secrets)
     has_user = "username" in block and "oauth2.password" in secrets
     if len(ways) > 1:
@@ -195,7 +196,7 @@ def _oauth2(block: Mapping[str, Any], settings: Mapping[str, Any], secrets: Coll
     yield from _proxy("oauth2", block)
 
 
-def _oauth2_application(block: Mapping[str, Any], ways: list[str]) -> Iterator[Finding]:
+def _oauth2_application(block: Mapping[str, Any], ways: list[str]) -> Iterator[FieldMessage]:
     if "token_url" in block:
         for other in ("authority", "cloud", "tenant_id"):
             if other in block:
@@ -213,7 +214,7 @@ def _oauth2_application(block: Mapping[str, Any], ways: list[str]) -> Iterator[F
             yield f"oauth2.{name}", "is required for this way to sign in"
 
 
-def _unused_secret(path: str, effective: Mapping[str, Any], secrets: Collection[str]) -> Iterator[Finding]:
+def _unused_secret(path: str, effective: Mapping[str, Any], secrets: Collection[str]) -> Iterator[FieldMessage]:
     if has_use(path, effective, secrets):
         return
     block_name, field = split_path(path)

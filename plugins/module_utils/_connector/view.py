@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from .effective import kind
+from .effective import kind, with_test_address
 from .fields import FIELDS
 from .state import Connector, State
 
@@ -19,19 +19,24 @@ _EMPTY: dict[str, Any] = {"list": [], "dict": {}}
 
 def view(connector: Connector, state: State) -> dict[str, Any]:
     """The connector with what the registry knows of it."""
-    effective = connector.effective()
-    shown: dict[str, Any] = {"name": connector.name, "type": kind(connector.settings)}
+    effective = with_test_address(connector.resolved_settings)
+    result: dict[str, Any] = {"name": connector.name, "type": kind(connector.settings)}
     for field in FIELDS:
         empty = None if field.fields else _EMPTY.get(field.type)
-        shown[field.name] = effective.get(field.name, empty)
-    shown["secrets"] = sorted(connector.secrets)
-    shown["is_default"] = state.default == connector.name
-    shown["purposes"] = sorted(str(purpose) for purpose, name in state.bindings.items() if name == connector.name)
-    shown["revision"] = connector.revision
-    shown["created_at"], shown["created_by"] = connector.created.at, connector.created.by
-    shown["updated_at"], shown["updated_by"] = connector.updated.at, connector.updated.by
-    shown["init_mail"] = _init_mail(connector)
-    return shown
+        result[field.name] = effective.get(field.name, empty)
+    result["secrets"] = sorted(connector.secrets)
+    result["is_default"] = state.default == connector.name
+    result["purposes"] = sorted(str(purpose) for purpose, name in state.bindings.items() if name == connector.name)
+    result["revision"] = connector.revision
+    result["created_at"], result["created_by"] = connector.created.at, connector.created.by
+    result["updated_at"], result["updated_by"] = connector.updated.at, connector.updated.by
+    proof = connector.proof
+    result["init_mail"] = {
+        "sent_at": proof.at if proof else None,
+        "sent_to": proof.to if proof else None,
+        "due": connector.enabled and can_send(connector.settings) and not connector.is_proven,
+    }
+    return result
 
 
 def views(names: Iterable[str], state: State) -> list[dict[str, Any]]:
@@ -42,15 +47,6 @@ def views(names: Iterable[str], state: State) -> list[dict[str, Any]]:
     return [
         view(state.connectors[name], State(default=state.default, bindings=by_name.get(name, {}))) for name in names
     ]
-
-
-def _init_mail(connector: Connector) -> dict[str, Any]:
-    proof = connector.proof
-    return {
-        "sent_at": proof.at if proof else None,
-        "sent_to": proof.to if proof else None,
-        "due": connector.enabled and can_send(connector.settings) and not connector.is_proven,
-    }
 
 
 def can_read(settings: Mapping[str, Any]) -> bool:

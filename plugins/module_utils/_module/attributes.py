@@ -12,7 +12,7 @@ import grp
 import os
 import pwd
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, Callable
@@ -75,15 +75,13 @@ class FileAttributes:
 def attributes_of(descriptor: int) -> FileAttributes:
     """The attributes of an open file."""
     status = os.fstat(descriptor)
-    extended = dict(_extended(descriptor)) if hasattr(os, "getxattr") else {}
+    extended: dict[str, bytes] = {}
+    if hasattr(os, "getxattr"):
+        with suppress(OSError):
+            for name in os.listxattr(descriptor):
+                if name in (_CONTEXT, _ACCESS_LIST) or name.startswith("user."):
+                    extended[name] = os.getxattr(descriptor, name)
     return FileAttributes(status.st_uid, status.st_gid, stat.S_IMODE(status.st_mode), extended)
-
-
-def _extended(descriptor: int) -> Iterator[tuple[str, bytes]]:
-    with suppress(OSError):
-        for name in os.listxattr(descriptor):
-            if name in (_CONTEXT, _ACCESS_LIST) or name.startswith("user."):
-                yield name, os.getxattr(descriptor, name)
 
 
 @dataclass(frozen=True)
@@ -97,15 +95,15 @@ class WantedAttributes:
     def of_new_file(self, module: Task, path: str) -> FileAttributes:
         owner = os.geteuid() if self.owner is None else self.owner
         group = os.getegid() if self.group is None else self.group
-        return FileAttributes(owner, group, self._mode(PRIVATE_MODE), _default_context(module, path))
+        # What SELinux gives to a file at this path, where it is in use.
+        context = module.selinux_default_context(path) if module.selinux_enabled() else []  # type: ignore[no-untyped-call]
+        extended = {_CONTEXT: ":".join(context).encode() + b"\0"} if context and all(context) else {}
+        return FileAttributes(owner, group, _mode(self.mode, PRIVATE_MODE), extended)
 
     def of_existing_file(self, attributes: FileAttributes) -> FileAttributes:
         owner = attributes.owner if self.owner is None else self.owner
         group = attributes.group if self.group is None else self.group
-        return replace(attributes, owner=owner, group=group, mode=self._mode(attributes.mode))
-
-    def _mode(self, current: int) -> int:
-        return current if self.mode is None else _mode(self.mode, current)
+        return replace(attributes, owner=owner, group=group, mode=_mode(self.mode, attributes.mode))
 
 
 def wanted_attributes(module: Task) -> WantedAttributes:
@@ -113,8 +111,7 @@ def wanted_attributes(module: Task) -> WantedAttributes:
     owner = _id_of(module, "owner", lambda name: pwd.getpwnam(name).pw_uid)
     group = _id_of(module, "group", lambda name: grp.getgrnam(name).gr_gid)
     mode = module.params["mode"]
-    if mode is not None:
-        _mode(mode, PRIVATE_MODE)
+    _mode(mode, PRIVATE_MODE)
     return WantedAttributes(owner, group, mode)
 
 
@@ -138,27 +135,17 @@ def _id_of(module: Task, option: str, find: Callable[[str], int]) -> int | None:
 
 
 def _mode(given: Any, current: int) -> int:
+    """The mode that is given in octal digits or in symbols for a file with the current one; None leaves that."""
+    if given is None:
+        return current
     try:
-        is_number = isinstance(given, int) and not isinstance(given, bool)
-        mode = given if is_number else _parsed_mode(str(given), current)
-    except Exception:  # noqa: BLE001  Ansible's parser raises whatever it stumbles over
-        mode = -1
+        mode = given if isinstance(given, int) and not isinstance(given, bool) else int(str(given), 8)
+    except ValueError:
+        status = os.stat_result((stat.S_IFREG | current, *[0] * 9))
+        try:
+            mode = int(Task._symbolic_mode_to_octal(status, str(given)))  # type: ignore[no-untyped-call]  # noqa: SLF001
+        except Exception:  # noqa: BLE001  Ansible's parser raises whatever it stumbles over
+            mode = -1
     if not 0 <= mode <= _HIGHEST_MODE:
         raise DeclarationError([Problem("", "mode", "must be an octal number, quoted, or symbolic such as u=rw,g=r")])
     return mode
-
-
-def _parsed_mode(text: str, current: int) -> int:
-    try:
-        return int(text, 8)
-    except ValueError:
-        status = os.stat_result((stat.S_IFREG | current, *[0] * 9))
-        return int(Task._symbolic_mode_to_octal(status, text))  # type: ignore[no-untyped-call]  # noqa: SLF001
-
-
-def _default_context(module: Task, path: str) -> Mapping[str, bytes]:
-    """What SELinux gives to a file at this path, where it is in use."""
-    if not module.selinux_enabled():  # type: ignore[no-untyped-call]
-        return {}
-    context = module.selinux_default_context(path)  # type: ignore[no-untyped-call]
-    return {_CONTEXT: ":".join(context).encode() + b"\0"} if all(context) else {}

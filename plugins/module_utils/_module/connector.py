@@ -17,9 +17,9 @@ from .._connector.fields import FIELDS
 from .._connector.plan import Request
 from .._connector.view import view
 from .._errors import ConnectorsFailed, DeclarationError, Problem
-from .diff import plan_diff
+from .change import Tester, change, plan_diff, tests_of
 from .registry import registry_options
-from .task import Task, change, run, verification
+from .task import Task, run
 
 _FIELD_NAMES = tuple(field.name for field in FIELDS)
 _GOES_WITH = {
@@ -53,18 +53,22 @@ def argument_spec() -> ArgumentSpec:
     return options.merge(connector_fields(), registry_options())
 
 
-def run_module() -> None:
-    run(Task(argument_spec(), malformed=lambda params, written: _read_declaration(params, written)[1]), _connector)
+def run_module(tester: Tester | None = None) -> None:
+    module = Task(argument_spec(), malformed=lambda params, written: _read_declaration(params, written)[1])
+    run(module, lambda module: _connector(module, tester))
 
 
-def _connector(module: Task) -> dict[str, Any]:
+def _connector(module: Task, tester: Tester | None) -> dict[str, Any]:
     request = read_request(module.params, module.written)
-    tests = verification(module)
+    tests = tests_of(module, tester)
     try:
         plan, changed = change(module, request, tests)
     except ConnectorsFailed as failed:
         raise ConnectorsFailed(str(failed), _of_one(failed.result)) from None
-    name = request.new_name or _subject(request)
+    if request.declarations:
+        name = request.new_name or request.declarations[0].name
+    else:
+        name = request.absent[0] if request.absent else str(request.default)
     connector = plan.after.connectors.get(name)
     return {
         **(_of_one({"results": tests.results(plan)}) if tests else {}),
@@ -80,23 +84,35 @@ def _of_one(outcome: Mapping[str, Any]) -> dict[str, Any]:
     return {**others, "result": next(iter(outcome["results"]), None)}
 
 
-def _subject(request: Request) -> str:
-    if request.declarations:
-        return request.declarations[0].name
-    return request.absent[0] if request.absent else str(request.default)
-
-
 def read_request(params: Mapping[str, Any], written: Mapping[str, Any]) -> Request:
     """What the options ask for, or every problem they have."""
     declaration, problems = _read_declaration(params, written)
     problems += _misplaced(params, f"connector {declaration.name}" if declaration.name else "")
     if problems:
         raise DeclarationError(problems)
-    return _REQUESTS[params["state"]](declaration, params)
+    state = params["state"]
+    if state == "absent":
+        return Request(absent=(declaration.name,), successor=params["new_default"])
+    if state == "default":
+        return Request(default=declaration.name)
+    if state == "duplicated":
+        return Request(
+            declarations=(declaration,), update_password=params["update_password"], copy_from=params["copy_from"]
+        )
+    name = params["new_name"] or declaration.name
+    return Request(
+        declarations=(declaration,),
+        update_password=params["update_password"],
+        new_name=params["new_name"],
+        default=name if params["default"] else None,
+        not_default=name if params["default"] is False else None,
+        successor=params["new_default"],
+    )
 
 
 def _read_declaration(params: Mapping[str, Any], written: Mapping[str, Any]) -> tuple[Declaration, list[Problem]]:
-    copied = None if params.get("name") else _copied_name(params)
+    source = params.get("copy_from") if params.get("state") == "duplicated" and not params.get("name") else None
+    copied = f"{source}_copied" if source else None
     declaration, problems = read_declaration(
         {"name": copied or params.get("name"), **_fields(params)},
         clear=params.get("clear") or (),
@@ -107,17 +123,12 @@ def _read_declaration(params: Mapping[str, Any], written: Mapping[str, Any]) -> 
         problems = [problem for problem in problems if problem.field != "name"]
         if len(copied) > checks.LONGEST_CONNECTOR_NAME and not _complaints(params, "copy_from"):
             allowed = f"is longer than {checks.LONGEST_CONNECTOR_NAME} characters: give the duplicate a name"
-            problems.append(Problem("", "name", f"{copied}, made from copy_from {params['copy_from']}, {allowed}"))
+            problems.append(Problem("", "name", f"{copied}, made from copy_from {source}, {allowed}"))
     return declaration, problems
 
 
 def _fields(params: Mapping[str, Any]) -> dict[str, Any]:
     return {name: params.get(name) for name in _FIELD_NAMES}
-
-
-def _copied_name(params: Mapping[str, Any]) -> str | None:
-    source = params.get("copy_from")
-    return f"{source}_copied" if params.get("state") == "duplicated" and source else None
 
 
 def _misplaced(params: Mapping[str, Any], where: str) -> list[Problem]:
@@ -147,32 +158,3 @@ def _misplaced(params: Mapping[str, Any], where: str) -> list[Problem]:
 def _complaints(params: Mapping[str, Any], option: str, where: str = "") -> list[Problem]:
     name = params[option]
     return [] if name is None else checks.complaint(checks.connector_name, name, where, option)
-
-
-def _present(declaration: Declaration, params: Mapping[str, Any]) -> Request:
-    name = params["new_name"] or declaration.name
-    return Request(
-        declarations=(declaration,),
-        update_password=params["update_password"],
-        new_name=params["new_name"],
-        default=name if params["default"] else None,
-        not_default=name if params["default"] is False else None,
-        successor=params["new_default"],
-    )
-
-
-def _absent(declaration: Declaration, params: Mapping[str, Any]) -> Request:
-    return Request(absent=(declaration.name,), successor=params["new_default"])
-
-
-def _default(declaration: Declaration, _params: Mapping[str, Any]) -> Request:
-    return Request(default=declaration.name)
-
-
-def _duplicated(declaration: Declaration, params: Mapping[str, Any]) -> Request:
-    return Request(
-        declarations=(declaration,), update_password=params["update_password"], copy_from=params["copy_from"]
-    )
-
-
-_REQUESTS = {"present": _present, "absent": _absent, "default": _default, "duplicated": _duplicated}

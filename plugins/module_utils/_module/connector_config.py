@@ -13,22 +13,21 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
 from typing import Any
 
-from .._apps.application import Application
-from .._apps.applications import APPLICATIONS
-from .._apps.sender import MAY_BE_LEFT_OUT, Finding, Sender, password_path, sender_of, unusable
 from .._argspec import ArgumentSpec
 from .._connector import checks
 from .._connector.diff import CHANGED, STORED
+from .._connector.resolved import resolve_connector
 from .._connector.secret import Secret
 from .._connector.state import Connector, read_purpose
-from .._errors import DeclarationError, MailroomError, Problem, RegistryError
-from .._registry.interface import Reader, Registry
+from .._errors import DeclarationError, FieldMessage, MailroomError, Problem, RegistryError, printable
+from .._registry.registry import Reader, Registry
+from .._target.interface import MAY_BE_LEFT_OUT, FileTarget, Sender, password_path, sender_of, unusable
+from .._target.targets import FILE_TARGETS
 from .attributes import wanted_attributes
 from .files import FileChange, FileContent, read_file, write_files
-from .jobs import load_named, open_secrets
-from .purposes import look_up
 from .registry import open_registry, registry_files, registry_options
 from .safe_path import Location, is_closed, locate, trusted_users
+from .stored import load_named, look_up, open_secrets
 from .task import Task, run
 
 _PASSWORD_FILE = "mailroom_password"
@@ -45,7 +44,7 @@ def argument_spec() -> ArgumentSpec:
             "connector": {"type": "str"},
             "purpose": {"type": "str"},
             "tenant": {"type": "str"},
-            "app": {"type": "str", "choices": list(APPLICATIONS), "required": True},
+            "app": {"type": "str", "choices": list(FILE_TARGETS), "required": True},
             "path": {"type": "path", "required": True},
             "owner": {"type": "str"},
             "group": {"type": "str"},
@@ -67,13 +66,11 @@ def run_module() -> None:
 
 
 def _connector_config(module: Task) -> dict[str, Any]:
-    application = APPLICATIONS[module.params["app"]]
+    application = FILE_TARGETS[module.params["app"]]
     _check_paths(module.params)
     wanted = wanted_attributes(module)
     with ExitStack() as opened:
-        settings = _locate_settings(module, opened)
-        password_file = _password_file(module.params, application, settings)
-        password = _locate_password(module, opened, password_file) if application.keeps_password_apart else None
+        settings, password, password_file = _locate_files(module, opened, application)
         _check_locations(module, application, settings, password)
         registry = open_registry(module) if module.params["state"] == "present" else None
         sender = _sender(module, registry, application, password_file) if registry else None
@@ -108,39 +105,36 @@ def _check_paths(params: Mapping[str, Any]) -> None:
         raise DeclarationError(problems)
 
 
-def _locate_settings(module: Task, opened: ExitStack) -> Location:
-    params = module.params
-    is_optional = module.check_mode or params["state"] == "absent"
-    place = locate(params["path"], "path", follow=params["follow"], may_lack_folder=is_optional)
-    return _told_if_missing(module, "path", opened.enter_context(place))
-
-
-def _told_if_missing(module: Task, option: str, location: Location) -> Location:
+def _warn_of_missing_folder(module: Task, option: str, location: Location) -> None:
     """In check mode an earlier task may be going to make the folder."""
     if not location.has_folder and module.params["state"] == "present":
         module.warn(f"{option}: is in a folder that does not exist yet: {os.path.dirname(location.path)}")
-    return location
 
 
-def _password_file(params: Mapping[str, Any], application: Application, settings: Location) -> str:
-    """The file that the password has for itself, by the name that the settings give it; empty where it has none."""
+def _locate_files(module: Task, opened: ExitStack, application: FileTarget) -> tuple[Location, Location | None, str]:
+    """The files of the settings and of the password, and its path as the settings name it; empty where it has none."""
+    params = module.params
+    is_present = params["state"] == "present"
+    may_lack_folder = module.check_mode or not is_present
+    place = locate(params["path"], "path", follow=params["follow"], may_lack_folder=may_lack_folder)
+    settings = opened.enter_context(place)
+    _warn_of_missing_folder(module, "path", settings)
     given = (params["options"] or {}).get("password_file")
-    return given or (_beside(settings).path if application.keeps_password_apart else "")
-
-
-def _locate_password(module: Task, opened: ExitStack, path: str) -> Location | None:
-    is_present = module.params["state"] == "present"
+    if not application.keeps_password_apart:
+        return settings, None, given or ""
+    path = given or settings.sibling(_PASSWORD_FILE).path
     try:
-        place = locate(path, "options.password_file", may_lack_folder=module.check_mode or not is_present)
-        return _told_if_missing(module, "options.password_file", opened.enter_context(place))
+        password = opened.enter_context(locate(path, "options.password_file", may_lack_folder=may_lack_folder))
     except MailroomError as error:
         if is_present:
             raise
         _warn_of_what_is_left(module, path, str(error))
-        return None
+        return settings, None, path
+    _warn_of_missing_folder(module, "options.password_file", password)
+    return settings, password, path
 
 
-def _check_locations(module: Task, application: Application, settings: Location, password: Location | None) -> None:
+def _check_locations(module: Task, application: FileTarget, settings: Location, password: Location | None) -> None:
     problems = []
     files = registry_files(module)
     for option, location in (("path", settings), ("options.password_file", password)):
@@ -155,24 +149,25 @@ def _check_locations(module: Task, application: Application, settings: Location,
         raise DeclarationError(problems)
 
 
-def _sender(module: Task, registry: Registry, application: Application, password_file: str) -> Sender:
+def _sender(module: Task, registry: Registry, application: FileTarget, password_file: str) -> Sender:
     """What the connector sends with, or all that the application cannot express of it."""
     with registry.reading() as reader:
         connector = _chosen(module, registry, reader)
-        refused = unusable(connector)
+        resolved = resolve_connector(connector)
+        refused = unusable(resolved)
         if refused:
             raise _refusal(connector, [refused])
-        path = password_path(connector)
-        secrets = open_secrets(reader, connector, [path] if path else [])
+        path = password_path(resolved)
+        resolved = resolve_connector(connector, open_secrets(reader, connector, [path] if path else []))
     leave_out = (module.params["options"] or {}).get("leave_out") or ()
-    sender = sender_of(connector, secrets, password_file, leave_out)
-    findings = list(application.refusals(sender))
+    sender = sender_of(resolved, password_file, leave_out)
+    findings = list(application.unsupported(sender))
     if findings:
         raise _refusal(connector, findings)
     return sender
 
 
-def _refusal(connector: Connector, findings: Sequence[Finding]) -> DeclarationError:
+def _refusal(connector: Connector, findings: Sequence[FieldMessage]) -> DeclarationError:
     return DeclarationError([Problem(f"connector {connector.name}", *finding) for finding in findings])
 
 
@@ -194,21 +189,21 @@ def _chosen(module: Task, registry: Registry, reader: Reader) -> Connector:
 
 
 def _settings_change(
-    application: Application, location: Location, sender: Sender | None, owner: int | None
+    application: FileTarget, location: Location, sender: Sender | None, owner: int | None
 ) -> FileChange:
     before = read_file(location, owner)
     text = before.text if before else ""
     is_own_file = not application.keeps_password_apart
     if sender and "\0" in text and not is_own_file:
         raise DeclarationError([Problem("", "path", "holds NUL characters, so it is no text")])
-    after = application.write(text, sender) if sender else application.clear(text)
+    after = application.render(text, sender) if sender else application.clear(text)
     gone = not after and (is_own_file or before is None)
     # What was not written for a sender is somebody else's, and so are its owner and mode.
     private = is_own_file and sender is not None
     return FileChange(location, before, None if gone else after, application.difference(text, after), private)
 
 
-def _password_change(application: Application, location: Location, sender: Sender, owner: int | None) -> FileChange:
+def _password_change(application: FileTarget, location: Location, sender: Sender, owner: int | None) -> FileChange:
     before = read_file(location, owner)
     after = application.password_text(sender)
     mark = application.password_mark
@@ -218,13 +213,9 @@ def _password_change(application: Application, location: Location, sender: Sende
     return FileChange(location, before, after, (f"{STORED}\n" if before else "", f"{CHANGED}\n"), private=True)
 
 
-def _former_file(application: Application, settings: FileChange) -> str:
+def _former_file(application: FileTarget, settings: FileChange) -> str:
     """The password file that settings name which are about to change. Anybody who can write them may have named it."""
     return application.password_file_in(settings.before.text) if settings.before and settings.differs else ""
-
-
-def _beside(settings: Location) -> Location:
-    return settings.sibling(_PASSWORD_FILE)
 
 
 def _unused_locations(
@@ -234,13 +225,13 @@ def _unused_locations(
 
     Never where only the settings say. They only decide whether the file beside them is theirs or another application's.
     """
-    beside = _beside(settings.location)
+    beside = settings.location.sibling(_PASSWORD_FILE)
     unused = [password] if password and not needed else []
     return unused + ([beside] if former == beside.path and password and not beside.is_same(password) else [])
 
 
 def _removal(
-    module: Task, registry: Registry | None, application: Application, location: Location, owner: int | None
+    module: Task, registry: Registry | None, application: FileTarget, location: Location, owner: int | None
 ) -> list[FileChange]:
     """Remove the file of a password that is not needed any more, if it is there and beyond doubt ours."""
     try:
@@ -260,7 +251,7 @@ def _removal(
 
 
 def _is_ours(
-    module: Task, registry: Registry | None, application: Application, location: Location, content: FileContent
+    module: Task, registry: Registry | None, application: FileTarget, location: Location, content: FileContent
 ) -> bool:
     """Whether a file has our mark, or the registry knows that just this was written to it."""
     if _is_marked(application, content.text):
@@ -273,11 +264,11 @@ def _is_ours(
         return False
 
 
-def _is_marked(application: Application, text: str) -> bool:
+def _is_marked(application: FileTarget, text: str) -> bool:
     return bool(application.password_mark) and text.startswith(application.password_mark)
 
 
-def _keep_record(module: Task, registry: Registry | None, application: Application, change: FileChange) -> None:
+def _keep_record(module: Task, registry: Registry | None, application: FileTarget, change: FileChange) -> None:
     """Record that a file without our mark is ours, or that it is gone."""
     path = change.location.path
     if change.after is None:
@@ -287,36 +278,35 @@ def _keep_record(module: Task, registry: Registry | None, application: Applicati
             if registry.exists():
                 with registry.writing() as writer:
                     writer.forget_file(path)
-    elif registry and not _is_marked(application, change.after):
-        try:
-            _record(registry, path, Secret(change.after))
-        except (MailroomError, UnicodeEncodeError):
-            module.warn(
-                f"The registry could not record that {path} was written by this task, so that no later task will remove"
-                " it: remove it yourself when it is not needed any more."
-            )
-
-
-def _record(registry: Registry, path: str, content: Secret) -> None:
-    with registry.reading() as reader:
-        if reader.wrote_file(path, content):
-            return
-    with registry.writing() as writer:
-        writer.record_file(path, content)
+        return
+    if not registry or _is_marked(application, change.after):
+        return
+    try:
+        content = Secret(change.after)
+        with registry.reading() as reader:
+            if reader.wrote_file(path, content):
+                return
+        with registry.writing() as writer:
+            writer.record_file(path, content)
+    except (MailroomError, UnicodeEncodeError):
+        module.warn(
+            f"The registry could not record that {path} was written by this task, so that no later task will remove"
+            " it: remove it yourself when it is not needed any more."
+        )
 
 
 def _warn_of_what_is_left(module: Task, path: str, why: str) -> None:
     module.warn(f"The password file {path} was left as it is ({why}): remove it yourself if nothing needs it.")
 
 
-def _warn_of_former_file(module: Task, application: Application, settings: FileChange, password_file: str) -> None:
+def _warn_of_former_file(module: Task, application: FileTarget, settings: FileChange, password_file: str) -> None:
     """Tell of a password file that only the settings name: whoever may write them could have named any file there."""
     former = _former_file(application, settings)
-    if former not in ("", password_file, _beside(settings.location).path):
-        shown = "".join(character if character.isprintable() else "?" for character in former[:_LONGEST_SHOWN])
+    if former not in ("", password_file, settings.location.sibling(_PASSWORD_FILE).path):
+        path = printable(former[:_LONGEST_SHOWN])
         module.warn(
             f"{settings.location.path} named another password file. It was not touched, as anybody who can write the"
-            f" settings could have put that name there. Remove it yourself if nothing needs it: {shown}"
+            f" settings could have put that name there. Remove it yourself if nothing needs it: {path}"
         )
 
 

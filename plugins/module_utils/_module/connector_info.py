@@ -15,9 +15,9 @@ from .._argspec import ArgumentSpec
 from .._connector.state import Connector, Purpose, State, Wanted, read_purpose
 from .._connector.view import views
 from .._errors import DeclarationError, RegistryError, RegistryKeyError
-from .._registry.interface import Reader
-from .purposes import look_up
+from .._registry.registry import Reader
 from .registry import open_registry, registry_options
+from .stored import look_up
 from .task import Task, run
 
 
@@ -40,7 +40,11 @@ def run_module() -> None:
 
 
 def _connector_info(module: Task) -> dict[str, Any]:
-    purpose = _read_purpose(module.params)
+    purpose: Purpose | None = None
+    if module.params["purpose"]:
+        purpose, problems = read_purpose(module.params["purpose"], module.params["tenant"])
+        if problems:
+            raise DeclarationError(problems)
     registry = open_registry(module)
     if not registry.exists():
         module.warn(f"There is no registry {module.params['registry']} yet, so there are no connectors.")
@@ -48,11 +52,11 @@ def _connector_info(module: Task) -> dict[str, Any]:
         state, found, resolved_by = _look(module, reader, purpose)
         own = {each.name: _with_own_secrets(module, reader, each) for each in found}
         state = replace(state, connectors={**state.connectors, **own})
-        connectors = [{**shown, **resolved_by} for shown in views([connector.name for connector in found], state)]
+        connectors = [{**entry, **resolved_by} for entry in views([connector.name for connector in found], state)]
         if module.params["history"]:
             revisions = reader.history(found)
-            for shown in connectors:
-                shown["history"] = revisions[shown["name"]]
+            for entry in connectors:
+                entry["history"] = revisions[entry["name"]]
     for warning in _damage(state, connectors):
         module.warn(warning)
     return {"changed": False, "connectors": connectors}
@@ -91,16 +95,7 @@ def _damage(state: State, connectors: Sequence[Mapping[str, Any]]) -> Iterator[s
     yield from map(str, state.damaged.values())
     for purpose in sorted(state.lost):
         yield f"purpose {purpose} is bound to a connector that the registry does not hold: bind it again."
-    for shown in connectors:
-        broken = [str(entry["revision"]) for entry in shown.get("history", ()) if entry["after"] is None]
+    for connector in connectors:
+        broken = [str(entry["revision"]) for entry in connector.get("history", ()) if entry["after"] is None]
         if broken:
-            yield f"connector {shown['name']}: its history is damaged at revision {', '.join(broken)}."
-
-
-def _read_purpose(params: Mapping[str, Any]) -> Purpose | None:
-    if not params["purpose"]:
-        return None
-    purpose, problems = read_purpose(params["purpose"], params["tenant"])
-    if problems:
-        raise DeclarationError(problems)
-    return purpose
+            yield f"connector {connector['name']}: its history is damaged at revision {', '.join(broken)}."

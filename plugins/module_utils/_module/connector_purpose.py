@@ -13,11 +13,11 @@ from typing import Any
 from .._argspec import ArgumentSpec
 from .._connector import checks
 from .._connector.plan import Request
-from .._connector.state import Purpose, read_purpose
+from .._connector.state import read_purpose
 from .._errors import DeclarationError
-from .diff import plan_diff
+from .change import change, plan_diff
 from .registry import registry_options
-from .task import Task, change, run
+from .task import Task, run
 
 
 def argument_spec() -> ArgumentSpec:
@@ -58,10 +58,4 @@ def read_request(params: Mapping[str, Any]) -> Request:
         problems += checks.complaint(checks.connector_name, connector, "", "connector")
     if problems:
         raise DeclarationError(problems)
-    return _request(purpose, params)
-
-
-def _request(purpose: Purpose, params: Mapping[str, Any]) -> Request:
-    if params["state"] == "absent":
-        return Request(unbind={purpose: params["connector"]})
-    return Request(bind={purpose: params["connector"]})
+    return Request(unbind={purpose: connector}) if params["state"] == "absent" else Request(bind={purpose: connector})

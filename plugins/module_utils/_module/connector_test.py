@@ -12,22 +12,24 @@ from dataclasses import replace
 from typing import Any
 
 from .._argspec import ArgumentSpec, connector_declaration
+from .._check.interface import Bounds
+from .._check.job import Job
+from .._check.result import DEPTHS, reaches
+from .._check.runner import run as run_tests
 from .._connector import checks
 from .._connector.declaration import Declaration, read_declaration
-from .._connector.plan import Request, make_plan
+from .._connector.plan import Request
+from .._connector.planning import make_plan
 from .._connector.state import Stamp, State, Wanted
 from .._connector.suggest import did_you_mean
 from .._connector.view import can_read
 from .._errors import ConnectorsFailed, DeclarationError, Problem
-from .._probe.job import Job
-from .._probe.probe import Bounds
-from .._probe.result import DEPTHS, reaches
-from .._probe.run import run as run_tests
-from .._registry.interface import Reader
+from .._registry.registry import Reader
 from .._report.table import table_message
 from .abandoned import end_when_abandoned
-from .jobs import damaged_job, job_of, load_named, stored_job
+from .jobs import damaged_job, job_of, stored_job
 from .registry import open_registry, registry_options
+from .stored import load_named
 from .task import Task, run
 
 UNNAMED = "declaration"
@@ -68,22 +70,28 @@ def _connector_test(module: Task) -> dict[str, Any]:
     bounds = bounds.in_check_mode() if module.check_mode else bounds
     end_when_abandoned()
     declared = params["declaration"]
-    jobs = _registered_jobs(module, bounds) if declared is None else [_declared_job(module, declared, bounds)]
+    if declared is None:
+        jobs = _registered_jobs(module, bounds)
+    else:
+        jobs = [_inline_job(declared)]
+        if params["deliver_via"]:
+            with open_registry(module).reading() as reader:
+                jobs = [_read_by(jobs[0], _reading_job(module, reader, bounds))]
     results = run_tests(jobs, bounds, params["concurrency"])
-    tested = {result.connector: result.shown(verbose=module.is_verbose) for result in results}
-    shown = [tested[name] for name in (tested if declared is not None else params["connectors"] or tested)]
-    summary = {status: sum(result["status"] == status for result in shown) for status in ("ok", "warn", "fail")}
-    outcome = {"changed": False, "results": shown, "summary": summary}
+    tested = {result.name: result.to_dict(verbose=module.is_verbose) for result in results}
+    reported = [tested[name] for name in (tested if declared is not None else params["connectors"] or tested)]
+    summary = {status: sum(result["status"] == status for result in reported) for status in ("ok", "warn", "fail")}
+    outcome = {"changed": False, "results": reported, "summary": summary}
     if summary["fail"] and params["fail"]:
-        raise ConnectorsFailed(table_message(shown), outcome)
-    return {**outcome, "msg": table_message(shown)}
+        raise ConnectorsFailed(table_message(reported), outcome)
+    return {**outcome, "msg": table_message(reported)}
 
 
 def _bounds(params: Mapping[str, Any]) -> Bounds:
     problems = [
-        problem
+        Problem("", option, f"must be a number from {low} to {high}")
         for option, low, high in _LIMITS
-        for problem in checks.complaint(_between(low, high), params[option], "", option)
+        if not low <= params[option] <= high
     ]
     if params["to"]:
         problems += checks.complaint(checks.address, params["to"], "", "to")
@@ -103,27 +111,10 @@ def _bounds(params: Mapping[str, Any]) -> Bounds:
 _LIMITS = (("timeout", 0.1, 600), ("deadline", 0.1, 3600), ("concurrency", 1, 256), ("min_days_valid", 0, 3650))
 
 
-def _between(low: float, high: float) -> checks.Check:
-    def check(value: Any) -> Any:
-        if not low <= value <= high:
-            raise checks.NotAllowed(f"must be a number from {low} to {high}")
-        return value
-
-    return check
-
-
 def _read(declared: Any) -> tuple[Declaration, list[Problem]]:
     if not isinstance(declared, Mapping):
         return Declaration(UNNAMED), [Problem("", "declaration", "must be a dictionary")]
     return read_declaration({**declared, "name": declared.get("name") or UNNAMED})
-
-
-def _declared_job(module: Task, declared: Mapping[str, Any], bounds: Bounds) -> Job:
-    job = _inline_job(declared)
-    if not module.params["deliver_via"]:
-        return job
-    with open_registry(module).reading() as reader:
-        return _read_by(job, _reading_job(module, reader, bounds))
 
 
 def _inline_job(declared: Mapping[str, Any]) -> Job:
@@ -179,10 +170,10 @@ def _reading_job(module: Task, reader: Reader, bounds: Bounds) -> Job | None:
 
 def _read_by(job: Job, reading: Job | None) -> Job:
     """The job with the mailbox of another connector, where it is another."""
-    if reading is None or reading.connector == job.connector or job.refused:
+    if reading is None or reading.name == job.name or job.refused:
         return job
     if not reading.refused:
         return replace(job, reader=reading)
-    text = f"connector {reading.connector}, in whose mailbox the mail is looked for, cannot be used: "
-    signal = reading.refused.seen(text=text + reading.refused.text, facts={"field": "deliver_via"})
-    return replace(job, reader=reading, refused=signal)
+    text = f"connector {reading.name}, in whose mailbox the mail is looked for, cannot be used: "
+    observation = reading.refused.with_context(text=text + reading.refused.text, facts={"field": "deliver_via"})
+    return replace(job, reader=reading, refused=observation)

@@ -17,9 +17,9 @@ from .._connector.diff import CHANGED, STORED
 from .._connector.plan import Request
 from .._connector.state import Purpose, read_purpose
 from .._errors import Problem
-from .diff import plan_diff
+from .change import Tester, change, plan_diff, tests_of
 from .registry import registry_options
-from .task import Task, change, run, verification
+from .task import Task, run
 
 
 def argument_spec() -> ArgumentSpec:
@@ -36,12 +36,13 @@ def argument_spec() -> ArgumentSpec:
     return connector_list().merge(options, registry_options())
 
 
-def run_module() -> None:
-    run(Task(argument_spec(), malformed=lambda params, written: _read_declarations(params, written)[1]), _connectors)
+def run_module(tester: Tester | None = None) -> None:
+    module = Task(argument_spec(), malformed=lambda params, written: _read_declarations(params, written)[1])
+    run(module, lambda module: _connectors(module, tester))
 
 
-def _connectors(module: Task) -> dict[str, Any]:
-    tests = verification(module)
+def _connectors(module: Task, tester: Tester | None) -> dict[str, Any]:
+    tests = tests_of(module, tester)
     plan, changed = change(module, read_request(module.params, module.written), tests)
     diff = plan_diff(plan)
     if changed and not plan.changed:

@@ -108,17 +108,13 @@ def _check_file(location: Location, status: os.stat_result, owner: int | None) -
         )
     if status.st_nlink > 1:
         raise MailroomError(f"{path} is left alone: it has other names besides (hard links), make it a file of its own")
-    if not _may_be_replaced(location, status, owner):
+    folder = location.folder_status()
+    is_shared = bool(folder.st_mode & (stat.S_IWGRP | stat.S_IWOTH))
+    if is_shared and status.st_uid not in {*trusted_users(), folder.st_uid, owner}:
         raise MailroomError(
             f"{path} is left alone: others than its owner can write the folder, and the file belongs neither to root or"
             " the user that runs the task, nor to the owner of the folder or the one that the task names"
         )
-
-
-def _may_be_replaced(location: Location, status: os.stat_result, owner: int | None) -> bool:
-    folder = location.folder_status()
-    is_shared = bool(folder.st_mode & (stat.S_IWGRP | stat.S_IWOTH))
-    return not is_shared or status.st_uid in {*trusted_users(), folder.st_uid, owner}
 
 
 class _Step(NamedTuple):
@@ -143,7 +139,9 @@ def write_files(
     for change in changes:
         attributes = _attributes_after(module, change, wanted)
         if change.before and not change.differs and attributes != change.before.attributes:
-            diffs.append(_attribute_diff(change.location.path, change.before.attributes, attributes))
+            header = f"{change.location.path} (file attributes)"
+            before, after = change.before.attributes.difference(attributes)
+            diffs.append({"before_header": header, "after_header": header, "before": before, "after": after})
         elif not change.differs:
             continue
         steps.append(_Step(change.location, change.after, attributes, change.before))
@@ -169,17 +167,11 @@ def _attributes_after(module: Task, change: FileChange, wanted: WantedAttributes
     return wanted.of_new_file(module, change.location.path)
 
 
-def _attribute_diff(path: str, before: FileAttributes, after: FileAttributes) -> dict[str, Any]:
-    header = f"{path} (file attributes)"
-    shown_before, shown_after = before.difference(after)
-    return {"before_header": header, "after_header": header, "before": shown_before, "after": shown_after}
-
-
 def _backup_of(location: Location, before: FileContent) -> _Step:
     """The copy that is kept; its name is the one that Ansible gives to copies, unless there is such a file."""
     start, end = f"{location.name}.{os.getpid()}", time.strftime("%Y-%m-%d@%H:%M:%S~")
     copy = location.sibling(f"{start}.{end}")
-    with _reported(copy.path):
+    with _reporting_os_errors(copy.path):
         if copy.status():
             copy = location.sibling(f"{start}.{os.urandom(4).hex()}.{end}")
     return _Step(copy, before.text, before.attributes.private(), None)
@@ -208,7 +200,7 @@ def _take_steps(steps: Sequence[_Step]) -> None:
 def _new_file(files: ExitStack, location: Location, text: str | None, attributes: FileAttributes) -> _NewFile | None:
     if text is None:
         return None
-    with _reported(location.path):
+    with _reporting_os_errors(location.path):
         file = _NewFile(location)
         files.callback(file.close)
         file.fill(text.encode("utf-8", "surrogateescape"), attributes)
@@ -216,7 +208,7 @@ def _new_file(files: ExitStack, location: Location, text: str | None, attributes
 
 
 def _put(location: Location, file: _NewFile | None, *, is_taken: bool) -> None:
-    with _reported(location.path):
+    with _reporting_os_errors(location.path):
         if file:
             file.take_name(is_taken=is_taken)
         else:
@@ -233,15 +225,13 @@ class _NewFile:
     def __init__(self, location: Location) -> None:
         self._location = location
         self._temporary = ""
-        unnamed = _open_unnamed(location)
-        self._descriptor = self._open_named() if unnamed is None else unnamed
-
-    def _open_named(self) -> int:
-        name = _temporary_name()
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-        descriptor = os.open(name, flags, PRIVATE_MODE, dir_fd=self._location.folder)
-        self._temporary = name
-        return descriptor
+        descriptor = _open_unnamed(location)
+        if descriptor is None:
+            name = _temporary_name()
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+            descriptor = os.open(name, flags, PRIVATE_MODE, dir_fd=location.folder)
+            self._temporary = name
+        self._descriptor = descriptor
 
     def fill(self, content: bytes, attributes: FileAttributes) -> None:
         with suppress(OSError):
@@ -290,7 +280,7 @@ def _open_unnamed(location: Location) -> int | None:
 
 def _check_unchanged(location: Location, before: FileContent | None) -> None:
     """Fail where somebody has changed or replaced a file since it was read."""
-    with _reported(location.path):
+    with _reporting_os_errors(location.path):
         now = location.status()
     if _version(now) != _version(before.status if before else None):
         raise MailroomError(f"{location.path} was changed by others meanwhile: run the task again")
@@ -303,22 +293,20 @@ def _version(status: os.stat_result | None) -> tuple[int, ...]:
 
 
 def _check_writable(step: _Step) -> None:
-    """Fail where a file could not be written: all is tried, on a file that never gets a name, and nothing written."""
-    location = step.location
+    """Fail where a file could not be written: all is tried, on a file that never gets a name, and nothing written.
+
+    So it does where the folder cannot be written, or a file in it can be neither replaced nor removed.
+    """
+    location, before = step.location, step.before
     if not location.has_folder:
         return
-    with _reported(location.path):
+    with _reporting_os_errors(location.path):
         descriptor = None if step.text is None else _open_unnamed(location)
         if descriptor is not None:
             try:
                 step.attributes.apply(descriptor)
             finally:
                 os.close(descriptor)
-    _check_replaceable(location, step.before)
-
-
-def _check_replaceable(location: Location, before: FileContent | None) -> None:
-    """Fail where the folder cannot be written, or a file in it can be neither replaced nor removed."""
     user, folder = os.geteuid(), location.folder_status()
     is_writable = os.access(".", os.W_OK | os.X_OK, dir_fd=location.folder)
     if before:
@@ -363,7 +351,7 @@ def _remove_leftover(location: Location, owner: int | None) -> None:
 
 
 @contextmanager
-def _reported(path: str) -> Iterator[None]:
+def _reporting_os_errors(path: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:

@@ -14,23 +14,25 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from .._argspec import ArgumentSpec
+from .._check.delivery import letter_of
+from .._check.interface import Bounds
+from .._check.job import InitMail, Job
+from .._check.result import Result
+from .._check.runner import CONCURRENCY
+from .._check.runner import run as send_all
 from .._connector import checks
-from .._connector.state import SENDING_FIELDS, Connector, Damage, Proof, State
+from .._connector.resolved import resolve_connector
+from .._connector.state import Connector, Proof, State, sending_fingerprint
 from .._connector.view import can_send
 from .._errors import ConnectorsFailed, DeclarationError, MailroomError, Problem
-from .._mail.message_id import init_message_id
-from .._probe.job import InitMail, Job
-from .._probe.mail import letter_of
-from .._probe.probe import Bounds
-from .._probe.result import Result
-from .._probe.run import CONCURRENCY
-from .._probe.run import run as send_all
-from .._registry.interface import Reader, Registry
+from .._message.letter import init_message_id
+from .._registry.registry import Reader, Registry
 from .._report.table import failure_message
-from .._verdict.observed import Signal, Stopped
+from .._verdict.observation import Observation, ProbeError
 from .abandoned import end_when_abandoned
-from .jobs import damaged_job, load_named, stored_job
+from .jobs import damaged_job, refused_job, stored_job
 from .registry import open_registry, registry_options, stamp
+from .stored import load_named
 from .task import Task, run
 
 
@@ -52,7 +54,7 @@ def run_module() -> None:
 
 
 @dataclass(frozen=True)
-class _Errand:
+class _Delivery:
     """A connector that is to prove itself."""
 
     connector: Connector
@@ -60,22 +62,36 @@ class _Errand:
     to: str
 
     def sent(self, message: Mapping[str, Any]) -> dict[str, Any]:
-        told = {name: message.get(name) for name in ("message_id", "queue_id")}
-        return {"connector": self.connector.name, "to": self.to, **told}
+        identifiers = {name: message.get(name) for name in ("message_id", "queue_id")}
+        return {"connector": self.connector.name, "to": self.to, **identifiers}
 
 
 def _init_mail(module: Task) -> dict[str, Any]:
-    _check(module.params)
+    params = module.params
+    problems: list[Problem] = []
+    for option, check in (("to", checks.address), ("tenant", checks.tenant_name)):
+        if params[option]:
+            problems += checks.complaint(check, params[option], "", option)
+    if problems:
+        raise DeclarationError(problems)
     stamp(module)
     registry = open_registry(module)
-    with nullcontext() if module.check_mode or not registry.exists() else registry.alone():
+    with nullcontext() if module.check_mode or not registry.exists() else registry.exclusive():
         with registry.reading() as reader:
-            state = load_named(registry, reader, module.params["connectors"])
+            names = params["connectors"]
+            state = load_named(registry, reader, names)
             due, proven = _chosen(module, state)
-            errands = [_errand(module.params, reader, each) for each in due]
-            errands += [_Errand(Connector(each.name, {}), damaged_job(each), "") for each in _damaged(module, state)]
-        mailing = _Mailing(module, registry, errands)
-        results = mailing.planned() if module.check_mode else mailing.carried_out()
+            deliveries = []
+            for each in due:
+                to = params["to"] or resolve_connector(each).test_address
+                deliveries.append(_Delivery(each, _job(params["tenant"] or "", reader, each), to))
+            deliveries += [
+                _Delivery(Connector(damage.name, {}), damaged_job(damage), "")
+                for damage in state.damaged.values()
+                if (damage.enabled if names is None else damage.name in names)
+            ]
+        mailing = _Mailing(module, registry, deliveries)
+        results = mailing.planned() if module.check_mode else mailing.execute()
     outcome = {"changed": bool(mailing.sent), "sent": mailing.sent, "already_proven": proven}
     if any(result["status"] == "fail" for result in results):
         message = "\n".join([failure_message(results, "could not send"), *mailing.unrecorded])
@@ -83,21 +99,6 @@ def _init_mail(module: Task) -> dict[str, Any]:
     if mailing.unrecorded:
         raise ConnectorsFailed("\n".join(mailing.unrecorded), outcome)
     return outcome
-
-
-def _check(params: Mapping[str, Any]) -> None:
-    problems: list[Problem] = []
-    for option, check in (("to", checks.address), ("tenant", checks.tenant_name)):
-        if params[option]:
-            problems += checks.complaint(check, params[option], "", option)
-    if problems:
-        raise DeclarationError(problems)
-
-
-def _damaged(module: Task, state: State) -> list[Damage]:
-    """What cannot be read of the connectors that are to send."""
-    names = module.params["connectors"]
-    return [each for each in state.damaged.values() if (each.enabled if names is None else each.name in names)]
 
 
 def _chosen(module: Task, state: State) -> tuple[list[Connector], list[str]]:
@@ -110,119 +111,99 @@ def _chosen(module: Task, state: State) -> tuple[list[Connector], list[str]]:
             module.warn("Nobody sends: there is no enabled connector that can.")
     else:
         wanted = [state.connectors[name] for name in dict.fromkeys(names) if name in state.connectors]
-        _refuse_others(wanted, tenant)
-    proven = [] if module.params["force"] else [each.name for each in wanted if _is_done(each)]
+        # A tenant sends only with what it may use.
+        others = [each for each in wanted if not each.available_to(tenant)]
+        if others:
+            allowed = "it is available to these tenants only: {}"
+            raise DeclarationError(
+                [
+                    Problem(
+                        f"connector {each.name}", "tenant", allowed.format(", ".join(each.settings["available_to"]))
+                    )
+                    for each in others
+                ]
+            )
+    proving = [] if module.params["force"] else wanted
+    proven = [each.name for each in proving if each.is_proven and each.enabled and can_send(each.settings)]
     return [each for each in wanted if each.name not in proven], proven
 
 
-def _is_done(connector: Connector) -> bool:
-    return connector.is_proven and connector.enabled and can_send(connector.settings)
-
-
-def _refuse_others(connectors: Sequence[Connector], tenant: str) -> None:
-    """A tenant sends only with what it may use."""
-    problems = [
-        Problem(f"connector {each.name}", "tenant", f"it is available to these tenants only: {_tenants(each)}")
-        for each in connectors
-        if not each.available_to(tenant)
-    ]
-    if problems:
-        raise DeclarationError(problems)
-
-
-def _tenants(connector: Connector) -> str:
-    return ", ".join(connector.settings["available_to"])
-
-
-def _errand(params: Mapping[str, Any], reader: Reader, connector: Connector) -> _Errand:
-    to = params["to"] or connector.effective().get("test_address", "")
-    return _Errand(connector, _job(params["tenant"] or "", reader, connector), to)
-
-
 def _job(tenant: str, reader: Reader, connector: Connector) -> Job:
-    from .._mail.compose import sending_domain
+    from .._message.compose import sending_domain
 
     if not can_send(connector.settings):
-        return Job(
-            connector.name,
-            refused=Signal("config", text="the connector only receives mail: it needs smtp or graph to send"),
-        )
+        text = "the connector only receives mail: it needs smtp or graph to send"
+        return refused_job(connector.name, Observation("config", text=text))
     job = stored_job(reader, connector, "send")
     if job.refused:
         return job
     try:
-        domain = sending_domain(job.effective)
-    except Stopped as stopped:
-        return replace(job, refused=stopped.signal)
-    created = json.dumps([connector.id, connector.created.at])
-    message_id = init_message_id(reader.registry_id(), created, _fingerprint(connector), domain)
+        domain = sending_domain(job.connector)
+    except ProbeError as stopped:
+        return replace(job, refused=stopped.observation)
+    created = json.dumps([connector.identity, connector.created.at])
+    message_id = init_message_id(reader.registry_id(), created, sending_fingerprint(connector), domain)
     return replace(job, init_mail=InitMail(message_id, tenant))
-
-
-def _fingerprint(connector: Connector) -> str:
-    """What the mail proves: the settings that sending depends on, and how often they have changed."""
-    settings = {name: connector.resolved.get(name) for name in SENDING_FIELDS}
-    return json.dumps([connector.sending_revision, settings], sort_keys=True)
 
 
 class _Mailing:
     """The mail of one task. What a server has taken is recorded as soon as that is known."""
 
-    def __init__(self, module: Task, registry: Registry, errands: Sequence[_Errand]) -> None:
+    def __init__(self, module: Task, registry: Registry, deliveries: Sequence[_Delivery]) -> None:
         self.sent: list[dict[str, Any]] = []
         self.unrecorded: list[str] = []
         self._module = module
         self._registry = registry
-        self._errands = errands
+        self._deliveries = deliveries
         to, include_copies = module.params["to"] or "", module.params["include_copies"]
         bounds = Bounds(depth="send", to=to, include_copies=include_copies)
         self._bounds = bounds.in_check_mode() if module.check_mode else bounds
 
     def planned(self) -> list[dict[str, Any]]:
         """Whom it would be sent to; what cannot even be written fails as it would. No server is asked."""
-        if self._errands:
+        if self._deliveries:
             self._registry.check_writable()
-        results = [self._composed(errand) for errand in self._errands]
+        results = []
+        for delivery in self._deliveries:
+            job = delivery.job
+            warnings = [*self._bounds.warnings]
+            result = Result(delivery.connector.name, self._bounds.depth, observation=job.refused, warnings=warnings)
+            try:
+                if not job.refused:
+                    letter_of(job, self._bounds.to, include_copies=self._bounds.include_copies)
+            except ProbeError as stopped:
+                result.observation = stopped.observation
+            results.append(result.to_dict(verbose=self._module.is_verbose))
         self.sent = [
-            errand.sent({"message_id": errand.job.init_mail.message_id if errand.job.init_mail else None})
-            for errand, result in zip(self._errands, results)
+            delivery.sent({"message_id": delivery.job.init_mail.message_id if delivery.job.init_mail else None})
+            for delivery, result in zip(self._deliveries, results)
             if result["status"] != "fail"
         ]
         return results
 
-    def carried_out(self) -> list[dict[str, Any]]:
-        if not self._errands:
+    def execute(self) -> list[dict[str, Any]]:
+        if not self._deliveries:
             return []
         end_when_abandoned()
         # Where nothing can be recorded, nothing is sent. SQLite itself lets a transaction begin that cannot write.
         self._registry.check_writable()
         with self._registry.writing():
             pass
-        jobs = [errand.job for errand in self._errands]
-        results = send_all(jobs, self._bounds, CONCURRENCY, self._heard)
-        accepted = [(errand, result.accepted()) for errand, result in zip(self._errands, results)]
-        self.sent = [errand.sent(message) for errand, message in accepted if message]
-        return [result.shown(verbose=self._module.is_verbose) for result in results]
+        jobs = [delivery.job for delivery in self._deliveries]
+        results = send_all(jobs, self._bounds, CONCURRENCY, self._record_proof)
+        accepted = [(delivery, result.accepted()) for delivery, result in zip(self._deliveries, results)]
+        self.sent = [delivery.sent(message) for delivery, message in accepted if message]
+        return [result.to_dict(verbose=self._module.is_verbose) for result in results]
 
-    def _composed(self, errand: _Errand) -> dict[str, Any]:
-        remarks = [*self._bounds.remarks]
-        result = Result(errand.connector.name, self._bounds.depth, signal=errand.job.refused, remarks=remarks)
-        try:
-            if not errand.job.refused:
-                letter_of(errand.job, self._bounds.to, include_copies=self._bounds.include_copies)
-        except Stopped as stopped:
-            result.signal = stopped.signal
-        return result.shown(verbose=self._module.is_verbose)
-
-    def _heard(self, position: int, result: Result) -> None:
+    def _record_proof(self, position: int, result: Result) -> None:
         """Record one mail in a transaction of its own: others are still on their way."""
         if not result.accepted():
             return
-        errand = self._errands[position]
-        proof = Proof(errand.connector.revision, stamp(self._module).at, errand.to)
+        delivery = self._deliveries[position]
+        proof = Proof(delivery.connector.revision, stamp(self._module).at, delivery.to)
         try:
             with self._registry.writing() as writer:
-                writer.prove(errand.connector, proof)
+                writer.record_proof(delivery.connector, proof)
         except MailroomError as error:
-            name = errand.connector.name
+            name = delivery.connector.name
             self.unrecorded.append(f"connector {name}: the Init Mail was sent, and that could not be recorded: {error}")

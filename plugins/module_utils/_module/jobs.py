@@ -7,89 +7,62 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 
+from .._check.job import Job
+from .._check.result import Depth, reaches
+from .._connector.resolved import ResolvedConnector, resolve_connector
 from .._connector.secret import Secret
-from .._connector.state import Connector, Damage, State, Wanted
-from .._connector.suggest import Suggestions
-from .._errors import (
-    DeclarationError,
-    ForeignSecret,
-    MailroomError,
-    MissingLibrary,
-    Problem,
-    RegistryError,
-    RegistryKeyError,
-)
-from .._probe.job import Job
-from .._probe.result import reaches
-from .._registry.interface import Reader, Registry
-from .._verdict.observed import Signal
+from .._connector.state import Connector, Damage
+from .._errors import ForeignSecret, MailroomError, MissingLibrary, RegistryError, RegistryKeyError
+from .._registry.registry import Reader
+from .._verdict.observation import Observation
+from .stored import open_secrets
 
 
-def load_named(registry: Registry, reader: Reader, names: Sequence[str] | None) -> State:
-    """The connectors of these names, or all; one that does not exist is an error, one that is damaged is not."""
-    state = reader.load(Wanted(None if names is None else frozenset(names)))
-    unknown = [name for name in names or () if name not in state.connectors and name not in state.damaged]
-    if unknown:
-        missing = "there is no such connector" + ("" if registry.exists() else ": there is no registry here yet")
-        suggestions = Suggestions(state.all_names)
-        raise DeclarationError(
-            [Problem(f"connector {name}", "", missing + suggestions.did_you_mean(name)) for name in unknown]
-        )
-    return state
-
-
-def stored_job(reader: Reader, connector: Connector, depth: str) -> Job:
+def stored_job(reader: Reader, connector: Connector, depth: Depth) -> Job:
     """A connector as it is kept, or as it is about to be."""
     if not connector.enabled:
-        refused = Signal("config", text="the connector is disabled: set enabled to true", facts={"field": "enabled"})
-        return Job(connector.name, refused=refused)
-    needed = list(_needed(connector.secrets, depth))
+        refused = Observation(
+            "config", text="the connector is disabled: set enabled to true", facts={"field": "enabled"}
+        )
+        return refused_job(connector.name, refused)
+    # A test that does not sign in uses only the passwords of proxies on the way to mail servers.
+    needed = [
+        path
+        for path in connector.secrets
+        if reaches(depth, "login") or (path.endswith("proxy_password") and not path.startswith("oauth2."))
+    ]
     try:
         job = job_of(connector, open_secrets(reader, connector, needed))
     except ForeignSecret as foreign:
-        return Job(connector.name, refused=Signal("config", text=str(foreign), facts={"field": foreign.field}))
+        return refused_job(connector.name, Observation("config", text=str(foreign), facts={"field": foreign.field}))
     except MissingLibrary as missing:
-        return Job(connector.name, refused=Signal("not_ready", text=str(missing), facts={"library": missing.library}))
+        return refused_job(
+            connector.name, Observation("not_ready", text=str(missing), facts={"library": missing.library})
+        )
     except (RegistryError, RegistryKeyError) as error:
-        return Job(connector.name, refused=Signal("not_ready", text=str(error)))
+        return refused_job(connector.name, Observation("not_ready", text=str(error)))
     except MailroomError as error:
-        return Job(connector.name, refused=Signal("config", text=str(error)))
-    return replace(job, unused_secrets=_openable(reader, connector, connector.secrets.keys() - needed))
+        return refused_job(connector.name, Observation("config", text=str(error)))
+    unused: dict[str, Secret] = {}
+    for path in connector.secrets.keys() - needed:
+        # As many as can be opened here, only to keep them out of results.
+        with suppress(MailroomError):
+            unused.update(open_secrets(reader, connector, [path]))
+    return replace(job, secrets=(*job.secrets, *unused.values()))
+
+
+def refused_job(name: str, refused: Observation) -> Job:
+    """What cannot be tested, and why."""
+    return Job(ResolvedConnector(name), refused=refused)
 
 
 def damaged_job(damage: Damage) -> Job:
-    return Job(damage.name, refused=Signal("config", text=str(damage)))
+    return refused_job(damage.name, Observation("config", text=str(damage)))
 
 
 def job_of(connector: Connector, secrets: Mapping[str, Secret]) -> Job:
-    is_assumed = "security" not in connector.settings.get("smtp", {})
-    return Job(connector.name, connector.effective(), dict(secrets), assumes_security=is_assumed)
-
-
-def open_secrets(reader: Reader, connector: Connector, paths: Iterable[str]) -> dict[str, Secret]:
-    """The secrets at these paths, and no others."""
-    found: dict[str, Secret] = {}
-    for path in paths:
-        secret = connector.secrets[path]
-        found[path] = secret if isinstance(secret, Secret) else reader.open_secret(secret)
-    return found
-
-
-def _openable(reader: Reader, connector: Connector, paths: Iterable[str]) -> dict[str, Secret]:
-    """As many of the secrets at these paths as can be opened here."""
-    found: dict[str, Secret] = {}
-    for path in paths:
-        with suppress(MailroomError):
-            found.update(open_secrets(reader, connector, [path]))
-    return found
-
-
-def _needed(paths: Iterable[str], depth: str) -> Iterator[str]:
-    """The secrets that a test of this depth uses."""
-    for path in paths:
-        if reaches(depth, "login") or (path.endswith("proxy_password") and not path.startswith("oauth2.")):
-            yield path
+    return Job(resolve_connector(connector, secrets), tuple(secrets.values()))

@@ -17,7 +17,7 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from .._argspec import ArgumentSpec, Options, narrowed
 from .._connector.fields import BLOCKS, BY_NAME, did_you_mean_field
 from .._connector.suggest import did_you_mean
-from .._errors import Problem
+from .._errors import Problem, printable
 
 LONGEST_NAME = 100
 
@@ -60,22 +60,35 @@ def read_options(spec: ArgumentSpec, written: Mapping[str, Any]) -> ReadOptions:
             found.params[name] = None
             found.problems += _problems(name, option, value)
     found.problems += _unknown("", spec.options, written)
-    given = {name: value for name, value in found.params.items() if value is not None}
+    # Ansible copies all that it is given; of a list or dictionary only matters that it is there.
+    given = {
+        name: True if isinstance(value, (list, dict)) else value
+        for name, value in found.params.items()
+        if value is not None
+    }
     loose = {name: {"type": "raw"} for name in spec.options}
-    told = ArgumentSpecValidator(loose, **spec.conditions).validate(given).error_messages
-    found.problems += [_of_condition(message) for message in told]
+    for message in ArgumentSpecValidator(loose, **spec.conditions).validate(given).error_messages:
+        # An option that is required because of another one is named as any other field is.
+        required = _REQUIRED_IF.match(message)
+        if required:
+            found.problems.append(Problem("", required[3], f"is required with {required[1]} {required[2]}"))
+        else:
+            found.problems.append(Problem("", "", message))
     return found
 
 
 def secrets_in(options: Options, written: Mapping[str, Any]) -> Iterator[str]:
     """The secrets among these options, however deep and whatever is wrong with them."""
-    for name, option in options.items():
-        value = written.get(name)
+    for name, value in written.items():
+        option = options.get(name)
+        if not option:
+            continue
         if option.get("no_log"):
             yield from _texts(value)
-        for entry in value if isinstance(value, list) else [value]:
-            if "options" in option and isinstance(entry, Mapping):
-                yield from secrets_in(option["options"], entry)
+        if "options" in option:
+            for entry in value if isinstance(value, list) else [value]:
+                if isinstance(entry, Mapping):
+                    yield from secrets_in(option["options"], entry)
 
 
 def _read(option: Mapping[str, Any], value: Any) -> tuple[bool, Any]:
@@ -110,14 +123,6 @@ def _is_no_text(option: Mapping[str, Any], value: Any) -> bool:
     return option.get("type") in ("str", "path") and isinstance(value, _NOT_IN_TEXT)
 
 
-def _of_condition(message: str) -> Problem:
-    """What Ansible says of options that depend on each other; one that is required is named as any other field is."""
-    required = _REQUIRED_IF.match(message)
-    if required is None:
-        return Problem("", "", message)
-    return Problem("", required[3], f"is required with {required[1]} {required[2]}")
-
-
 def _problems(path: str, option: Mapping[str, Any], value: Any) -> list[Problem]:
     """What is wrong within an option, else what is allowed for it."""
     inner: Options = option.get("options") or {}
@@ -131,35 +136,24 @@ def _problems(path: str, option: Mapping[str, Any], value: Any) -> list[Problem]
         if problems:
             return problems
     choices = option.get("choices") or ()
-    return [Problem("", path, _allowed(option) + (did_you_mean(value, choices) if isinstance(value, str) else ""))]
-
-
-def _allowed(option: Mapping[str, Any]) -> str:
-    what = _ALLOWED.get(option.get("type", "str"), "has a value that is not allowed")
-    choices = ", ".join(option.get("choices") or ())
+    allowed = _ALLOWED.get(option.get("type", "str"), "has a value that is not allowed")
     if option.get("type") == "list":
         elements = "dictionaries" if option.get("elements") == "dict" else "texts"
-        return f"{what} of any of {choices}" if choices else f"{what} of {elements}"
-    return f"must be one of {choices}" if choices else what
+        allowed += f" of any of {', '.join(choices)}" if choices else f" of {elements}"
+    elif choices:
+        allowed = f"must be one of {', '.join(choices)}"
+    return [Problem("", path, allowed + (did_you_mean(value, choices) if isinstance(value, str) else ""))]
 
 
 def _unknown(prefix: str, options: Options, written: Mapping[str, Any]) -> list[Problem]:
-    unknown = sorted(str(name) for name in written if name not in options)
-    return [
-        Problem("", f"{prefix}{_printable(name)}", f"there is no such option{_suggestion(name, prefix, options)}")
-        for name in unknown
-    ]
-
-
-def _suggestion(name: str, prefix: str, options: Options) -> str:
     block = prefix.rstrip(".")
-    if block in BLOCKS or (not block and options.keys() >= BY_NAME.keys()):
-        return did_you_mean_field(name, block, options)
-    return did_you_mean(name, options)
-
-
-def _printable(name: str) -> str:
-    return "".join(char if char.isprintable() else "?" for char in name[:LONGEST_NAME])
+    are_fields = block in BLOCKS or (not block and options.keys() >= BY_NAME.keys())
+    problems = []
+    for name in sorted(str(name) for name in written if name not in options):
+        suggestion = did_you_mean_field(name, block, options) if are_fields else did_you_mean(name, options)
+        path = f"{prefix}{printable(name[:LONGEST_NAME])}"
+        problems.append(Problem("", path, f"there is no such option{suggestion}"))
+    return problems
 
 
 def _texts(value: Any) -> Iterator[str]:

@@ -18,9 +18,9 @@ from .._argspec import ArgumentSpec
 from .._connector import checks
 from .._connector.secret import Secret
 from .._connector.state import Stamp
-from .._errors import DeclarationError, MissingLibrary
-from .._registry.interface import Registry
-from .._registry.key_source import KeySource
+from .._errors import DeclarationError
+from .._registry import registry as _registry
+from .._registry.registry import Registry
 
 DEFAULT_REGISTRY = "/var/lib/mailroom/registry.db"
 
@@ -58,41 +58,34 @@ def _shared(module: Written, option: str) -> str:
 
 
 def registry_files(module: Written) -> list[str]:
-    """Where the registry, what SQLite keeps beside it, and its key are or may be one day."""
-    path = _shared(module, "registry") or DEFAULT_REGISTRY
-    key_file = _shared(module, "registry_key_file") or f"{path}.key"
-    return [path, *(f"{path}-{suffix}" for suffix in ("journal", "wal", "shm")), key_file]
+    """Where the registry and its key are or may be one day."""
+    return _registry.registry_files(_location(module), _shared(module, "registry_key_file"))
 
 
 def open_registry(module: Written) -> Registry:
     """The registry that the module's options name. Blank ones count as left out."""
-    try:
-        from .._registry.sqlite import SqliteRegistry
-    except ImportError as missing:
-        raise MissingLibrary("sqlite3", "to read the registry", str(missing)) from None
-    path = _shared(module, "registry") or DEFAULT_REGISTRY
     given = _shared(module, "registry_key")
-    keys = KeySource(Secret(given) if given else None, _shared(module, "registry_key_file") or f"{path}.key")
-    registry = SqliteRegistry(path, keys)
-    keys.check_file()
-    return registry
+    key_file = _shared(module, "registry_key_file")
+    return _registry.open_registry(_location(module), Secret(given) if given else None, key_file)
+
+
+def _location(module: Written) -> str:
+    return _shared(module, "registry") or DEFAULT_REGISTRY
 
 
 def stamp(module: Written) -> Stamp:
     """Now, and who is recorded for it."""
-    actor = _shared(module, "actor") or _operating_user()
+    actor = _shared(module, "actor")
+    if not actor:
+        user = os.geteuid()
+        try:
+            actor = pwd.getpwuid(user).pw_name
+        except KeyError:
+            actor = f"uid {user}"
     problems = checks.complaint(checks.text(100), actor, "", "actor")
     if problems:
         raise DeclarationError(problems)
     return Stamp(datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"), actor)
-
-
-def _operating_user() -> str:
-    user = os.geteuid()
-    try:
-        return pwd.getpwuid(user).pw_name
-    except KeyError:
-        return f"uid {user}"
 
 
 def _from_environment(option: str) -> dict[str, Any]:

@@ -101,20 +101,14 @@ def locate(path: str, option: str, *, follow: bool = False, may_lack_folder: boo
     """
     walk = _Walk(path, option)
     try:
-        with _reported(path):
+        try:
             name = walk.descend(follow=follow, may_lack_folder=may_lack_folder)
-        folder = walk.folders[-1] if walk.is_complete else _Folder(walk.missing, _NO_FOLDER)
+        except OSError as error:
+            raise MailroomError(f"The folder of {path} cannot be opened: {error.strerror}") from None
+        folder = _Folder(walk.missing, _NO_FOLDER) if walk.missing else walk.folders[-1]
         yield Location(os.path.join(folder.path, name), name, folder.descriptor)
     finally:
         walk.close()
-
-
-@contextmanager
-def _reported(path: str) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise MailroomError(f"The folder of {path} cannot be opened: {error.strerror}") from None
 
 
 @dataclass(frozen=True)
@@ -131,10 +125,6 @@ class _Walk:
         self.missing = ""
         self._parts = _parts(path)
         self._option = option
-
-    @property
-    def is_complete(self) -> bool:
-        return not self.missing
 
     def close(self, keep: int = 0) -> None:
         while len(self.folders) > keep:
@@ -161,7 +151,11 @@ class _Walk:
             elif not self._parts:
                 return part
             elif status is None:
-                return self._stop(part, may_lack_folder)
+                if not may_lack_folder:
+                    self._refuse("is in a folder that does not exist")
+                *missing, name = [part, *reversed(self._parts)]
+                self.missing = os.path.normpath(os.path.join(here.path, *missing))
+                return name
             elif stat.S_ISDIR(status.st_mode):
                 descriptor = os.open(part, _OPEN_FOLDER, dir_fd=here.descriptor)
                 self.folders.append(_Folder(os.path.join(here.path, part), descriptor))
@@ -196,13 +190,6 @@ class _Walk:
                 for folder in folders
             )
         )
-
-    def _stop(self, part: str, may_lack_folder: bool) -> str:
-        if not may_lack_folder:
-            self._refuse("is in a folder that does not exist")
-        *folders, name = [part, *reversed(self._parts)]
-        self.missing = os.path.normpath(os.path.join(self.folders[-1].path, *folders))
-        return name
 
     def _refuse(self, what: str) -> NoReturn:
         raise DeclarationError([Problem("", self._option, what)])

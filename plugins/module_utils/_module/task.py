@@ -3,46 +3,27 @@
 
 # This file is private to the collection mailroom.core and may change at any time.
 
-"""How a task runs: the module that reads declarations, and the change that it makes."""
+"""How a task runs: the module that reads its options, and how it ends."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Callable, NoReturn
+from typing import Any, Callable, NoReturn
 
 from ansible.module_utils import basic
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.common.warnings import get_warning_messages
 
 from .._argspec import ArgumentSpec
-from .._connector.plan import Plan, Request, make_plan
 from .._connector.secret import HIDDEN
-from .._connector.state import Stamp
-from .._errors import (
-    ConnectorsFailed,
-    DeclarationError,
-    MailroomError,
-    MissingLibrary,
-    Problem,
-    RegistryError,
-    RegistryKeyError,
-    traceback_of,
-)
-from .._registry.interface import Migration, Reader, Registry
+from .._errors import ConnectorsFailed, DeclarationError, MailroomError, Problem, traceback_of
 from .options import read_options, secrets_in
-from .registry import open_registry, stamp
-
-if TYPE_CHECKING:
-    from .verify import Verification
 
 BUG = (
     "This is a bug in mailroom.core ({kind}), no fault of yours. Run the task again with -vvv, which shows where it"
     " happened, and report that."
 )
 VERBOSE = 3
-MOST_ATTEMPTS = 5
-MOST_NAMED = 20
 
 Malformed = Callable[[Mapping[str, Any], Mapping[str, Any]], Sequence[Problem]]
 
@@ -51,18 +32,23 @@ class Task(AnsibleModule):
     """A module whose malformed options are all reported at once, by connector and field, and never with their values.
 
     Ansible itself would stop at the first one, quote it, and could not name the connector in a list. So AnsibleModule
-    takes the options as they were written, whatever they are, and `read_options` reads them.
+    is handed none of them, whatever they are, and `read_options` reads them.
     """
 
     def __init__(self, spec: ArgumentSpec, malformed: Malformed | None = None) -> None:
         handed_over = basic._load_params()  # noqa: SLF001  Ansible says that modules may call it
-        self.written = {name: value for name, value in (handed_over or {}).items() if not name.startswith("_ansible_")}
+        given = handed_over or {}
+        self.written = {name: value for name, value in given.items() if not name.startswith("_ansible_")}
+        self._of_ansible = {name: value for name, value in given.items() if name.startswith("_ansible_")}
         self._spec = spec
         self._malformed = malformed
-        as_written = ArgumentSpec({name: {"type": "raw"} for name in self.written})
         # Where ansible-test looks at the spec, nothing is handed over.
-        accepted = spec if handed_over is None else as_written
+        accepted = spec if handed_over is None else ArgumentSpec({})
         super().__init__(supports_check_mode=True, **accepted.to_kwargs())  # type: ignore[no-untyped-call]
+
+    def _load_params(self) -> None:
+        """Leave our options to `read_options`: Ansible would parse, copy and check all of them once more."""
+        self.params = self._of_ansible
 
     @property
     def is_verbose(self) -> bool:
@@ -98,15 +84,12 @@ class Task(AnsibleModule):
 
         It is in `traceback`, since not every Ansible shows an `exception` with -vvv.
         """
-        lines = [self._masked(line) for line in traceback_of(bug)] if self.is_verbose else []
+        lines = traceback_of(bug) if self.is_verbose else []
+        for secret in sorted(self.no_log_values, key=len, reverse=True):
+            lines = [line.replace(secret, HIDDEN) for line in lines]
         more: dict[str, Any] = {"traceback": lines, "exception": "\n".join(lines)} if lines else {}
         self.params = {}
         self.fail_json(msg=BUG.format(kind=type(bug).__name__), **more)
-
-    def _masked(self, text: str) -> str:
-        for secret in sorted(self.no_log_values, key=len, reverse=True):
-            text = text.replace(secret, HIDDEN)
-        return text
 
     def end(self, result: Mapping[str, Any]) -> NoReturn:
         """Hand over a result.
@@ -115,8 +98,8 @@ class Task(AnsibleModule):
         for many: only those that occur are left to mask.
         """
         self.params = {}
-        shown = "\0".join({*_texts(result), *get_warning_messages()})
-        self.no_log_values = {secret for secret in self.no_log_values if secret in shown}
+        text = "\0".join({*_texts(result), *get_warning_messages()})
+        self.no_log_values = {secret for secret in self.no_log_values if secret in text}
         self.exit_json(**result)
 
     def _log_invocation(self) -> None:
@@ -151,121 +134,3 @@ def run(module: Task, body: Callable[[Task], Mapping[str, Any]]) -> None:
         module.fail_with(failure)
     else:
         module.fail_with_bug(failure)
-
-
-def verification(module: Task) -> Verification | None:
-    """The tests that a task asks for with `verify`. What tests is imported only for it."""
-    if module.params["verify"] == "none":
-        return None
-    from .verify import Verification
-
-    return Verification(module.params["verify"], module.check_mode, module.is_verbose)
-
-
-class _Untested(MailroomError):
-    """The registry has changed since the tests, so that what would be committed now was not tested."""
-
-
-def change(module: Task, request: Request, tests: Verification | None = None) -> tuple[Plan, bool]:
-    """Plan a request, have it tested where that is asked for, and carry it out, except in check mode.
-
-    Say the plan and whether anything changes.
-    """
-    try:
-        return _changed(module, request, tests)
-    except (RegistryError, RegistryKeyError):
-        if request.problems:
-            raise DeclarationError(request.problems) from None
-        raise
-
-
-def _changed(module: Task, request: Request, tests: Verification | None) -> tuple[Plan, bool]:
-    registry = open_registry(module)
-    now = stamp(module)
-    for _attempt in range(MOST_ATTEMPTS):
-        if module.check_mode or tests or not registry.exists() or not _is_writable(registry):
-            plan, changed, migration = _look_ahead(module, registry, request, now, tests)
-            writes = changed or bool(migration.due)
-            if module.check_mode and writes:
-                registry.check_writable(seals=plan.has_new_secrets)
-            if module.check_mode or not writes:
-                return _told(module, plan, changed, migration)
-        with suppress(_Untested):
-            return _told(module, *_carry_out(registry, request, now, tests))
-    raise RegistryError("Others keep changing these connectors while they are tested: run the task again.")
-
-
-def _is_writable(registry: Registry) -> bool:
-    """Whether this user may change the registry. Who may not can still run a task that changes nothing."""
-    try:
-        registry.check_writable()
-    except RegistryError:
-        return False
-    return True
-
-
-def _look_ahead(
-    module: Task, registry: Registry, request: Request, now: Stamp, tests: Verification | None
-) -> tuple[Plan, bool, Migration]:
-    """The plan as things are. It is tested when the registry is let go of: others go on working meanwhile."""
-    with registry.reading() as reader:
-        plan, changed = _plan(request, reader, now, lacking=module.warn if module.check_mode else None)
-        migration = reader.migration()
-        trials = tests.trials(plan, reader) if tests else []
-    if tests:
-        tests.test(trials)
-        for reason in dict.fromkeys(tests.untested_here):
-            module.warn(reason)
-    return plan, changed, migration
-
-
-def _plan(
-    request: Request, reader: Reader, now: Stamp, lacking: Callable[[str], object] | None = None
-) -> tuple[Plan, bool]:
-    """The plan, and whether it changes anything.
-
-    A library that is missing is told to `lacking`, if it is given: in check mode an earlier task may be to install it.
-    """
-    plan = make_plan(request, reader.load(request.wanted()), reader.is_same_secret, now, reader.is_foreign)
-    try:
-        reader.check_sealing(plan)
-    except MissingLibrary as missing:
-        if lacking is None:
-            raise
-        lacking(str(missing))
-    return plan, plan.changed or reader.needs_resealing()
-
-
-def _carry_out(
-    registry: Registry, request: Request, now: Stamp, tests: Verification | None
-) -> tuple[Plan, bool, Migration]:
-    with registry.writing() as writer:
-        plan, changed = _plan(request, writer, now)
-        if tests and tests.untested(plan):
-            raise _Untested
-        writer.apply(plan)
-        if writer.needs_resealing():
-            writer.reseal()
-        migration = writer.migration()
-    return plan, changed, migration
-
-
-def _told(module: Task, plan: Plan, changed: bool, migration: Migration) -> tuple[Plan, bool]:
-    for warning in plan.warnings:
-        module.warn(warning)
-    if migration.put_off:
-        module.warn(
-            "These secrets were sealed by an earlier release and are not bound to where they go yet, because their key"
-            " or the Python library cryptography is missing, or because they cannot be opened (then give them again):"
-            f" {_some_of(migration.put_off)}"
-        )
-    if migration.not_rotated:
-        module.warn(
-            "Nothing was sealed with the first key, since these secrets are sealed with a key that is not given: add it"
-            f" to registry_key or registry_key_file, or give the secrets again: {_some_of(migration.not_rotated)}"
-        )
-    return plan, changed
-
-
-def _some_of(secrets: Sequence[str]) -> str:
-    return "; ".join([*secrets[:MOST_NAMED], *(["and others"] if secrets[MOST_NAMED:] else [])])

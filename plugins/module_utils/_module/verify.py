@@ -10,15 +10,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from .._connector.changes import connects_alike, newly_connecting
+from .._check.interface import Bounds
+from .._check.job import Job
+from .._check.result import Depth
+from .._check.runner import CONCURRENCY
+from .._check.runner import run as run_tests
 from .._connector.plan import Plan
-from .._connector.state import Connector
+from .._connector.state import Connector, connects_alike
 from .._errors import ConnectorsFailed
-from .._probe.job import Job
-from .._probe.probe import Bounds
-from .._probe.run import CONCURRENCY
-from .._probe.run import run as run_tests
-from .._registry.interface import Reader
+from .._registry.registry import Reader
 from .._report.table import failure_message
 from .abandoned import end_when_abandoned
 from .jobs import stored_job
@@ -34,7 +34,7 @@ class Trial(NamedTuple):
 class Verification:
     """The tests of a task: each connector is tested once as it is about to be, and only what passed is committed."""
 
-    def __init__(self, depth: str, is_check: bool, is_verbose: bool = False) -> None:
+    def __init__(self, depth: Depth, is_check: bool, is_verbose: bool = False) -> None:
         bounds = Bounds(depth=depth, alternatives=True)
         self._bounds = bounds.in_check_mode() if is_check else bounds
         self._sends = depth == "send"
@@ -47,7 +47,7 @@ class Verification:
 
     def untested(self, plan: Plan) -> list[Connector]:
         """What will connect otherwise than before, as far as it has not passed just so."""
-        wanted = newly_connecting(plan, sends=self._sends)
+        wanted = plan.newly_connecting(sends=self._sends)
         return [each for each in wanted if not connects_alike(self._tested.get(each.name), each, sends=self._sends)]
 
     def trials(self, plan: Plan, reader: Reader) -> list[Trial]:
@@ -60,14 +60,14 @@ class Verification:
         if not self._results:
             end_when_abandoned()
         tested = run_tests([trial.job for trial in trials], self._bounds, CONCURRENCY)
-        results = [each.shown(verbose=self._is_verbose) for each in tested]
+        results = [each.to_dict(verbose=self._is_verbose) for each in tested]
         for trial, result in zip(trials, results):
             self._tested[trial.connector.name] = trial.connector
             self._results[trial.connector.name] = result
         failed = [each for each, result in zip(tested, results) if result["status"] == "fail"]
         if self._is_check and all(each.lacks_library() for each in failed):
             # An earlier task of the play may be going to install it.
-            self.untested_here = [each.finding().remedy for each in failed]
+            self.untested_here = [each.diagnosis().remedy for each in failed]
             return
         if failed:
             message = failure_message(results, "failed the test, so nothing was changed")
@@ -75,5 +75,5 @@ class Verification:
 
     def results(self, plan: Plan) -> list[dict[str, Any]]:
         """The results of what the plan changes."""
-        names = [each.name for each in newly_connecting(plan, sends=self._sends)]
+        names = [each.name for each in plan.newly_connecting(sends=self._sends)]
         return [self._results[name] for name in names if name in self._results]

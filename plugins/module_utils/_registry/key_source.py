@@ -103,7 +103,11 @@ class KeySource:
                     file.write(key + b"\n")
                     file.flush()
                     os.fsync(file.fileno())
-            _sync_folder(folder)
+            listed = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=folder.descriptor)
+            try:
+                os.fsync(listed)
+            finally:
+                os.close(listed)
         return self.needed()
 
     @contextmanager
@@ -132,14 +136,6 @@ class KeySource:
                 f" put back registry_key_file {self.path}."
             )
         return ring
-
-
-def _sync_folder(folder: Folder) -> None:
-    descriptor = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=folder.descriptor)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _parse(text: str, source: str) -> KeyRing:

@@ -3,7 +3,7 @@
 
 # This file is private to the collection mailroom.core and may change at any time.
 
-"""From rows of the registry to connectors: what may be there after damage, or a change from outside, is checked first.
+"""From rows of the registry to connectors and back. What damage or a change from outside may have left is found first.
 
 Checked is the shape: that each value has the type and form in which some version has written it. A value of the right
 shape that a check of this version refuses was written by an earlier version, and is no damage.
@@ -13,18 +13,16 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime
 from functools import partial
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NoReturn
 
 from .._connector import checks
 from .._connector.fields import BLOCKS, BY_NAME, SECRETS, SECURITY, Field
 from .._connector.state import Connector, Damage, Proof, Purpose, Stamp
 from .sealing import FORM, OLD_FORM, Sealed
-
-MOST_CHARACTERS = 4_000_000
-"""In one column. A longer one is not even read."""
+from .storage import MOST_CHARACTERS, BindingRow, ConnectorRow, RevisionRow, SecretRow
 
 _MOST_IN_TEXT = 65_536
 _MOST_REVISIONS = 2**53
@@ -41,32 +39,9 @@ _ANY_CHOICE = ("provider",)
 
 _PARSED_AT_USE: dict[str, checks.Check] = {
     "uri": checks.parse_smtp_uri,
-    "proxy": partial(
-        checks.endpoint, schemes=("socks5", "http"), allowed="must be socks5://host:port or http://host:port"
-    ),
+    "proxy": checks.parse_proxy,
     "url": partial(checks.endpoint, schemes=("https",), allowed="must be https://host or https://host:port"),
 }
-
-
-class ConnectorRow(NamedTuple):
-    """A connector's columns, in the order in which they are asked for."""
-
-    id: Any
-    identity: Any
-    name: Any
-    enabled: Any
-    is_default: Any
-    settings: Any
-    preset: Any
-    revision: Any
-    sending_revision: Any
-    created_at: Any
-    created_by: Any
-    updated_at: Any
-    updated_by: Any
-    proven_revision: Any
-    proven_at: Any
-    proven_to: Any
 
 
 class _Damaged(Exception):
@@ -85,34 +60,55 @@ def read_connector(row: ConnectorRow, secrets: Mapping[Any, str | None]) -> Conn
         return _connector(row, secrets)
     except _Damaged as damaged:
         name = row.name if is_named else f"number {row.id}"
-        return Damage(row.id, name, is_named, damaged.field, damaged.what, row.enabled != 0)
+        return Damage(name, is_named, damaged.field, damaged.what, row.enabled != 0)
 
 
-def read_purpose_row(row: Sequence[Any]) -> tuple[Purpose, str | None] | None:
+def read_binding(row: BindingRow) -> tuple[Purpose, str | None] | None:
     """A purpose and its connector's name, None where that has none; None where the purpose's own name is damaged."""
-    purpose, tenant, connector = row
-    if not _is(checks.purpose_name, purpose) or not (tenant == "" or _is(checks.tenant_name, tenant)):
+    if not _is(checks.purpose_name, row.purpose) or not (row.tenant == "" or _is(checks.tenant_name, row.tenant)):
         return None
-    return Purpose(purpose, tenant), connector if _is(checks.connector_name, connector) else None
+    return Purpose(row.purpose, row.tenant), row.connector if _is(checks.connector_name, row.connector) else None
 
 
-def read_revision(row: Sequence[Any]) -> dict[str, Any]:
+def read_revision(row: RevisionRow) -> dict[str, Any]:
     """One entry of a history. What is damaged of it is None."""
-    revision, at, by, before, after = row
-    entry: dict[str, Any] = {"revision": revision, "at": None, "by": None, "before": None, "after": None}
+    entry: dict[str, Any] = {"revision": row.revision, "at": None, "by": None, "before": None, "after": None}
     try:
-        sides = {"before": _document("before", before), "after": _document("after", after)}
-        return {**entry, "at": _stamp("at", at), "by": _text("by", by), **sides}
+        sides = {"before": _document("before", row.before), "after": _document("after", row.after)}
+        return {**entry, "at": _stamp("at", row.at), "by": _text("by", row.actor), **sides}
     except _Damaged:
         return entry
 
 
-def read_secret_row(row: Sequence[Any]) -> Sealed | None:
+def read_sealed(row: SecretRow) -> Sealed | None:
     """How a secret is sealed; None where the row is damaged."""
-    sealed = Sealed(*row)
+    sealed = row.sealed
     texts = [sealed.key_id, sealed.fingerprint, sealed.token, *([sealed.mac] if sealed.form == FORM else [])]
     is_sound = sealed.form in (OLD_FORM, FORM) and all(isinstance(each, str) and _VISIBLE.match(each) for each in texts)
     return sealed if is_sound else None
+
+
+def connector_row(connector: Connector, row_id: int, identity: str) -> ConnectorRow:
+    """A connector as it is written."""
+    proof = connector.proof
+    return ConnectorRow(
+        id=row_id,
+        identity=identity,
+        name=connector.name,
+        enabled=int(connector.enabled),
+        is_default=0,
+        settings=json.dumps(connector.settings),
+        preset=json.dumps(connector.preset),
+        revision=connector.revision,
+        sending_revision=connector.sending_revision,
+        created_at=connector.created.at,
+        created_by=connector.created.by,
+        updated_at=connector.updated.at,
+        updated_by=connector.updated.by,
+        proven_revision=proof.revision if proof else None,
+        proven_at=proof.at if proof else None,
+        proven_to=proof.to if proof else None,
+    )
 
 
 def _connector(row: ConnectorRow, secrets: Mapping[Any, str | None]) -> Connector:
@@ -144,7 +140,7 @@ def _connector(row: ConnectorRow, secrets: Mapping[Any, str | None]) -> Connecto
         created=Stamp(_stamp("created_at", row.created_at), _text("created_by", row.created_by)),
         updated=Stamp(_stamp("updated_at", row.updated_at), _text("updated_by", row.updated_by)),
         proof=_proof(row),
-        id=row.id,
+        identity=row.identity,
     )
 
 

@@ -19,10 +19,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
-from .._connector.places import destination_digest
 from .._connector.secret import Secret
+from .._connector.secret_destinations import destination_digest
 from .._connector.state import Connector
 from .._errors import ForeignSecret, MissingLibrary, RegistryKeyError
 from .key_source import KeySource
@@ -35,7 +35,6 @@ class StoredSecret(NamedTuple):
     """A sealed secret with the connector that it was found at."""
 
     connector: Connector
-    identity: str
     field: str
     sealed: Sealed
 
@@ -67,19 +66,18 @@ class Vault:
         self._ring = self._ring or self._keys.ring()
         return self._ring
 
-    def ring_in_use(self, used: frozenset[str]) -> KeyRing | None:
-        """The keys for a new secret: those that sealed what is there, or any where nothing is."""
-        ring = self._needed_ring() if used else self.ring()
-        if ring and used and not used & ring.key_ids:
-            raise RegistryKeyError(
-                "None of the keys given in registry_key or registry_key_file has sealed the secrets that the registry"
-                " holds."
-            )
-        return ring
+    def rotation(self, used: frozenset[str]) -> Literal["none", "due", "blocked"]:
+        """Whether the keys used are to give way to the first: if several are given, one that is missing blocks that."""
+        ring = self.ring() if used else None
+        if ring is None or used <= {ring.sealing_key_id}:
+            return "none"
+        if used <= ring.key_ids:
+            return "due"
+        return "blocked" if len(ring.key_ids) > 1 else "none"
 
     def check_sealing(self, used: frozenset[str]) -> None:
         """Fail where a new secret could not be sealed."""
-        self.ring_in_use(used)
+        self._ring_beside(used)
         self._keys.check()
 
     def check_rebinding(self, stored: StoredSecret) -> None:
@@ -99,14 +97,15 @@ class Vault:
 
     def make_key(self, used: frozenset[str]) -> None:
         """Make the key of a registry whose first secret is about to be sealed, unless there is one."""
-        self._ring = self.ring_in_use(used) or self._keys.make()
+        self._ring = self._ring_beside(used) or self._keys.make()
 
     def seal(self, secret: Secret, binding: Binding) -> Sealed:
+        """Seal a secret with the first key, which has been made where there was none."""
         return self._needed_ring().seal(secret, binding)
 
     def rebound(self, stored: StoredSecret, binding: Binding) -> Sealed | None:
         """A stored secret sealed anew where it is bound to something else, as in the old form nothing is."""
-        if stored.sealed.form == OLD_FORM or self.binding(stored) == binding:
+        if stored.sealed.form == OLD_FORM or self._own_binding(stored) == binding:
             return None
         return self.seal(self.open(stored), binding)
 
@@ -114,7 +113,7 @@ class Vault:
         """A stored secret sealed anew where another key than the first has sealed it."""
         if stored.sealed.key_id == self._needed_ring().sealing_key_id:
             return None
-        return self.seal(self.open(stored), self.binding(stored))
+        return self.seal(self.open(stored), self._own_binding(stored))
 
     def open(self, stored: StoredSecret) -> Secret:
         """The secret, if it is what it was sealed as."""
@@ -122,7 +121,7 @@ class Vault:
         try:
             if stored.sealed.form == OLD_FORM and self._takes_old_form(stored.sealed.key_id, ring):
                 return ring.open_old(stored.sealed)
-            return ring.open(stored.sealed, self.binding(stored))
+            return ring.open(stored.sealed, self._own_binding(stored))
         except NotOpened:
             raise _refusal(stored) from None
 
@@ -131,22 +130,25 @@ class Vault:
         ring, sealed = self._needed_ring(), stored.sealed
         if sealed.form == OLD_FORM:
             return ring.is_old(sealed, secret) and self._takes_old_form(sealed.key_id, ring)
-        return ring.is_sealed(sealed, self.binding(stored), secret)
+        return ring.is_sealed(sealed, self._own_binding(stored), secret)
 
     def is_foreign(self, stored: StoredSecret) -> bool:
         """Whether what is stored was sealed as something else, as far as that can be told without the key."""
         ring, sealed = self.ring(), stored.sealed
-        if ring is None or sealed.key_id not in ring.key_ids:
+        if ring is None or not self.has_key(stored):
             return False
         if sealed.form == OLD_FORM:
             return not self._takes_old_form(sealed.key_id, ring)
-        return not ring.is_bound(sealed, self.binding(stored))
+        return not ring.is_bound(sealed, self._own_binding(stored))
 
-    def binding(self, stored: StoredSecret) -> Binding:
-        return self.binding_of(stored.identity, stored.field, stored.connector)
+    def binding(self, identity: str, field: str, connector: Connector) -> Binding:
+        """What a connector's secret is bound to; the identity of a connector that is being created is not in it yet."""
+        destination = destination_digest(field, connector.resolved_settings)
+        return Binding(self._holdings.registry, identity, field, destination)
 
-    def binding_of(self, identity: str, path: str, connector: Connector) -> Binding:
-        return Binding(self._holdings.registry, identity, path, destination_digest(path, connector.resolved))
+    def has_key(self, stored: StoredSecret) -> bool:
+        ring = self.ring()
+        return ring is not None and stored.sealed.key_id in ring.key_ids
 
     def has_key_of(self, used: frozenset[str]) -> bool:
         """Whether one of the keys that have sealed something is there; what is wrong with the keys is no error here."""
@@ -169,7 +171,7 @@ class Vault:
         if stored.sealed.key_id not in ring.key_ids:
             return None
         try:
-            return ring.seal(self.open(stored), self.binding(stored), stored.sealed.key_id)
+            return ring.seal(self.open(stored), self._own_binding(stored), stored.sealed.key_id)
         except RegistryKeyError:
             return None
 
@@ -193,6 +195,19 @@ class Vault:
         if marks:
             return all(key_id in mark.old_form_keys.split() for mark in marks.values())
         return not ring.key_ids & self._holdings.keys_in_new_form
+
+    def _own_binding(self, stored: StoredSecret) -> Binding:
+        return self.binding(stored.connector.identity, stored.field, stored.connector)
+
+    def _ring_beside(self, used: frozenset[str]) -> KeyRing | None:
+        """The keys for a new secret: those that sealed what is there, or any where nothing is."""
+        ring = self._needed_ring() if used else self.ring()
+        if ring and used and not used & ring.key_ids:
+            raise RegistryKeyError(
+                "None of the keys given in registry_key or registry_key_file has sealed the secrets that the registry"
+                " holds."
+            )
+        return ring
 
     def _needed_ring(self) -> KeyRing:
         return self.ring() or self._keys.needed()

@@ -23,21 +23,18 @@ def junit(results: Sequence[Result], host: str) -> str:
     about = {"name": _clean(f"mailroom {host}"), "tests": str(len(results)), "failures": str(failures), "time": seconds}
     suite = ET.Element("testsuite", {**about, "errors": "0", "skipped": "0"})
     for result in results:
-        _add_case(suite, result, host)
+        time = f"{result['elapsed_ms'] / 1000:.3f}"
+        about = {"classname": f"mailroom.{host}", "name": result["connector"], "time": time}
+        case = ET.SubElement(suite, "testcase", {name: _clean(value) for name, value in about.items()})
+        if result["status"] == "fail":
+            failure = ET.SubElement(case, "failure", type=_clean(result["verdict"]), message=_clean(result["remedy"]))
+            failure.text = _clean("\n".join([where(result), *advice([result])]))
+        elif result["warnings"]:
+            ET.SubElement(case, "system-out").text = _clean("\n".join(advice([result])))
     root = ET.Element("testsuites")
     root.append(suite)
     ET.indent(root)
     return ET.tostring(root, encoding="unicode", xml_declaration=False) + "\n"
-
-
-def _add_case(suite: ET.Element, result: Result, host: str) -> None:
-    about = {"classname": f"mailroom.{host}", "name": result["connector"], "time": f"{result['elapsed_ms'] / 1000:.3f}"}
-    case = ET.SubElement(suite, "testcase", {name: _clean(value) for name, value in about.items()})
-    if result["status"] == "fail":
-        failure = ET.SubElement(case, "failure", type=_clean(result["verdict"]), message=_clean(result["remedy"]))
-        failure.text = _clean("\n".join([where(result), *advice([result])]))
-    elif result["warnings"]:
-        ET.SubElement(case, "system-out").text = _clean("\n".join(advice([result])))
 
 
 def _clean(text: str) -> str:

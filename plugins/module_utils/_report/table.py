@@ -28,7 +28,13 @@ Result = Mapping[str, Any]
 def table(results: Sequence[Result]) -> list[str]:
     """A row for each connector, then what to do about those that are not well; no line is longer than WIDTH."""
     ordered = sorted(results, key=lambda result: _ORDER.index(result["status"]))
-    rows = [HEADINGS, *(_row(result) for result in ordered)]
+    rows = [HEADINGS]
+    for result in ordered:
+        verdict = result["verdict"]
+        if result["status"] == "warn":
+            verdict = ", ".join(dict.fromkeys(warning["code"] for warning in result["warnings"])) or verdict
+        place = _printable(where(result))
+        rows.append((result["connector"], result["status"], verdict, place, f"{result['elapsed_ms']:.0f}"))
     widths = _widths(rows)
     lines = [line for row in rows for line in _lines(row, widths)]
     return [*lines, count(results), *advice(ordered)]
@@ -53,7 +59,15 @@ def count(results: Sequence[Result]) -> str:
 
 def advice(results: Sequence[Result]) -> list[str]:
     """What to do: failures first, and what is to be said of several connectors only once."""
-    failures = [(result["connector"], _failure(result)) for result in results if result["status"] == "fail"]
+    failures = []
+    for result in results:
+        if result["status"] == "fail":
+            field = f", field {result['field']}" if result.get("field") else ""
+            failed = _failed_phase(result)
+            reader = failed[0].get("connector") if failed else ""
+            mailbox = f", at the mailbox of {reader} (deliver_via)" if reader else ""
+            reason = f"{result['verdict']} ({result['certainty']}){field}{mailbox}. {result['remedy']}"
+            failures.append((result["connector"], reason))
     warnings = [
         (result["connector"], f"warning {warning['code']}. {warning['text']}")
         for result in results
@@ -71,13 +85,6 @@ def where(result: Result) -> str:
     if result.get("field") == "deliver_via" and result.get("deliver_via"):
         return f"mailbox of {result['deliver_via']}"
     return " and ".join(_server(endpoint) for endpoint in result["endpoints"])
-
-
-def _row(result: Result) -> tuple[str, ...]:
-    verdict = result["verdict"]
-    if result["status"] == "warn":
-        verdict = ", ".join(dict.fromkeys(warning["code"] for warning in result["warnings"])) or verdict
-    return result["connector"], result["status"], verdict, _printable(where(result)), f"{result['elapsed_ms']:.0f}"
 
 
 def _widths(rows: Sequence[Sequence[str]]) -> list[int]:
@@ -101,14 +108,6 @@ def _lines(row: Sequence[str], widths: Sequence[int]) -> Iterator[str]:
     cells = [[name], *(textwrap.wrap(cell, width, break_on_hyphens=False) for cell, width in zip(others, widths[1:]))]
     for line in zip_longest(*cells, fillvalue=""):
         yield _GAP.join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip()
-
-
-def _failure(result: Result) -> str:
-    field = f", field {result['field']}" if result.get("field") else ""
-    failed = _failed_phase(result)
-    reader = failed[0].get("connector") if failed else ""
-    mailbox = f", at the mailbox of {reader} (deliver_via)" if reader else ""
-    return f"{result['verdict']} ({result['certainty']}){field}{mailbox}. {result['remedy']}"
 
 
 def _failed_phase(result: Result) -> tuple[Mapping[str, Any], str] | None:

@@ -3,7 +3,7 @@
 
 # This file is private to the collection mailroom.core and may change at any time.
 
-"""Which declared field to look at first, by verdict.
+"""The declared field to look at first, by verdict.
 
 {block} stands for smtp, imap or graph, and {sign_in} for the block whose user and password are used there. A word in
 angle brackets is one of ALTERNATIVES: the first of these fields that is declared.
@@ -12,11 +12,10 @@ angle brackets is one of ALTERNATIVES: the first of these fields that is declare
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Collection, Mapping
 
-from .judge import Finding
-from .observed import Signal
+from .judge import Diagnosis
+from .observation import Observation
 
 EHLO_NAME = "ehlo_name"
 
@@ -75,7 +74,7 @@ FIELDS: Mapping[str, str] = {
     "delivery_timeout": "",
     "internal_error": "",
 }
-# What holds in place of that for a phase or a kind of observation.
+# Overrides of FIELDS by verdict and kind, or verdict and phase.
 EXCEPTIONS: Mapping[tuple[str, str], str] = {
     ("connection_reset", "tcp"): "{block}.<port>",
     ("connection_reset", "tls"): "{block}.<port>",
@@ -112,25 +111,35 @@ ALTERNATIVES: Mapping[str, tuple[str, ...]] = {
 }
 
 
-def field_of(finding: Finding, signal: Signal, declared: Mapping[str, Any], to: str = "") -> str | None:
-    """The declared field to look at first, if there is one; what is secret is only known to be declared.
+def field_of(
+    diagnosis: Diagnosis,
+    observation: Observation,
+    declared: Collection[str],
+    to: str = "",
+    *,
+    shares_credentials: bool = False,
+) -> str | None:
+    """The declared field to look at first, if there is one; `declared` holds the paths of all that are.
 
-    Where the observation itself names a field, it is that one. `to` is the recipient that the task names.
+    Where the observation itself names a field, it is that one. `to` is the recipient that the task names, and
+    `shares_credentials` says that smtp signs in as imap does.
     """
-    template = signal.facts.get("field") or _template(finding, signal)
-    block = "oauth2" if signal.phase == "token" else signal.protocol
-    sign_in = "imap" if block == "smtp" and (declared.get("smtp") or {}).get("same_credentials") else block
+    template = observation.facts.get("field") or _template(diagnosis, observation)
+    block = "oauth2" if observation.phase == "token" else observation.protocol
+    sign_in = "imap" if block == "smtp" and shares_credentials else block
     path = template.replace("{block}", block).replace("{sign_in}", sign_in)
     if path == "<recipient>":
         return "to" if to else "test_address"
-    if path.endswith(">"):
-        path = _first_declared(path, declared)
-    parent, _dot, name = path.rpartition(".")
+    parent, dot, name = path.rpartition(".")
+    if name.startswith("<"):
+        *names, last = ALTERNATIVES[name.strip("<>")]
+        name = next((each for each in names if f"{parent}{dot}{each}" in declared), last)
+        path = f"{parent}{dot}{name}"
     return path if name and name not in _LACKING.get(parent, ()) else None
 
 
 _NAMED = re.compile(r"(smtp|imap|graph|oauth2)\.[a-z0-9_]+")
-# What a block does not have.
+# The fields that a block does not have.
 _LACKING: Mapping[str, frozenset[str]] = {
     "graph": frozenset("host port security mechanisms auth username password".split()),
     "oauth2": frozenset("host port security mechanisms auth mailbox".split()),
@@ -138,22 +147,14 @@ _LACKING: Mapping[str, frozenset[str]] = {
 }
 
 
-def _template(finding: Finding, signal: Signal) -> str:
-    verdict = finding.verdict
-    named = _NAMED.match(signal.text) if verdict == "config_invalid" else None
+def _template(diagnosis: Diagnosis, observation: Observation) -> str:
+    verdict = diagnosis.verdict
+    named = _NAMED.match(observation.text) if verdict == "config_invalid" else None
     if named:
         return named.group(0)
-    if verdict == "client_blocked" and EHLO_NAME in finding.remedy:
+    if verdict == "client_blocked" and EHLO_NAME in diagnosis.remedy:
         return f"{{block}}.{EHLO_NAME}"
-    for about in (signal.kind, signal.phase):
+    for about in (observation.kind, observation.phase):
         if (verdict, about) in EXCEPTIONS:
             return EXCEPTIONS[verdict, about]
     return FIELDS[verdict]
-
-
-def _first_declared(path: str, declared: Mapping[str, Any]) -> str:
-    parent, _dot, group = path.rpartition(".")
-    names = ALTERNATIVES[group.strip("<>")]
-    settings = declared.get(parent) or {} if parent else declared
-    name = next((each for each in names[:-1] if each in settings), names[-1])
-    return ".".join(part for part in (parent, name) if part) if name else ""

@@ -3,34 +3,39 @@
 
 # This file is private to the collection mailroom.core and may change at any time.
 
-"""From an observation to a verdict: the first line of the table that fits."""
+"""From an observation to a verdict: the first rule that fits, of those for its kind, protocol, phase and provider."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from .graph_lines import GRAPH_LINES
-from .line import POSSIBLE, Line
-from .lines import LINES
-from .observed import Signal
-from .reply_rules import OTHER_PHASES, PERSONAL_ACCOUNT, REPLY_RULES, WITHOUT_SIGN_IN
-from .table import VERDICTS
-from .token_lines import TOKEN_LINES
+from .connection_rules import CONNECTION_RULES
+from .google_rules import GOOGLE_TOKEN_RULES
+from .graph_rules import GRAPH_RULES
+from .imap_rules import IMAP_RULES
+from .microsoft_rules import MICROSOFT_TOKEN_RULES, PERSONAL_ACCOUNT, is_personal_account
+from .observation import Observation
+from .rule import OTHER_REPLIES, POSSIBLE, Rule
+from .smtp_rules import SMTP_RULES, SMTP_WITHOUT_SIGN_IN
+from .table import REMEDIES
+from .token_rules import REFUSED_TOKEN_RULES, TOKEN_CONNECTION_RULES, TOKEN_RULES
 
 MOST_LISTED = 10
 LONGEST_TEXT = 600
+NOT_KNOWN = "not known"
 SAYS = " The server says: {text}"
-# What comes later in a reply is its signature, and the rules' patterns should not have to search for long.
+ONLY_MECHANISM = " The sign-in used {mechanism}."
+ONE_OF_SEVERAL_MECHANISMS = (
+    " The sign-in used {mechanism}; the server offers {other_mechanisms} too. Some announce a way that they cannot"
+    " do: if the password is right, name another in mechanisms."
+)
+# Only the beginning of a reply is matched: what follows is a signature, and patterns must not search for long.
 LONGEST_JUDGED = 2000
-_PERSONAL_DOMAIN = re.compile(r"(outlook|hotmail|live|msn|windowslive|passport)(\.[a-z]{2,3}){1,2}", re.IGNORECASE)
-_PERSONAL_HOSTS = ("smtp-mail.outlook.com", "imap-mail.outlook.com")
-_MICROSOFT_HOSTS = ("office365.com", "outlook.com", "live.com", "hotmail.com")
-TABLE = (*TOKEN_LINES, *GRAPH_LINES, *LINES)
-
-# Where no line fits the tables have a gap, which is ours: each kind has a line that fits whatever else was observed.
-NO_LINE = Line(
+# Never used unless a rule is missing: each kind has a rule that fits whatever else was observed.
+NO_RULE = Rule(
     "internal_error",
     POSSIBLE,
     (),
@@ -41,7 +46,7 @@ NO_LINE = Line(
 )
 
 
-class Finding(NamedTuple):
+class Diagnosis(NamedTuple):
     """A verdict, how certain it is, and what to do."""
 
     verdict: str
@@ -49,85 +54,64 @@ class Finding(NamedTuple):
     remedy: str
 
 
-def judge(signal: Signal) -> Finding:
-    """What an observation most likely means."""
-    line = next((line for line in rules_for(signal) if _fits(line, signal)), NO_LINE)
-    remedy = line.remedy or VERDICTS[line.verdict].remedy
-    if signal.kind == "reply" and signal.text.strip() and "{text}" not in remedy:
-        remedy += SAYS
-    if line.verdict == "auth_rejected":
-        said = SAYS if remedy.endswith(SAYS) else ""
-        remedy = remedy.removesuffix(SAYS) + _about_mechanism(signal) + said
-    return Finding(line.verdict, line.certainty, _filled(remedy, signal))
+def judge(observation: Observation) -> Diagnosis:
+    """What an observation most likely means, and what to do."""
+    rule = next((rule for rule in rules_for(observation) if fits(rule, observation)), NO_RULE)
+    remedy, facts = rule.remedy or REMEDIES[rule.verdict], observation.facts
+    says = SAYS if remedy.endswith(SAYS) else ""
+    if observation.kind == "reply" and observation.text.strip() and "{text}" not in remedy:
+        says = SAYS
+    remedy = remedy.removesuffix(SAYS)
+    is_about_mechanism = rule.verdict == "auth_rejected" and observation.kind in ("reply", "refused_proof")
+    if is_about_mechanism and facts.get("mechanism"):
+        remedy += ONE_OF_SEVERAL_MECHANISMS if facts.get("other_mechanisms") else ONLY_MECHANISM
+    known: dict[str, str] = defaultdict(lambda: NOT_KNOWN)
+    known.update((key, _as_text(value)) for key, value in facts.items())
+    known["kind"] = observation.kind
+    known["phase"] = observation.phase or "the conversation"
+    known["text"] = " ".join(observation.text.split())[:LONGEST_TEXT] or "nothing more"
+    return Diagnosis(rule.verdict, rule.certainty, (remedy + says).format_map(known))
 
 
-def rules_for(signal: Signal) -> tuple[Line, ...]:
-    """The rules that may hold: for a server's reply those of its protocol and phase, before any of its words."""
-    if signal.kind != "reply":
-        return TABLE
-    where = (signal.protocol, signal.phase)
-    first = WITHOUT_SIGN_IN.get(where, ()) if signal.facts.get("auth") == "none" else ()
-    if _is_personal_account(signal):
-        first = (*first, *PERSONAL_ACCOUNT.get(where, ()))
-    return (*first, *REPLY_RULES.get(where, OTHER_PHASES))
+def rules_for(observation: Observation) -> tuple[Rule, ...]:
+    """The rules that may hold, in order; chosen by kind, protocol, phase and provider before any text is matched."""
+    kind, protocol, phase = observation.kind, observation.protocol, observation.phase
+    if kind == "token":
+        return (*MICROSOFT_TOKEN_RULES, *TOKEN_RULES)
+    if kind == "token_google":
+        return (*GOOGLE_TOKEN_RULES, *TOKEN_RULES)
+    if kind in ("token_refused", "token_refused_microsoft", "token_refused_google"):
+        return REFUSED_TOKEN_RULES
+    if kind != "reply":
+        # A failed connection to the token endpoint says nothing about the mail server, and Graph fails unlike SMTP.
+        of_token = TOKEN_CONNECTION_RULES if phase == "token" or kind == "no_identity_service" else ()
+        of_graph = GRAPH_RULES if kind == "graph" or protocol == "graph" else ()
+        return (*of_token, *of_graph, *CONNECTION_RULES)
+    rules = {"smtp": SMTP_RULES, "imap": IMAP_RULES}.get(protocol, {}).get(phase, OTHER_REPLIES)
+    if is_personal_account(observation):
+        rules = (*PERSONAL_ACCOUNT.get((protocol, phase), ()), *rules)
+    if protocol == "smtp" and observation.facts.get("auth") == "none":
+        rules = (*SMTP_WITHOUT_SIGN_IN.get(phase, ()), *rules)
+    return rules
 
 
-def _is_personal_account(signal: Signal) -> bool:
-    """Whether the user has a personal account of Microsoft, which belongs to no organisation."""
-    domain = str(signal.facts.get("username", "")).rpartition("@")[2]
-    host = str(signal.facts.get("host", "")).lower().rstrip(".")
-    return host in _PERSONAL_HOSTS or (host.endswith(_MICROSOFT_HOSTS) and bool(_PERSONAL_DOMAIN.fullmatch(domain)))
-
-
-def _about_mechanism(signal: Signal) -> str:
-    """Which way to sign in was refused: some servers announce one that they cannot do."""
-    if signal.kind not in ("reply", "refused_proof") or not signal.facts.get("mechanism"):
-        return ""
-    if not signal.facts.get("other_mechanisms"):
-        return " The sign-in used {mechanism}."
+def fits(rule: Rule, observation: Observation) -> bool:
+    """Whether kind, phase, reply code and text of an observation match a rule; an empty pattern matches everything."""
+    code, enhanced, text = observation.code, observation.enhanced, observation.text[:LONGEST_JUDGED]
+    # IMAP replies have no code: their status and response code are in `enhanced`.
+    reply = f"{code or ''} {enhanced}" if code or not enhanced else enhanced
     return (
-        " The sign-in used {mechanism}; the server offers {other_mechanisms} too. Some announce a way that they cannot"
-        " do: if the password is right, name another in mechanisms."
+        observation.kind in rule.kinds
+        and (not rule.phases or observation.phase in rule.phases)
+        and bool(re.match(rule.reply, reply, re.IGNORECASE))
+        and (not rule.text or bool(re.search(rule.text, " ".join(text.split()), re.IGNORECASE)))
     )
 
 
-def _fits(line: Line, signal: Signal) -> bool:
-    reply = f"{signal.code or ''} {signal.enhanced}" if signal.code or not signal.enhanced else signal.enhanced
-    return (
-        signal.kind in line.kinds
-        and _matches(line.phases, signal.phase, whole=True)
-        and _matches(line.reply, reply)
-        and _matches(line.text, " ".join(signal.text[:LONGEST_JUDGED].split()), anywhere=True)
-    )
-
-
-def _matches(pattern: str, value: str, *, whole: bool = False, anywhere: bool = False) -> bool:
-    if not pattern:
-        return True
-    find = re.fullmatch if whole else re.search if anywhere else re.match
-    return find(pattern, value, re.IGNORECASE) is not None
-
-
-class _Known(dict[str, Any]):
-    """What a remedy may speak of; what is not known is said to be so."""
-
-    def __missing__(self, key: str) -> str:
-        return "not known"
-
-
-def _filled(remedy: str, signal: Signal) -> str:
-    known: Mapping[str, Any] = {
-        **{key: _listed(value) for key, value in signal.facts.items()},
-        "kind": signal.kind,
-        "phase": signal.phase or "the conversation",
-        "text": " ".join(signal.text.split())[:LONGEST_TEXT] or "nothing more",
-    }
-    return remedy.format_map(_Known(known))
-
-
-def _listed(value: Any) -> str:
+def _as_text(value: Any) -> str:
+    """A fact for a remedy: lists are shortened, and what is empty is not known."""
     if isinstance(value, Iterable) and not isinstance(value, str):
         several = [str(each) for each in value]
         more = f" and {len(several) - MOST_LISTED} more" if len(several) > MOST_LISTED else ""
         value = ", ".join(several[:MOST_LISTED]) + more or "none"
-    return " ".join(str(value).split()) or "not known"
+    return " ".join(str(value).split()) or NOT_KNOWN

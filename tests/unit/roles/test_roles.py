@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from ansible_collections.mailroom.core.plugins.module_utils._apps import applications
+from ansible_collections.mailroom.core.plugins.module_utils._target import targets
 from ansible_collections.mailroom.core.plugins.plugin_utils._variables import (
     APPLICATION,
     APPLICATIONS,
@@ -114,7 +114,7 @@ def test_depths_and_applications_are_those_of_the_modules() -> None:
     specified = [option["choices"] for name, option in every_option() if name == "mailroom_verify"]
     assert specified
     assert all(choices == [*DEPTHS, ""] for choices in specified)
-    assert tuple(sorted(applications.APPLICATIONS)) == APPLICATIONS
+    assert tuple(sorted(targets.FILE_TARGETS)) == APPLICATIONS
 
 
 def test_entry_of_an_application_holds_what_the_role_gives_the_module() -> None:

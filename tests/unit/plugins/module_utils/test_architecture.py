@@ -21,12 +21,12 @@ COLLECTION = "ansible_collections.mailroom.core.plugins."
 FLOORS = {
     "_module": 7,
     "_report": 6,
-    "_probe": 5,
-    "_mail": 4,
-    "_apps": 4,
-    "_session": 3,
-    "_wire": 2,
-    "_signin": 2,
+    "_check": 6,
+    "_message": 4,
+    "_target": 5,
+    "_protocol": 3,
+    "_net": 2,
+    "_auth": 2,
     "_registry": 2,
     "_argspec": 2,
     "_connector": 1,
@@ -43,10 +43,10 @@ MAY_REVEAL = {
     "_connector/validity.py",
     "_registry/key_source.py",
     "_registry/sealing.py",
-    "_signin/",
-    "_session/",
-    "_wire/",
-    "_apps/",
+    "_auth/",
+    "_protocol/",
+    "_net/",
+    "_target/",
 }
 PRIVATE = "# This file is private to the collection mailroom.core and may change at any time."
 SPDX = "# SPDX-License-{}: GPL-3.0-or-later".format("Identifier")
@@ -56,7 +56,10 @@ FILES = sorted(MODULE_UTILS.rglob("*.py"))
 MODULES = sorted((PLUGINS / "modules").glob("*.py"))
 FILTERS = sorted((PLUGINS / "filter").glob("*.py"))
 LOOKUPS = sorted((PLUGINS / "lookup").glob("*.py"))
-FOR_FILTERS = sorted((PLUGINS / "plugin_utils").glob("*.py"))
+ACTIONS = sorted((PLUGINS / "action").glob("*.py"))
+FOR_ACTIONS = [PLUGINS / "plugin_utils" / "_verify.py"]
+FOR_FILTERS = sorted({*(PLUGINS / "plugin_utils").glob("*.py")} - {*FOR_ACTIONS})
+EVERYTHING = [*FILES, *MODULES, *FILTERS, *LOOKUPS, *ACTIONS, *FOR_ACTIONS, *FOR_FILTERS]
 # What the controller may know: what a connector is, and what it shows of that.
 KNOWN_TO_FILTERS = (
     "__future__.",
@@ -164,9 +167,11 @@ def test_only_the_bodies_of_modules_know_ansible(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", MODULES, ids=named)
-def test_a_module_imports_nothing_but_its_body(path: Path) -> None:
+def test_a_module_imports_nothing_but_its_body_and_perhaps_the_tester(path: Path) -> None:
     imported = {each.name for each in imports_in(path) if not each.name.startswith("__future__.")}
-    assert imported == {f".module_utils._module.{path.stem}.run_module"}
+    body = path.stem.removeprefix("_").removesuffix("_verify")
+    tester = {".module_utils._module.verify.Verification"} if path.stem.endswith("_verify") else set()
+    assert imported == {f".module_utils._module.{body}.run_module", *tester}
 
 
 @pytest.mark.parametrize("path", FILES, ids=named)
@@ -211,19 +216,25 @@ def test_a_filter_knows_no_servers_and_no_registry(path: Path) -> None:
     assert touches_the_outside(path) == set()
 
 
-@pytest.mark.parametrize("path", [*FILES, *MODULES, *FILTERS, *LOOKUPS, *FOR_FILTERS], ids=named)
+@pytest.mark.parametrize("path", [*ACTIONS, *FOR_ACTIONS], ids=named)
+def test_an_action_knows_nothing_but_how_tasks_are_run(path: Path) -> None:
+    known = ("__future__.", "collections.", "typing.", "ansible.plugins.action.", ".plugin_utils.")
+    assert [each.name for each in imports_in(path) if not each.name.startswith(known)] == []
+
+
+@pytest.mark.parametrize("path", EVERYTHING, ids=named)
 def test_no_plugin_asserts(path: Path) -> None:
     assert [node.lineno for node in ast.walk(tree_of(path)) if isinstance(node, ast.Assert)] == []
 
 
-@pytest.mark.parametrize("path", [*FILES, *FOR_FILTERS], ids=named)
+@pytest.mark.parametrize("path", [*FILES, *FOR_ACTIONS, *FOR_FILTERS], ids=named)
 def test_a_private_file_begins_with_whose_it_is_and_that_it_is_private(path: Path) -> None:
     lines = path.read_text().splitlines()
     assert lines[:5] == [COPYRIGHT, SPDX, "", PRIVATE, ""]
     assert ast.get_docstring(tree_of(path))
 
 
-@pytest.mark.parametrize("path", [*FILES, *FOR_FILTERS], ids=named)
+@pytest.mark.parametrize("path", [*FILES, *FOR_ACTIONS, *FOR_FILTERS], ids=named)
 def test_what_is_private_is_so_by_its_name(path: Path) -> None:
     assert path.relative_to(PLUGINS).parts[1].startswith("_")
 
@@ -236,7 +247,7 @@ def test_a_module_says_whose_it_is_and_under_which_licence(path: Path) -> None:
     assert SPDX in head
 
 
-@pytest.mark.parametrize("path", [*FILES, *MODULES, *FILTERS, *LOOKUPS, *FOR_FILTERS], ids=named)
+@pytest.mark.parametrize("path", EVERYTHING, ids=named)
 def test_every_annotation_is_read_late(path: Path) -> None:
     names = {each.name for each in imports_in(path)}
     assert "__future__.annotations" in names
@@ -273,7 +284,7 @@ FORBIDDEN: list[tuple[str, str]] = [
     ("_connector", f"from {COLLECTION}module_utils import _registry"),
     ("_connector", "from .._unknown import anything"),
     ("_registry", "from .._argspec import ArgumentSpec"),
-    ("_registry", "from .._signin import anything"),
+    ("_registry", "from .._auth import anything"),
     ("_registry", "from .._module import task"),
 ]
 ALLOWED: list[tuple[str, str]] = [
@@ -281,7 +292,7 @@ ALLOWED: list[tuple[str, str]] = [
     ("_connector", "from .checks import host"),
     ("_connector", "from .._errors import Problem"),
     ("_registry", "from .._connector.plan import Plan"),
-    ("_module", "from .._registry.interface import Reader"),
+    ("_module", "from .._registry.registry import Reader"),
 ]
 
 

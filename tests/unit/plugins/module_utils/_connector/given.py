@@ -14,7 +14,8 @@ from hypothesis import Phase, settings
 
 from ansible_collections.mailroom.core.plugins.module_utils._connector.declaration import Declaration, read_declaration
 from ansible_collections.mailroom.core.plugins.module_utils._connector.effective import resolve_preset
-from ansible_collections.mailroom.core.plugins.module_utils._connector.plan import Plan, Request, make_plan
+from ansible_collections.mailroom.core.plugins.module_utils._connector.plan import Plan, Request
+from ansible_collections.mailroom.core.plugins.module_utils._connector.planning import make_plan
 from ansible_collections.mailroom.core.plugins.module_utils._connector.secret import Secret
 from ansible_collections.mailroom.core.plugins.module_utils._connector.state import (
     Connector,
@@ -158,7 +159,7 @@ def stored(flat: Mapping[str, Any] | None = None, /, **fields: Any) -> Connector
 
 
 def unchecked(flat: Mapping[str, Any] | None = None, /, **fields: Any) -> Connector:
-    """A connector as a declaration alone makes it, contradictions included."""
+    """A connector as a declaration alone makes it, validate included."""
     declaration = declared(flat, **fields)
     preset = resolve_preset(declaration.settings, {}, {})
     return kept(Connector(declaration.name, declaration.settings, preset, declaration.secrets, 1, 1, CREATED, CREATED))

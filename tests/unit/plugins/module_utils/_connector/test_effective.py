@@ -13,7 +13,12 @@ from hypothesis import strategies as st
 from unit.plugins.module_utils._connector.given import bounded, nested, unchecked
 
 from ansible_collections.mailroom.core.plugins.module_utils._connector import effective as effective_file
-from ansible_collections.mailroom.core.plugins.module_utils._connector.effective import effective, kind, resolve_preset
+from ansible_collections.mailroom.core.plugins.module_utils._connector.effective import (
+    effective,
+    kind,
+    resolve_preset,
+    with_test_address,
+)
 from ansible_collections.mailroom.core.plugins.module_utils._connector.presets import PRESETS
 
 Place = tuple[Optional[int], Optional[str]]
@@ -23,7 +28,7 @@ HOST = "mail.example.com"
 
 def derived(flat: dict[str, Any], path: str) -> Any:
     block, _dot, inner = path.partition(".")
-    value = unchecked(flat).effective().get(block)
+    value = with_test_address(unchecked(flat).resolved_settings).get(block)
     return value.get(inner) if inner and value else value
 
 
@@ -244,7 +249,7 @@ def test_nothing_derived_is_stored_and_no_secret_is_derived() -> None:
     flat = {"smtp.host": HOST, "smtp.username": "robot", "smtp.password": "hunter2"}
     connector = unchecked(flat)
     assert connector.settings == {"smtp": {"host": HOST, "username": "robot"}}
-    assert "hunter2" not in repr(connector.effective())
+    assert "hunter2" not in repr(with_test_address(connector.resolved_settings))
     assert connector.settings == {"smtp": {"host": HOST, "username": "robot"}}
 
 

@@ -26,7 +26,8 @@ from unit.plugins.module_utils._connector.given import (
     unchecked,
 )
 
-from ansible_collections.mailroom.core.plugins.module_utils._connector.plan import Request, make_plan
+from ansible_collections.mailroom.core.plugins.module_utils._connector.plan import Request
+from ansible_collections.mailroom.core.plugins.module_utils._connector.planning import make_plan
 from ansible_collections.mailroom.core.plugins.module_utils._connector.secret import Secret
 from ansible_collections.mailroom.core.plugins.module_utils._connector.state import Connector, State
 from ansible_collections.mailroom.core.plugins.module_utils._errors import DeclarationError

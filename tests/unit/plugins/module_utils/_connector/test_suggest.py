@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 import pytest
+from tools import places
 
 from ansible_collections.mailroom.core.plugins.module_utils._connector import presets, suggest
 from ansible_collections.mailroom.core.plugins.module_utils._connector.fields import BY_PATH
@@ -85,9 +86,8 @@ def test_unknown_word_is_shown_short_and_printable() -> None:
 
 def test_difflib_is_imported_only_when_something_is_misspelt() -> None:
     script = (
-        "import importlib.util, sys\n"
-        f"spec = importlib.util.spec_from_file_location('suggest', {suggest.__file__!r})\n"
-        "module = importlib.util.module_from_spec(spec); spec.loader.exec_module(module)\n"
+        f"import importlib, sys; sys.path.insert(0, {str(places.COLLECTIONS)!r})\n"
+        f"module = importlib.import_module({suggest.__name__!r})\n"
         "assert module.nearest('host', ['host']) == 'host' and 'difflib' not in sys.modules\n"
         "assert module.nearest('hots', ['host']) == 'host' and 'difflib' in sys.modules\n"
     )

@@ -19,7 +19,9 @@ from typing import Any, Callable, NoReturn
 import pytest
 from ansible.module_utils import basic
 from ansible.module_utils.common import warnings
+from tools.modules import module_for
 
+MODULES = "ansible_collections.mailroom.core.plugins.modules"
 BODIES = "ansible_collections.mailroom.core.plugins.module_utils._module"
 # What is imported later a process of another user may be unable to read.
 PRELOADED = (
@@ -27,8 +29,8 @@ PRELOADED = (
     "cryptography.fernet",
     "yaml",
     "sqlite3",
-    f"{BODIES.rpartition('.')[0]}._registry.sqlite",
-    f"{BODIES.rpartition('.')[0]}._mail.compose",
+    f"{BODIES.rpartition('.')[0]}._registry.sqlite.storage",
+    f"{BODIES.rpartition('.')[0]}._message.compose",
 )
 # Only where something hangs.
 PATIENCE_SECONDS = 120
@@ -55,13 +57,13 @@ def run_in_child(
 ) -> dict[str, Any] | None:
     """The module's result, or None where the process was killed. `before` is called in the process first."""
     arguments = {**options, "_ansible_check_mode": check, "_ansible_diff": True}
-    body = importlib.import_module(f"{BODIES}.{module}")
+    played = importlib.import_module(f"{MODULES}.{module_for(module, options)}")
     for name in PRELOADED:
         importlib.import_module(name)
     with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
         child = os.fork()
         if child == 0:
-            _play(body, arguments, user, before, (output.fileno(), errors.fileno()))
+            _play(played, arguments, user, before, (output.fileno(), errors.fileno()))
         _pid, status = os.waitpid(child, 0)
         if os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL:
             return None
@@ -80,7 +82,7 @@ def run_in_child(
 
 
 def _play(
-    body: Any, arguments: dict[str, Any], user: int, before: Callable[[], None], outputs: Sequence[int]
+    played: Any, arguments: dict[str, Any], user: int, before: Callable[[], None], outputs: Sequence[int]
 ) -> NoReturn:
     code = 1
     try:
@@ -101,7 +103,7 @@ def _play(
             setattr(warnings, kept_between_modules, type(getattr(warnings, kept_between_modules))())
         before()
         with contextlib.suppress(SystemExit):
-            body.run_module()
+            played.main()
         code = 0
     except BaseException:  # noqa: BLE001  the test is told of it
         traceback.print_exc()

@@ -15,10 +15,12 @@ from typing import Any, Callable
 import pytest
 from ansible.module_utils import basic
 from ansible.module_utils.common import warnings
+from tools.modules import module_for
 
 Play = Callable[..., dict[str, Any]]
 
 _BODIES = "ansible_collections.mailroom.core.plugins.module_utils._module"
+_MODULES = "ansible_collections.mailroom.core.plugins.modules"
 
 
 @pytest.fixture
@@ -43,6 +45,8 @@ def own_surroundings(monkeypatch: pytest.MonkeyPatch, default_registry: Path) ->
 def play(monkeypatch: pytest.MonkeyPatch, registry_path: Path) -> Play:
     """Play a module by its name; `check` stands for --check, `verbosity` for the number of v's.
 
+    With `verify`, the module with the tester is played, as the action plugin would have it.
+
     The registry is the test's own; None leaves it out.
     """
 
@@ -59,9 +63,9 @@ def play(monkeypatch: pytest.MonkeyPatch, registry_path: Path) -> Play:
             empty = type(getattr(warnings, kept_between_modules))()
             monkeypatch.setattr(warnings, kept_between_modules, empty)
         printed = io.StringIO()
-        body = importlib.import_module(f"{_BODIES}.{module}")
+        played = importlib.import_module(f"{_MODULES}.{module_for(module, options)}")
         with contextlib.redirect_stdout(printed), pytest.raises(SystemExit):
-            body.run_module()
+            played.main()
         result: dict[str, Any] = json.loads(printed.getvalue())
         for of_ansible in ("invocation", "_ansible_new_secrets"):
             result.pop(of_ansible, None)

@@ -4,21 +4,24 @@
 
 from __future__ import annotations
 
+import importlib
+import sys
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from ansible_collections.mailroom.core.plugins.module_utils._check import endpoint, runner
+from ansible_collections.mailroom.core.plugins.module_utils._check.job import Job
+from ansible_collections.mailroom.core.plugins.module_utils._check.smtp import SmtpCheck
 from ansible_collections.mailroom.core.plugins.module_utils._errors import traceback_of
-from ansible_collections.mailroom.core.plugins.module_utils._mail import compose
-from ansible_collections.mailroom.core.plugins.module_utils._probe import course, probe
-from ansible_collections.mailroom.core.plugins.module_utils._probe.job import Job
-from ansible_collections.mailroom.core.plugins.module_utils._probe.smtp import SmtpProbe
-from ansible_collections.mailroom.core.plugins.module_utils._session.conversation import Conversation
+from ansible_collections.mailroom.core.plugins.module_utils._message import compose
+from ansible_collections.mailroom.core.plugins.module_utils._net.connection import Connection
 
 from .conftest import Play
 
-BODIES = "ansible_collections.mailroom.core.plugins.module_utils._module"
+MODULE_UTILS = "ansible_collections.mailroom.core.plugins.module_utils"
+BODIES = f"{MODULE_UTILS}._module"
 PASSWORD = "Rumpelstilzchen-7f3a9c51e2"
 SIGNED_IN = {"host": "127.0.0.1", "port": 9, "security": "none", "username": "ann", "password": PASSWORD}
 DECLARATION = {"name": "a", "smtp": SIGNED_IN, "from_address": "a@example.com", "test_address": "b@example.com"}
@@ -44,7 +47,7 @@ BODIES_WITH_A_BUG: list[tuple[str, str, dict[str, Any]]] = [
     ("connector_test", f"{BODIES}.connector_test.run_tests", {"declaration": DECLARATION}),
     ("connector_test", f"{BODIES}.connector_test.table_message", {"declaration": DECLARATION}),
     ("connector_info", f"{BODIES}.connector_info.open_registry", {"registry_key": PASSWORD}),
-    ("connector_purpose", f"{BODIES}.task.make_plan", {"purpose": "alerts", "connector": "a"}),
+    ("connector_purpose", f"{BODIES}.change.make_plan", {"purpose": "alerts", "connector": "a"}),
     ("init_mail", f"{BODIES}.init_mail.stamp", {"registry_key": PASSWORD}),
     ("connector", f"{BODIES}.task.read_options", {"name": "a", "smtp": SIGNED_IN}),
 ]
@@ -72,11 +75,11 @@ def test_a_bug_in_a_modules_body_is_a_sentence_and_a_traceback_for_those_who_ask
 
 
 BUGS_IN_A_TEST: dict[str, tuple[Any, str]] = {
-    "connecting": (Conversation, "connect"),
-    "the protocol's own test": (SmtpProbe, "expected"),
-    "warnings": (probe, "remarks"),
+    "connecting": (Connection, "connect"),
+    "the protocol's own test": (SmtpCheck, "mail_phases"),
+    "warnings": (endpoint, "warnings_of"),
     "composing": (compose, "compose"),
-    "the order of servers": (course, "can_hand_over"),
+    "the order of servers": (runner, "checks_of"),
     "the servers of a connector": (Job, "endpoints"),
 }
 
@@ -103,7 +106,7 @@ def test_a_bug_in_the_test_of_a_connector_is_that_connectors_own(
 
 
 def test_a_bug_in_a_phase_fails_that_phase(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(f"{Conversation.__module__}.resolve", a_bug_of_ours)
+    monkeypatch.setattr(f"{Connection.__module__}.resolve", a_bug_of_ours)
     (result,) = play("connector_test", declaration=DECLARATION)["results"]
     statuses = {phase["phase"]: phase["status"] for phase in result["endpoints"][0]["phases"]}
     assert (statuses["config"], statuses["dns"], statuses["tcp"]) == ("ok", "fail", "skipped")
@@ -111,7 +114,7 @@ def test_a_bug_in_a_phase_fails_that_phase(play: Play, monkeypatch: pytest.Monke
 
 @pytest.mark.parametrize("verify", ["connect", "login"])
 def test_a_bug_in_a_test_before_a_change_is_told_too(play: Play, monkeypatch: pytest.MonkeyPatch, verify: str) -> None:
-    monkeypatch.setattr(Conversation, "connect", a_bug_of_ours)
+    monkeypatch.setattr(Connection, "connect", a_bug_of_ours)
     result = play("connector", **DECLARATION, verify=verify, verbosity=3)
     assert result["result"]["verdict"] == "internal_error"
     assert [line for line in result["result"]["traceback"] if "in a_bug_of_ours" in line]
@@ -120,25 +123,23 @@ def test_a_bug_in_a_test_before_a_change_is_told_too(play: Play, monkeypatch: py
 
 def test_a_bug_while_an_init_mail_is_sent_is_told_too(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
     play("connector", **DECLARATION)
-    monkeypatch.setattr(Conversation, "connect", a_bug_of_ours)
+    monkeypatch.setattr(Connection, "connect", a_bug_of_ours)
     result = play("init_mail", verbosity=3)
     assert [line for line in result["results"][0]["traceback"] if "in a_bug_of_ours" in line]
     assert PASSWORD not in str(result)
 
 
-@pytest.mark.parametrize("needed", ["_probe.smtp", "_mail.compose"])
+@pytest.mark.parametrize("needed", ["_check.smtp", "_message.compose"])
 def test_a_module_of_ours_that_cannot_be_imported_is_a_bug(
     play: Play, monkeypatch: pytest.MonkeyPatch, needed: str
 ) -> None:
     """House review, defect 8: what could not be imported early was passed over in silence."""
-    loader = {"_probe.smtp": "course._smtp", "_mail.compose": "run._mail_modules"}[needed]
-    if loader == "course._smtp":
-        monkeypatch.setitem(course._PROBES, "smtp", a_bug_of_ours)
-    else:
-        monkeypatch.setattr(f"{course.__package__}.{loader}", a_bug_of_ours)
+    package, _dot, name = needed.rpartition(".")
+    monkeypatch.delattr(importlib.import_module(f"{MODULE_UTILS}.{package}"), name, raising=False)
+    monkeypatch.setitem(sys.modules, f"{MODULE_UTILS}.{needed}", None)
     result = play("connector_test", declaration=DECLARATION, depth="send", verbosity=3)
     assert result["failed"] is True
-    assert "bug in mailroom.core (TypeError)" in result["msg"]
+    assert "bug in mailroom.core (ModuleNotFoundError)" in result["msg"]
     assert [line for line in result["traceback"] if "_import_early" in line]
 
 

@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 import pytest
 
 from ansible_collections.mailroom.core.plugins.module_utils._errors import RegistryError
-from ansible_collections.mailroom.core.plugins.module_utils._registry.sqlite import SqliteRegistry
+from ansible_collections.mailroom.core.plugins.module_utils._registry.registry import Registry
 
 from .conftest import Play
 
@@ -282,10 +282,10 @@ class TestABlockAndAFileForThePassword:
         filled("connector", name="main", from_address="a@example.com")
         task = {"app": "alertmanager", "path": str(path)}
 
-        def refuse(_registry: SqliteRegistry) -> NoReturn:
+        def refuse(_registry: Registry) -> NoReturn:
             raise RegistryError("The registry cannot be changed: it is read-only.")
 
-        monkeypatch.setattr(SqliteRegistry, "writing", refuse)
+        monkeypatch.setattr(Registry, "writing", refuse)
         result = filled("connector_config", connector="main", **task)
         assert (result["changed"], password.read_text()) == (True, PASSWORD)
         (warning,) = result["warnings"]

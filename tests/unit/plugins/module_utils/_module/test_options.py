@@ -12,8 +12,8 @@ from ansible.module_utils import basic
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.mailroom.core.plugins.module_utils._apps.sender import MAY_BE_LEFT_OUT
 from ansible_collections.mailroom.core.plugins.module_utils._argspec import ArgumentSpec
+from ansible_collections.mailroom.core.plugins.module_utils._target.interface import MAY_BE_LEFT_OUT
 
 from .conftest import Play
 

@@ -17,7 +17,8 @@ from typing import Any, Callable
 
 import pytest
 
-from ansible_collections.mailroom.core.plugins.module_utils._registry.sqlite import SqliteRegistry
+from ansible_collections.mailroom.core.plugins.module_utils._registry.sqlite.file import SqliteFile
+from ansible_collections.mailroom.core.plugins.module_utils._registry.sqlite.storage import SqliteBackend
 
 from .conftest import Play
 
@@ -277,7 +278,7 @@ class TestWhereTheRegistryIs:
         def refuse(*_arguments: object, **_more: object) -> None:
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
-        place = "ansible_collections.mailroom.core.plugins.module_utils._registry.sqlite_file"
+        place = "ansible_collections.mailroom.core.plugins.module_utils._registry.sqlite.file"
         monkeypatch.setattr(f"{place}.open_folder", refuse)
         monkeypatch.setattr(f"{place}.os.geteuid", lambda: 65534)
         told = play(module, **({"name": "a", "smtp": HOST} if module == "connector" else {}), registry=None)["msg"]
@@ -399,7 +400,8 @@ class TestMissingLibraries:
         ],
     )
     def test_sqlite(self, play: Play, monkeypatch: pytest.MonkeyPatch, module: str, options: dict[str, Any]) -> None:
-        monkeypatch.delitem(sys.modules, SqliteRegistry.__module__)
+        monkeypatch.delitem(sys.modules, SqliteBackend.__module__)
+        monkeypatch.delitem(sys.modules, SqliteFile.__module__)
         monkeypatch.setitem(sys.modules, "sqlite3", None)
         result = play(module, **options)
         assert result["failed"] is True

@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.mailroom.core.plugins.module_utils._check.interface import Bounds
+from ansible_collections.mailroom.core.plugins.module_utils._check.job import Job
+from ansible_collections.mailroom.core.plugins.module_utils._check.result import Result
 from ansible_collections.mailroom.core.plugins.module_utils._module import verify
-from ansible_collections.mailroom.core.plugins.module_utils._probe.job import Job
-from ansible_collections.mailroom.core.plugins.module_utils._probe.probe import Bounds
-from ansible_collections.mailroom.core.plugins.module_utils._probe.result import Result
-from ansible_collections.mailroom.core.plugins.module_utils._verdict.observed import Signal
+from ansible_collections.mailroom.core.plugins.module_utils._verdict.observation import Observation
 
 from .conftest import Play
 
@@ -27,19 +27,19 @@ class StandIn:
 
     def __init__(self) -> None:
         self.asked: list[dict[str, str]] = []
-        self.meanwhile: list[Callable[[], Any]] = []
+        self.on_session_open: list[Callable[[], Any]] = []
         self.refused: set[str] = set()
 
     def run(self, jobs: Sequence[Job], bounds: Bounds, _concurrency: int) -> list[Result]:
-        self.asked.append({job.connector: job.effective["smtp"]["host"] for job in jobs})
-        for act in self.meanwhile[:1]:
-            self.meanwhile = self.meanwhile[1:]
+        self.asked.append({job.name: job.connector.smtp.host for job in jobs})
+        for act in self.on_session_open[:1]:
+            self.on_session_open = self.on_session_open[1:]
             act()
-        refused = Signal("config", text="not this one")
-        return [Result(job.connector, bounds.depth, signal=refused if self._fails(job) else None) for job in jobs]
+        refused = Observation("config", text="not this one")
+        return [Result(job.name, bounds.depth, observation=refused if self._fails(job) else None) for job in jobs]
 
     def _fails(self, job: Job) -> bool:
-        return job.effective["smtp"]["host"] in self.refused
+        return job.connector.smtp.host in self.refused
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ def hosts(play: Play) -> dict[str, str]:
 
 
 def test_what_did_not_change_meanwhile_is_tested_once(play: Play, tests: StandIn) -> None:
-    tests.meanwhile = [lambda: play("connector", name="other", smtp={"host": "other.example.com"})]
+    tests.on_session_open = [lambda: play("connector", name="other", smtp={"host": "other.example.com"})]
     made = play("connector", **ALERTS, verify="connect")
     assert made["result"]["status"] == "ok"
     assert tests.asked == [{"alerts": "smtp.example.com"}]
@@ -64,7 +64,7 @@ def test_what_did_not_change_meanwhile_is_tested_once(play: Play, tests: StandIn
 
 def test_what_changed_meanwhile_is_planned_and_tested_again(play: Play, tests: StandIn) -> None:
     play("connector", **ALERTS)
-    tests.meanwhile = [lambda: play("connector", name="alerts", smtp={"host": "new.example.com"})]
+    tests.on_session_open = [lambda: play("connector", name="alerts", smtp={"host": "new.example.com"})]
     port = play("connector", name="alerts", smtp={"port": 2525}, verify="connect")
     assert port["result"]["status"] == "ok"
     assert tests.asked == [{"alerts": "smtp.example.com"}, {"alerts": "new.example.com"}]
@@ -74,7 +74,7 @@ def test_what_changed_meanwhile_is_planned_and_tested_again(play: Play, tests: S
 
 def test_what_does_not_connect_otherwise_is_not_tested_again(play: Play, tests: StandIn) -> None:
     play("connector", **ALERTS)
-    tests.meanwhile = [lambda: play("connector", name="alerts", description="new words")]
+    tests.on_session_open = [lambda: play("connector", name="alerts", description="new words")]
     assert play("connector", name="alerts", smtp={"port": 2525}, verify="connect")["changed"]
     assert len(tests.asked) == 1
 
@@ -82,7 +82,9 @@ def test_what_does_not_connect_otherwise_is_not_tested_again(play: Play, tests: 
 def test_it_gives_up_where_others_never_rest(play: Play, tests: StandIn) -> None:
     play("connector", **ALERTS)
     numbers = iter(range(100))
-    tests.meanwhile = [lambda: play("connector", name="alerts", smtp={"host": f"h{next(numbers)}.example.com"})] * 20
+    tests.on_session_open = [
+        lambda: play("connector", name="alerts", smtp={"host": f"h{next(numbers)}.example.com"})
+    ] * 20
     failed = play("connector", name="alerts", smtp={"port": 2525}, verify="connect")
     assert failed["msg"] == "Others keep changing these connectors while they are tested: run the task again."
     assert len(tests.asked) == 5
@@ -91,7 +93,7 @@ def test_it_gives_up_where_others_never_rest(play: Play, tests: StandIn) -> None
 def test_what_fails_the_second_test_is_not_committed(play: Play, tests: StandIn) -> None:
     play("connector", **ALERTS)
     tests.refused = {"new.example.com"}
-    tests.meanwhile = [lambda: play("connector", name="alerts", smtp={"host": "new.example.com"})]
+    tests.on_session_open = [lambda: play("connector", name="alerts", smtp={"host": "new.example.com"})]
     failed = play("connector", name="alerts", smtp={"port": 2525}, verify="connect")
     assert failed["failed"]
     assert "alerts: config_invalid" in failed["msg"]
@@ -100,7 +102,7 @@ def test_what_fails_the_second_test_is_not_committed(play: Play, tests: StandIn)
 
 
 def test_what_others_have_done_already_changes_nothing(play: Play, tests: StandIn) -> None:
-    tests.meanwhile = [lambda: play("connector", **ALERTS)]
+    tests.on_session_open = [lambda: play("connector", **ALERTS)]
     made = play("connector", **ALERTS, verify="connect")
     assert (made["changed"], made["result"]) == (False, None)
     assert len(tests.asked) == 1
@@ -115,7 +117,7 @@ def test_a_registry_is_not_made_for_what_fails(play: Play, tests: StandIn, regis
 def test_only_those_that_changed_meanwhile_are_tested_again(play: Play, tests: StandIn) -> None:
     both = [ALERTS, {"name": "other", "smtp": {"host": "other.example.com"}}]
     play("connectors", connectors=both)
-    tests.meanwhile = [lambda: play("connector", name="other", smtp={"host": "third.example.com"})]
+    tests.on_session_open = [lambda: play("connector", name="other", smtp={"host": "third.example.com"})]
     ports = [{"name": each["name"], "smtp": {"port": 2525}} for each in both]
     done = play("connectors", connectors=ports, merge=True, verify="connect")
     assert tests.asked == [

@@ -5,8 +5,11 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import pytest
+
+from .backends import BACKENDS, Backend
 
 
 @pytest.fixture
@@ -15,3 +18,9 @@ def no_cryptography(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [*sys.modules, "cryptography", "cryptography.fernet"]:
         if name.partition(".")[0] == "cryptography":
             monkeypatch.setitem(sys.modules, name, None)
+
+
+@pytest.fixture(params=BACKENDS)
+def backend(request: pytest.FixtureRequest, tmp_path: Path) -> Backend:
+    """Each back-end, with an empty registry of its own."""
+    return BACKENDS[request.param](tmp_path)

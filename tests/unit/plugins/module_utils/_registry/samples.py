@@ -13,21 +13,22 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.mailroom.core.plugins.module_utils._connector.declaration import read_declaration
-from ansible_collections.mailroom.core.plugins.module_utils._connector.plan import Plan, Request, make_plan
+from ansible_collections.mailroom.core.plugins.module_utils._connector.plan import Plan, Request
+from ansible_collections.mailroom.core.plugins.module_utils._connector.planning import make_plan
 from ansible_collections.mailroom.core.plugins.module_utils._connector.secret import Secret
 from ansible_collections.mailroom.core.plugins.module_utils._connector.state import Stamp, State, Wanted
-from ansible_collections.mailroom.core.plugins.module_utils._registry.interface import Reader, Writer
 from ansible_collections.mailroom.core.plugins.module_utils._registry.key_source import KeySource
-from ansible_collections.mailroom.core.plugins.module_utils._registry.sqlite import SqliteRegistry
+from ansible_collections.mailroom.core.plugins.module_utils._registry.registry import Reader, Registry, Writer
+from ansible_collections.mailroom.core.plugins.module_utils._registry.sqlite.storage import SqliteBackend
 
 KEY, NEW_KEY, FOREIGN_KEY = (base64.urlsafe_b64encode(bytes([number]) * 32).decode() for number in (1, 2, 3))
 STAMP = Stamp("2024-02-29T12:00:00Z", "tester")
 LATER = Stamp("2024-03-01T12:00:00Z", "somebody else")
 
 
-def open_registry(path: Path, key: str | None = KEY) -> SqliteRegistry:
+def open_registry(path: Path, key: str | None = KEY) -> Registry:
     """The registry at a path, with the keys given, else with those in the file beside it."""
-    return SqliteRegistry(str(path), KeySource(Secret(key) if key else None, f"{path}.key"))
+    return Registry(SqliteBackend(str(path)), KeySource(Secret(key) if key else None, f"{path}.key"))
 
 
 def entry(name: str, password: str | None = None, **fields: Any) -> dict[str, Any]:
@@ -53,29 +54,29 @@ def carry_out(writer: Writer, wish: Request, stamp: Stamp = STAMP) -> Plan:
     return plan
 
 
-def change(registry: SqliteRegistry, wish: Request, stamp: Stamp = STAMP) -> Plan:
+def change(registry: Registry, wish: Request, stamp: Stamp = STAMP) -> Plan:
     """Plan and carry out in one transaction, as a task does."""
     with registry.writing() as writer:
         return carry_out(writer, wish, stamp)
 
 
-def declare(registry: SqliteRegistry, *entries: Mapping[str, Any], stamp: Stamp = STAMP, **more: Any) -> Plan:
+def declare(registry: Registry, *entries: Mapping[str, Any], stamp: Stamp = STAMP, **more: Any) -> Plan:
     return change(registry, request(*entries, **more), stamp)
 
 
-def everything(registry: SqliteRegistry) -> State:
+def everything(registry: Registry) -> State:
     with registry.reading() as reader:
         return reader.load(Wanted())
 
 
-def secrets(registry: SqliteRegistry, name: str) -> dict[str, str]:
+def secrets(registry: Registry, name: str) -> dict[str, str]:
     """A connector's secrets, opened."""
     with registry.reading() as reader:
         stored = reader.load(Wanted(frozenset([name]))).connectors[name].secrets
         return {path: reader.open_secret(str(token)).reveal() for path, token in stored.items()}
 
 
-def history(registry: SqliteRegistry, name: str) -> list[dict[str, Any]]:
+def history(registry: Registry, name: str) -> list[dict[str, Any]]:
     with registry.reading() as reader:
         return reader.history([reader.load(Wanted(frozenset([name]))).connectors[name]])[name]
 
@@ -97,10 +98,15 @@ def edit_file(path: Path, statement: str, *values: Any) -> None:
 def edit_settings(path: Path, name: str, block: str, changes: Mapping[str, Any]) -> None:
     """Change fields in a connector's row from outside; None removes one."""
     ((text,),) = ask_file(path, f"SELECT settings FROM connector WHERE name = '{name}'")
+    edit_file(path, "UPDATE connector SET settings = ? WHERE name = ?", edited(text, block, changes), name)
+
+
+def edited(text: str, block: str, changes: Mapping[str, Any]) -> str:
+    """A connector's settings, as they are stored, with changes in one block."""
     settings = json.loads(text)
-    edited = {**settings.get(block, {}), **changes}
-    settings[block] = {field: value for field, value in edited.items() if value is not None}
-    edit_file(path, "UPDATE connector SET settings = ? WHERE name = ?", json.dumps(settings), name)
+    changed = {**settings.get(block, {}), **changes}
+    settings[block] = {field: value for field, value in changed.items() if value is not None}
+    return json.dumps(settings)
 
 
 def folder_content(folder: Path) -> dict[str, bytes | None]:

@@ -8,9 +8,6 @@ Security review, finding 3.
 from __future__ import annotations
 
 import json
-import sqlite3
-from contextlib import closing
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
@@ -22,21 +19,17 @@ from ansible_collections.mailroom.core.plugins.module_utils._errors import (
     RegistryKeyError,
 )
 from ansible_collections.mailroom.core.plugins.module_utils._registry import key_source, sealing
-from ansible_collections.mailroom.core.plugins.module_utils._registry.sqlite import SqliteRegistry
+from ansible_collections.mailroom.core.plugins.module_utils._registry.registry import Registry
 
+from .backends import Backend
 from .samples import (
     FOREIGN_KEY,
     KEY,
     NEW_KEY,
-    ask_file,
     carry_out,
     change,
     declare,
-    edit_file,
-    edit_settings,
     everything,
-    folder_content,
-    open_registry,
     planned,
     request,
     secrets,
@@ -77,13 +70,8 @@ DECLARED: dict[str, dict[str, Any]] = {
 
 
 @pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "registry.db"
-
-
-@pytest.fixture
-def registry(path: Path) -> SqliteRegistry:
-    registry = open_registry(path)
+def registry(backend: Backend) -> Registry:
+    registry = backend.open()
     declare(registry, *({"name": name, **fields} for name, fields in DECLARED.items()))
     return registry
 
@@ -136,7 +124,7 @@ EDITS = [
 ]
 
 
-def opened(registry: SqliteRegistry, name: str, field: str) -> str:
+def opened(registry: Registry, name: str, field: str) -> str:
     with registry.reading() as reader:
         state = reader.load(Wanted(frozenset([name])))
         if name in state.damaged:
@@ -144,7 +132,7 @@ def opened(registry: SqliteRegistry, name: str, field: str) -> str:
         return reader.open_secret(str(state.connectors[name].secrets[field])).reveal()
 
 
-def assert_refused(registry: SqliteRegistry, name: str, field: str) -> None:
+def assert_refused(registry: Registry, name: str, field: str) -> None:
     """It is refused on opening in one sentence that says where it is and what to do."""
     with pytest.raises(RegistryKeyError) as refused:
         opened(registry, name, field)
@@ -156,15 +144,15 @@ def assert_refused(registry: SqliteRegistry, name: str, field: str) -> None:
 
 @pytest.mark.parametrize("edit", EDITS, ids=lambda edit: f"{edit.connector} {edit.block} {edit.changes}")
 def test_a_secret_is_not_opened_after_its_destination_was_edited(
-    registry: SqliteRegistry, path: Path, edit: Edit
+    registry: Registry, backend: Backend, edit: Edit
 ) -> None:
-    edit_settings(path, edit.connector, edit.block, edit.changes)
+    backend.edit_settings(edit.connector, edit.block, edit.changes)
     assert_refused(registry, edit.connector, edit.secret)
 
 
-def test_a_secret_is_not_opened_after_its_preset_was_edited(registry: SqliteRegistry, path: Path) -> None:
+def test_a_secret_is_not_opened_after_its_preset_was_edited(registry: Registry, backend: Backend) -> None:
     preset = {"smtp": {"host": "evil.example.com", "port": 465, "security": "tls"}}
-    edit_file(path, "UPDATE connector SET preset = ? WHERE name = 'by_preset'", json.dumps(preset))
+    backend.edit("UPDATE connector SET preset = ? WHERE name = 'by_preset'", json.dumps(preset))
     assert_refused(registry, "by_preset", "smtp.password")
 
 
@@ -181,9 +169,9 @@ def test_a_secret_is_not_opened_after_its_preset_was_edited(registry: SqliteRegi
     ids=str,
 )
 def test_what_is_no_destination_may_differ(
-    registry: SqliteRegistry, path: Path, block: str, changes: dict[str, Any]
+    registry: Registry, backend: Backend, block: str, changes: dict[str, Any]
 ) -> None:
-    edit_settings(path, "both", block, changes)
+    backend.edit_settings("both", block, changes)
     assert opened(registry, "both", "smtp.password") == "smtp secret"
 
 
@@ -191,21 +179,18 @@ SWAPS = {
     "the token": "token",
     "token and fingerprint": "token, fingerprint",
     "all that is sealed": "key_id, fingerprint, token",
-    "the whole row": None,
+    "the whole row": "key_id, fingerprint, token, form, mac",
 }
 
 
-def copy_secret(path: Path, source: tuple[str, str], target: tuple[str, str], columns: str | None) -> None:
+SEALED = "key_id, fingerprint, token, form, mac"
+
+
+def copy_secret(backend: Backend, source: tuple[str, str], target: tuple[str, str], columns: str = SEALED) -> None:
     """Copy columns of one secret's row over those of another."""
-    with closing(sqlite3.connect(path)) as database:
-        names = [row[1] for row in database.execute("PRAGMA table_info(secret)")]
-        chosen = columns or ", ".join(name for name in names if name not in ("connector", "field"))
-        where = "connector = (SELECT id FROM connector WHERE name = ?) AND field = ?"
-        database.execute(
-            f"UPDATE secret SET ({chosen}) = (SELECT {chosen} FROM secret WHERE {where}) WHERE {where}",
-            (*source, *target),
-        )
-        database.commit()
+    where = "connector = (SELECT id FROM connector WHERE name = ?) AND field = ?"
+    copied = f"UPDATE secret SET ({columns}) = (SELECT {columns} FROM secret WHERE {where}) WHERE {where}"
+    backend.edit(copied, *source, *target)
 
 
 @pytest.mark.parametrize("columns", SWAPS.values(), ids=SWAPS)
@@ -221,62 +206,56 @@ def copy_secret(path: Path, source: tuple[str, str], target: tuple[str, str], co
     ids=str,
 )
 def test_a_token_that_was_moved_is_refused(
-    registry: SqliteRegistry, path: Path, source: tuple[str, str], target: tuple[str, str], columns: str | None
+    registry: Registry, backend: Backend, source: tuple[str, str], target: tuple[str, str], columns: str
 ) -> None:
-    copy_secret(path, source, target, columns)
+    copy_secret(backend, source, target, columns)
     assert_refused(registry, *target)
 
 
-def test_a_row_that_was_given_to_another_connector_is_refused(registry: SqliteRegistry, path: Path) -> None:
-    edit_file(path, "DELETE FROM secret WHERE connector = (SELECT id FROM connector WHERE name = 'evil')")
-    edit_file(
-        path,
+def test_a_row_that_was_given_to_another_connector_is_refused(registry: Registry, backend: Backend) -> None:
+    backend.edit("DELETE FROM secret WHERE connector = (SELECT id FROM connector WHERE name = 'evil')")
+    backend.edit(
         "UPDATE secret SET connector = (SELECT id FROM connector WHERE name = 'evil')"
         " WHERE connector = (SELECT id FROM connector WHERE name = 'alike')",
     )
     assert_refused(registry, "evil", "smtp.password")
 
 
-def test_a_row_that_was_given_to_another_field_is_refused(registry: SqliteRegistry, path: Path) -> None:
-    edit_file(path, "DELETE FROM secret WHERE field = 'smtp.password'")
-    edit_file(path, "UPDATE secret SET field = 'smtp.password' WHERE field = 'imap.password'")
+def test_a_row_that_was_given_to_another_field_is_refused(registry: Registry, backend: Backend) -> None:
+    backend.edit("DELETE FROM secret WHERE field = 'smtp.password'")
+    backend.edit("UPDATE secret SET field = 'smtp.password' WHERE field = 'imap.password'")
     assert_refused(registry, "both", "smtp.password")
 
 
-def test_a_secret_of_another_registry_with_the_same_key_is_refused(
-    registry: SqliteRegistry, path: Path, tmp_path: Path
-) -> None:
-    other = tmp_path / "other.db"
-    declare(open_registry(other), {"name": "alike", **DECLARED["alike"]})
-    columns = [row[1] for row in ask_file(path, "PRAGMA table_info(secret)")]
-    kept = [name for name in columns if name not in ("connector", "field")]
-    ((*row,),) = ask_file(other, f"SELECT {', '.join(kept)} FROM secret")
-    edit_file(
-        path,
-        f"UPDATE secret SET {', '.join(f'{name} = ?' for name in kept)}"
+def test_a_secret_of_another_registry_with_the_same_key_is_refused(registry: Registry, backend: Backend) -> None:
+    other = backend.another()
+    declare(other.open(), {"name": "alike", **DECLARED["alike"]})
+    ((*row,),) = other.query(f"SELECT {SEALED} FROM secret")
+    backend.edit(
+        f"UPDATE secret SET ({SEALED}) = (?, ?, ?, ?, ?)"
         " WHERE connector = (SELECT id FROM connector WHERE name = 'alike')",
         *row,
     )
     assert_refused(registry, "alike", "smtp.password")
 
 
-def test_the_registry_itself_is_bound(registry: SqliteRegistry, path: Path) -> None:
-    edit_file(path, f"UPDATE registry SET id = '{'5' * 32}'")
+def test_the_registry_itself_is_bound(registry: Registry, backend: Backend) -> None:
+    backend.edit(f"UPDATE registry SET id = '{'5' * 32}'")
     assert_refused(registry, "alike", "smtp.password")
 
 
 @pytest.mark.parametrize("columns", ["identity", "identity, name", "name"])
 def test_moving_what_identifies_a_connector_opens_nothing_elsewhere(
-    registry: SqliteRegistry, path: Path, columns: str
+    registry: Registry, backend: Backend, columns: str
 ) -> None:
     """With the names alone everything that belongs to a connector moves along: its secret goes where it always went."""
     names = {"alike": "evil", "evil": "alike"}
-    rows = {name: ask_file(path, f"SELECT {columns} FROM connector WHERE name = '{name}'")[0] for name in names}
-    ids = {name: ask_file(path, f"SELECT id FROM connector WHERE name = '{name}'")[0][0] for name in names}
+    rows = {name: backend.query(f"SELECT {columns} FROM connector WHERE name = '{name}'")[0] for name in names}
+    ids = {name: backend.query(f"SELECT id FROM connector WHERE name = '{name}'")[0][0] for name in names}
     marks = ", ".join("?" for _column in columns.split(", "))
-    edit_file(path, "UPDATE connector SET identity = 'a', name = 'a' WHERE name = 'alike'")
-    edit_file(path, f"UPDATE connector SET ({columns}) = ({marks}) WHERE id = ?", *rows["alike"], ids["evil"])
-    edit_file(path, f"UPDATE connector SET ({columns}) = ({marks}) WHERE id = ?", *rows["evil"], ids["alike"])
+    backend.edit("UPDATE connector SET identity = 'a', name = 'a' WHERE name = 'alike'")
+    backend.edit(f"UPDATE connector SET ({columns}) = ({marks}) WHERE id = ?", *rows["alike"], ids["evil"])
+    backend.edit(f"UPDATE connector SET ({columns}) = ({marks}) WHERE id = ?", *rows["evil"], ids["alike"])
     state = everything(registry)
     for name in names:
         if name not in state.connectors:
@@ -291,8 +270,8 @@ def test_moving_what_identifies_a_connector_opens_nothing_elsewhere(
 
 @pytest.mark.parametrize("column", ["key_id", "fingerprint", "token", "form", "mac"])
 @pytest.mark.parametrize("value", ["", "x", "0", "1", "3", "\N{SNOWMAN}" * 40])
-def test_a_damaged_row_is_refused_in_a_sentence(registry: SqliteRegistry, path: Path, column: str, value: str) -> None:
-    edit_file(path, f"UPDATE secret SET {column} = ? WHERE field = 'oauth2.client_secret'", value)
+def test_a_damaged_row_is_refused_in_a_sentence(registry: Registry, backend: Backend, column: str, value: str) -> None:
+    backend.edit(f"UPDATE secret SET {column} = ? WHERE field = 'oauth2.client_secret'", value)
     with pytest.raises((RegistryError, RegistryKeyError), match=r"^[^\n]*\.$"):
         opened(registry, "graph", "oauth2.client_secret")
 
@@ -301,120 +280,116 @@ class TestWhatCountsAsStored:
     """What is foreign counts as not stored, without being opened."""
 
     @pytest.fixture
-    def edited(self, registry: SqliteRegistry, path: Path) -> SqliteRegistry:
-        copy_secret(path, ("both", "smtp.password"), ("alike", "smtp.password"), None)
+    def edited(self, registry: Registry, backend: Backend) -> Registry:
+        copy_secret(backend, ("both", "smtp.password"), ("alike", "smtp.password"))
         return registry
 
     @pytest.mark.parametrize("update_password", ["always", "on_create"])
     @pytest.mark.parametrize("password", ["alike secret", "smtp secret", "another"])
-    def test_given_anew_it_is_stored(self, edited: SqliteRegistry, update_password: str, password: str) -> None:
+    def test_given_anew_it_is_stored(self, edited: Registry, update_password: str, password: str) -> None:
         declared = {"name": "alike", "smtp": {**SMTP, "password": password}}
         plan = declare(edited, declared, update_password=update_password)
         assert plan.updated == ["alike"]
         assert secrets(edited, "alike") == {"smtp.password": password}
         assert not declare(edited, declared, update_password=update_password).changed
 
-    def test_an_edited_row_needs_it_too(self, registry: SqliteRegistry, path: Path) -> None:
-        edit_settings(path, "alike", "smtp", {"host": "evil.example.com"})
+    def test_an_edited_row_needs_it_too(self, registry: Registry, backend: Backend) -> None:
+        backend.edit_settings("alike", "smtp", {"host": "evil.example.com"})
         mended = {"name": "alike", "smtp": {**SMTP, "password": "alike secret"}}
         with pytest.raises(DeclarationError, match=r"^connector alike: smtp\.password: must be given again, "):
             declare(registry, {"name": "alike", "smtp": SMTP})
         assert declare(registry, mended, update_password="on_create").updated == ["alike"]
         assert secrets(registry, "alike") == {"smtp.password": "alike secret"}
 
-    def test_not_given_it_is_asked_for(self, edited: SqliteRegistry, path: Path) -> None:
-        before = folder_content(path.parent)
+    def test_not_given_it_is_asked_for(self, edited: Registry, backend: Backend) -> None:
+        before = backend.content()
         with pytest.raises(DeclarationError) as refused:
             declare(edited, {"name": "alike", "description": "new"})
         assert str(refused.value) == (
             "connector alike: smtp.password: must be given again, since what is stored was sealed for another place or"
             " changed from outside"
         )
-        assert folder_content(path.parent) == before
+        assert backend.content() == before
 
-    def test_it_can_be_cleared(self, edited: SqliteRegistry) -> None:
+    def test_it_can_be_cleared(self, edited: Registry) -> None:
         declare(edited, {"name": "alike", "smtp": {"auth": "none"}})
         assert secrets(edited, "alike") == {}
 
-    def test_the_connector_can_be_deleted(self, edited: SqliteRegistry) -> None:
+    def test_the_connector_can_be_deleted(self, edited: Registry) -> None:
         change(edited, request(absent=("alike",)))
         assert "alike" not in everything(edited).connectors
 
-    def test_other_connectors_are_not_concerned(self, edited: SqliteRegistry) -> None:
+    def test_other_connectors_are_not_concerned(self, edited: Registry) -> None:
         assert declare(edited, {"name": "both", "description": "new"}).updated == ["both"]
         assert secrets(edited, "both") == {"smtp.password": "smtp secret", "imap.password": "imap secret"}
 
     @pytest.mark.parametrize("key", [None, FOREIGN_KEY])
-    def test_without_the_key_it_counts_as_stored(self, edited: SqliteRegistry, path: Path, key: str | None) -> None:
-        assert declare(open_registry(path, key), {"name": "alike", "description": "new"}).updated == ["alike"]
+    def test_without_the_key_it_counts_as_stored(self, edited: Registry, backend: Backend, key: str | None) -> None:
+        assert declare(backend.open(key), {"name": "alike", "description": "new"}).updated == ["alike"]
 
-    def test_nothing_is_opened_for_it(self, edited: SqliteRegistry, no_cryptography: None) -> None:
+    def test_nothing_is_opened_for_it(self, edited: Registry, no_cryptography: None) -> None:
         with pytest.raises(DeclarationError, match="must be given again"):
             declare(edited, {"name": "alike", "description": "new"})
 
-    def test_rotation_goes_on_where_it_is_given_again(self, edited: SqliteRegistry, path: Path) -> None:
-        rotating = open_registry(path, f"{NEW_KEY},{KEY}")
+    def test_rotation_goes_on_where_it_is_given_again(self, edited: Registry, backend: Backend) -> None:
+        rotating = backend.open(f"{NEW_KEY},{KEY}")
         with rotating.writing() as writer:
             wish = request({"name": "alike", "smtp": {**SMTP, "password": "alike secret"}})
             writer.check_sealing(planned(writer, wish))
             carry_out(writer, wish)
             writer.reseal()
-        assert secrets(open_registry(path, NEW_KEY), "alike") == {"smtp.password": "alike secret"}
+        assert secrets(backend.open(NEW_KEY), "alike") == {"smtp.password": "alike secret"}
 
-    def test_rotation_stops_at_it_and_names_it(self, edited: SqliteRegistry, path: Path) -> None:
-        before = folder_content(path.parent)
-        rotating = open_registry(path, f"{NEW_KEY},{KEY}")
+    def test_rotation_stops_at_it_and_names_it(self, edited: Registry, backend: Backend) -> None:
+        before = backend.content()
+        rotating = backend.open(f"{NEW_KEY},{KEY}")
         with rotating.reading() as reader, pytest.raises(RegistryKeyError, match=r"^connector alike: smtp\.password: "):
             reader.check_sealing(planned(reader, request()))
         with pytest.raises(RegistryKeyError, match=r"^connector alike: smtp\.password: "), rotating.writing() as writer:
             writer.reseal()
-        assert folder_content(path.parent) == before
+        assert backend.content() == before
 
 
 def test_a_task_that_changes_nothing_needs_no_library(
-    registry: SqliteRegistry, path: Path, monkeypatch: pytest.MonkeyPatch
+    registry: Registry, backend: Backend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail() -> None:
         raise AssertionError("the library is asked for")
 
     monkeypatch.setattr(f"{key_source.__name__}.load_fernet", fail)
     monkeypatch.setattr(f"{sealing.__name__}.load_fernet", fail)
-    before = path.read_bytes()
+    before = backend.content()
     assert not declare(registry, *({"name": name, **fields} for name, fields in DECLARED.items())).changed
-    assert path.read_bytes() == before
+    assert backend.content() == before
 
 
 class TestIdentity:
-    def test_each_connector_has_its_own(self, registry: SqliteRegistry, path: Path) -> None:
-        identities = {identity for (identity,) in ask_file(path, "SELECT identity FROM connector")}
+    def test_each_connector_has_its_own(self, registry: Registry, backend: Backend) -> None:
+        identities = {identity for (identity,) in backend.query("SELECT identity FROM connector")}
         assert len(identities) == len(DECLARED)
         assert all(len(identity) == 32 for identity in identities)
 
-    def test_it_is_kept_by_a_rename_which_needs_no_key(self, registry: SqliteRegistry, path: Path) -> None:
-        before = ask_file(path, "SELECT identity FROM connector WHERE name = 'alike'")
-        declare(open_registry(path, None), {"name": "alike"}, new_name="renamed")
-        assert ask_file(path, "SELECT identity FROM connector WHERE name = 'renamed'") == before
+    def test_it_is_kept_by_a_rename_which_needs_no_key(self, registry: Registry, backend: Backend) -> None:
+        before = backend.query("SELECT identity FROM connector WHERE name = 'alike'")
+        declare(backend.open(None), {"name": "alike"}, new_name="renamed")
+        assert backend.query("SELECT identity FROM connector WHERE name = 'renamed'") == before
         assert secrets(registry, "renamed") == {"smtp.password": "alike secret"}
-        assert not Path(f"{path}.key").exists()
+        assert not backend.has_key_file()
 
-    def test_it_is_new_for_a_duplicate(self, registry: SqliteRegistry, path: Path) -> None:
+    def test_it_is_new_for_a_duplicate(self, registry: Registry, backend: Backend) -> None:
         copied = {"name": "copied", "smtp": {"password": "copied secret"}}
         declare(registry, copied, copy_from="alike")
-        rows = ask_file(path, "SELECT identity FROM connector WHERE name IN ('alike', 'copied')")
+        rows = backend.query("SELECT identity FROM connector WHERE name IN ('alike', 'copied')")
         assert len(set(rows)) == 2
-        copy_secret(path, ("alike", "smtp.password"), ("copied", "smtp.password"), None)
+        copy_secret(backend, ("alike", "smtp.password"), ("copied", "smtp.password"))
         assert_refused(registry, "copied", "smtp.password")
 
-    def test_it_is_new_for_a_connector_that_is_made_again(self, registry: SqliteRegistry, path: Path) -> None:
-        columns = "key_id, fingerprint, token, form, mac"
-        ((*row,),) = ask_file(
-            path, f"SELECT {columns} FROM secret JOIN connector ON id = connector WHERE name = 'alike'"
-        )
+    def test_it_is_new_for_a_connector_that_is_made_again(self, registry: Registry, backend: Backend) -> None:
+        ((*row,),) = backend.query(f"SELECT {SEALED} FROM secret JOIN connector ON id = connector WHERE name = 'alike'")
         change(registry, request(absent=("alike",)))
         declare(registry, {"name": "alike", **DECLARED["alike"]})
-        edit_file(
-            path,
-            f"UPDATE secret SET ({columns}) = (?, ?, ?, ?, ?)"
+        backend.edit(
+            f"UPDATE secret SET ({SEALED}) = (?, ?, ?, ?, ?)"
             " WHERE connector = (SELECT id FROM connector WHERE name = 'alike')",
             *row,
         )
@@ -432,59 +407,59 @@ class TestPermittedChanges:
     """A change that is no new place but alters the destination's form seals the secret anew."""
 
     @pytest.mark.parametrize("changes", PERMITTED.values(), ids=PERMITTED)
-    def test_they_seal_anew(self, registry: SqliteRegistry, path: Path, changes: dict[str, Any]) -> None:
-        before = ask_file(path, "SELECT token FROM secret JOIN connector ON id = connector WHERE name = 'alike'")
+    def test_they_seal_anew(self, registry: Registry, backend: Backend, changes: dict[str, Any]) -> None:
+        before = backend.query("SELECT token FROM secret JOIN connector ON id = connector WHERE name = 'alike'")
         plan = declare(registry, {"name": "alike", **changes})
         assert len(plan.redirected) == 1
         assert secrets(registry, "alike") == {"smtp.password": "alike secret"}
-        after = ask_file(path, "SELECT token FROM secret JOIN connector ON id = connector WHERE name = 'alike'")
+        after = backend.query("SELECT token FROM secret JOIN connector ON id = connector WHERE name = 'alike'")
         assert before != after
         assert not declare(registry, {"name": "alike", **changes}).changed
 
     @pytest.mark.parametrize("changes", PERMITTED.values(), ids=PERMITTED)
     def test_undone_from_outside_they_leave_nothing_to_open(
-        self, registry: SqliteRegistry, path: Path, changes: dict[str, Any]
+        self, registry: Registry, backend: Backend, changes: dict[str, Any]
     ) -> None:
         """What was narrowed cannot be widened again in the file."""
         declare(registry, {"name": "alike", **changes})
-        edit_file(path, "UPDATE connector SET settings = ? WHERE name = 'alike'", json.dumps({"smtp": SMTP}))
+        backend.edit("UPDATE connector SET settings = ? WHERE name = 'alike'", json.dumps({"smtp": SMTP}))
         assert_refused(registry, "alike", "smtp.password")
 
     @pytest.mark.parametrize("key", [None, FOREIGN_KEY])
     @pytest.mark.parametrize("changes", PERMITTED.values(), ids=PERMITTED)
     def test_without_the_key_they_fail_and_change_nothing(
-        self, registry: SqliteRegistry, path: Path, changes: dict[str, Any], key: str | None
+        self, registry: Registry, backend: Backend, changes: dict[str, Any], key: str | None
     ) -> None:
-        before = folder_content(path.parent)
-        keyless = open_registry(path, key)
+        before = backend.content()
+        keyless = backend.open(key)
         with keyless.reading() as reader, pytest.raises(RegistryKeyError) as refused:
             reader.check_sealing(planned(reader, request({"name": "alike", **changes})))
         assert str(refused.value).startswith("connector alike: smtp.password: must be sealed anew")
         with pytest.raises(RegistryKeyError):
             declare(keyless, {"name": "alike", **changes})
-        assert folder_content(path.parent) == before
+        assert backend.content() == before
 
-    def test_one_server_less_seals_anew(self, registry: SqliteRegistry) -> None:
+    def test_one_server_less_seals_anew(self, registry: Registry) -> None:
         declare(registry, {"name": "shared", "smtp": {"same_credentials": False, "auth": "none"}})
         assert secrets(registry, "shared") == {"imap.password": "shared secret"}
 
-    def test_what_is_no_destination_needs_no_key(self, registry: SqliteRegistry, path: Path) -> None:
-        assert declare(open_registry(path, None), {"name": "alike", "smtp": {"relay": True}}).redirected == []
+    def test_what_is_no_destination_needs_no_key(self, registry: Registry, backend: Backend) -> None:
+        assert declare(backend.open(None), {"name": "alike", "smtp": {"relay": True}}).redirected == []
         assert secrets(registry, "alike") == {"smtp.password": "alike secret"}
 
 
 class TestRotation:
-    def test_a_new_first_key_seals_all_anew_and_binds_it_as_before(self, registry: SqliteRegistry, path: Path) -> None:
-        with open_registry(path, f"{NEW_KEY},{KEY}").writing() as writer:
+    def test_a_new_first_key_seals_all_anew_and_binds_it_as_before(self, registry: Registry, backend: Backend) -> None:
+        with backend.open(f"{NEW_KEY},{KEY}").writing() as writer:
             writer.reseal()
-        rotated = open_registry(path, NEW_KEY)
+        rotated = backend.open(NEW_KEY)
         assert secrets(rotated, "both") == {"smtp.password": "smtp secret", "imap.password": "imap secret"}
-        copy_secret(path, ("both", "smtp.password"), ("alike", "smtp.password"), None)
+        copy_secret(backend, ("both", "smtp.password"), ("alike", "smtp.password"))
         assert_refused(rotated, "alike", "smtp.password")
 
-    def test_it_and_a_permitted_change_in_one_task(self, registry: SqliteRegistry, path: Path) -> None:
-        rotating = open_registry(path, f"{NEW_KEY},{KEY}")
+    def test_it_and_a_permitted_change_in_one_task(self, registry: Registry, backend: Backend) -> None:
+        rotating = backend.open(f"{NEW_KEY},{KEY}")
         with rotating.writing() as writer:
             carry_out(writer, request({"name": "alike", "smtp": {"port": 465}}))
             writer.reseal()
-        assert secrets(open_registry(path, NEW_KEY), "alike") == {"smtp.password": "alike secret"}
+        assert secrets(backend.open(NEW_KEY), "alike") == {"smtp.password": "alike secret"}

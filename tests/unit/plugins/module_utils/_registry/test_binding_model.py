@@ -22,7 +22,7 @@ from unit.plugins.module_utils._connector.given import bounded
 
 from ansible_collections.mailroom.core.plugins.module_utils._connector.declaration import merged, read_declaration
 from ansible_collections.mailroom.core.plugins.module_utils._connector.effective import effective, resolve_preset
-from ansible_collections.mailroom.core.plugins.module_utils._connector.places import destination_digest
+from ansible_collections.mailroom.core.plugins.module_utils._connector.secret_destinations import destination_digest
 from ansible_collections.mailroom.core.plugins.module_utils._connector.state import Wanted
 from ansible_collections.mailroom.core.plugins.module_utils._errors import MailroomError
 
@@ -207,7 +207,7 @@ def test_no_sequence_of_edits_and_tasks_opens_a_secret_for_another_place(migrate
                     event("refused")
                     continue
                 event("opened")
-                assert (field, destination_digest(field, connector.resolved)) in MEANT_FOR[secret]
+                assert (field, destination_digest(field, connector.resolved_settings)) in MEANT_FOR[secret]
 
 
 def test_every_secret_opens_for_what_it_was_meant_for(migrated: Path) -> None:
@@ -215,4 +215,4 @@ def test_every_secret_opens_for_what_it_was_meant_for(migrated: Path) -> None:
         connectors = reader.load(Wanted()).connectors
         for name, path in ROWS:
             secret = reader.open_secret(str(connectors[name].secrets[path])).reveal()
-            assert (path, destination_digest(path, connectors[name].resolved)) in MEANT_FOR[secret]
+            assert (path, destination_digest(path, connectors[name].resolved_settings)) in MEANT_FOR[secret]

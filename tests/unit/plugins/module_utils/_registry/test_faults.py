@@ -21,9 +21,9 @@ from cryptography.fernet import Fernet
 from ansible_collections.mailroom.core.plugins.module_utils._connector.plan import Request
 from ansible_collections.mailroom.core.plugins.module_utils._connector.state import Purpose, State, Wanted
 from ansible_collections.mailroom.core.plugins.module_utils._errors import RegistryError
-from ansible_collections.mailroom.core.plugins.module_utils._registry import schema, sqlite_file
-from ansible_collections.mailroom.core.plugins.module_utils._registry.interface import Reader
-from ansible_collections.mailroom.core.plugins.module_utils._registry.sqlite import SqliteRegistry
+from ansible_collections.mailroom.core.plugins.module_utils._registry.registry import Reader, Registry
+from ansible_collections.mailroom.core.plugins.module_utils._registry.sqlite import file as sqlite_file
+from ansible_collections.mailroom.core.plugins.module_utils._registry.sqlite import schema
 
 from .processes import Link, count_calls, die_at_call, forked
 from .samples import ask_file, carry_out, change, declare, entry, everything, mode, open_registry, request
@@ -59,12 +59,12 @@ def generation_in(reader: Reader) -> int:
     return number
 
 
-def generation_of(registry: SqliteRegistry) -> int:
+def generation_of(registry: Registry) -> int:
     with registry.reading() as reader:
         return generation_in(reader)
 
 
-def advance(registry: SqliteRegistry) -> int:
+def advance(registry: Registry) -> int:
     """Replace what is there by the next generation, in one transaction."""
     with registry.writing() as writer:
         number = generation_in(writer) + 1
@@ -83,7 +83,7 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(params=[0o700, 0o1777], ids=["own folder", "folder that everybody may add to"])
-def registry(path: Path, request: pytest.FixtureRequest) -> SqliteRegistry:
+def registry(path: Path, request: pytest.FixtureRequest) -> Registry:
     path.parent.chmod(request.param)
     registry = open_registry(path)
     change(registry, generation(0))
@@ -91,7 +91,7 @@ def registry(path: Path, request: pytest.FixtureRequest) -> SqliteRegistry:
 
 
 class TestKilled:
-    def test_at_random_moments(self, registry: SqliteRegistry, path: Path) -> None:
+    def test_at_random_moments(self, registry: Registry, path: Path) -> None:
         """Also while SQLite itself is at work, which the tests below do not interrupt."""
         chance = random.Random()
         journal = path.with_name("registry.db-journal")
@@ -116,7 +116,7 @@ class TestKilled:
             assert generation_of(registry) in (last_told, last_told + 1)
             assert_sound(path)
 
-    def test_at_any_step_of_a_change(self, registry: SqliteRegistry, path: Path) -> None:
+    def test_at_any_step_of_a_change(self, registry: Registry, path: Path) -> None:
         steps = count_calls(lambda: advance(registry))
         number = generation_of(registry)
         survived = 0
@@ -178,9 +178,7 @@ class TestKilled:
             assert everything(open_registry(path, key=None)).default in (None, "a")
             _assert_goes_on(path, path.with_name("registry.db.key"))
 
-    def test_at_any_step_of_a_migration(
-        self, registry: SqliteRegistry, path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_at_any_step_of_a_migration(self, registry: Registry, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         old, new = len(schema.MIGRATIONS), len(schema.MIGRATIONS) + 1
         more = tuple(f"CREATE TABLE more_{number} (text)" for number in range(10))
         monkeypatch.setattr(schema, "MIGRATIONS", (*schema.MIGRATIONS, more))
@@ -205,7 +203,7 @@ def _spread(steps: int, parts: int) -> list[int]:
     return sorted({*range(1, steps + 1, max(1, steps // parts)), *range(max(1, steps - 8), steps + 1)})
 
 
-def _migrate(registry: SqliteRegistry) -> None:
+def _migrate(registry: Registry) -> None:
     with registry.writing():
         pass
 
@@ -230,7 +228,7 @@ def _assert_goes_on(path: Path, key_file: Path) -> None:
     assert_sound(path)
 
 
-def hold_lock(registry: SqliteRegistry) -> Callable[[Link], None]:
+def hold_lock(registry: Registry) -> Callable[[Link], None]:
     """Declare the connector `first`, and commit when told."""
 
     def hold(link: Link) -> None:
@@ -285,7 +283,7 @@ class TestManyAtOnce:
                     assert reader.open_secret(str(token)).reveal() == f"password {writer} {turn}"
         assert_sound(path)
 
-    def test_they_move_the_default_and_there_is_one(self, registry: SqliteRegistry, path: Path) -> None:
+    def test_they_move_the_default_and_there_is_one(self, registry: Registry, path: Path) -> None:
         def move(link: Link, writer: int) -> None:
             for turn in range(6):
                 change(registry, Request(default=MEMBERS[(writer + turn) % len(MEMBERS)]))
@@ -298,7 +296,7 @@ class TestManyAtOnce:
         assert ask_file(path, "SELECT count(*) FROM connector WHERE is_default") == [(1,)]
 
     def test_several_that_migrate_do_it_once(
-        self, registry: SqliteRegistry, path: Path, monkeypatch: pytest.MonkeyPatch
+        self, registry: Registry, path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(schema, "MIGRATIONS", (*schema.MIGRATIONS, ("CREATE TABLE more (text)",)))
         with ExitStack() as stack:
@@ -307,7 +305,7 @@ class TestManyAtOnce:
         assert generation_of(registry) == 1
         assert ask_file(path, "PRAGMA user_version") == [(len(schema.MIGRATIONS),)]
 
-    def test_readers_see_whole_states_while_others_write(self, registry: SqliteRegistry) -> None:
+    def test_readers_see_whole_states_while_others_write(self, registry: Registry) -> None:
         def keep_changing(link: Link) -> None:
             for _dummy in range(30):
                 advance(registry)
@@ -324,7 +322,7 @@ class TestManyAtOnce:
             with forked(keep_changing) as one, forked(keep_changing) as other:
                 assert [child.wait() for child in (one, other, reader)] == [0, 0, 0]
 
-    def test_a_reader_keeps_its_view(self, registry: SqliteRegistry) -> None:
+    def test_a_reader_keeps_its_view(self, registry: Registry) -> None:
         def change_it(link: Link) -> None:
             link.hear()
             advance(registry)
@@ -340,7 +338,7 @@ class TestManyAtOnce:
 
 
 class TestWaiting:
-    def test_a_writer_waits_for_the_one_that_writes(self, registry: SqliteRegistry) -> None:
+    def test_a_writer_waits_for_the_one_that_writes(self, registry: Registry) -> None:
         def follow(link: Link) -> None:
             link.tell()
             with registry.writing() as writer:
@@ -357,15 +355,13 @@ class TestWaiting:
                 assert (holder.wait(), follower.wait()) == (0, 0)
         assert set(everything(registry).connectors) == {*MEMBERS, "first", "second"}
 
-    def test_who_is_killed_while_it_holds_the_lock_blocks_nobody(self, registry: SqliteRegistry) -> None:
+    def test_who_is_killed_while_it_holds_the_lock_blocks_nobody(self, registry: Registry) -> None:
         with forked(hold_lock(registry)) as holder:
             holder.hear()
             holder.kill()
         assert advance(registry) == 1
 
-    def test_it_goes_on_waiting_while_others_commit(
-        self, registry: SqliteRegistry, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_it_goes_on_waiting_while_others_commit(self, registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
         """However slow the machine is and however many are before it: only a standstill is a failure."""
 
         def hold_and_commit(link: Link) -> None:
@@ -395,7 +391,7 @@ class TestWaiting:
 
     @pytest.mark.parametrize("seconds", [0, 0.05])
     def test_it_does_not_wait_for_ever(
-        self, registry: SqliteRegistry, path: Path, monkeypatch: pytest.MonkeyPatch, seconds: float
+        self, registry: Registry, path: Path, monkeypatch: pytest.MonkeyPatch, seconds: float
     ) -> None:
         with forked(hold_lock(registry)) as holder:
             holder.hear()
@@ -408,7 +404,7 @@ class TestWaiting:
         assert set(everything(registry).connectors) == {*MEMBERS, "first"}
 
     def test_looking_whether_the_registry_exists_does_not_give_the_lock_away(
-        self, registry: SqliteRegistry, path: Path, monkeypatch: pytest.MonkeyPatch
+        self, registry: Registry, path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """A process loses its locks on a file when it closes the file, however it has opened it."""
 
@@ -429,7 +425,7 @@ class TestWaiting:
         assert set(everything(registry).connectors) == {*MEMBERS, "first"}
 
     def test_nor_does_a_reader_while_another_commits(
-        self, registry: SqliteRegistry, path: Path, monkeypatch: pytest.MonkeyPatch
+        self, registry: Registry, path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         def hold(link: Link) -> None:
             sqlite3.connect(path, isolation_level=None).execute("BEGIN EXCLUSIVE")
@@ -444,20 +440,20 @@ class TestWaiting:
             assert re.fullmatch(HELD.format(path=path, verb="read"), str(refused.value))
         assert generation_of(registry) == 0
 
-    def test_who_is_alone_holds_off_those_who_want_to_be_alone_and_nobody_else(self, registry: SqliteRegistry) -> None:
+    def test_who_is_alone_holds_off_those_who_want_to_be_alone_and_nobody_else(self, registry: Registry) -> None:
         def follow(link: Link) -> None:
             link.tell()
-            with registry.alone():
+            with registry.exclusive():
                 assert generation_of(registry) == 1
 
-        with registry.alone(), forked(follow) as follower:
+        with registry.exclusive(), forked(follow) as follower:
             follower.hear()
             assert advance(registry) == 1
             with forked(lambda link: everything(registry)) as reader:
                 assert reader.wait() == 0
             assert not follower.is_gone
         # The lock ends with the block, and with the process that held it.
-        with registry.alone():
+        with registry.exclusive():
             pass
 
     def test_a_task_has_minutes_by_default(self) -> None:

@@ -20,14 +20,18 @@ import pytest
 from cryptography.fernet import Fernet
 
 from ansible_collections.mailroom.core.plugins.module_utils._connector.declaration import read_declaration
-from ansible_collections.mailroom.core.plugins.module_utils._connector.places import destination, destination_digest
 from ansible_collections.mailroom.core.plugins.module_utils._connector.plan import Request
 from ansible_collections.mailroom.core.plugins.module_utils._connector.secret import Secret
-from ansible_collections.mailroom.core.plugins.module_utils._connector.state import Connector, Purpose, Wanted
+from ansible_collections.mailroom.core.plugins.module_utils._connector.secret_destinations import (
+    destination,
+    destination_digest,
+)
+from ansible_collections.mailroom.core.plugins.module_utils._connector.state import Connector, Proof, Purpose, Wanted
 from ansible_collections.mailroom.core.plugins.module_utils._errors import RegistryKeyError
-from ansible_collections.mailroom.core.plugins.module_utils._registry import schema, sqlite_file
+from ansible_collections.mailroom.core.plugins.module_utils._registry.registry import Registry
 from ansible_collections.mailroom.core.plugins.module_utils._registry.sealing import Key, KeyRing
-from ansible_collections.mailroom.core.plugins.module_utils._registry.sqlite import SqliteRegistry
+from ansible_collections.mailroom.core.plugins.module_utils._registry.sqlite import file as sqlite_file
+from ansible_collections.mailroom.core.plugins.module_utils._registry.sqlite import schema
 
 from .processes import Link, count_calls, die_at_call, forked
 from .samples import (
@@ -73,7 +77,7 @@ def migrated(path: Path) -> Path:
     return path
 
 
-def migrate(registry: SqliteRegistry) -> None:
+def migrate(registry: Registry) -> None:
     """A task that writes nothing of its own."""
     with registry.writing():
         pass
@@ -92,7 +96,7 @@ def rerun() -> Request:
     )
 
 
-def opened(registry: SqliteRegistry) -> dict[str, dict[str, str]]:
+def opened(registry: Registry) -> dict[str, dict[str, str]]:
     with registry.reading() as reader:
         return {
             connector.name: {path: reader.open_secret(str(token)).reveal() for path, token in connector.secrets.items()}
@@ -100,7 +104,7 @@ def opened(registry: SqliteRegistry) -> dict[str, dict[str, str]]:
         }
 
 
-def open_one(registry: SqliteRegistry, name: str, field: str) -> str:
+def open_one(registry: Registry, name: str, field: str) -> str:
     with registry.reading() as reader:
         connector = reader.load(Wanted(frozenset([name]))).connectors[name]
         return reader.open_secret(str(connector.secrets[field])).reveal()
@@ -157,6 +161,15 @@ class TestBeforeMigration:
             assert not reader.needs_resealing()
             assert sorted(reader.migration().due) == NAMED
             assert reader.migration().put_off == []
+
+    def test_what_was_loaded_then_is_known_again_after_migration(self, path: Path) -> None:
+        """A mail is sent between the two: its proof and its message id tell the connector by its identity."""
+        registry = open_registry(path, None)
+        loaded = everything(registry).connectors["alerts"]
+        assert everything(registry).connectors["alerts"].identity == loaded.identity
+        with registry.writing() as writer:
+            writer.record_proof(loaded, Proof(loaded.revision, "2024-03-01T12:00:00Z", "x@example.com"))
+        assert everything(registry).connectors["alerts"].is_proven
 
 
 class TestMigration:
@@ -349,7 +362,7 @@ class TestOldFormIsRefused:
             field,
         )
 
-    def assert_refused(self, registry: SqliteRegistry, name: str, field: str) -> None:
+    def assert_refused(self, registry: Registry, name: str, field: str) -> None:
         with registry.reading() as reader:
             connector = reader.load(Wanted(frozenset([name]))).connectors[name]
             token = str(connector.secrets[field])
@@ -477,7 +490,7 @@ def destination_fields() -> Iterator[tuple[str, str, str, str]]:
     with open_registry(DATA / "registry-0.1.0.db", None).reading() as reader:
         connectors = reader.load(Wanted()).connectors
     for name, path in PATHS:
-        for block, place in destination(path, connectors[name].resolved).items():
+        for block, place in destination(path, connectors[name].resolved_settings).items():
             yield from ((name, path, block, field) for field in place)
 
 
@@ -489,7 +502,7 @@ class TestAttacksAfterMigration:
         registry, tried, refused = open_registry(migrated, None), 0, 0
         before = everything(registry).connectors
         for name, path, block, field in destination_fields():
-            value = other_value(field, destination(path, before[name].resolved)[block][field])
+            value = other_value(field, destination(path, before[name].resolved_settings)[block][field])
             edit_settings(migrated, name, block, {field: value})
             tried += 1
             after = everything(registry).connectors.get(name)
@@ -498,7 +511,9 @@ class TestAttacksAfterMigration:
                 refused += 1
                 shutil.copy(kept, migrated)
                 continue
-            if destination_digest(path, after.resolved) != destination_digest(path, before[name].resolved):
+            if destination_digest(path, after.resolved_settings) != destination_digest(
+                path, before[name].resolved_settings
+            ):
                 refused += 1
                 with pytest.raises(RegistryKeyError, match=rf"^connector {name}: {path}: "):
                     open_one(registry, name, path)

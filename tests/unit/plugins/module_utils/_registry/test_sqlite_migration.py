@@ -10,8 +10,8 @@ import pytest
 
 from ansible_collections.mailroom.core.plugins.module_utils._connector.state import Purpose
 from ansible_collections.mailroom.core.plugins.module_utils._errors import RegistryError
-from ansible_collections.mailroom.core.plugins.module_utils._registry import schema
-from ansible_collections.mailroom.core.plugins.module_utils._registry.sqlite import SqliteRegistry
+from ansible_collections.mailroom.core.plugins.module_utils._registry.registry import Registry
+from ansible_collections.mailroom.core.plugins.module_utils._registry.sqlite import schema
 
 from .samples import LATER, ask_file, declare, entry, everything, folder_content, history, open_registry, secrets
 
@@ -29,7 +29,7 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def registry(path: Path) -> SqliteRegistry:
+def registry(path: Path) -> Registry:
     """A registry of the schema of today."""
     registry = open_registry(path)
     declare(registry, entry("a", "swordfish"), entry("b"), default="a", bind={Purpose("alerts"): "b"})
@@ -46,20 +46,20 @@ def version_of(path: Path) -> int:
     return int(ask_file(path, "PRAGMA user_version")[0][0])
 
 
-def test_a_new_registry_is_marked(registry: SqliteRegistry, path: Path) -> None:
+def test_a_new_registry_is_marked(registry: Registry, path: Path) -> None:
     assert version_of(path) == len(schema.MIGRATIONS)
     assert ask_file(path, "PRAGMA application_id") == [(int.from_bytes(b"MAIL", "big"),)]
     assert len(ask_file(path, "SELECT id FROM registry")) == 1
 
 
 def test_a_reader_sees_it_migrated_and_leaves_it_alone(
-    registry: SqliteRegistry, path: Path, monkeypatch: pytest.MonkeyPatch
+    registry: Registry, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before, state = folder_content(path.parent), everything(registry)
     extend(monkeypatch, NEXT_STEP)
     assert everything(registry) == state
     with registry.reading() as reader:
-        assert reader._database.execute("SELECT note FROM connector ORDER BY name").fetchall() == [
+        assert reader._storage._database.execute("SELECT note FROM connector ORDER BY name").fetchall() == [
             ("about a",),
             ("about b",),
         ]
@@ -68,7 +68,7 @@ def test_a_reader_sees_it_migrated_and_leaves_it_alone(
     assert folder_content(path.parent) == before
 
 
-def test_a_writer_migrates_it(registry: SqliteRegistry, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_writer_migrates_it(registry: Registry, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     identity, state = ask_file(path, "SELECT id FROM registry"), everything(registry)
     newest = extend(monkeypatch, NEXT_STEP)
     with registry.writing():
@@ -82,7 +82,7 @@ def test_a_writer_migrates_it(registry: SqliteRegistry, path: Path, monkeypatch:
     assert secrets(registry, "a") == {"smtp.password": "swordfish"}
 
 
-def test_over_several_steps(registry: SqliteRegistry, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_over_several_steps(registry: Registry, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     newest = extend(monkeypatch, NEXT_STEP, ("INSERT INTO note SELECT note FROM connector",), ())
     state = everything(registry)
     with registry.writing():
@@ -102,7 +102,7 @@ def test_a_new_registry_takes_all_steps(path: Path, monkeypatch: pytest.MonkeyPa
 
 @pytest.mark.parametrize("verb", ["read", "changed"])
 def test_a_failing_step_changes_nothing(
-    registry: SqliteRegistry, path: Path, monkeypatch: pytest.MonkeyPatch, verb: str
+    registry: Registry, path: Path, monkeypatch: pytest.MonkeyPatch, verb: str
 ) -> None:
     before, state = folder_content(path.parent), everything(registry)
     with monkeypatch.context() as patched:
@@ -115,7 +115,7 @@ def test_a_failing_step_changes_nothing(
 
 
 def test_a_task_that_fails_after_it_undoes_the_migration_too(
-    registry: SqliteRegistry, path: Path, monkeypatch: pytest.MonkeyPatch
+    registry: Registry, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = folder_content(path.parent)
     extend(monkeypatch, NEXT_STEP)

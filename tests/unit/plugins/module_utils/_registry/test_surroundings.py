@@ -19,9 +19,10 @@ from ansible_collections.mailroom.core.plugins.module_utils._errors import (
     RegistryError,
     RegistryKeyError,
 )
-from ansible_collections.mailroom.core.plugins.module_utils._registry import sqlite_file
 from ansible_collections.mailroom.core.plugins.module_utils._registry.key_source import KeySource
-from ansible_collections.mailroom.core.plugins.module_utils._registry.sqlite import SqliteRegistry
+from ansible_collections.mailroom.core.plugins.module_utils._registry.registry import Registry
+from ansible_collections.mailroom.core.plugins.module_utils._registry.sqlite import file as sqlite_file
+from ansible_collections.mailroom.core.plugins.module_utils._registry.sqlite.storage import SqliteBackend
 
 from ..strangers import GiveAway
 from ..strangers import give_away as make_give_away
@@ -55,7 +56,7 @@ def key_file(path: Path) -> Path:
     return path.with_name("registry.db.key")
 
 
-def make_registry(path: Path, *names: str) -> SqliteRegistry:
+def make_registry(path: Path, *names: str) -> Registry:
     """With connectors that have a secret, sealed with the key in the file beside it."""
     registry = open_registry(path, key=None)
     declare(registry, *(entry(name, "swordfish") for name in names or ("a",)))
@@ -240,7 +241,7 @@ class TestFolders:
         for use in uses(path):
             told = refusal(use)
             assert f"the folder {folder} is writable for everybody: chmod " in told
-        assert f"the folder {folder} is writable" in refusal(lambda: open_registry(path)._file.alone().__enter__())
+        assert f"the folder {folder} is writable" in refusal(lambda: open_registry(path).exclusive().__enter__())
 
     def test_folder_above_that_others_may_write_is_refused(self, folder: Path) -> None:
         path = folder / "own" / "registry.db"
@@ -256,7 +257,7 @@ class TestFolders:
             assert f"the folder {folder} must belong to" in refusal(use)
 
     def test_key_file_in_a_folder_that_others_may_write_is_refused(self, tmp_path: Path, folder: Path) -> None:
-        registry = SqliteRegistry(str(tmp_path / "registry.db"), KeySource(None, str(folder / "key")))
+        registry = Registry(SqliteBackend(str(tmp_path / "registry.db")), KeySource(None, str(folder / "key")))
         folder.chmod(0o777)
         told = refusal(lambda: declare(registry, entry("a", "swordfish")), RegistryKeyError)
         assert told.startswith(f"registry_key_file {folder}/key cannot be used: the folder {folder} is writable")

@@ -20,8 +20,8 @@ from ansible_collections.mailroom.core.plugins.module_utils._verdict.fields impo
     field_of,
 )
 from ansible_collections.mailroom.core.plugins.module_utils._verdict.judge import judge
-from ansible_collections.mailroom.core.plugins.module_utils._verdict.observed import KINDS, Kind, Signal
-from ansible_collections.mailroom.core.plugins.module_utils._verdict.table import VERDICTS
+from ansible_collections.mailroom.core.plugins.module_utils._verdict.observation import KINDS, Kind, Observation
+from ansible_collections.mailroom.core.plugins.module_utils._verdict.table import REMEDIES
 
 
 def _paths(fields: Any, prefix: str = "") -> Iterator[str]:
@@ -38,8 +38,8 @@ GRAPH = {"graph": {"mailbox": "ann@example.com"}, "oauth2": OAUTH2["oauth2"]}
 
 
 def test_every_verdict_has_its_field_or_none() -> None:
-    assert set(FIELDS) == set(VERDICTS)
-    assert {verdict for verdict, _about in EXCEPTIONS} <= set(VERDICTS)
+    assert set(FIELDS) == set(REMEDIES)
+    assert {verdict for verdict, _about in EXCEPTIONS} <= set(REMEDIES)
 
 
 def test_every_field_that_is_named_can_be_declared() -> None:
@@ -52,78 +52,88 @@ def test_every_field_that_is_named_can_be_declared() -> None:
             assert path.endswith(".") or any(re.sub(r"\{\w+\}", block, path) in PATHS for block in blocks), path
 
 
-CASES: dict[str, tuple[Signal, dict[str, Any], str | None]] = {
-    "unknown name": (Signal("not_found", "dns", "smtp"), SMTP, "smtp.host"),
-    "unknown name in a uri": (Signal("not_found", "dns", "smtp"), {"smtp": {"uri": "smtp://x"}}, "smtp.uri"),
-    "refused": (Signal("refused", "tcp", "imap"), {}, "imap.port"),
-    "timed out": (Signal("timeout", "tcp", "smtp"), SMTP, "smtp.port"),
-    "mismatch": (Signal("speaks_tls", "greeting", "smtp"), SMTP, "smtp.security"),
-    "untrusted": (Signal("certificate", "tls", "smtp", 20), SMTP, "smtp.ca_file"),
-    "another name": (Signal("certificate", "tls", "smtp", 62), SMTP, "smtp.host"),
-    "expired": (Signal("certificate", "tls", "smtp", 10), SMTP, None),
-    "password": (Signal("reply", "auth", "smtp", 535, "5.7.8", "bad credentials"), SMTP, "smtp.password"),
-    "password of imap": (Signal("reply", "auth", "smtp", 535, "5.7.8", "bad"), ALIKE, "imap.password"),
-    "nobody signs in": (Signal("reply", "sender", "smtp", 530, "", "Authentication required"), SMTP, "smtp.username"),
-    "no mechanism": (Signal("no_mechanism", "auth", "smtp"), SMTP, "smtp.mechanisms"),
-    "mailbox": (Signal("reply", "select", "imap", None, "NO [NONEXISTENT]", "none"), {}, "imap.mailbox"),
-    "sender": (Signal("reply", "sender", "smtp", 550, "5.1.7", "sender refused"), SMTP, "from_address"),
+CASES: dict[str, tuple[Observation, dict[str, Any], str | None]] = {
+    "unknown name": (Observation("not_found", "dns", "smtp"), SMTP, "smtp.host"),
+    "unknown name in a uri": (Observation("not_found", "dns", "smtp"), {"smtp": {"uri": "smtp://x"}}, "smtp.uri"),
+    "refused": (Observation("refused", "tcp", "imap"), {}, "imap.port"),
+    "timed out": (Observation("timeout", "tcp", "smtp"), SMTP, "smtp.port"),
+    "mismatch": (Observation("speaks_tls", "greeting", "smtp"), SMTP, "smtp.security"),
+    "untrusted": (Observation("certificate", "tls", "smtp", 20), SMTP, "smtp.ca_file"),
+    "another name": (Observation("certificate", "tls", "smtp", 62), SMTP, "smtp.host"),
+    "expired": (Observation("certificate", "tls", "smtp", 10), SMTP, None),
+    "password": (Observation("reply", "auth", "smtp", 535, "5.7.8", "bad credentials"), SMTP, "smtp.password"),
+    "password of imap": (Observation("reply", "auth", "smtp", 535, "5.7.8", "bad"), ALIKE, "imap.password"),
+    "nobody signs in": (
+        Observation("reply", "sender", "smtp", 530, "", "Authentication required"),
+        SMTP,
+        "smtp.username",
+    ),
+    "no mechanism": (Observation("no_mechanism", "auth", "smtp"), SMTP, "smtp.mechanisms"),
+    "mailbox": (Observation("reply", "select", "imap", None, "NO [NONEXISTENT]", "none"), {}, "imap.mailbox"),
+    "sender": (Observation("reply", "sender", "smtp", 550, "5.1.7", "sender refused"), SMTP, "from_address"),
     "envelope sender": (
-        Signal("reply", "sender", "smtp", 550, "5.1.7", "sender refused"),
+        Observation("reply", "sender", "smtp", 550, "5.1.7", "sender refused"),
         {**SMTP, "errors_to": "bounces@example.com"},
         "errors_to",
     ),
-    "recipient": (Signal("reply", "recipient", "smtp", 550, "5.1.1", "user unknown"), SMTP, "test_address"),
-    "relaying": (Signal("reply", "recipient", "smtp", 554, "5.7.1", "relay access denied"), SMTP, "smtp.username"),
-    "relaying for others": (Signal("relay_refused", "sender", "smtp", 550, "", "no"), SMTP, "smtp.relay"),
-    "helo": (Signal("reply", "ehlo", "smtp", 501, "", "invalid domain name"), SMTP, "smtp.ehlo_name"),
-    "blocked": (Signal("reply", "greeting", "smtp", 554, "", "blocked using zen.spamhaus.org"), SMTP, None),
-    "proxy": (Signal("proxy", "tcp", "smtp"), SMTP, "smtp.proxy"),
+    "recipient": (Observation("reply", "recipient", "smtp", 550, "5.1.1", "user unknown"), SMTP, "test_address"),
+    "relaying": (Observation("reply", "recipient", "smtp", 554, "5.7.1", "relay access denied"), SMTP, "smtp.username"),
+    "relaying for others": (Observation("relay_refused", "sender", "smtp", 550, "", "no"), SMTP, "smtp.relay"),
+    "helo": (Observation("reply", "ehlo", "smtp", 501, "", "invalid domain name"), SMTP, "smtp.ehlo_name"),
+    "blocked": (Observation("reply", "greeting", "smtp", 554, "", "blocked using zen.spamhaus.org"), SMTP, None),
+    "proxy": (Observation("proxy", "tcp", "smtp"), SMTP, "smtp.proxy"),
     "proxy's password": (
-        Signal("proxy", "tcp", "smtp", facts={"field": "{block}.proxy_password"}),
+        Observation("proxy", "tcp", "smtp", facts={"field": "{block}.proxy_password"}),
         SMTP,
         "smtp.proxy_password",
     ),
-    "tenant": (Signal("token", "token", "smtp", 400, "invalid_request 90002"), OAUTH2, "oauth2.tenant_id"),
-    "client": (Signal("token", "token", "smtp", 400, "unauthorized_client 700016"), OAUTH2, "oauth2.client_id"),
-    "secret": (Signal("token", "token", "smtp", 401, "invalid_client 7000215"), OAUTH2, "oauth2.client_secret"),
+    "tenant": (Observation("token", "token", "smtp", 400, "invalid_request 90002"), OAUTH2, "oauth2.tenant_id"),
+    "client": (Observation("token", "token", "smtp", 400, "unauthorized_client 700016"), OAUTH2, "oauth2.client_id"),
+    "secret": (Observation("token", "token", "smtp", 401, "invalid_client 7000215"), OAUTH2, "oauth2.client_secret"),
     "certificate": (
-        Signal("token", "token", "smtp", 401, "invalid_client 700027"),
+        Observation("token", "token", "smtp", 401, "invalid_client 700027"),
         {"oauth2": {"certificate_file": "/x"}},
         "oauth2.certificate_file",
     ),
-    "token's user": (Signal("token", "token", "smtp", 400, "invalid_grant 50034"), OAUTH2, "oauth2.username"),
-    "token's ca_file": (Signal("certificate", "token", "smtp", 20), OAUTH2, "oauth2.ca_file"),
-    "token's proxy": (Signal("proxy", "token", "smtp"), OAUTH2, "oauth2.proxy"),
-    "token refused": (Signal("token_refused", "auth", "smtp", 535), OAUTH2, "smtp.username"),
-    "graph has no host": (Signal("not_found", "dns", "graph"), GRAPH, None),
-    "graph's url": (Signal("not_found", "dns", "graph"), {"graph": {"url": "https://x"}}, "graph.url"),
-    "graph's mailbox": (Signal("graph", "mailbox", "graph", 404, "ErrorInvalidUser"), GRAPH, "graph.mailbox"),
-    "a file": (Signal("config", "config", "smtp", facts={"field": "{block}.ca_file"}), SMTP, "smtp.ca_file"),
+    "token's user": (Observation("token", "token", "smtp", 400, "invalid_grant 50034"), OAUTH2, "oauth2.username"),
+    "token's ca_file": (Observation("certificate", "token", "smtp", 20), OAUTH2, "oauth2.ca_file"),
+    "token's proxy": (Observation("proxy", "token", "smtp"), OAUTH2, "oauth2.proxy"),
+    "token refused": (Observation("token_refused", "auth", "smtp", 535), OAUTH2, "smtp.username"),
+    "graph has no host": (Observation("not_found", "dns", "graph"), GRAPH, None),
+    "graph's url": (Observation("not_found", "dns", "graph"), {"graph": {"url": "https://x"}}, "graph.url"),
+    "graph's mailbox": (Observation("graph", "mailbox", "graph", 404, "ErrorInvalidUser"), GRAPH, "graph.mailbox"),
+    "a file": (Observation("config", "config", "smtp", facts={"field": "{block}.ca_file"}), SMTP, "smtp.ca_file"),
     "named by the text": (
-        Signal("config", "token", "smtp", text="oauth2.certificate: it has no private key"),
+        Observation("config", "token", "smtp", text="oauth2.certificate: it has no private key"),
         OAUTH2,
         "oauth2.certificate",
     ),
-    "too large": (Signal("too_large", "sender", "smtp"), SMTP, None),
-    "a library": (Signal("not_ready", "auth", "imap", text="imapclient"), {}, None),
-    "a bug": (Signal("internal", "auth", "imap"), {}, None),
+    "too large": (Observation("too_large", "sender", "smtp"), SMTP, None),
+    "a library": (Observation("not_ready", "auth", "imap", text="imapclient"), {}, None),
+    "a bug": (Observation("internal", "auth", "imap"), {}, None),
 }
 
 
-@pytest.mark.parametrize(("signal", "declared", "field"), CASES.values(), ids=CASES)
-def test_the_field_to_look_at_first(signal: Signal, declared: dict[str, Any], field: str | None) -> None:
-    assert field_of(judge(signal), signal, declared) == field
+def _paths(declared: dict[str, Any]) -> set[str]:
+    inner = {f"{block}.{name}" for block, value in declared.items() if isinstance(value, dict) for name in value}
+    return {*declared, *inner}
+
+
+@pytest.mark.parametrize(("observation", "declared", "field"), CASES.values(), ids=CASES)
+def test_the_field_to_look_at_first(observation: Observation, declared: dict[str, Any], field: str | None) -> None:
+    shares = bool(declared.get("smtp", {}).get("same_credentials"))
+    assert field_of(judge(observation), observation, _paths(declared), shares_credentials=shares) == field
 
 
 def test_a_recipient_of_the_task_is_not_the_connectors_field() -> None:
-    signal = Signal("reply", "recipient", "smtp", 550, "5.1.1", "user unknown")
-    assert field_of(judge(signal), signal, SMTP, to="bob@example.com") == "to"
+    observation = Observation("reply", "recipient", "smtp", 550, "5.1.1", "user unknown")
+    assert field_of(judge(observation), observation, _paths(SMTP), to="bob@example.com") == "to"
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_field_is_one_that_the_connector_can_have(kind: Kind) -> None:
     phases = "config dns tcp greeting tls starttls token auth sender recipient message select mailbox".split()
     for phase, (protocol, declared) in product(phases, {"smtp": OAUTH2, "imap": {}, "graph": GRAPH}.items()):
-        signal = Signal(kind, phase, protocol)
-        field = field_of(judge(signal), signal, declared)
+        observation = Observation(kind, phase, protocol)
+        field = field_of(judge(observation), observation, _paths(declared))
         assert field is None or field in PATHS, field

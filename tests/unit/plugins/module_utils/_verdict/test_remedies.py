@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.mailroom.core.plugins.module_utils._verdict.judge import judge
-from ansible_collections.mailroom.core.plugins.module_utils._verdict.observed import Signal
+from ansible_collections.mailroom.core.plugins.module_utils._verdict.observation import Observation
 
 OFF = "Authentication unsuccessful, SmtpClientAuthentication is disabled for the Tenant."
 BASIC = "Authentication unsuccessful, basic authentication is disabled."
@@ -19,7 +19,7 @@ BASIC = "Authentication unsuccessful, basic authentication is disabled."
 def _remedy(
     code: int | None, enhanced: str, text: str, phase: str = "auth", protocol: str = "smtp", **facts: Any
 ) -> str:
-    return judge(Signal("reply", phase, protocol, code, enhanced, text, facts)).remedy
+    return judge(Observation("reply", phase, protocol, code, enhanced, text, facts)).remedy
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ def test_an_account_of_an_organisation_is_sent_to_powershell(username: str, host
 
 
 def test_wrong_credentials_of_a_personal_account_are_no_switch() -> None:
-    signal = Signal(
+    observation = Observation(
         "reply",
         "auth",
         "smtp",
@@ -71,7 +71,7 @@ def test_wrong_credentials_of_a_personal_account_are_no_switch() -> None:
         "Authentication unsuccessful, the user credentials were incorrect.",
         {"username": "ann@outlook.com", "host": "smtp.office365.com"},
     )
-    assert judge(signal).verdict == "auth_rejected"
+    assert judge(observation).verdict == "auth_rejected"
 
 
 TELLING = {

@@ -10,7 +10,7 @@ import re
 import pytest
 
 from ansible_collections.mailroom.core.plugins.module_utils._verdict.judge import judge
-from ansible_collections.mailroom.core.plugins.module_utils._verdict.observed import Signal
+from ansible_collections.mailroom.core.plugins.module_utils._verdict.observation import Observation
 
 EXCHANGE = "Authentication unsuccessful, {} [AM0PR00CA0000.EURPRD00.PROD.EXAMPLE.COM]"
 
@@ -133,10 +133,10 @@ IMAP: tuple[tuple[str, str, str, str], ...] = (
 )
 
 
-def _smtp(phase: str, reply: str) -> Signal:
+def _smtp(phase: str, reply: str) -> Observation:
     code, text = reply.split(" ", 1)
     enhanced = re.match(r"[245]\.\d+\.\d+", text)
-    return Signal("reply", phase, "smtp", int(code), enhanced[0] if enhanced else "", text)
+    return Observation("reply", phase, "smtp", int(code), enhanced[0] if enhanced else "", text)
 
 
 @pytest.mark.parametrize(("phase", "reply", "verdict"), SMTP)
@@ -146,7 +146,7 @@ def test_smtp_replies(phase: str, reply: str, verdict: str) -> None:
 
 @pytest.mark.parametrize(("phase", "response", "text", "verdict"), IMAP)
 def test_imap_responses(phase: str, response: str, text: str, verdict: str) -> None:
-    assert judge(Signal("reply", phase, "imap", None, response, text)).verdict == verdict
+    assert judge(Observation("reply", phase, "imap", None, response, text)).verdict == verdict
 
 
 # Phase, reply, what the remedy has to name.
@@ -175,7 +175,7 @@ def test_the_remedy_names_the_likely_cause(phase: str, reply: str, named: tuple[
         "protocol": "SMTP",
         "encrypted_security": "starttls",
     }
-    remedy = judge(_smtp(phase, reply).seen(facts=facts)).remedy
+    remedy = judge(_smtp(phase, reply).with_context(facts=facts)).remedy
     assert [word for word in named if word not in remedy] == []
 
 

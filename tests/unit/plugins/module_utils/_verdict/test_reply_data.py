@@ -11,14 +11,14 @@ import pytest
 from tools import replies
 from tools.replies import COLUMNS, NAMES, Reply
 
-from ansible_collections.mailroom.core.plugins.module_utils._verdict.table import VERDICTS
+from ansible_collections.mailroom.core.plugins.module_utils._verdict.table import REMEDIES
 
 PHASES = {
     "smtp": {"greeting", "ehlo", "starttls", "auth", "sender", "recipient", "data", "message"},
     "imap": {"greeting", "capability", "starttls", "auth", "select"},
 }
 SETUPS = {"", "starttls", "plain", "noauth", "plainnoauth", "gbk"}
-KNOWN = {*VERDICTS, "client_blocked", "host_not_ready"}
+KNOWN = {*REMEDIES, "client_blocked", "host_not_ready"}
 
 
 def _all() -> list[Reply]:

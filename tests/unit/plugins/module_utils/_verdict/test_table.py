@@ -10,23 +10,36 @@ import string
 from itertools import product
 
 import pytest
+import update_fragments
 from hypothesis import given
 from hypothesis import strategies as st
 from tools import replies
 
-from ansible_collections.mailroom.core.plugins.module_utils._verdict.graph_lines import GRAPH_LINES
+from ansible_collections.mailroom.core.plugins.module_utils._verdict.connection_rules import CONNECTION_RULES
+from ansible_collections.mailroom.core.plugins.module_utils._verdict.google_rules import GOOGLE_TOKEN_RULES
+from ansible_collections.mailroom.core.plugins.module_utils._verdict.graph_rules import GRAPH_RULES
+from ansible_collections.mailroom.core.plugins.module_utils._verdict.imap_rules import IMAP_RULES
 from ansible_collections.mailroom.core.plugins.module_utils._verdict.judge import (
-    NO_LINE,
-    TABLE,
-    _fits,
+    NO_RULE,
+    fits,
     judge,
     rules_for,
 )
-from ansible_collections.mailroom.core.plugins.module_utils._verdict.line import Line
-from ansible_collections.mailroom.core.plugins.module_utils._verdict.lines import LINES
-from ansible_collections.mailroom.core.plugins.module_utils._verdict.observed import KINDS, PERHAPS_ACCEPTED, Signal
-from ansible_collections.mailroom.core.plugins.module_utils._verdict.reply_rules import OTHER_PHASES, REPLY_RULES
-from ansible_collections.mailroom.core.plugins.module_utils._verdict.table import VERDICTS
+from ansible_collections.mailroom.core.plugins.module_utils._verdict.microsoft_rules import MICROSOFT_TOKEN_RULES
+from ansible_collections.mailroom.core.plugins.module_utils._verdict.observation import (
+    KINDS,
+    PERHAPS_ACCEPTED,
+    Kind,
+    Observation,
+)
+from ansible_collections.mailroom.core.plugins.module_utils._verdict.rule import OTHER_REPLIES, Rule
+from ansible_collections.mailroom.core.plugins.module_utils._verdict.smtp_rules import SMTP_RULES
+from ansible_collections.mailroom.core.plugins.module_utils._verdict.table import REMEDIES
+from ansible_collections.mailroom.core.plugins.module_utils._verdict.token_rules import (
+    REFUSED_TOKEN_RULES,
+    TOKEN_CONNECTION_RULES,
+    TOKEN_RULES,
+)
 
 # Section 5 of the contract.
 GROUPS = {
@@ -46,9 +59,23 @@ GROUPS = {
     " delivery_timeout",
     "ours": "internal_error",
 }
-REPLY_LINES = [line for lines in (*REPLY_RULES.values(), OTHER_PHASES) for line in lines]
+REPLY_RULES = [
+    *((("smtp", phase), rules) for phase, rules in SMTP_RULES.items()),
+    *((("imap", phase), rules) for phase, rules in IMAP_RULES.items()),
+    (("", ""), OTHER_REPLIES),
+]
+RULES: list[Rule] = [
+    *CONNECTION_RULES,
+    *GRAPH_RULES,
+    *MICROSOFT_TOKEN_RULES,
+    *GOOGLE_TOKEN_RULES,
+    *TOKEN_CONNECTION_RULES,
+    *TOKEN_RULES,
+    *REFUSED_TOKEN_RULES,
+    *(rule for _where, rules in REPLY_RULES for rule in rules),
+]
 # The lines of others: token errors.
-OF_OTHERS = {name for name in VERDICTS if name.startswith("token_")} | {"ok"}
+OF_OTHERS = {name for name in REMEDIES if name.startswith("token_")} | {"ok"}
 
 PHASES = ("", *"dns tcp tls greeting ehlo capability starttls auth sender recipient message select".split())
 CERTIFICATE_CODES = (9, 10, 18, 20, 62, 63, 64, 66, 67, 79, 85, 92)
@@ -93,40 +120,38 @@ TEXTS = (
 )
 
 
-def _signals() -> list[Signal]:
-    plain = [Signal(kind, phase) for kind, phase in product(KINDS, PHASES)]
-    certificates = [Signal("certificate", "tls", code=code) for code in CERTIFICATE_CODES]
-    lost = [Signal(kind, "message", text=PERHAPS_ACCEPTED) for kind in ("timeout", "closed", "protocol")]
-    tls = [Signal("tls", "tls", text=text) for text in TEXTS]
+def _signals() -> list[Observation]:
+    plain = [Observation(kind, phase) for kind, phase in product(KINDS, PHASES)]
+    certificates = [Observation("certificate", "tls", code=code) for code in CERTIFICATE_CODES]
+    lost = [Observation(kind, "message", text=PERHAPS_ACCEPTED) for kind in ("timeout", "closed", "protocol")]
+    tls = [Observation("tls", "tls", text=text) for text in TEXTS]
     smtp = [
-        Signal("reply", phase, "smtp", code, enhanced, text)
+        Observation("reply", phase, "smtp", code, enhanced, text)
         for phase, code, enhanced, text in product(PHASES, CODES, ENHANCED, TEXTS)
     ]
     imap = [
-        Signal("reply", phase, "imap", None, response, text)
+        Observation("reply", phase, "imap", None, response, text)
         for phase, response, text in product(PHASES, RESPONSES, TEXTS)
     ]
     return [*plain, *certificates, *lost, *tls, *smtp, *imap]
 
 
 def test_the_table_has_exactly_the_verdicts_of_the_contract() -> None:
-    assert {name: verdict.group for name, verdict in VERDICTS.items()} == {
+    described = update_fragments.read_descriptions("verdicts")
+    assert {name: described[name]["group"] for name in REMEDIES} == {
         name: group for group, names in GROUPS.items() for name in names.split()
     }
 
 
-@pytest.mark.parametrize("name", VERDICTS)
-def test_a_verdict_says_what_it_means_and_what_to_do(name: str) -> None:
-    verdict = VERDICTS[name]
-    assert verdict.meaning.endswith(".")
-    assert bool(verdict.remedy) == (name != "ok")
-    if not name.startswith("token_"):
-        assert verdict.recognised.endswith(".")
+@pytest.mark.parametrize("name", REMEDIES)
+def test_a_verdict_says_what_to_do(name: str) -> None:
+    assert bool(REMEDIES[name]) == (name != "ok")
 
 
 def test_every_line_leads_to_a_verdict_of_the_table_and_every_verdict_has_a_line() -> None:
-    assert {line.verdict for line in (*LINES, *REPLY_LINES)} == set(VERDICTS) - OF_OTHERS
-    assert {line.certainty for line in REPLY_LINES} == {"certain", "likely", "possible"}
+    of_servers = (*CONNECTION_RULES, *GRAPH_RULES, *(rule for _where, rules in REPLY_RULES for rule in rules))
+    assert {rule.verdict for rule in of_servers} == set(REMEDIES) - OF_OTHERS
+    assert {line.certainty for _where, lines in REPLY_RULES for line in lines} == {"certain", "likely", "possible"}
 
 
 GRAPH_CODES = (
@@ -135,23 +160,25 @@ GRAPH_CODES = (
 )
 
 
-def _of_graph() -> list[Signal]:
-    lost = Signal("graph", "message", "graph", 502, "", PERHAPS_ACCEPTED)
-    trouble = [Signal(kind, "mailbox", "graph") for kind in ("timeout", "closed", "protocol")]
+def _of_graph() -> list[Observation]:
+    lost = Observation("graph", "message", "graph", 502, "", PERHAPS_ACCEPTED)
+    trouble = [Observation(kind, "mailbox", "graph") for kind in ("timeout", "closed", "protocol")]
     statuses = (302, 400, 401, 403, 404, 413, 429, 500, 503)
     return [
         lost,
         *trouble,
         *(
-            Signal("graph", phase, "graph", status, code)
+            Observation("graph", phase, "graph", status, code)
             for phase, status, code in product(("mailbox", "message"), statuses, GRAPH_CODES)
         ),
     ]
 
 
-@pytest.mark.parametrize(("lines", "signals"), [(LINES, _signals()), (GRAPH_LINES, _of_graph())], ids=["mail", "graph"])
-def test_every_line_is_the_first_that_fits_something(lines: tuple[Line, ...], signals: list[Signal]) -> None:
-    reached = {id(next((line for line in lines if _fits(line, signal)), None)) for signal in signals}
+@pytest.mark.parametrize(
+    ("lines", "observations"), [(CONNECTION_RULES, _signals()), (GRAPH_RULES, _of_graph())], ids=["mail", "graph"]
+)
+def test_every_line_is_the_first_that_fits_something(lines: tuple[Rule, ...], observations: list[Observation]) -> None:
+    reached = {id(next((line for line in lines if fits(line, observation)), None)) for observation in observations}
     dead = [line for line in lines if id(line) not in reached]
     assert not dead
 
@@ -176,7 +203,7 @@ def test_every_line_is_the_first_that_fits_something(lines: tuple[Line, ...], si
     ],
 )
 def test_what_graph_answers(phase: str, status: int, code: str, verdict: str) -> None:
-    assert judge(Signal("graph", phase, "graph", status, code, "No")).verdict == verdict
+    assert judge(Observation("graph", phase, "graph", status, code, "No")).verdict == verdict
 
 
 LONGER_CODES = (
@@ -190,17 +217,17 @@ LONGER_CODES = (
 
 @pytest.mark.parametrize(("phase", "code", "enhanced", "verdict"), LONGER_CODES)
 def test_an_enhanced_code_is_matched_as_a_whole(phase: str, code: int, enhanced: str, verdict: str) -> None:
-    assert judge(Signal("reply", phase, "smtp", code, enhanced, "No")).verdict != verdict
+    assert judge(Observation("reply", phase, "smtp", code, enhanced, "No")).verdict != verdict
 
 
 def _fields(remedy: str) -> set[str]:
     return {str(name) for _text, name, _spec, _conversion in string.Formatter().parse(remedy) if name is not None}
 
 
-OWN_REMEDIES = {verdict.remedy for name, verdict in VERDICTS.items() if name not in OF_OTHERS}
+OWN_REMEDIES = {remedy for name, remedy in REMEDIES.items() if name not in OF_OTHERS}
 
 
-@pytest.mark.parametrize("remedy", sorted(OWN_REMEDIES | {line.remedy for line in (*LINES, *GRAPH_LINES)}))
+@pytest.mark.parametrize("remedy", sorted(OWN_REMEDIES | {line.remedy for line in (*CONNECTION_RULES, *GRAPH_RULES)}))
 def test_a_remedy_speaks_only_of_what_can_be_known(remedy: str) -> None:
     known = "host port security better_security username protocol phase text offered issuer names not_after"
     known += " size_limit speaks mailbox"
@@ -218,43 +245,46 @@ HOSTILE = st.text(st.sampled_from("{}!:.[]0a\n\r\x00\x1b é"), max_size=20)
         HOSTILE | st.none() | st.integers() | st.lists(HOSTILE, max_size=3),
     ),
 )
-def test_any_facts_and_any_text_fill_a_remedy(signal: Signal, text: str, facts: dict[str, object]) -> None:
-    finding = judge(signal.seen(text=text, facts=facts))
-    assert finding.verdict in VERDICTS
+def test_any_facts_and_any_text_fill_a_remedy(observation: Observation, text: str, facts: dict[str, object]) -> None:
+    finding = judge(observation.with_context(text=text, facts=facts))
+    assert finding.verdict in REMEDIES
     assert finding.remedy
-    assert "\n" not in judge(signal.seen(text=text)).remedy
+    assert "\n" not in judge(observation.with_context(text=text)).remedy
 
 
 def test_a_servers_braces_stay_what_they_are() -> None:
-    signal = Signal("reply", "greeting", "smtp", 554, "", "go {away} {0.__class__} {text} {")
-    assert judge(signal).remedy.endswith("It says: go {away} {0.__class__} {text} {")
+    observation = Observation("reply", "greeting", "smtp", 554, "", "go {away} {0.__class__} {text} {")
+    assert judge(observation).remedy.endswith("It says: go {away} {0.__class__} {text} {")
 
 
 @pytest.mark.parametrize("code", [10, 20, 62])
 @pytest.mark.parametrize("facts", [{}, {"issuer": "", "names": (), "not_after": ""}], ids=["no facts", "empty facts"])
 def test_what_is_not_known_of_a_certificate_is_said_to_be_so(code: int, facts: dict[str, object]) -> None:
-    assert "not known" in judge(Signal("certificate", "tls", "smtp", code, facts=facts)).remedy
+    assert "not known" in judge(Observation("certificate", "tls", "smtp", code, facts=facts)).remedy
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_kind_has_a_line_that_fits_whatever_else_was_observed(kind: str) -> None:
-    for lines in (*REPLY_RULES.values(), OTHER_PHASES) if kind == "reply" else (TABLE,):
-        assert [line for line in lines if kind in line.kinds and not (line.phases or line.reply or line.text)]
+def test_every_kind_has_a_rule_that_fits_whatever_else_was_observed(kind: Kind) -> None:
+    for protocol, phase in product(("smtp", "imap", "graph"), PHASES):
+        rules = rules_for(Observation(kind, phase, protocol))
+        assert [rule for rule in rules if kind in rule.kinds and not (rule.phases or rule.reply or rule.text)]
 
 
 def test_every_kind_in_the_tables_is_one_that_is_observed() -> None:
-    assert {kind for line in (*TABLE, *REPLY_LINES) for kind in line.kinds} == set(KINDS)
+    assert {kind for line in RULES for kind in line.kinds} == set(KINDS)
 
 
 def test_an_observation_without_a_line_is_our_own_error_and_not_certain() -> None:
-    finding = judge(Signal("never heard of", "auth", text="five"))  # type: ignore[arg-type]
-    assert finding[:2] == (NO_LINE.verdict, NO_LINE.certainty) == ("internal_error", "possible")
+    finding = judge(Observation("never heard of", "auth", text="five"))  # type: ignore[arg-type]
+    assert finding[:2] == (NO_RULE.verdict, NO_RULE.certainty) == ("internal_error", "possible")
     assert all(word in finding.remedy for word in ("never heard of", "auth", "five"))
 
 
 def test_a_mail_that_could_not_be_removed_has_a_verdict() -> None:
     """House review, defect 2: this kind was raised twice and stood in no table."""
-    finding = judge(Signal("not_removed", "delivery", "imap", text="INBOX can only be read", facts={"username": "ann"}))
+    finding = judge(
+        Observation("not_removed", "delivery", "imap", text="INBOX can only be read", facts={"username": "ann"})
+    )
     assert (finding.verdict, finding.certainty) == ("mailbox_denied", "likely")
     assert "INBOX can only be read" in finding.remedy
 
@@ -271,10 +301,12 @@ def test_each_reply_rule_is_the_first_that_fits_some_reply() -> None:
         for each in real
         if each.protocol == "imap"
     ]
-    signals = [*_signals()]
+    observations = [*_signals()]
     for phase in PHASES:
-        signals += [Signal("reply", phase, "smtp", int(it[1]), it[2] or "", it[3]) for it in smtp if it]
-        signals += [Signal("reply", phase, "imap", None, it[1], it[2]) for it in imap if it]
-    reached = {id(next(line for line in rules_for(signal) if _fits(line, signal))) for signal in signals}
-    rules = [(where, line) for where, lines in REPLY_RULES.items() for line in lines]
+        observations += [Observation("reply", phase, "smtp", int(it[1]), it[2] or "", it[3]) for it in smtp if it]
+        observations += [Observation("reply", phase, "imap", None, it[1], it[2]) for it in imap if it]
+    reached = {
+        id(next(line for line in rules_for(observation) if fits(line, observation))) for observation in observations
+    }
+    rules = [(where, line) for where, lines in REPLY_RULES[:-1] for line in lines]
     assert [(where, line) for where, line in rules if id(line) not in reached] == []

@@ -1,0 +1,129 @@
+# Copyright the mailroom.core contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This file is private to the collection mailroom.core and may change at any time.
+
+"""Where a secret goes: whether it has a use, its destination, and whether a change would offer it to a new place."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Container, Iterable, Iterator, Mapping
+from typing import Any
+
+from .domain import canonical
+from .fields import split_path
+
+VERSION = 1
+"""Of the form of destinations. What a version says of a connector never changes: secrets are bound to it."""
+
+_DEFAULTS: dict[str, Any] = {
+    "cloud": "global",
+    "mechanisms": ["LOGIN", "OAUTHBEARER", "PLAIN", "SCRAM-SHA-1", "SCRAM-SHA-256", "XOAUTH2"],
+    "validate_certs": True,
+}
+"""What a field that is left out stands for in this version of the form."""
+
+_PROXY = ("proxy", "proxy_username")
+_SERVER = ("host", "port", "username", "security", "validate_certs", "ca_file", "mechanisms", *_PROXY)
+_GRAPH = ("url", "ca_file", *_PROXY)
+_TOKEN_SERVICE = ("token_url", "authority", "cloud", "tenant_id", "client_id", "scope", "ca_file", *_PROXY)
+
+_MAIL_PORTS = {"smtp": (25, 465, 587, 2465, 2525, 2587), "imap": (143, 993)}
+_STRENGTH = {"none": 0, "starttls_optional": 1, "starttls": 2, "tls": 2, False: 0, True: 1}
+_EXPOSING = frozenset(("PLAIN", "LOGIN", "CRAM-MD5"))
+"""Mechanisms that reveal the password to the server, or let it be guessed from what was overheard."""
+
+Destination = dict[str, dict[str, Any]]
+
+
+def has_use(path: str, effective: Mapping[str, Any], secrets: Container[str]) -> bool:
+    """Whether the connector, as it will be, uses the secret at this path."""
+    block_name, field = split_path(path)
+    block = effective.get(block_name)
+    if block is None:
+        return False
+    if field == "proxy_password":
+        return "proxy" in block
+    if block_name in _MAIL_PORTS:
+        return not block.get("same_credentials") and block["auth"] == "password"
+    if field == "certificate_passphrase":
+        return "certificate_file" in block or "oauth2.certificate" in secrets
+    return True
+
+
+def destination(path: str, effective: Mapping[str, Any]) -> Destination:
+    """Every server that the secret at this path is used at, by the block that declares it."""
+    block, field = split_path(path)
+    if block not in effective:
+        return {}
+    if field == "proxy_password":
+        return {block: _fields(block, effective, _PROXY)}
+    if block in _MAIL_PORTS:
+        place = {block: _fields(block, effective, _SERVER)}
+        if block == "imap" and effective.get("smtp", {}).get("same_credentials"):
+            place["smtp"] = _fields("smtp", effective, _SERVER)
+        return place
+    owner = ("username",) if field in ("password", "service_account") else ()
+    place = {block: _fields(block, effective, (*_TOKEN_SERVICE, *owner))}
+    for server in _MAIL_PORTS:
+        if effective.get(server, {}).get("auth") == "oauth2":
+            place[server] = _fields(server, effective, _SERVER)
+    if "graph" in effective:
+        place["graph"] = _fields("graph", effective, _GRAPH)
+    return place
+
+
+def destination_digest(path: str, effective: Mapping[str, Any]) -> str:
+    """The destination in 64 characters, alike on every host and in every later release."""
+    form = _CANONICAL.encode([VERSION, destination(path, effective)])
+    return hashlib.sha256(form.encode("ascii")).hexdigest()
+
+
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
+
+
+def newly_offered(path: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+    """The fields whose change would offer the secret at this path to a new place."""
+    old = destination(path, before)
+    found: list[str] = []
+    for block, place in destination(path, after).items():
+        if block in old:
+            found += _moved(path, block, old[block], place)
+        elif block == "graph":
+            found.append(block)
+        else:
+            # The field that lets the secret be used at one more server.
+            found.append("smtp.same_credentials" if path == "imap.password" else f"{block}.auth")
+    return found
+
+
+def _moved(path: str, block: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
+    """Any difference counts, save what leaves the secret as safe as it was with those who have it."""
+    for field, value in new.items():
+        was = old[field]
+        if value == was:
+            continue
+        if field in ("security", "validate_certs"):
+            is_new = _STRENGTH[value] < _STRENGTH[was]
+        elif field == "port":
+            is_new = not {value, was} <= {*_MAIL_PORTS[block]}
+        elif field == "mechanisms":
+            is_new = bool(_EXPOSING.intersection(value).difference(was))
+        elif field == "proxy_username":
+            is_new = path == f"{block}.proxy_password"
+        else:
+            is_new = True
+        if is_new:
+            yield f"{block}.{field}"
+
+
+def _fields(block: str, effective: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
+    declared = effective[block]
+    found = {name: declared.get(name, _DEFAULTS.get(name)) for name in names}
+    if found.get("host"):
+        found["host"] = canonical(found["host"])
+    if "mechanisms" in declared and "mechanisms" in found:
+        found["mechanisms"] = sorted(set(found["mechanisms"]))
+    return found

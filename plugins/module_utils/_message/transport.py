@@ -1,0 +1,88 @@
+# Copyright the mailroom.core contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This file is private to the collection mailroom.core and may change at any time.
+
+"""Interfaces to hand mail over and to find it again, and what implements them for each protocol."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, cast
+
+from .._protocol.session import Session
+from .._verdict.observation import probe_error
+from .letter import Letter
+
+if TYPE_CHECKING:
+    from .._protocol.graph import GraphSession
+    from .._protocol.imap import ImapSession
+    from .._protocol.smtp import SmtpSession
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """What a server said when it took a message: accepted is not delivered."""
+
+    queue_id: str = ""
+    text: str = ""
+
+
+@dataclass(frozen=True)
+class Delivered:
+    """A message that was found in a mailbox, and what the servers on its way wrote into it."""
+
+    authentication: Mapping[str, str] = field(default_factory=dict)
+    """The results of spf, dkim and dmarc, where the receiving server tells them."""
+
+    hops: int = 0
+
+
+class Outgoing(ABC):
+    """Hands letters over, in a session that is signed in."""
+
+    @abstractmethod
+    def hand_over(self, letter: Letter) -> Accepted:
+        """One attempt. A recipient that is refused stops it, and is named, before anything is sent."""
+
+
+class Incoming(ABC):
+    """Looks into a mailbox, in a session that is signed in."""
+
+    @abstractmethod
+    def find(self, message_id: str) -> Delivered:
+        """Wait for the very message until the clock's deadline; where it does not come, stop."""
+
+    @abstractmethod
+    def remove(self, message_id: str) -> int:
+        """Remove that message and nothing else; how many were removed."""
+
+
+def outgoing(session: Session) -> Outgoing:
+    """Hands mail over in this session; what only one protocol needs is imported only for it."""
+    protocol = session.endpoint.protocol
+    if protocol == "smtp":
+        from .smtp import SmtpMail
+
+        return SmtpMail(cast("SmtpSession", session))
+    if protocol == "graph":
+        from .graph import GraphMail
+
+        return GraphMail(cast("GraphSession", session))
+    raise probe_error("internal", f"nothing is sent over {protocol}")
+
+
+def incoming(session: Session) -> Incoming:
+    """Finds mail in this session; what only one protocol needs is imported only for it."""
+    protocol = session.endpoint.protocol
+    if protocol == "imap":
+        from .imap import ImapMail
+
+        return ImapMail(cast("ImapSession", session))
+    if protocol == "graph":
+        from .graph import GraphMail
+
+        return GraphMail(cast("GraphSession", session))
+    raise probe_error("internal", f"nothing is read over {protocol}")

@@ -1,0 +1,105 @@
+# Copyright the mailroom.core contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This file is private to the collection mailroom.core and may change at any time.
+
+"""The syntax of SMTP (RFC 5321, 2034, 4954): commands and messages to octets, octets to replies. No network here."""
+
+from __future__ import annotations
+
+import base64
+import ipaddress
+import re
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+LONGEST_COMMAND = 500
+PIECE = 32 * 1024
+
+_REPLY_LINE = re.compile(rb"(\d{3})(?:([ -])(.*?))?\r?\n", re.DOTALL)
+_ENHANCED = re.compile(r"([245]\.\d{1,3}\.\d{1,3})(?:\s|$)")
+_NUMBER = re.compile(r"[0-9]{1,18}")
+_LINE_END = re.compile(rb"\r\n|[\r\n]")
+_LEADING_DOT = re.compile(rb"^\.", re.MULTILINE)
+
+
+class ReplyLine(NamedTuple):
+    """One line of a reply."""
+
+    code: int
+    text: str
+    is_last: bool
+
+
+class Reply(NamedTuple):
+    """What the server answers to a command, word for word."""
+
+    code: int
+    lines: tuple[str, ...]
+
+    @property
+    def is_ok(self) -> bool:
+        return 200 <= self.code < 300
+
+    @property
+    def enhanced(self) -> str:
+        """The enhanced status code (RFC 2034), where the reply begins with one."""
+        found = _ENHANCED.match(self.lines[0])
+        return found.group(1) if found else ""
+
+
+def parse_reply_line(line: bytes) -> ReplyLine | None:
+    """A line with its end; None where it is no part of a reply."""
+    found = _REPLY_LINE.fullmatch(line)
+    if not found or not b"200" <= found.group(1) <= b"599":
+        return None
+    text = (found.group(3) or b"").decode("utf-8", "replace")
+    return ReplyLine(int(found.group(1)), text, found.group(2) != b"-")
+
+
+def parse_features(lines: Sequence[str]) -> dict[str, str]:
+    """The features of an EHLO reply, in lower case, with their parameters; its first line is the server's name."""
+    features: dict[str, str] = {}
+    for line in lines[1:]:
+        name, _space, rest = line.strip().partition(" ")
+        if name.upper().startswith("AUTH="):
+            name, rest = "AUTH", f"{name[5:]} {rest}"
+        features[name.lower()] = f"{features.get(name.lower(), '')} {rest}".strip()
+    return features
+
+
+def parse_size_limit(parameter: str) -> int:
+    """The largest message that the server takes, from the parameter of SIZE; 0 where no limit is known."""
+    return int(parameter) if _NUMBER.fullmatch(parameter) else 0
+
+
+def encode_command(command: str) -> bytes:
+    return f"{command}\r\n".encode()
+
+
+def encode_response(data: bytes) -> str:
+    """The answer to a challenge of AUTH."""
+    return base64.b64encode(data).decode("ascii")
+
+
+def decode_challenge(reply: Reply) -> bytes:
+    """What the server asks during AUTH; ValueError where it is not base64."""
+    return base64.b64decode("".join(reply.lines).strip(), validate=True)
+
+
+def frame_message(message: bytes) -> Iterator[bytes]:
+    """A message as it goes over the wire, with stuffed dots and its end, in pieces of which each has a step's time."""
+    lines = _LINE_END.sub(b"\r\n", message)
+    ended = lines if not lines or lines.endswith(b"\r\n") else lines + b"\r\n"
+    whole = _LEADING_DOT.sub(b"..", ended) + b".\r\n"
+    for start in range(0, len(whole), PIECE):
+        yield whole[start : start + PIECE]
+
+
+def address_literal(name: str) -> str:
+    """An IP address as EHLO names it; empty where the name is none."""
+    try:
+        address = ipaddress.ip_address(name)
+    except ValueError:
+        return ""
+    return f"[IPv6:{address}]" if address.version == 6 else f"[{address}]"

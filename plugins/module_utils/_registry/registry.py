@@ -1,0 +1,335 @@
+# Copyright the mailroom.core contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This file is private to the collection mailroom.core and may change at any time.
+
+"""The registry: what is read and written for a task, whichever back-end keeps the rows."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from .._connector.secret import Secret
+from .._connector.state import Connector, Damage, Proof, Purpose, State, Wanted
+from .._errors import MissingLibrary, RegistryError
+from .key_source import KeySource
+from .rows import connector_row, read_binding, read_connector, read_revision, read_sealed
+from .sealing import OLD_FORM, Sealed
+from .storage import Backend, BindingRow, RevisionRow, SecretRow, Storage
+from .vault import Holdings, StoredSecret, Vault
+
+if TYPE_CHECKING:
+    # Who only reads need not wait for it to be compiled.
+    from .._connector.plan import Change, Plan
+
+_REGISTRY_ID = re.compile(r"[0-9a-f]{32}\Z")
+_POSTGRESQL = ("postgresql://", "postgres://")
+
+
+class Migration(NamedTuple):
+    """The secrets that are still to be sealed anew, each with its connector and field."""
+
+    due: list[str]
+    """Those that an earlier release has sealed, bound to nothing, and that the next writer binds when it commits."""
+    put_off: list[str]
+    """Those of an earlier release that stay as they are: their key or the library is missing, or they do not open."""
+    not_rotated: list[str]
+    """Those that keep a rotation from happening: their key is not among the several that are given."""
+
+
+class Reader:
+    """One consistent look at a registry."""
+
+    def __init__(self, storage: Storage, keys: KeySource) -> None:
+        in_old_form = storage.keys_used(old_form=True)
+        in_new_form = storage.keys_used(old_form=False) if in_old_form else frozenset()
+        self._storage = storage
+        self._vault = Vault(keys, Holdings(self.registry_id(), in_new_form, storage.marks()))
+        # What the rows of this transaction are called outside: connectors by their names, secrets by their tokens.
+        self._ids: dict[str, int] = {}
+        self._stored: dict[str, StoredSecret] = {}
+
+    def registry_id(self) -> str:
+        """What tells this registry from every other one."""
+        ids = self._storage.registry_ids()
+        if len(ids) != 1 or not _REGISTRY_ID.match(str(ids[0])):
+            raise RegistryError("The registry's own id is damaged: put back a copy of the registry.")
+        return str(ids[0])
+
+    def load(self, wanted: Wanted) -> State:
+        """The connectors and bindings asked for, as far as they exist, and with them the default."""
+        default = self._storage.default()
+        found = _bindings(self._storage.bindings(wanted.purposes))
+        bound = {purpose: name for purpose, name in found.items() if name is not None}
+        names = None if wanted.names is None else wanted.names | {*bound.values()} | ({default} if default else set())
+        connectors, damaged = self._load_connectors(names)
+        loaded = [self._ids[name] for name in (*connectors, *damaged)]
+        their_own = _bindings(self._storage.bindings_of(loaded))
+        return State(
+            connectors=connectors,
+            damaged=damaged,
+            lost=frozenset(found.keys() - bound.keys()),
+            default=default if default in connectors or default in damaged else None,
+            bindings={**bound, **{purpose: name for purpose, name in their_own.items() if name is not None}},
+            others_enabled=names is not None and self._storage.has_enabled_besides(names),
+            all_names=self._storage.names,
+        )
+
+    def purpose_names(self) -> list[str]:
+        """All purposes that are bound, for a tenant or for everybody."""
+        return self._storage.purpose_names()
+
+    def history(self, connectors: Sequence[Connector]) -> dict[str, list[dict[str, Any]]]:
+        """Each connector's revisions by its name, the oldest first."""
+        names = {connector.identity: connector.name for connector in connectors}
+        revisions: dict[str, list[dict[str, Any]]] = {name: [] for name in names.values()}
+        for row in self._storage.revisions(names.keys()):
+            revisions[names[row.identity]].append(read_revision(row))
+        return revisions
+
+    def is_same_secret(self, token: str, secret: Secret) -> bool:
+        """Whether a stored secret, named by a token that was loaded here, is the given one; it is not opened."""
+        return self._vault.is_same(self._stored[token], secret)
+
+    def is_foreign(self, token: str) -> bool:
+        """Whether a stored secret was not sealed as what it is kept as; False where its key is missing."""
+        return self._vault.is_foreign(self._stored[token])
+
+    def open_secret(self, token: str) -> Secret:
+        """The stored secret that a token names; one that is foreign is refused."""
+        return self._vault.open(self._stored[token])
+
+    def check_sealing(self, plan: Plan) -> None:
+        """Fail where a plan's secrets could not be sealed: for want of a key, the right key or the library."""
+        if plan.has_new_secrets:
+            self._vault.check_sealing(self._storage.keys_used())
+        for token in plan.redirected:
+            self._vault.check_rebinding(self._stored[token])
+        if self.needs_resealing():
+            dropped = plan.dropped
+            for token, stored in self._load_secrets().items():
+                if token not in dropped:
+                    self._vault.check_resealing(stored)
+
+    def needs_resealing(self) -> bool:
+        """Whether secrets are sealed with another key than the one that seals now."""
+        return self._vault.rotation(self._storage.keys_used()) == "due"
+
+    def migration(self) -> Migration:
+        """What a writer does with the secrets that an earlier release has sealed, and what it cannot seal anew."""
+        waiting, used = self._in_old_form(), self._storage.keys_used()
+        can_migrate = waiting and self._vault.has_key_of(used) and self._vault.has_library()
+        found = Migration([], [], [])
+        for stored in waiting:
+            is_due = can_migrate and self._vault.migrated(stored)
+            (found.due if is_due else found.put_off).append(str(stored))
+        if self._vault.rotation(used) == "blocked":
+            found.not_rotated.extend(
+                str(each) for each in self._load_secrets().values() if not self._vault.has_key(each)
+            )
+        return found
+
+    def wrote_file(self, path: str, content: Secret) -> bool:
+        """Whether just this content is recorded as written to a file; False without the key that recorded it."""
+        record = self._storage.written_file(path)
+        ring = self._vault.ring() if record else None
+        return record is not None and ring is not None and ring.is_file(path, content, *record)
+
+    def _load_connectors(self, names: frozenset[str] | None) -> tuple[dict[str, Connector], dict[str, Damage]]:
+        rows = self._storage.connectors(names)
+        sealed: dict[int, dict[str, Sealed | None]] = {}
+        for secret in self._storage.secrets(None if names is None else [row.id for row in rows]):
+            sealed.setdefault(secret.connector, {})[secret.field] = read_sealed(secret)
+        connectors: dict[str, Connector] = {}
+        damaged: dict[str, Damage] = {}
+        for row in rows:
+            own = sealed.get(row.id, {})
+            tokens = {
+                field: f"{row.identity} {field} {' '.join(map(str, each))}" if each else None
+                for field, each in own.items()
+            }
+            found = read_connector(row, tokens)
+            self._ids[found.name] = row.id
+            if isinstance(found, Damage):
+                damaged[found.name] = found
+                continue
+            connectors[found.name] = found
+            for field, token in found.secrets.items():
+                self._stored[str(token)] = StoredSecret(found, field, own[field] or Sealed("", "", ""))
+        return connectors, damaged
+
+    def _load_secrets(self, names: frozenset[str] | None = None) -> dict[str, StoredSecret]:
+        """The secrets of all connectors, or of some, by their tokens."""
+        connectors, _damaged = self._load_connectors(names)
+        tokens = (str(token) for connector in connectors.values() for token in connector.secrets.values())
+        return {token: self._stored[token] for token in tokens}
+
+    def _in_old_form(self) -> list[StoredSecret]:
+        stored = self._load_secrets(frozenset(self._storage.names_with_old_form()))
+        return [each for each in stored.values() if each.sealed.form == OLD_FORM]
+
+
+class Writer(Reader):
+    """A transaction: nobody else writes until it ends, and it ends whole or without a trace."""
+
+    def apply(self, plan: Plan) -> None:
+        """Carry out a plan that was made from what this transaction loaded."""
+        storage = self._storage
+        if plan.has_new_secrets:
+            self._vault.make_key(storage.keys_used())
+        if plan.default_moves:
+            storage.set_default(None)
+        for purpose in plan.unbound:
+            storage.unbind(purpose)
+        for change in plan.changes:
+            if change.after:
+                self._write(change, change.after)
+        for purpose, name in plan.bound.items():
+            storage.bind(purpose, self._ids[name])
+        default = plan.after.default
+        if default and (plan.default_moves or any(each.replaces and each.name == default for each in plan.changes)):
+            storage.set_default(self._ids[default])
+        for change in plan.changes:
+            if change.before and not change.after:
+                storage.delete_connector(self._ids[change.before.name])
+
+    def _write(self, change: Change, after: Connector) -> None:
+        """Write one connector that is created or updated, with its secrets and a revision."""
+        before = change.before
+        if before:
+            row = connector_row(after, self._ids[before.name], before.identity)
+            self._storage.update_connector(row)
+            for field in before.secrets.keys() - after.secrets.keys():
+                self._storage.delete_secret(row.id, field)
+        else:
+            row = connector_row(after, 0, os.urandom(16).hex())
+            replaced = self._ids[after.name] if change.replaces else None
+            row = row._replace(id=self._storage.insert_connector(row, replaces=replaced))
+        self._ids[after.name] = row.id
+        for field, secret in after.secrets.items():
+            binding = self._vault.binding(row.identity, field, after)
+            if isinstance(secret, Secret):
+                self._storage.write_secret(SecretRow(row.id, field, self._vault.seal(secret, binding)))
+            else:
+                self._keep(self._stored[secret], self._vault.rebound(self._stored[secret], binding), row.id)
+        sides = (json.dumps(side) for side in change.difference)
+        self._storage.add_revision(
+            RevisionRow(row.identity, after.revision, after.updated.at, after.updated.by, *sides)
+        )
+
+    def record_proof(self, connector: Connector, proof: Proof) -> None:
+        """Keep that mail was sent with a connector's settings, unless later ones are proven already."""
+        self._storage.record_proof(connector.identity, proof)
+
+    def reseal(self) -> None:
+        """Seal every secret with the key that seals now."""
+        for stored in self._load_secrets().values():
+            self._keep(stored, self._vault.resealed(stored), self._ids[stored.connector.name])
+
+    def migrate(self) -> None:
+        """Seal anew what an earlier release has sealed, as far as the keys are there, and end the old form."""
+        if not self._vault.has_key_of(self._storage.keys_used()):
+            return
+        waiting = self._in_old_form()
+        if waiting and not self._vault.has_library():
+            return
+        for stored in waiting:
+            self._keep(stored, self._vault.migrated(stored), self._ids[stored.connector.name])
+        for key_id, mark in self._vault.new_marks(self._storage.keys_used(old_form=True)).items():
+            self._storage.write_mark(key_id, mark)
+
+    def record_file(self, path: str, content: Secret) -> None:
+        """Record what was written to a file, as a fingerprint; without a key there is no record."""
+        ring = self._vault.ring()
+        if ring:
+            self._storage.write_file(path, *ring.file_fingerprint(path, content))
+        else:
+            self._storage.forget_file(path)
+
+    def forget_file(self, path: str) -> None:
+        """Drop the record of a file, if there is one."""
+        self._storage.forget_file(path)
+
+    def _keep(self, stored: StoredSecret, anew: Sealed | None, connector: int) -> None:
+        """Keep a stored secret as it is sealed anew, if it is."""
+        if anew:
+            self._storage.write_secret(SecretRow(connector, stored.field, anew))
+
+
+class Registry:
+    """Where connectors live."""
+
+    def __init__(self, backend: Backend, keys: KeySource) -> None:
+        self._backend = backend
+        self._keys = keys
+
+    def exists(self) -> bool:
+        """Whether there is a registry yet."""
+        return self._backend.exists()
+
+    @contextmanager
+    def reading(self) -> Iterator[Reader]:
+        """Look without changing anything; a registry that does not exist yet is an empty one."""
+        with self._backend.reading() as storage:
+            yield Reader(storage, self._keys)
+
+    @contextmanager
+    def writing(self) -> Iterator[Writer]:
+        """Change in one transaction, which is committed when the block ends without an exception.
+
+        Secrets that an earlier release has sealed are sealed anew with it, as far as their keys are there.
+        """
+        with self._backend.writing() as storage:
+            writer = Writer(storage, self._keys)
+            yield writer
+            writer.migrate()
+
+    def exclusive(self) -> AbstractContextManager[None]:
+        """Hold off other tasks that want this registry for themselves, too; reading and writing go on."""
+        return self._backend.exclusive()
+
+    def check_writable(self, *, seals: bool = False) -> None:
+        """Fail where `writing` would for want of the right to write, with the same message. Nothing is written.
+
+        What seals a secret may have to make the key, too.
+        """
+        self._backend.check_writable()
+        if seals and self._keys.ring() is None:
+            self._keys.check_can_make()
+
+
+def open_registry(location: str, given_keys: Secret | None, key_file: str) -> Registry:
+    """The registry at a location. Its keys are those given, else those in the key file, which has a default."""
+    if location.startswith(_POSTGRESQL):
+        raise RegistryError(
+            "registry names a PostgreSQL database, and this release only has the embedded registry: give the absolute"
+            " path of a file."
+        )
+    try:
+        from .sqlite.storage import SqliteBackend
+    except ImportError as missing:
+        raise MissingLibrary("sqlite3", "to read the registry", str(missing)) from None
+    backend = SqliteBackend(location)
+    keys = KeySource(given_keys, key_file or default_key_file(location))
+    keys.check_file()
+    return Registry(backend, keys)
+
+
+def default_key_file(location: str) -> str:
+    return f"{location}.key"
+
+
+def registry_files(location: str, key_file: str) -> list[str]:
+    """Where a registry, what SQLite keeps beside it, and its key are or may be one day."""
+    beside = [f"{location}-{suffix}" for suffix in ("journal", "wal", "shm")]
+    return [location, *beside, key_file or default_key_file(location)]
+
+
+def _bindings(rows: Iterable[BindingRow]) -> dict[Purpose, str | None]:
+    """The purposes with the names of their connectors, None where there is no such connector."""
+    return dict(filter(None, map(read_binding, rows)))

@@ -1,0 +1,198 @@
+# Copyright the mailroom.core contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This file is private to the collection mailroom.core and may change at any time.
+
+"""What a back-end has to supply: rows, and transactions on them.
+
+It knows neither keys nor plans, and decides nothing: what a row means is found in `rows`, how secrets are treated in
+`vault`, and what is read and written for a task in `registry`. A row's `id` is the back-end's own and is good for one
+transaction; across transactions and registries a connector is told by its `identity`.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Iterable
+from contextlib import AbstractContextManager
+from typing import Any, NamedTuple
+
+from .._connector.state import Proof, Purpose
+from .sealing import Mark, Sealed
+
+MOST_CHARACTERS = 4_000_000
+"""In the settings or the preset of a connector. Longer ones are not even read: they are None."""
+
+
+class ConnectorRow(NamedTuple):
+    """A connector's columns. What was read may be anything: it is checked in `rows`."""
+
+    id: int
+    identity: Any
+    name: Any
+    enabled: Any
+    is_default: Any
+    settings: Any
+    preset: Any
+    revision: Any
+    sending_revision: Any
+    created_at: Any
+    created_by: Any
+    updated_at: Any
+    updated_by: Any
+    proven_revision: Any
+    proven_at: Any
+    proven_to: Any
+
+
+class SecretRow(NamedTuple):
+    connector: int
+    field: Any
+    sealed: Sealed
+
+
+class BindingRow(NamedTuple):
+    purpose: Any
+    tenant: Any
+    connector: Any
+    """The name of the connector, None where there is no such connector."""
+
+
+class RevisionRow(NamedTuple):
+    identity: str
+    """Of the connector."""
+    revision: Any
+    at: Any
+    actor: Any
+    before: Any
+    after: Any
+
+
+class Storage(ABC):
+    """The rows of a registry within one transaction. Where rows are asked for by a list, None stands for all."""
+
+    @abstractmethod
+    def registry_ids(self) -> list[Any]:
+        """The ids that the registry has of itself: more than one, or none, is damage."""
+
+    @abstractmethod
+    def names(self) -> list[str]:
+        """The names of all connectors, in order."""
+
+    @abstractmethod
+    def purpose_names(self) -> list[str]:
+        """All purposes that are bound, in order."""
+
+    @abstractmethod
+    def default(self) -> str | None:
+        """The name of the default connector."""
+
+    @abstractmethod
+    def connectors(self, names: Collection[str] | None) -> list[ConnectorRow]:
+        """Connectors in the order of their names."""
+
+    @abstractmethod
+    def has_enabled_besides(self, names: Collection[str]) -> bool: ...
+
+    @abstractmethod
+    def bindings(self, purposes: Iterable[Purpose] | None) -> list[BindingRow]: ...
+
+    @abstractmethod
+    def bindings_of(self, connectors: Collection[int]) -> list[BindingRow]: ...
+
+    @abstractmethod
+    def revisions(self, identities: Collection[str]) -> list[RevisionRow]:
+        """The revisions of the connectors with these identities, the oldest first."""
+
+    @abstractmethod
+    def secrets(self, connectors: Collection[int] | None) -> list[SecretRow]: ...
+
+    @abstractmethod
+    def names_with_old_form(self) -> list[str]:
+        """The connectors with secrets in the old form."""
+
+    @abstractmethod
+    def keys_used(self, *, old_form: bool | None = None) -> frozenset[str]:
+        """The ids of the keys of all secrets, or of those in the old form, or of those that are not."""
+
+    @abstractmethod
+    def marks(self) -> dict[str, Mark]:
+        """The marks by the id of the key that made them."""
+
+    @abstractmethod
+    def written_file(self, path: str) -> tuple[str, str] | None:
+        """The key's id and the fingerprint in the record of a file."""
+
+    @abstractmethod
+    def insert_connector(self, row: ConnectorRow, *, replaces: int | None) -> int:
+        """Add a connector, which is not the default, and say its id.
+
+        It takes over the name and the purposes of the one that it replaces.
+        """
+
+    @abstractmethod
+    def update_connector(self, row: ConnectorRow) -> None:
+        """Change a connector's name, settings and revision."""
+
+    @abstractmethod
+    def delete_connector(self, connector: int) -> None:
+        """Delete a connector with its secrets and whatever is still bound to it."""
+
+    @abstractmethod
+    def set_default(self, connector: int | None) -> None: ...
+
+    @abstractmethod
+    def bind(self, purpose: Purpose, connector: int) -> None:
+        """Bind a purpose, wherever it was bound to."""
+
+    @abstractmethod
+    def unbind(self, purpose: Purpose) -> None: ...
+
+    @abstractmethod
+    def add_revision(self, row: RevisionRow) -> None: ...
+
+    @abstractmethod
+    def record_proof(self, identity: str, proof: Proof) -> None:
+        """Keep a proof, unless there is one of a later revision, or no such connector."""
+
+    @abstractmethod
+    def write_secret(self, row: SecretRow) -> None:
+        """Keep a secret in place of what was there."""
+
+    @abstractmethod
+    def delete_secret(self, connector: int, field: str) -> None: ...
+
+    @abstractmethod
+    def write_mark(self, key_id: str, mark: Mark) -> None:
+        """Keep a mark in place of the key's former one."""
+
+    @abstractmethod
+    def write_file(self, path: str, key_id: str, fingerprint: str) -> None:
+        """Keep the record of a file in place of the former one."""
+
+    @abstractmethod
+    def forget_file(self, path: str) -> None: ...
+
+
+class Backend(ABC):
+    """Where the rows of one registry are kept."""
+
+    @abstractmethod
+    def exists(self) -> bool:
+        """Whether there is a registry yet."""
+
+    @abstractmethod
+    def reading(self) -> AbstractContextManager[Storage]:
+        """One consistent look in this version's tables; a registry that does not exist yet is an empty one."""
+
+    @abstractmethod
+    def writing(self) -> AbstractContextManager[Storage]:
+        """A transaction in which nobody else writes. It is committed where the block ends without an error."""
+
+    @abstractmethod
+    def exclusive(self) -> AbstractContextManager[None]:
+        """Hold off others who ask for this, too; reading and writing go on."""
+
+    @abstractmethod
+    def check_writable(self) -> None:
+        """Fail where `writing` would for want of the right to write, with the same message. Nothing is written."""

@@ -1,0 +1,106 @@
+# Copyright the mailroom.core contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This file is private to the collection mailroom.core and may change at any time.
+
+"""msmtp: one account in a file of its own, password included."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from ..._connector.diff import CHANGED, STORED
+from ..._connector.resolved import SmtpSettings
+from ..._errors import FieldMessage
+from ..interface import MARK, FileTarget, Sender
+
+_PASSWORD = re.compile(r"^password .*$", re.MULTILINE)
+_REPLACED = re.compile(r"%[UHCM]|[*?]")
+_NO_OTHER_SENDER = "allow_from_override off"
+_LONGEST_LINE = 499
+
+
+class Msmtp(FileTarget):
+    """An SMTP client that stands in for sendmail."""
+
+    name = "msmtp"
+    securities = ("none", "starttls", "tls")
+    supported_features = frozenset(("from_address", "smtp.mechanisms", "smtp.client_cert", "smtp.proxy"))
+
+    def unsupported_values(self, sender: Sender) -> Iterator[FieldMessage]:
+        server = sender.server
+        if len(server.mechanisms) > 1:
+            yield "smtp.mechanisms", "can name one in msmtp, or be left out, for msmtp to choose"
+        if server.proxy and (server.proxy.scheme != "socks5" or server.proxy.username):
+            yield "smtp.proxy", "must be a socks5 proxy without a user in msmtp"
+        if _REPLACED.search(sender.from_address):
+            yield "from_address", "holds what msmtp replaces: %U, %H, %C, %M, * or ?"
+        for field, line in _lines(sender):
+            if len(line.encode()) > _LONGEST_LINE:
+                yield field, f"is too long: a line of msmtp's holds {_LONGEST_LINE} bytes"
+
+    def render(self, _text: str, sender: Sender) -> str:
+        return MARK + "".join(f"{line}\n" for _field, line in _lines(sender))
+
+    def clear(self, text: str) -> str:
+        return "" if text.startswith(MARK) else text
+
+    def difference(self, before: str, after: str) -> tuple[str, str]:
+        old, new = (text if text.startswith(MARK) else "" for text in (before, after))
+        word = STORED if _PASSWORD.findall(old) == _PASSWORD.findall(new) else CHANGED
+        return _PASSWORD.sub(f"password {STORED}", old), _PASSWORD.sub(f"password {word}", new)
+
+    def password_text(self, _sender: Sender) -> None:
+        return None
+
+    def password_file_in(self, _text: str) -> str:
+        return ""
+
+
+def _lines(sender: Sender) -> Iterator[tuple[str, str]]:
+    """Each line of the file, after the field that it comes from."""
+    server = sender.server
+    yield "name", f"account {sender.connector}"
+    yield "smtp.host", f"host {server.host}"
+    yield "smtp.port", f"port {server.port}"
+    yield from _encryption(server)
+    if server.proxy:
+        yield "smtp.proxy", f"proxy_host {server.proxy.host}"
+        yield "smtp.proxy", f"proxy_port {server.proxy.port}"
+    if server.ehlo_name:
+        yield "smtp.ehlo_name", f"domain {server.ehlo_name}"
+    if sender.from_address:
+        yield "from_address", f"from {sender.from_address}"
+        yield "from_address", _NO_OTHER_SENDER
+        yield "from_address", "set_from_header on"
+    if sender.password:
+        yield "smtp.mechanisms", f"auth {server.mechanisms[0].lower() if server.mechanisms else 'on'}"
+        yield "smtp.username", f"user {_quoted(server.username)}"
+        yield "smtp.password", f"password {_quoted(sender.password.reveal())}"
+    if sender.connector != "default":
+        yield "name", f"account default : {sender.connector}"
+        if sender.from_address:
+            # An account takes over all but this from the one that it is based on: msmtp -P shows it.
+            yield "from_address", _NO_OTHER_SENDER
+
+
+def _encryption(server: SmtpSettings) -> Iterator[tuple[str, str]]:
+    trust = server.trust
+    if server.security == "none":
+        yield "smtp.security", "tls off"
+        return
+    yield "smtp.security", "tls on"
+    yield "smtp.security", f"tls_starttls {'on' if server.security == 'starttls' else 'off'}"
+    if not trust.validate:
+        yield "smtp.validate_certs", "tls_certcheck off"
+    elif trust.ca_file:
+        yield "smtp.ca_file", f"tls_trust_file {_quoted(trust.ca_file)}"
+    if trust.client_cert:
+        yield "smtp.client_cert", f"tls_cert_file {_quoted(trust.client_cert)}"
+        yield "smtp.client_key", f"tls_key_file {_quoted(trust.client_key or trust.client_cert)}"
+
+
+def _quoted(value: str) -> str:
+    """Msmtp takes quotes off the ends, and reads all between them as it is."""
+    return f'"{value}"'

@@ -1,0 +1,140 @@
+# Copyright the mailroom.core contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This file is private to the collection mailroom.core and may change at any time.
+
+"""What was observed when a conversation stopped, before it is judged."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, get_args
+
+from .._errors import MailroomError
+
+Kind = Literal[
+    # Before anybody is asked.
+    "config",
+    "unfit_secret",
+    "not_ready",
+    # Name and network.
+    "not_found",
+    "name_temporary",
+    "refused",
+    "unreachable",
+    "proxy",
+    "proxy_target",
+    "timeout",
+    "reset",
+    "closed",
+    "exhausted",
+    # Encryption.
+    "certificate",
+    "issuer_expired",
+    "tls",
+    "speaks_tls",
+    "speaks_plain",
+    "starttls_missing",
+    "injection",
+    "unencrypted",
+    # What a server says.
+    "reply",
+    "graph",
+    "protocol",
+    "other_protocol",
+    "preauth",
+    # Signing in.
+    "no_mechanism",
+    "login_disabled",
+    "login_disabled_unencrypted",
+    "refused_proof",
+    "server_signature",
+    "token",
+    "token_google",
+    "token_refused",
+    "token_refused_google",
+    "token_refused_microsoft",
+    "no_identity_service",
+    # Mail.
+    "relay_refused",
+    "too_large",
+    "not_delivered",
+    "not_removed",
+    # Ours.
+    "internal",
+]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+
+PhaseName = Literal[
+    "config",
+    "dns",
+    "tcp",
+    "tls",
+    "greeting",
+    "ehlo",
+    "capability",
+    "starttls",
+    "token",
+    "auth",
+    "select",
+    "mailbox",
+    "sender",
+    "recipient",
+    "message",
+    "delivery",
+]
+PhaseStatus = Literal["ok", "fail", "skipped"]
+
+Refused = Literal["", "here", "everywhere"]
+"""Whether a credential was refused and must not be sent again: no, over this protocol, or over any."""
+
+PERHAPS_ACCEPTED = "the message was handed over whole, and may have been accepted"
+
+
+@dataclass(frozen=True)
+class Observation:
+    """One observation: its kind, where it was made, and the server's own words if it had any."""
+
+    kind: Kind
+    phase: PhaseName | Literal[""] = ""
+    protocol: Literal["", "smtp", "imap", "graph"] = ""
+    code: int | None = None
+    enhanced: str = ""
+    text: str = ""
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    refused: Refused = ""
+
+    def with_context(  # noqa: PLR0913  so that the type checker sees a misspelt kind here too
+        self,
+        *,
+        kind: Kind | None = None,
+        phase: PhaseName | Literal[""] | None = None,
+        protocol: Literal["", "smtp", "imap", "graph"] | None = None,
+        enhanced: str | None = None,
+        text: str | None = None,
+        facts: Mapping[str, Any] | None = None,
+        refused: Refused | None = None,
+    ) -> Observation:
+        """The same observation, with more known about it; what is None stays as it is."""
+        more: dict[str, Any] = {"kind": kind, "phase": phase, "protocol": protocol, "enhanced": enhanced, "text": text}
+        more["refused"] = refused
+        known = {name: value for name, value in more.items() if value is not None}
+        return replace(self, facts={**self.facts, **(facts or {})}, **known)
+
+
+class ProbeError(MailroomError):
+    """A conversation cannot go on. Whoever knows more about it raises a new one from this one."""
+
+    def __init__(self, observation: Observation) -> None:
+        self._observation = observation
+        super().__init__(observation.text or observation.kind)
+
+    @property
+    def observation(self) -> Observation:
+        return self._observation
+
+
+def probe_error(kind: Kind, text: str = "", **facts: Any) -> ProbeError:
+    """The exception for an observation that is not a server's reply."""
+    return ProbeError(Observation(kind, text=text, facts=facts))

@@ -1,0 +1,74 @@
+# Copyright the mailroom.core contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The back-ends that the contract of a registry is tested on, each with a way to look at and change its rows."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.mailroom.core.plugins.module_utils._registry.registry import Registry
+
+from . import samples
+
+
+class Backend(ABC):
+    """A place for one registry, empty at first. A folder is there for what it needs."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    @abstractmethod
+    def open(self, keys: str | None = samples.KEY) -> Registry:
+        """The registry with these keys, or with those that it has made itself."""
+
+    @abstractmethod
+    def query(self, statement: str) -> list[tuple[Any, ...]]:
+        """Query the tables without the collection."""
+
+    @abstractmethod
+    def edit(self, statement: str, *values: Any) -> None:
+        """Change the tables as somebody does who may write them and has no key; each value is a `?`."""
+
+    @abstractmethod
+    def content(self) -> object:
+        """All that is stored, to be compared: equal only where nothing was written."""
+
+    def has_key_file(self) -> bool:
+        """Whether the registry has made itself a key."""
+        return False
+
+    def another(self) -> Backend:
+        """A second, empty registry of the same kind."""
+        return type(self)(self._folder / "another")
+
+    def edit_settings(self, name: str, block: str, changes: Mapping[str, Any]) -> None:
+        """Change fields in a connector's row from outside; None removes one."""
+        ((text,),) = self.query(f"SELECT settings FROM connector WHERE name = '{name}'")
+        self.edit("UPDATE connector SET settings = ? WHERE name = ?", samples.edited(text, block, changes), name)
+
+
+class Sqlite(Backend):
+    @property
+    def path(self) -> Path:
+        return self._folder / "registry" / "registry.db"
+
+    def open(self, keys: str | None = samples.KEY) -> Registry:
+        return samples.open_registry(self.path, keys)
+
+    def query(self, statement: str) -> list[tuple[Any, ...]]:
+        return samples.ask_file(self.path, statement)
+
+    def edit(self, statement: str, *values: Any) -> None:
+        samples.edit_file(self.path, statement, *values)
+
+    def content(self) -> object:
+        return samples.folder_content(self._folder)
+
+    def has_key_file(self) -> bool:
+        return Path(f"{self.path}.key").exists()
+
+
+BACKENDS: dict[str, type[Backend]] = {"sqlite": Sqlite}

@@ -1,0 +1,57 @@
+# Copyright the mailroom.core contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a task sends to a host: what it needs, and no more."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from tools import payload, places
+
+MODULES = Path(__file__).resolve().parents[4] / "plugins" / "modules"
+
+
+class Payload(NamedTuple):
+    """The most files of ours that may be sent for a module, and the packages that they come from."""
+
+    most: int
+    packages: frozenset[str]
+
+
+READS = frozenset(["_argspec.py", "_connector", "_errors.py", "_files.py", "_module", "_registry"])
+CONFIGURES = READS | {"_target"}
+TESTS = READS | {"_auth", "_check", "_message", "_net", "_protocol", "_report", "_verdict"}
+PAYLOADS = {
+    "connector_info": Payload(45, READS),
+    "connector_purpose": Payload(45, READS),
+    "connector": Payload(60, READS),
+    "connectors": Payload(60, READS),
+    "connector_config": Payload(50, CONFIGURES),
+    "connector_test": Payload(120, TESTS),
+    "init_mail": Payload(120, TESTS),
+    "_connector_verify": Payload(120, TESTS),
+    "_connectors_verify": Payload(120, TESTS),
+}
+
+
+@pytest.fixture(scope="module")
+def payloads() -> dict[str, payload.Files]:
+    return payload.payloads(sys.executable, places.COLLECTIONS, PAYLOADS)
+
+
+def test_every_module_is_known_here() -> None:
+    assert PAYLOADS.keys() == {path.stem for path in MODULES.glob("*.py")}
+
+
+@pytest.mark.parametrize("module", PAYLOADS)
+def test_a_module_is_sent_with_the_packages_that_it_needs(payloads: dict[str, payload.Files], module: str) -> None:
+    assert {name.partition("/")[0] for name in payloads[module]} == PAYLOADS[module].packages
+
+
+@pytest.mark.parametrize("module", PAYLOADS)
+def test_a_module_is_sent_with_few_files(payloads: dict[str, payload.Files], module: str) -> None:
+    assert len(payloads[module]) <= PAYLOADS[module].most
