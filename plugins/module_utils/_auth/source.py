@@ -79,7 +79,7 @@ class TokenSource(ABC):
         return {name: value for name, value in known.items() if value}
 
     def identities(self) -> list[str]:
-        """The same texts for the same credentials: first with all settings, then a user's password at its service.
+        """The same texts for the same credentials: first with all settings, then a user's password for an application.
 
         Other settings, such as another scope, make no other password of it, and repeating a refused one locks the user.
         """
@@ -90,7 +90,8 @@ class TokenSource(ABC):
         if not settings.password:
             return [whole]
         service = urlsplit(settings.token_url or authority_of(settings.cloud, settings.authority)).hostname or ""
-        return [whole, identity(service, settings.username, settings.password)]
+        user = f"{settings.tenant_id}\0{settings.client_id}\0{settings.username}"
+        return [whole, identity(service, user, settings.password)]
 
 
 def revealed(secret: Secret | None) -> str:

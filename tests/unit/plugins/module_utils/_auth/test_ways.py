@@ -143,4 +143,5 @@ def test_a_users_password_is_the_same_one_with_other_settings() -> None:
 
     assert known("one") & known("one", scope="x", client_secret_expires="2030-01-01")
     assert not known("one") & known("two")
+    assert not known("one") & known("one", client_id="d")
     assert not known("one") & known("one", authority="https://login.example.org")
