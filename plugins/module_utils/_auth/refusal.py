@@ -77,6 +77,11 @@ def refused_token(status: int | None, words: Collection[str]) -> Refused:
     return "everywhere" if _TOKEN_SCOPE.isdisjoint(words) else "here"
 
 
+def refused_user(observation: Observation) -> bool:
+    """Whether a token endpoint refused the user (RFC 6749, 5.2), and not the application or what it asks for."""
+    return observation.refused == "everywhere" and "invalid_grant" in observation.enhanced.split()
+
+
 def _by_smtp(observation: Observation, is_encrypted: bool, was_sent: bool) -> Refused:
     code, enhanced = observation.code or 0, observation.enhanced
     is_about_security = enhanced.startswith("5.7.")

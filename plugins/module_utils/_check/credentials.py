@@ -15,6 +15,7 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+from .._auth.refusal import refused_user
 from .._auth.tokens import Token
 from .._connector.redaction import Redaction
 from .._connector.resolved import Protocol, TlsTrust
@@ -135,9 +136,7 @@ class Tokens:
                 return source.obtain(protocol)
             except ProbeError as error:
                 observation = error.observation
-                # Only an error of the grant is about the user; others are about the application, or what it asks for.
-                is_user = observation.refused == "everywhere" and "invalid_grant" in observation.enhanced.split()
-                self._rejected.note(identities if is_user else identities[:1], protocol, observation)
+                self._rejected.note(identities if refused_user(observation) else identities[:1], protocol, observation)
                 raise
         finally:
             http.close()
