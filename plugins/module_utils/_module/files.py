@@ -19,7 +19,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from .._errors import MailroomError
 from .._files import NO_UNNAMED_FILES, not_writable
@@ -37,6 +37,9 @@ _KINDS = {
     stat.S_IFCHR: "Is a device",
     stat.S_IFBLK: "Is a device",
 }
+
+
+Access = Literal["private", "restricted", "unchanged"]
 
 
 @dataclass(frozen=True)
@@ -58,8 +61,9 @@ class FileChange:
     before: FileContent | None
     after: str | None = field(repr=False)
     shown: tuple[str, str]
-    private: bool = False
-    """Whether owner, group and mode are those of the task. Else they stay as they are."""
+    access: Access = "unchanged"
+    """Whether owner, group and mode are those of the task, stay as they are, or are those of a file of others that now
+    holds a secret: what the task gives, else as they are without access for everybody."""
 
     @property
     def differs(self) -> bool:
@@ -160,8 +164,10 @@ def write_files(
 
 
 def _attributes_after(module: Task, change: FileChange, wanted: WantedAttributes) -> FileAttributes:
-    if change.before and (change.after is None or not change.private):
+    if change.before and (change.after is None or change.access == "unchanged"):
         return change.before.attributes
+    if change.before and change.access == "restricted":
+        return wanted.of_shared_file(change.before.attributes)
     if change.before and not change.differs:
         return wanted.of_existing_file(change.before.attributes)
     return wanted.of_new_file(module, change.location.path)

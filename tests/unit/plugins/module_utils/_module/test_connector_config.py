@@ -191,9 +191,9 @@ class TestAFileOfItsOwn:
                 {"connector": "main", "options": {"password_file": "/etc/p"}},
                 "options.password_file: is not for msmtp, which keeps the password in the file at path",
             ),
-            ({"connector": "main", "app": "sendmail"}, "app: must be one of alertmanager, msmtp, postfix"),
+            ({"connector": "main", "app": "sendmail"}, "app: must be one of accuknox, alertmanager, django"),
             (
-                {"connector": "main", "options": {"leave_out": ["smtp.security"]}},
+                {"connector": "main", "options": {"leave_out": ["smtp.host"]}},
                 "options.leave_out: must be a list of any of from_address, from_name",
             ),
         ],
