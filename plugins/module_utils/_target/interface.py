@@ -191,6 +191,9 @@ class FileTarget(ABC):
     forbidden: ClassVar[re.Pattern[str]] = re.compile(r"[\x00-\x08\x0a-\x1f\x7f\x85\u2028\u2029]")
     """The characters that a value cannot hold: tabs are the only control characters that programs read alike."""
 
+    signs_in_with_ascii: ClassVar[bool] = False
+    """Whether user and password must be ASCII, as in programs that use Python's smtplib or imaplib."""
+
     secret: ClassVar[re.Pattern[str]] = re.compile("(?!)()")
     """Finds secrets in what is written, each to the end of its line; the first group is kept when it is shown."""
 
@@ -294,6 +297,8 @@ class FileTarget(ABC):
             if self.forbidden.search(value):
                 what = "a line break" if "\n" in value else "control characters"
                 yield f"{block}.{name}", f"cannot hold {what} in {self.name}"
+            elif self.signs_in_with_ascii and not value.isascii():
+                yield f"{block}.{name}", f"must be ASCII in {self.name}"
 
     def unsupported_values(self, _account: Account) -> Iterator[FieldMessage]:
         """The same, for the values of fields that it supports."""

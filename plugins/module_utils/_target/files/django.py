@@ -24,8 +24,10 @@ class Django(FileTarget):
     name = "django"
     securities = ("none", "starttls", "tls")
     certificate_checks = (True,)
-    supported_features = frozenset(("from_address", "from_name", "smtp.client_cert"))
+    # With a client's certificate Django trusts no authority, so that it could not connect.
+    supported_features = frozenset(("from_address", "from_name"))
     forbidden = re.compile("[\n\0]")
+    signs_in_with_ascii = True
     secret = re.compile(r"^(EMAIL_HOST_PASSWORD = ).*$", re.MULTILINE)
 
     def unsupported_values(self, account: Account) -> Iterator[FieldMessage]:
@@ -34,7 +36,7 @@ class Django(FileTarget):
             yield "from_name", "needs a from_address in django"
 
     def render(self, _text: str, account: Account) -> str:
-        connector, server, trust = account.connector, account.smtp, account.smtp.trust
+        connector, server = account.connector, account.smtp
         settings: dict[str, Any] = {
             "EMAIL_BACKEND": "django.core.mail.backends.smtp.EmailBackend",
             "EMAIL_HOST": server.host,
@@ -44,12 +46,9 @@ class Django(FileTarget):
             "EMAIL_USE_TLS": server.security == "starttls",
             "EMAIL_USE_SSL": server.security == "tls",
         }
-        if trust.client_cert:
-            settings["EMAIL_SSL_CERTFILE"] = trust.client_cert
-            settings["EMAIL_SSL_KEYFILE"] = trust.client_key or trust.client_cert
         if connector.from_address:
             sender = formataddr((connector.from_name, connector.from_address))
-            settings |= {"DEFAULT_FROM_EMAIL": sender, "SERVER_EMAIL": sender}
+            settings.update(DEFAULT_FROM_EMAIL=sender, SERVER_EMAIL=sender)
         text = own_file(MARK, [f"{name} = {literals.python(value)}" for name, value in settings.items()])
         check_parsed(dict(_assignments(text)), settings)
         return text

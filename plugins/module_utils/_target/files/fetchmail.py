@@ -13,8 +13,6 @@ from collections.abc import Iterator
 from ..._errors import FieldMessage
 from ..interface import MARK, Account, FileTarget, Option, own_file
 
-_NEEDS_ESCAPE = re.compile(r'[\\"]')
-
 
 class Fetchmail(FileTarget):
     """Fetches mail and hands it to the local mail server."""
@@ -56,4 +54,5 @@ class Fetchmail(FileTarget):
 
 
 def _quoted(value: str) -> str:
-    return '"' + _NEEDS_ESCAPE.sub(r"\\\g<0>", value) + '"'
+    """A quote ends the string even after a backslash, so it is written by its number."""
+    return '"' + value.replace("\\", "\\\\").replace('"', "\\x22") + '"'

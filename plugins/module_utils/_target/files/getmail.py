@@ -24,6 +24,7 @@ class Getmail(FileTarget):
     supported_features = frozenset(("imap.ca_file", "imap.client_cert", "imap.mailbox"))
     options = (Option("maildir", "path", is_required=True), Option("delete", "bool"))
     password_apart = "optional"
+    signs_in_with_ascii = True
     secret = re.compile(r"^(password = ).*$", re.MULTILINE)
     check = ("getmail", "--rcfile", "{path}", "--dump")
 

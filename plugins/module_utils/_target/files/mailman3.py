@@ -24,8 +24,9 @@ class Mailman3(ManagedBlockTarget):
     name = "mailman3"
     securities = tuple(_MODES)
     supported_features = frozenset(())
+    signs_in_with_ascii = True
     secret = re.compile(r"^(smtp_pass = ).*$", re.MULTILINE)
-    check = ("mailman", "--config", "{path}", "conf", "--section", "mta", "--key", "smtp_host")
+    check = ("mailman", "--run-as-root", "--config", "{path}", "conf", "--section", "mta", "--key", "smtp_host")
     service = "mailman3"
 
     def unsupported_values(self, account: Account) -> Iterator[FieldMessage]:

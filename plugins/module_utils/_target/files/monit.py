@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from ..._errors import FieldMessage
 from ..interface import MARK, Account, FileTarget, own_file
 
+_STARTTLS_PORTS = (25, 587)
 _NOT_IN_FORMAT = re.compile(r"[{}<>$\"',]")
 
 
@@ -31,8 +32,10 @@ class Monit(FileTarget):
 
     def unsupported_values(self, account: Account) -> Iterator[FieldMessage]:
         connector, server = account.connector, account.smtp
-        if server.security == "starttls" and server.port == 465:
-            yield "smtp.port", "cannot be 465 with starttls in monit"
+        if server.security == "starttls" and server.port not in _STARTTLS_PORTS:
+            yield "smtp.port", "must be 25 or 587 with starttls in monit, which uses TLS at once on every other port"
+        if server.security == "tls" and server.port in _STARTTLS_PORTS:
+            yield "smtp.port", "cannot be 25 or 587 with tls in monit, which uses STARTTLS on these"
         for field, value in _strings(account):
             if '"' in value and "'" in value:
                 yield field, "cannot hold both kinds of quotes in monit"
@@ -58,7 +61,7 @@ class Monit(FileTarget):
                 options.append(f"cacertificatefile: {_quoted(trust.ca_file)}")
             if trust.client_cert:
                 options.append(f"clientpemfile: {_quoted(trust.client_cert)}")
-            lines.append(f"  using {'tls' if server.security == 'starttls' else 'ssl'} with options {{")
+            lines.append("  using ssl with options {")
             lines += [f"    {option}" for option in options]
             lines.append("  }")
         if server.ehlo_name:

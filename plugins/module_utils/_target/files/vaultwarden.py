@@ -55,5 +55,5 @@ class Vaultwarden(FileTarget):
         if server.ehlo_name:
             variables["HELO_NAME"] = server.ehlo_name
         unchecked = str(not server.trust.validate).lower()
-        variables |= {"SMTP_ACCEPT_INVALID_CERTS": unchecked, "SMTP_ACCEPT_INVALID_HOSTNAMES": unchecked}
+        variables["SMTP_ACCEPT_INVALID_CERTS"] = variables["SMTP_ACCEPT_INVALID_HOSTNAMES"] = unchecked
         return own_file(MARK, env.lines(variables), account.password_file if account.password else "")

@@ -41,7 +41,8 @@ texts = st.lists(lines).map("\n".join)
 def connector(smtp: dict[str, Any] | None = None, **fields: Any) -> Connector:
     """A connector that sends as the robot, unless `smtp` says otherwise; what is given as None is left out."""
     block = {key: value for key, value in {**SMTP, **(smtp or {})}.items() if value is not None}
-    declaration, problems = read_declaration({"name": "alerts", "smtp": block, **fields})
+    sends = {} if "graph" in fields else {"smtp": block}
+    declaration, problems = read_declaration({"name": "alerts", **sends, **fields})
     if problems:
         raise ValueError([str(problem) for problem in problems])
     return Connector(declaration.name, declaration.settings, {}, declaration.secrets)
