@@ -17,7 +17,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urlsplit
 
-from .._connector.redaction import LONGEST_READ, Redaction
+from .._connector.redaction import MAX_READ_LENGTH, Redaction
 from .._connector.secret import HIDDEN, Secret
 from .._verdict.observation import Kind, Observation, ProbeError
 from .claims import claims_of
@@ -88,7 +88,7 @@ class Exchange:
 
     def hide(self, text: str) -> str:
         """What the server says on one line, without secrets, and without tokens of whomever."""
-        return self._redact(" ".join(_JWT.sub(HIDDEN, text[:LONGEST_READ]).split()))
+        return self._redact(" ".join(_JWT.sub(HIDDEN, text[:MAX_READ_LENGTH]).split()))
 
     def _refusal(self, body: Mapping[str, Any], otherwise: str) -> ProbeError:
         error, description = _error_of(body)
@@ -177,7 +177,7 @@ def _codes(given: Any, description: str) -> list[str]:
 
 def _without_trace(description: str) -> str:
     """Microsoft's description without what the answer says in fields of its own too."""
-    return description[:LONGEST_READ].partition("Trace ID: ")[0].rstrip()
+    return description[:MAX_READ_LENGTH].partition("Trace ID: ")[0].rstrip()
 
 
 def _with_details(text: str, facts: Mapping[str, Any]) -> str:

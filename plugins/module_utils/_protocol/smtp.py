@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from .._auth.mechanism import Mechanism
 from .._auth.tokens import Token
 from .._connector.domain import DomainError, address_to_ascii, to_ascii
-from .._connector.redaction import LONGEST_SHOWN
+from .._connector.redaction import MAX_SHOWN_LENGTH
 from .._connector.resolved import SmtpSettings
 from .._net.record import Phase
 from .._verdict.observation import PERHAPS_ACCEPTED, Observation, ProbeError, probe_error
@@ -222,7 +222,7 @@ class SmtpSession(MailSession):
         else:
             said = dict.fromkeys(f"{each.code} {self._text(each)}" for each in replies)
             text = f"{len(refused)} recipients are refused: {', '.join(refused)}\n" + "\n".join(said)
-        return ProbeError(observation.with_context(text=text[:LONGEST_SHOWN], facts={"refused": tuple(refused)}))
+        return ProbeError(observation.with_context(text=text[:MAX_SHOWN_LENGTH], facts={"refused": tuple(refused)}))
 
     def _mail_options(self, envelope: Envelope) -> str:
         size_limit = parse_size_limit(self._features.get("size", ""))
@@ -302,7 +302,7 @@ class SmtpSession(MailSession):
         return reply.enhanced if self.redact.is_free_of_secrets(reply.enhanced) else ""
 
     def _text(self, reply: Reply) -> str:
-        return "\n".join(self.redact.lines(reply.lines[:_MOST_SHOWN]))[:LONGEST_SHOWN]
+        return "\n".join(self.redact.lines(reply.lines[:_MOST_SHOWN]))[:MAX_SHOWN_LENGTH]
 
     def _own_name(self) -> str:
         """What to call oneself: a full name, else the address, as RFC 5321 wants it; never a look-up."""
