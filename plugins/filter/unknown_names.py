@@ -64,10 +64,10 @@ def unknown_names(names: Any, known: Any) -> list[str]:
                 "mailroom.core.unknown_names: the input must be a list of names, and known as well"
             )
     wanted, there = [str(name) for name in names], [str(name) for name in known]
-    return [_told(name, nearest(name, there)) for name in dict.fromkeys(wanted) if name not in there]
+    return [_describe(name, nearest(name, there)) for name in dict.fromkeys(wanted) if name not in there]
 
 
-def _told(name: str, near: str) -> str:
+def _describe(name: str, near: str) -> str:
     return f"{printable_word(name)} (did you mean {near}?)" if near else printable_word(name)
 
 

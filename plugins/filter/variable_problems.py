@@ -50,7 +50,7 @@ from typing import Any
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.mailroom.core.plugins.plugin_utils._variables import problems_of
+from ansible_collections.mailroom.core.plugins.plugin_utils._variables import validate_variables
 
 
 def variable_problems(variables: Any) -> list[str]:
@@ -58,7 +58,7 @@ def variable_problems(variables: Any) -> list[str]:
         raise AnsibleFilterError(
             "mailroom.core.variable_problems: the input must be a dictionary of variables by their names"
         )
-    return problems_of(variables)
+    return validate_variables(variables)
 
 
 class FilterModule:

@@ -57,7 +57,7 @@ from ansible.errors import AnsibleLookupError
 from ansible.inventory.manager import InventoryManager
 from ansible.plugins.lookup import LookupBase
 
-from ansible_collections.mailroom.core.plugins.plugin_utils._variables import problems_of
+from ansible_collections.mailroom.core.plugins.plugin_utils._variables import validate_variables
 
 # With these options of ansible-playbook nothing runs.
 _ONLY_READ = ("syntax", "listhosts", "listtasks", "listtags")
@@ -69,15 +69,15 @@ class LookupModule(LookupBase):
     def run(self, terms: list[Any], variables: dict[str, Any], **kwargs: Any) -> list[str]:
         pattern = [each for term in terms for each in (term if isinstance(term, list) else [term])]
         given = {"mailroom_hosts": pattern, **{f"mailroom_{name}": value for name, value in kwargs.items()}}
-        problems = problems_of(given)
+        problems = validate_variables(given)
         if problems:
             raise AnsibleLookupError("\n".join(problems))
         self.set_options(var_options=variables, direct=kwargs)
         is_needed = not self.get_option("allow_empty") and not any(context.CLIARGS.get(name) for name in _ONLY_READ)
         if is_needed and not self._matching(pattern, variables):
             raise AnsibleLookupError(
-                f"There is no host to work on: none in the inventory matches {', '.join(pattern)} and the limit."
-                " Say which hosts are meant with mailroom_hosts, or set mailroom_allow_empty: true."
+                f"No host in the inventory matches {', '.join(pattern)} and the limit."
+                " Set mailroom_hosts to the hosts that are meant, or mailroom_allow_empty: true."
             )
         return pattern
 

@@ -102,10 +102,10 @@ def _plan(module: str, options: Mapping[str, Any]) -> Plan | None:
     assert not result.error_messages
     params = result.validated_parameters
     if module == "connector":
-        request = connector.read_request(params, written)
+        request = connector.parse_request(params, written)
         return _made(request) if any(block in written for block in ("smtp", "imap", "graph")) else None
     if module == "connectors":
-        return _made(connectors.read_request(params, written))
+        return _made(connectors.parse_request(params, written))
     if module == "connector_test" and params["declaration"]:
         declaration, problems = connector_test._read(params["declaration"])
         return _made(Request((declaration,), problems=tuple(problems)))
