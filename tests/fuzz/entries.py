@@ -164,10 +164,10 @@ def challenges(data: bytes) -> None:
     for mechanism in (*BY_PREFERENCE, *ONLY_WHERE_NAMED):
         with contextlib.suppress(ProbeError):
             conversation = mechanism("ann", Secret(PASSWORD))
-            conversation.first()
+            conversation.initial_response()
             for challenge in data.split(BETWEEN):
-                conversation.answer(challenge)
-            conversation.succeeded()
+                conversation.respond(challenge)
+            conversation.verify_server()
 
 
 def proxies(data: bytes) -> None:

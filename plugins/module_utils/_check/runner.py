@@ -90,7 +90,7 @@ def _import_early(jobs: Sequence[Job], bounds: Bounds) -> None:
         with suppress(MissingLibrary):
             client_type()
     if any(job.connector.oauth2 for job in jobs):
-        from .._auth import oauth, ways  # noqa: F401
+        from .._auth import oauth, token_sources  # noqa: F401
         from .._net import https  # noqa: F401
     if reaches(bounds.depth, "send"):
         from .._message import compose, letter, smtp  # noqa: F401

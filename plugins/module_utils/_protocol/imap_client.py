@@ -114,9 +114,9 @@ class SaslResponder:
         self._is_first = True
 
     def __call__(self, challenge: bytes) -> bytes:
-        first = self._mechanism.first() if self._is_first else None
+        first = self._mechanism.initial_response() if self._is_first else None
         self._is_first = False
-        return first if first is not None else self._mechanism.answer(challenge)
+        return first if first is not None else self._mechanism.respond(challenge)
 
 
 def wait_for_mail(reader: RecordingReader, tag: str, clock: Clock, seconds: float) -> bool:

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from .._auth.mechanism import Mechanism
-from .._auth.passwords import BY_PREFERENCE, REVEALING, choose
+from .._auth.passwords import BY_PREFERENCE, SENDS_PASSWORD, choose_password_mechanism
 from .._auth.refusal import refused_sign_in
 from .._auth.tokens import Token
 from .._connector.redaction import Redaction
@@ -44,7 +44,9 @@ class SignIn:
             with_token = choose_token_mechanism(self._offered, endpoint.mechanisms)
             host = ascii_host(endpoint.host)
             return with_token(endpoint.username, token.secret, host, endpoint.port, redact=self._redact)
-        return choose(self._offered, endpoint.mechanisms)(endpoint.username, self.password(), redact=self._redact)
+        return choose_password_mechanism(self._offered, endpoint.mechanisms)(
+            endpoint.username, self.password(), redact=self._redact
+        )
 
     def password(self) -> Secret:
         if self._endpoint.password is None:
@@ -57,12 +59,12 @@ class SignIn:
         try:
             yield
             if mechanism:
-                mechanism.succeeded()
+                mechanism.verify_server()
         except (ProbeError, OSError) as error:
             observation = error.observation if isinstance(error, ProbeError) else observation_of(error)
             was_sent = mechanism is None or mechanism.has_used_secret
             refused = refused_sign_in(observation, is_encrypted=self._is_encrypted, was_sent=was_sent)
-            observation = mechanism.explained(observation) if mechanism else observation
+            observation = mechanism.add_error_details(observation) if mechanism else observation
             raise ProbeError(observation.with_context(refused=refused, facts=self._facts(mechanism))) from error
 
     def _facts(self, used: Mechanism | None) -> dict[str, Any]:
@@ -74,7 +76,7 @@ class SignIn:
             for each in BY_PREFERENCE
             if each.name in self._offered
             and each.name != used.name
-            and (self._is_encrypted or each.name not in REVEALING)
+            and (self._is_encrypted or each.name not in SENDS_PASSWORD)
             and self._endpoint.auth != "oauth2"
         ]
         return {"mechanism": used.name, "other_mechanisms": others}

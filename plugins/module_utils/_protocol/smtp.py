@@ -166,7 +166,7 @@ class SmtpSession(MailSession):
         return True
 
     def _authenticate(self, mechanism: Mechanism, phase: Phase) -> None:
-        first = mechanism.first()
+        first = mechanism.initial_response()
         command = f"AUTH {mechanism.name}"
         encoded = encode_response(first) if first is not None else ""
         unasked = first is not None and len(command) + len(encoded) < LONGEST_COMMAND
@@ -175,7 +175,7 @@ class SmtpSession(MailSession):
         for _round in range(_MOST_CHALLENGES):
             if reply.code != 334:
                 break
-            answer = mechanism.answer(_challenge(reply)) if answered_first else first
+            answer = mechanism.respond(_challenge(reply)) if answered_first else first
             answered_first = True
             reply = self._command(encode_response(answer or b""))
         self._note(phase, reply)
