@@ -55,4 +55,4 @@ class GraphCheck(EndpointCheck):
                 if error.observation.code != 403 or is_to_read:
                     raise
                 phase.status = "skipped"
-                phase.reply(error.observation.code, error.observation.enhanced, f"no permission to read: {error}")
+                phase.set_reply(error.observation.code, error.observation.enhanced, f"no permission to read: {error}")

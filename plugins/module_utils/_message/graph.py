@@ -41,7 +41,7 @@ class GraphMail(MailSender, MailReader):
             text = f"accepted (request-id {self._session.request_id})" if self._session.request_id else "accepted"
             if lost:
                 text += f"; Graph does not carry: {', '.join(lost)}"
-            phase.reply(_ACCEPTED, "", text)
+            phase.set_reply(_ACCEPTED, "", text)
             return Accepted(text=text)
 
     def find(self, message_id: str) -> Delivered:

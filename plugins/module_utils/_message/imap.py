@@ -68,6 +68,6 @@ def _is_over(clock: Clock) -> bool:
     """Whether there is no time for another step."""
     clock.start_step()
     try:
-        return clock.left() <= 0
+        return clock.step_remaining() <= 0
     except ProbeError:
         return True

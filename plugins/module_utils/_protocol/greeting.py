@@ -52,6 +52,6 @@ def read_first_line(stream: Stream, expected: Protocol) -> bytes:
 
 def _waits_for_tls(connection: Connection, observation: Observation) -> bool:
     """Whether the server is silent because it waits for a TLS handshake; some send an alert when that is late."""
-    if connection.stream.begins_with(TLS_ALERT):
+    if connection.stream.starts_with(TLS_ALERT):
         return True
     return observation.kind == "timeout" and not connection.stream.has_unread and connection.speaks_tls()

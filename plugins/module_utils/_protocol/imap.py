@@ -162,7 +162,7 @@ class ImapSession(MailSession):
         return None
 
     def quit(self) -> None:
-        with suppress(Exception), self.clock.hurried(LAST_WORDS):
+        with suppress(Exception), self.clock.limit_step_timeout(LAST_WORDS):
             if self._client is not None:
                 self._client.logout()
             else:
@@ -176,7 +176,7 @@ class ImapSession(MailSession):
         with greeting_phase(self.endpoint, self.connection, self.record) as phase:
             self._welcome = read_first_line(self.connection.stream, "imap")
             text = self.redact(self._welcome)
-            phase.reply(None, response_code(text), text)
+            phase.set_reply(None, response_code(text), text)
             kind = _text(self._welcome)[2:].split(" ", 1)[0].upper() if self._welcome.startswith(b"* ") else ""
             self._is_signed_in = kind == "PREAUTH"
             if kind == "BYE":

@@ -130,7 +130,7 @@ def wait_for_mail(reader: RecordingReader, tag: str, clock: Clock, seconds: floa
         if reader.last_line.startswith(f"{tag} "):
             return False
         is_there = is_there or _announces_mail(reader)
-    with clock.hurried(seconds):
+    with clock.limit_step_timeout(seconds):
         reader.stream.start_step()
         with _until_timeout():
             while not is_there and not _next(reader).startswith(f"{tag} "):

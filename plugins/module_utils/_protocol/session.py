@@ -103,7 +103,7 @@ class MailSession(Session):
         def start_tls_on(second: Connection) -> None:
             type(self)(self.endpoint, self.clock, Record(), self.redact, second).negotiate_tls()
 
-        with self.connection.describing_refused_certificate(start_tls_on):
+        with self.connection.describe_refused_certificate(start_tls_on):
             self.negotiate()
 
     @abstractmethod

@@ -19,7 +19,7 @@ from .._connector.redaction import Redaction
 from .._connector.resolved import Endpoint
 from .._connector.secret import Secret
 from .._net.dial import ascii_host
-from .._net.os_errors import observation_of
+from .._net.os_errors import observation_from_error
 from .._verdict.observation import ProbeError, probe_error
 
 
@@ -61,7 +61,7 @@ class SignIn:
             if mechanism:
                 mechanism.verify_server()
         except (ProbeError, OSError) as error:
-            observation = error.observation if isinstance(error, ProbeError) else observation_of(error)
+            observation = error.observation if isinstance(error, ProbeError) else observation_from_error(error)
             was_sent = mechanism is None or mechanism.has_used_secret
             refused = refused_sign_in(observation, is_encrypted=self._is_encrypted, was_sent=was_sent)
             observation = mechanism.add_error_details(observation) if mechanism else observation

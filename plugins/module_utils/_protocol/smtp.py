@@ -114,7 +114,7 @@ class SmtpSession(MailSession):
                 self.reset()
                 raise self._refusal(reply)
             self._send(message)
-            with self.clock.patient():
+            with self.clock.suspend_step_timeout():
                 reply = self._note(phase, self._verdict_on_message())
             if not reply.is_ok:
                 raise self._refusal(reply)
@@ -126,7 +126,7 @@ class SmtpSession(MailSession):
             self._command("RSET")
 
     def quit(self) -> None:
-        with suppress(ProbeError), self.clock.hurried(LAST_WORDS):
+        with suppress(ProbeError), self.clock.limit_step_timeout(LAST_WORDS):
             self._command("QUIT")
         self.close()
 
@@ -292,7 +292,7 @@ class SmtpSession(MailSession):
                 return Reply(parsed.code, tuple(lines))
 
     def _note(self, phase: Phase, reply: Reply) -> Reply:
-        phase.reply(reply.code, self._enhanced(reply), self._text(reply))
+        phase.set_reply(reply.code, self._enhanced(reply), self._text(reply))
         return reply
 
     def _error_of(self, reply: Reply) -> ProbeError:

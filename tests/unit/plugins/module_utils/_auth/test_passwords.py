@@ -195,7 +195,9 @@ def test_one_challenge_too_many_is_a_protocol_error(mechanism: type[Mechanism], 
 def test_a_mechanism_shows_no_password(mechanism: type[Mechanism]) -> None:
     conversation = mechanism("user", Secret("not-to-be-seen"))
     assert "not-to-be-seen" not in repr(conversation)
-    assert "not-to-be-seen" not in repr({key: value for key, value in vars(conversation).items() if key != "_responses"})
+    assert "not-to-be-seen" not in repr(
+        {key: value for key, value in vars(conversation).items() if key != "_responses"}
+    )
 
 
 ALL = ("SCRAM-SHA-256", "SCRAM-SHA-1", "PLAIN", "LOGIN", "CRAM-MD5")
