@@ -50,7 +50,7 @@ class GraphCheck(EndpointCheck):
         is_to_read = self.reads_own_mail() or self.on_session_open is not None
         with session.record.phase("mailbox") as phase:
             try:
-                session.folder()
+                session.get_folder()
             except ProbeError as error:
                 if error.observation.code != 403 or is_to_read:
                     raise

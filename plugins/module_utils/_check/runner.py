@@ -85,10 +85,10 @@ def _import_early(jobs: Sequence[Job], bounds: Bounds) -> None:
     for protocol in sorted(protocols):
         endpoint_check(protocol)
     if "imap" in protocols:
-        from .._protocol.imap_client import client_type
+        from .._protocol.imap_client import import_imap_client
 
         with suppress(MissingLibrary):
-            client_type()
+            import_imap_client()
     if any(job.connector.oauth2 for job in jobs):
         from .._auth import oauth, token_sources  # noqa: F401
         from .._net import https  # noqa: F401
