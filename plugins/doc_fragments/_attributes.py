@@ -69,8 +69,8 @@ attributes:
   diff_mode:
     support: full
     details:
-      - Only what the module wrote before and writes now is shown. A password shows as C((stored)) or C((changed)), never
-        as its value.
+      - Only what the module wrote before and writes now is shown. A password shows as C((stored)) or C((changed)),
+        never as its value.
   idempotent:
     support: full
     details:
