@@ -32,9 +32,9 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
 
     def v2_runner_on_ok(self, result: t.Any) -> None:
         """Print a task that has passed."""
-        self._print("changed" if result._result.get("changed") else "ok", result)
+        self._print("changed" if result.result.get("changed") else "ok", result)
 
-    def v2_runner_on_failed(self, result: t.Any, ignore_errors: bool = False) -> None:
+    def v2_runner_on_failed(self, result: t.Any, **_options: t.Any) -> None:
         """Print a task that has failed."""
         self._print("failed", result)
 
@@ -46,11 +46,11 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
             self._display.display(f"{host}: " + ", ".join(f"{kind}={counts[kind]}" for kind in kinds))
 
     def _print(self, status: str, result: t.Any) -> None:
-        action = result._task.action.rpartition(".")[2]
+        action = result.task.action.rpartition(".")[2]
         if action in NOT_SHOWN:
             return
-        self._display.display(f"{status:8} {result._task.name}", color=COLOURS[status])
-        message = result._result.get("msg") if action in ("debug", "fail") or status == "failed" else None
+        self._display.display(f"{status:8} {result.task.name}", color=COLOURS[status])
+        message = result.result.get("msg") if action in ("debug", "fail") or status == "failed" else None
         lines = message if isinstance(message, list) else (message or "").splitlines()
         for line in lines:
             self._display.display(f"         {line}")
