@@ -159,7 +159,8 @@ def providers_page() -> str:
     lines += [
         "",
         "Amazon SES has one preset per region, such as ``ses_eu_west_1`` for",
-        f"``email-smtp.eu-west-1.amazonaws.com``, with the same ports as ``ses``: {', '.join(f'``{name}``' for name in regions)}.",
+        "``email-smtp.eu-west-1.amazonaws.com``, with the same ports as ``ses``:",
+        f"{', '.join(f'``{name}``' for name in regions)}.",
         "",
         "Other names",
         "-----------",

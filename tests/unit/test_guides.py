@@ -246,7 +246,7 @@ def test_start_page_lists_all_pages_of_the_site() -> None:
     ]
     filters = {name for name in plugins if name.endswith("_filter")}
     assert filters, "the test looks in the wrong place"
-    assert sorted(re.findall(r"^  ([a-z_/]+)$", index, re.MULTILINE)) == sorted(
+    assert sorted(re.findall(r"^  (?:[\w ]+ <)?([a-z_/]+)>?$", index, re.MULTILINE)) == sorted(
         [*guides, *roles, *plugins, "environment_variables"]
     )
 
