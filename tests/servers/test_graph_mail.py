@@ -35,7 +35,7 @@ from ansible_collections.mailroom.core.plugins.module_utils._message.outgoing_ma
 )
 from ansible_collections.mailroom.core.plugins.module_utils._net.clock import Clock
 from ansible_collections.mailroom.core.plugins.module_utils._net.record import Record
-from ansible_collections.mailroom.core.plugins.module_utils._protocol.graph import MOST_AT_ONCE, GraphSession
+from ansible_collections.mailroom.core.plugins.module_utils._protocol.graph import MAX_CONCURRENT_REQUESTS, GraphSession
 from ansible_collections.mailroom.core.plugins.module_utils._verdict.judge import judge
 from ansible_collections.mailroom.core.plugins.module_utils._verdict.observation import Observation, ProbeError
 
@@ -341,7 +341,7 @@ def test_who_reads_but_may_not_write_leaves_the_message_where_it_is(rig: Rig, ma
 
 
 def test_many_at_once_about_one_mailbox_are_never_too_many_for_graph(rig: Rig) -> None:
-    sample_mails = [rig.sample_mail() for _number in range(MOST_AT_ONCE * 3)]
+    sample_mails = [rig.sample_mail() for _number in range(MAX_CONCURRENT_REQUESTS * 3)]
     mails = [rig.mail() for _mail in sample_mails]
     threads = [
         threading.Thread(target=mail.send, args=(sample_mail,)) for mail, sample_mail in zip(mails, sample_mails)
@@ -349,11 +349,11 @@ def test_many_at_once_about_one_mailbox_are_never_too_many_for_graph(rig: Rig) -
     with rig.cloud.graph.paused():
         for thread in threads:
             thread.start()
-        rig.cloud.graph.await_waiting(MOST_AT_ONCE)
+        rig.cloud.graph.await_waiting(MAX_CONCURRENT_REQUESTS)
     for thread in threads:
         thread.join(30)
     assert rig.asked() == len(sample_mails)
-    assert rig.cloud.graph.most_at_once <= MOST_AT_ONCE
+    assert rig.cloud.graph.most_at_once <= MAX_CONCURRENT_REQUESTS
     assert {each.message["Message-ID"] for each in rig.cloud.graph.accepted} == {
         each.message_id for each in sample_mails
     }

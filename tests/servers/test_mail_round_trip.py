@@ -271,13 +271,13 @@ def test_the_server_tells_when_the_message_has_come(
     listening = threading.Event()
     sent = sample_mail()
     with session(zoo, "imap", clean.ports["imap"], timeout=FAR, deadline=20) as incoming:
-        await_mail = incoming.await_mail
+        wait_for_new_mail = incoming.wait_for_new_mail
 
         def announced(*seconds: float) -> bool:
             listening.set()
-            return bool(await_mail(*seconds))
+            return bool(wait_for_new_mail(*seconds))
 
-        incoming.await_mail = announced
+        incoming.wait_for_new_mail = announced
         with ThreadPoolExecutor(1) as pool:
             found = pool.submit(ImapMail(incoming).find, sent.message_id)
             assert listening.wait(15)

@@ -35,7 +35,7 @@ from ansible_collections.mailroom.core.plugins.module_utils._net.record import R
 from ansible_collections.mailroom.core.plugins.module_utils._protocol.graph import (
     LARGEST_RANGE,
     LARGEST_REQUEST,
-    MOST_AT_ONCE,
+    MAX_CONCURRENT_REQUESTS,
     GraphSession,
 )
 from ansible_collections.mailroom.core.plugins.module_utils._verdict.judge import judge
@@ -529,28 +529,28 @@ class Held:
 
 def test_no_more_requests_at_once_about_a_mailbox_than_graph_takes() -> None:
     held = Held()
-    boxes = ["Alice@example.com", "alice@Example.com"] * MOST_AT_ONCE
+    boxes = ["Alice@example.com", "alice@Example.com"] * MAX_CONCURRENT_REQUESTS
     threads = [
         threading.Thread(target=lambda box=box: GraphMail(session_on(held, 600, box)).send(sample_mail()))
         for box in boxes
     ]
     for thread in threads:
         thread.start()
-    held.await_requests(MOST_AT_ONCE)
+    held.await_requests(MAX_CONCURRENT_REQUESTS)
     late = mail_on(held, deadline=0.2)
     observation = stopped(lambda: late.send(sample_mail()))
-    assert (observation.kind, held.at_once) == ("timeout", MOST_AT_ONCE)
+    assert (observation.kind, held.at_once) == ("timeout", MAX_CONCURRENT_REQUESTS)
     other = threading.Thread(target=lambda: session_on(held, 600, "bob@example.com").submit("sendMail", b"x"))
     other.start()
-    held.await_requests(MOST_AT_ONCE + 1)
+    held.await_requests(MAX_CONCURRENT_REQUESTS + 1)
     held.let_go()
     for thread in (*threads, other):
         thread.join()
     assert held.whole == len(boxes) + 1
-    assert held.most == MOST_AT_ONCE + 1
+    assert held.most == MAX_CONCURRENT_REQUESTS + 1
 
 
 def test_a_turn_is_given_back_whatever_happens() -> None:
-    for _again in range(MOST_AT_ONCE * 2):
+    for _again in range(MAX_CONCURRENT_REQUESTS * 2):
         stopped(lambda: mail_on(Http(probe_error("reset", "Connection reset")), deadline=1).send(sample_mail()))
     mail_on(Http(answer(202)), deadline=1).send(sample_mail())

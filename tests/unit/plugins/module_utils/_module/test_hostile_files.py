@@ -207,7 +207,9 @@ class TestAPasswordFileThatIsNotNeededAnyMore:
         path = settings_of(scene, app)
         foreign = scene.file(scene.etc / "mailroom_password", "mine\n")
         (warning,) = warnings_of(scene.configure(app, path, state="absent"))
-        assert warning.startswith(f"The password file {foreign} was left as it is (it is not known to be")
+        assert warning.startswith(
+            f"The password file {foreign} was left as it is (it is not known to have been written"
+        )
         assert foreign.read_text() == "mine\n"
 
     def test_one_that_was_changed_since_is_left(self, scene: Scene) -> None:
