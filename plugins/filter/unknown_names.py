@@ -6,11 +6,10 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: unknown_names
-short_description: Say which names are not among those that are known
+short_description: List names that are not known
 version_added: 0.1.0
 description:
-  - Returns the names that are not among those that are known, each with the known name that it is nearest to, if one
-    is near.
+  - Returns the names that are not among the known ones, each with the most similar known name, if there is one.
 author:
   - mailroom.core contributors (!UNKNOWN)
 positional: _input, known

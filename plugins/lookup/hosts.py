@@ -6,11 +6,11 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: hosts
-short_description: Refuse to play on no host at all
+short_description: Fail if a pattern matches no host
 version_added: 0.1.0
 description:
   - Returns a pattern of hosts for the keyword C(hosts) of a play, unless no host matches it. Ansible itself would end
-    such a play well, although nothing was done.
+    such a play without an error, although nothing was done.
   - The limit that C(--limit) sets is taken into account. Where nothing runs, as with C(--syntax-check) and
     C(--list-tasks), no host is needed.
   - The playbooks of the collection use it.
@@ -23,11 +23,11 @@ options:
     elements: str
     required: true
   serial:
-    description: What the keyword C(serial) of the play says. It is checked as well.
+    description: The value of the keyword C(serial) of the play, which is checked as well.
     type: raw
     default: 100%
   allow_empty:
-    description: Whether a play on no host is what is meant.
+    description: Whether a play on no host is allowed.
     type: bool
     default: false
 seealso:
@@ -59,7 +59,7 @@ from ansible.plugins.lookup import LookupBase
 
 from ansible_collections.mailroom.core.plugins.plugin_utils._variables import validate_variables
 
-# With these options of ansible-playbook nothing runs.
+# With these options ansible-playbook runs nothing.
 _ONLY_READ = ("syntax", "listhosts", "listtasks", "listtags")
 
 

@@ -3,7 +3,7 @@
 
 # This file is private to the collection mailroom.core and may change at any time.
 
-"""A diff of connectors in lines for people."""
+"""Formats a diff of connectors in lines."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ SET = "(set)"
 
 
 def differences(before: Mapping[str, Any], after: Mapping[str, Any], *, details: bool = False) -> list[str]:
-    """One line for each connector that comes or goes, and for each field that differs.
+    """One line for each connector that is created or deleted, and for each field that differs.
 
-    `details` adds a line for each field of a connector that is new.
+    `details` adds a line for each field of a new connector.
     """
     return [
         *_connectors(before.get("connectors", {}), after.get("connectors", {}), details),
@@ -66,7 +66,7 @@ def _flatten(connector: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _new_fields(connector: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields of a connector that is new, in which a secret has not changed but is set."""
+    """The fields of a new connector, whose secrets are shown as set, not as changed."""
     return {path: SET if path in SECRETS else value for path, value in _flatten(connector).items() if path != "name"}
 
 

@@ -3,7 +3,7 @@
 
 # This file is private to the collection mailroom.core and may change at any time.
 
-"""The variables of the roles and playbooks: which there are, and what each may hold."""
+"""Validates the variables of the roles and playbooks."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _COUNT_OR_PERCENTAGE = re.compile(r"[1-9][0-9]{0,8}%?")
 
 
 class Kind(NamedTuple):
-    """What a value must be, in words and as a check."""
+    """The allowed values of a variable: a message and a check."""
 
     allowed: str
     is_valid: Callable[[Any], bool]
@@ -32,7 +32,7 @@ class Kind(NamedTuple):
 
 
 def _is_text(value: Any) -> bool:
-    """Whether a value is a text or a number. A text from a vault is no str in every version of Ansible."""
+    """Whether a value is text or a number. Text from a vault is not a str in every version of Ansible."""
     return not isinstance(value, (Mapping, list, tuple, bool, type(None)))
 
 
@@ -60,7 +60,7 @@ def _one_of(*choices: str) -> Kind:
     return Kind(f"must be one of: {', '.join(choices)}", lambda value: str(value) in choices, may_be_null=False)
 
 
-# Ansible 2.18 itself refuses a null where an argument spec wants a text, and with hundreds of lines.
+# Ansible 2.18 itself refuses null where an argument spec requires text, with hundreds of lines.
 TEXT = Kind("must be text", _is_text, may_be_null=False)
 BOOLEAN = Kind("must be true or false", _is_boolean, may_be_null=False)
 NUMBER = Kind("must be a whole number above 0", _matches(_NUMBER))
@@ -104,7 +104,7 @@ VARIABLES: dict[str, Kind] = {
     "mailroom_apps": LIST,
 }
 
-# What an entry of mailroom_apps may hold. A boolean for the module may be written in any way that Ansible understands.
+# The keys of an entry of mailroom_apps. A boolean may be written in any way that the module accepts.
 APPLICATION: dict[str, Kind] = {
     "app": _one_of(*APPLICATIONS),
     "path": TEXT,
@@ -125,7 +125,7 @@ _LAYERS = ("mailroom_connectors", "mailroom_connectors_environment", "mailroom_c
 
 
 def validate_variables(variables: Mapping[str, Any]) -> list[str]:
-    """What is wrong with variables that begin with mailroom_, a sentence for each; no value is repeated."""
+    """The problems of variables that begin with mailroom_, a sentence for each, without values."""
     unknown = sorted(name for name in variables if name not in VARIABLES and not name.startswith(USER_PREFIX))
     problems = [_unknown_variable_message(name) for name in unknown]
     for name, kind in VARIABLES.items():
@@ -143,7 +143,7 @@ def validate_variables(variables: Mapping[str, Any]) -> list[str]:
 
 
 def _validate_layers(layers: Mapping[str, Any]) -> list[str]:
-    """What is wrong within the layers, whichever of them a role or playbook uses."""
+    """The problems within the layers, whether a role or playbook uses them or not."""
     try:
         merge_layers(layers, partial=True)
     except DeclarationError as error:
@@ -152,7 +152,7 @@ def _validate_layers(layers: Mapping[str, Any]) -> list[str]:
 
 
 def _is_blank(value: Any) -> bool:
-    """Whether a value says nothing, as a blank answer to a survey does."""
+    """Whether a value is null or an empty string, as a survey returns for a blank answer."""
     return value is None or (isinstance(value, str) and value == "")
 
 
