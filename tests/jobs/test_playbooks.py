@@ -131,7 +131,7 @@ WRONG_VARIABLES: dict[str, tuple[str, dict[str, Any], str]] = {
     "entry": (
         "apply",
         {"mailroom_connectors_environment": {"alerts": ["smtp"]}},
-        "mailroom_connectors_environment: alerts: must be a dictionary, or null to leave the connector out",
+        "mailroom_connectors_environment: alerts: must be a dictionary, or null to remove the connector",
     ),
     "stray": (
         "apply",

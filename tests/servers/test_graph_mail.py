@@ -18,7 +18,7 @@ from peers.mail import MailServer
 from peers.users import USERS
 
 from ansible_collections.mailroom.core.plugins.module_utils._auth.tokens import Token
-from ansible_collections.mailroom.core.plugins.module_utils._connector.effective import effective
+from ansible_collections.mailroom.core.plugins.module_utils._connector.effective import derive_settings
 from ansible_collections.mailroom.core.plugins.module_utils._connector.redaction import Redaction
 from ansible_collections.mailroom.core.plugins.module_utils._connector.secret import Secret
 from ansible_collections.mailroom.core.plugins.module_utils._message.compose import (
@@ -74,7 +74,7 @@ class Rig:
         timeout: float = 10,
         **graph: Any,
     ) -> GraphMail:
-        connector = resolved(effective(self.settings(mailbox, **graph), {}, {}, "alerts"))
+        connector = resolved(derive_settings(self.settings(mailbox, **graph), {}, {}, "alerts"))
         session = GraphSession(connector.endpoints[0], Clock(deadline, timeout), Record("graph"), Redaction())
         self.sessions.append(session)
         token = self.cloud.tokens.issue({"aud": self.cloud.graph.url, "roles": list(roles)})
@@ -82,7 +82,7 @@ class Rig:
         return GraphMail(session)
 
     def sample_mail(self, *to: str, **changes: Any) -> OutgoingMail:
-        connector = resolved(effective({**self.settings(), **changes}, {}, {}, "alerts"))
+        connector = resolved(derive_settings({**self.settings(), **changes}, {}, {}, "alerts"))
         facts = facts_of(connector, "Acme")
         message_id = random_message_id("example.com")
         return compose(connector, Request(TEST_MAIL, to or (BOB,), facts, message_id, WHEN, include_copies=True))

@@ -18,7 +18,7 @@ from abc import abstractmethod
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from .._connector.clouds import authority_of, scope_of
+from .._connector.clouds import authority_url, token_scope
 from .._connector.resolved import OAuthSettings, Protocol
 from .._errors import MissingLibrary
 from .._verdict.observation import Kind, ProbeError, probe_error
@@ -63,10 +63,10 @@ class _Microsoft(TokenSource):
 
     @property
     def authority(self) -> str:
-        return authority_of(self.settings.cloud, self.settings.authority)
+        return authority_url(self.settings.cloud, self.settings.authority)
 
     def default_scope(self, protocol: Protocol) -> str:
-        return scope_of(self.settings.cloud, protocol)
+        return token_scope(self.settings.cloud, protocol)
 
     def facts(self) -> dict[str, Any]:
         return {"authority": self.authority, **super().facts()}

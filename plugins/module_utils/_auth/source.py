@@ -12,7 +12,7 @@ from dataclasses import fields
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
-from .._connector.clouds import authority_of
+from .._connector.clouds import authority_url
 from .._connector.redaction import Redaction
 from .._connector.resolved import OAuthSettings, Protocol
 from .._connector.secret import Secret
@@ -86,7 +86,7 @@ class TokenSource(ABC):
         whole = identity("", "", Secret("\0".join(known)))
         if not settings.password:
             return [whole]
-        service = urlsplit(settings.token_url or authority_of(settings.cloud, settings.authority)).hostname or ""
+        service = urlsplit(settings.token_url or authority_url(settings.cloud, settings.authority)).hostname or ""
         user = f"{settings.tenant_id}\0{settings.client_id}\0{settings.username}"
         return [whole, identity(service, user, settings.password)]
 

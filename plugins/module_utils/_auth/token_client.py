@@ -17,7 +17,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urlsplit
 
-from .._connector.redaction import LONGEST_READ, Redaction
+from .._connector.redaction import MAX_READ_LENGTH, Redaction
 from .._connector.secret import HIDDEN, Secret
 from .._verdict.observation import Kind, Observation, ProbeError
 from .claims import parse_claims
@@ -88,7 +88,7 @@ class TokenClient:
 
     def redact(self, text: str) -> str:
         """The server's text on one line, without secrets and without anything that looks like a token."""
-        return self._redact(" ".join(_JWT.sub(HIDDEN, text[:LONGEST_READ]).split()))
+        return self._redact(" ".join(_JWT.sub(HIDDEN, text[:MAX_READ_LENGTH]).split()))
 
     def _error(self, body: Mapping[str, Any], otherwise: str) -> ProbeError:
         error, description = _parse_error(body)
@@ -175,7 +175,7 @@ def _parse_codes(value: Any, description: str) -> list[str]:
 
 def _without_trace(description: str) -> str:
     """Microsoft's description without the trace, which the response has in separate fields too."""
-    return description[:LONGEST_READ].partition("Trace ID: ")[0].rstrip()
+    return description[:MAX_READ_LENGTH].partition("Trace ID: ")[0].rstrip()
 
 
 def _with_details(text: str, facts: Mapping[str, Any]) -> str:

@@ -71,7 +71,7 @@ def _init_mail(module: Task) -> dict[str, Any]:
     problems: list[Problem] = []
     for option, check in (("to", checks.address), ("tenant", checks.tenant_name)):
         if params[option]:
-            problems += checks.complaint(check, params[option], "", option)
+            problems += checks.run_check(check, params[option], "", option)
     if problems:
         raise DeclarationError(problems)
     stamp(module)

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Callable
 
-from .._connector.domain import LONGEST_NAME
+from .._connector.domain import MAX_NAME_LENGTH
 from .._connector.resolved import Proxy
 from .._verdict.observation import Kind, ProbeError, probe_error
 from .dial import ascii_host
@@ -54,7 +54,7 @@ def attribute_errors_to_proxy(proxy: Proxy | None) -> Iterator[None]:
 def tunnel_through_proxy(stream: Stream, proxy: Proxy, host: str, port: int) -> None:
     """Ask the proxy at the other end of the stream to connect to the host."""
     name = ascii_host(host)
-    if not 0 < len(name) <= LONGEST_NAME or "%" in name:
+    if not 0 < len(name) <= MAX_NAME_LENGTH or "%" in name:
         raise probe_error("not_found", "this is not a host name or address that a proxy accepts")
     try:
         _CONNECT[proxy.scheme](stream, proxy, name, port)

@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from .._auth.mechanism import Mechanism
-from .._connector.redaction import LONGEST_READ, Redaction
+from .._connector.redaction import MAX_READ_LENGTH, Redaction
 from .._errors import MissingLibrary
 from .._net.clock import Clock
 from .._net.stream import Stream
@@ -47,7 +47,7 @@ class RecordingReader:
         if not line.endswith(b"\r\n"):
             # Some servers end lines with LF only, which imaplib refuses.
             line = line[:-1] + b"\r\n"
-        self.last_line = line[:LONGEST_READ].decode("utf-8", "replace").rstrip("\r\n")
+        self.last_line = line[:MAX_READ_LENGTH].decode("utf-8", "replace").rstrip("\r\n")
         bye = _BYE.match(self.last_line)
         if bye:
             self.bye_text = bye.group(1) or "BYE"

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from .._auth.mechanism import Mechanism
 from .._auth.tokens import Token
 from .._connector.domain import DomainError, address_to_ascii, to_ascii
-from .._connector.redaction import LONGEST_SHOWN
+from .._connector.redaction import MAX_SHOWN_LENGTH
 from .._connector.resolved import SmtpSettings
 from .._net.record import Phase
 from .._verdict.observation import PERHAPS_ACCEPTED, Observation, ProbeError, probe_error
@@ -222,7 +222,7 @@ class SmtpSession(MailSession):
         else:
             texts = dict.fromkeys(f"{each.code} {self._redact_text(each)}" for each in replies)
             text = f"{len(refused)} recipients were refused: {', '.join(refused)}\n" + "\n".join(texts)
-        return ProbeError(observation.with_context(text=text[:LONGEST_SHOWN], facts={"refused": tuple(refused)}))
+        return ProbeError(observation.with_context(text=text[:MAX_SHOWN_LENGTH], facts={"refused": tuple(refused)}))
 
     def _mail_options(self, envelope: Envelope) -> str:
         size_limit = parse_size_limit(self._features.get("size", ""))
@@ -303,7 +303,7 @@ class SmtpSession(MailSession):
         return reply.enhanced if self.redact.is_free_of_secrets(reply.enhanced) else ""
 
     def _redact_text(self, reply: Reply) -> str:
-        return "\n".join(self.redact.lines(reply.lines[:_MAX_SHOWN_LINES]))[:LONGEST_SHOWN]
+        return "\n".join(self.redact.lines(reply.lines[:_MAX_SHOWN_LINES]))[:MAX_SHOWN_LENGTH]
 
     def _ehlo_name(self) -> str:
         """The name for EHLO: a full host name, else the address literal (RFC 5321); nothing is looked up."""

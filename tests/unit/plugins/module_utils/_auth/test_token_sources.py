@@ -25,9 +25,9 @@ from ansible_collections.mailroom.core.plugins.module_utils._auth.token_sources 
 from ansible_collections.mailroom.core.plugins.module_utils._auth.token_url import TokenUrl
 from ansible_collections.mailroom.core.plugins.module_utils._connector.clouds import (
     CLOUDS,
-    authority_of,
-    graph_of,
-    scope_of,
+    authority_url,
+    graph_url,
+    token_scope,
 )
 from ansible_collections.mailroom.core.plugins.module_utils._connector.fields import CLOUDS as CHOICES
 from ansible_collections.mailroom.core.plugins.module_utils._connector.redaction import Redaction
@@ -100,15 +100,15 @@ def test_there_is_every_cloud_of_the_fields() -> None:
 
 @pytest.mark.parametrize("cloud", CLOUDS)
 def test_a_cloud_asks_for_its_own_tokens(cloud: str) -> None:
-    assert scope_of(cloud, "graph") == f"{CLOUDS[cloud].graph}/.default"
-    assert scope_of(cloud, "smtp") == scope_of(cloud, "imap") == f"{CLOUDS[cloud].outlook}/.default"
+    assert token_scope(cloud, "graph") == f"{CLOUDS[cloud].graph}/.default"
+    assert token_scope(cloud, "smtp") == token_scope(cloud, "imap") == f"{CLOUDS[cloud].outlook}/.default"
 
 
 def test_what_is_written_wins() -> None:
-    assert authority_of("china", "") == "https://login.partner.microsoftonline.cn"
-    assert authority_of("china", "https://localhost:8443/") == "https://localhost:8443"
-    assert graph_of("us_gov", "") == "https://graph.microsoft.us"
-    assert graph_of("us_gov", "https://localhost:8443/") == "https://localhost:8443"
+    assert authority_url("china", "") == "https://login.partner.microsoftonline.cn"
+    assert authority_url("china", "https://localhost:8443/") == "https://localhost:8443"
+    assert graph_url("us_gov", "") == "https://graph.microsoft.us"
+    assert graph_url("us_gov", "https://localhost:8443/") == "https://localhost:8443"
 
 
 LAZY = """
