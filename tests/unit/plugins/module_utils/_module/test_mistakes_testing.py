@@ -231,8 +231,8 @@ def test_a_wrong_port(stored: Play, closed_port: int, module: str) -> None:
     told = advice(stored(module, **options))
     assert told.startswith(
         f"new: connect_refused (certain), field smtp.port. Check port ({closed_port}): SMTP submission uses 587"
-        " (starttls) or 465 (tls), IMAP uses 993 (tls) or 143 (starttls). If the port is right, check that the server is"
-        " running and that no firewall rejects this host."
+        " (starttls) or 465 (tls), IMAP uses 993 (tls) or 143 (starttls). If the port is right, check that the server"
+        " is running and that no firewall rejects this host."
     )
 
 
