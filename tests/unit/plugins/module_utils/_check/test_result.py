@@ -29,7 +29,7 @@ from ansible_collections.mailroom.core.plugins.module_utils._net.record import R
 from ansible_collections.mailroom.core.plugins.module_utils._protocol.imap import ImapSession
 from ansible_collections.mailroom.core.plugins.module_utils._protocol.session import endpoint_facts
 from ansible_collections.mailroom.core.plugins.module_utils._report.table import table
-from ansible_collections.mailroom.core.plugins.module_utils._verdict.judge import judge
+from ansible_collections.mailroom.core.plugins.module_utils._verdict.diagnosis import diagnose
 from ansible_collections.mailroom.core.plugins.module_utils._verdict.observation import Observation
 
 IMAP = Endpoint("imap", "mail.example.com", 993, "tls")
@@ -45,7 +45,7 @@ def test_a_mailbox_of_another_connector_is_named_where_it_is_down() -> None:
     shown = _result(EndpointResult(IMAP, Record("imap"), Redaction(), observation=observation, reads_for="support"))
     assert shown["verdict"] == "connect_refused"
     assert shown["remedy"].startswith("The mailbox of connector support, in which the mail is looked for, cannot be")
-    assert shown["remedy"].endswith(judge(observation).remedy)
+    assert shown["remedy"].endswith(diagnose(observation).remedy)
     assert shown["field"] == "deliver_via"
 
 
