@@ -18,7 +18,7 @@ from ansible.module_utils.common.arg_spec import ModuleArgumentSpecValidator
 
 from ansible_collections.mailroom.core.plugins.module_utils._check.warnings import RETIREMENTS
 from ansible_collections.mailroom.core.plugins.module_utils._connector.clouds import CLOUDS
-from ansible_collections.mailroom.core.plugins.module_utils._connector.declaration import WAYS
+from ansible_collections.mailroom.core.plugins.module_utils._connector.declaration import CLIENT_CREDENTIALS
 from ansible_collections.mailroom.core.plugins.module_utils._connector.fields import BLOCKS, SECRETS
 from ansible_collections.mailroom.core.plugins.module_utils._connector.layers import merged
 from ansible_collections.mailroom.core.plugins.module_utils._connector.plan import Plan, Request
@@ -160,7 +160,7 @@ def test_the_way_that_is_being_retired_is_warned_about() -> None:
     assert [["oauth2.password" in remark for remark in plan.warnings] for plan in plans if plan] == [[True]]
 
 
-@pytest.mark.parametrize("way", [*WAYS, "token_url", "password"])
+@pytest.mark.parametrize("way", [*CLIENT_CREDENTIALS, "token_url", "password"])
 def test_every_way_has_an_example(way: str) -> None:
     assert any(way in task.options.get("oauth2", {}) for task in TASKS)
 
