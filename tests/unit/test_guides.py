@@ -20,7 +20,7 @@ from ansible_collections.mailroom.core.plugins.module_utils._check.warnings impo
 from ansible_collections.mailroom.core.plugins.module_utils._connector.clouds import CLOUDS
 from ansible_collections.mailroom.core.plugins.module_utils._connector.declaration import CLIENT_CREDENTIALS
 from ansible_collections.mailroom.core.plugins.module_utils._connector.fields import BLOCKS, SECRETS
-from ansible_collections.mailroom.core.plugins.module_utils._connector.layers import merged
+from ansible_collections.mailroom.core.plugins.module_utils._connector.layers import merge_layers
 from ansible_collections.mailroom.core.plugins.module_utils._connector.plan import Plan, Request
 from ansible_collections.mailroom.core.plugins.module_utils._connector.planning import make_plan
 from ansible_collections.mailroom.core.plugins.module_utils._connector.state import Stamp, State
@@ -264,6 +264,6 @@ def test_the_layers_of_an_environment_are_accepted(page: Path) -> None:
     names = ("mailroom_connectors", "mailroom_connectors_environment", "mailroom_connectors_secrets")
     layers = {name: block[name] for name in names for block in blocks if name in block}
     assert list(layers) == list(names)
-    plan = _plan("connectors", {"connectors": merged(layers)})
+    plan = _plan("connectors", {"connectors": merge_layers(layers)})
     assert plan
     assert plan.created == ["alerts"]
