@@ -93,7 +93,7 @@ def _import_early(jobs: Sequence[Job], bounds: Bounds) -> None:
         from .._auth import oauth, ways  # noqa: F401
         from .._net import https  # noqa: F401
     if reaches(bounds.depth, "send"):
-        from .._message import compose, letter, smtp  # noqa: F401
+        from .._message import compose, outgoing_mail, smtp  # noqa: F401
 
         if "imap" in protocols:
             from .._message import imap  # noqa: F401
@@ -177,7 +177,7 @@ def _try_alternatives(context: CheckContext, result: Result, alternatives: Alter
         has_usual_ports = endpoint.protocol in USUAL_PAIRS and not each.reads_for
         if observation and has_usual_ports and is_worth_trying(observation):
             session_type = cast(type[MailSession], endpoint_check(endpoint.protocol).session_type)
-            each.alternatives = alternatives.of(endpoint, observation, session_type, context.clock.remaining)
+            each.alternatives = alternatives.probe(endpoint, observation, session_type, context.clock.remaining)
 
 
 def _group_by_account(jobs: Sequence[Job]) -> list[list[int]]:

@@ -39,7 +39,7 @@ class SmtpCheck(EndpointCheck):
         return []
 
     def _test_relaying(self, session: SmtpSession) -> None:
-        """With relay set, see whether the server takes mail of a foreign sender, to the connector's own address."""
+        """With relay set, test whether the server accepts a foreign sender, to the connector's own address."""
         smtp, recipient = self.job.connector.smtp, self.job.connector.test_address
         if not smtp or not smtp.relay or not recipient or self.job.init_mail:
             return
@@ -47,7 +47,7 @@ class SmtpCheck(EndpointCheck):
             session.envelope(FOREIGN_SENDER, [recipient])
         except ProbeError as error:
             observation = error.observation
-            # Some servers refuse for good with a code that says "later": 454 4.7.1.
+            # Some servers refuse relaying permanently with a temporary code: 454 4.7.1.
             is_for_good = (observation.code or 0) >= 500 or (observation.code, observation.enhanced) == (454, "4.7.1")
             if observation.kind == "reply" and is_for_good:
                 raise ProbeError(observation.with_context(kind="relay_refused")) from error
