@@ -4,14 +4,18 @@
 PYTHON ?= python3
 export PYTHON
 BOOTSTRAP := tests/output/bootstrap
-PLAIN := lint docs sanity
-SERVED := unit integration servers jobs molecule bench fuzz live
+CORES := 2.18 2.19 2.20 2.21 2.22 devel
+# Those that talk to no servers.
+PLAIN := lint docs sanity $(CORES:%=sanity-%) fuzz
+SERVED := unit integration servers jobs molecule bench live $(CORES:%=unit-%) $(CORES:%=integration-%) servers-2.18
 pip = $(1)/bin/python -m pip --quiet --disable-pip-version-check install --require-hashes --requirement
 
 .PHONY: help demo test matrix lock clean $(PLAIN) $(SERVED)
 
-help: ## list the targets; `make unit ARGS="-k uri"` hands words on
-	@sed -n 's/^\([a-z$$()A-Z ]*\):.* ## \(.*\)/\1\t\2/p' Makefile | expand -t 26
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\): .*## \(.*\)/\1\t\2/p' Makefile | expand -t 14
+	@echo 'Also, as sessions of nox, with words for the tool behind them in ARGS:'
+	@echo '$(PLAIN) $(SERVED)' | fold --spaces --width 100
 
 demo: .venv/made ## play a short example in a scratch folder
 	@.venv/bin/python examples/demo/run
@@ -20,10 +24,10 @@ test: $(BOOTSTRAP)/made ## set up everything and run all checks and tests
 	@sh tests/debian.sh test
 	@$(BOOTSTRAP)/bin/python -B tests/run.py
 
-$(PLAIN): $(BOOTSTRAP)/made ## the session of nox; `nox -l` lists all
+$(PLAIN): $(BOOTSTRAP)/made
 	@$(BOOTSTRAP)/bin/nox -s $@ -- $(ARGS)
 
-$(SERVED): $(BOOTSTRAP)/made ## the session of nox, for which Debian packages are installed
+$(SERVED): $(BOOTSTRAP)/made
 	@sh tests/debian.sh test
 	@$(BOOTSTRAP)/bin/nox -s $@ -- $(ARGS)
 

@@ -26,6 +26,8 @@ COLLECTION = "mailroom.core"
 
 # The Python of each ansible-core on the controller: the oldest that it runs on.
 CORES = {"2.18": "3.11", "2.19": "3.11", "2.20": "3.12", "2.21": "3.12", "2.22": "3.13"}
+# The next one comes from GitHub, so only .github/workflows runs it.
+DEVEL = "https://github.com/ansible/ansible/archive/devel.tar.gz"
 OLDEST, NEWEST = "2.18", "2.22"
 # Modules also run on the oldest Python of hosts, under the oldest ansible-core.
 TARGET_PYTHON = "3.9"
@@ -103,6 +105,13 @@ def sync(session: nox.Session, lock: str) -> None:
     session.run_install("uv", "pip", "sync", "--quiet", "--require-hashes", str(file))
 
 
+def sync_core(session: nox.Session, core: str) -> None:
+    """Install what the tests need with this ansible-core, or with the newest that fits."""
+    sync(session, f"core-{core}" if core in CORES else f"core-{NEWEST}" if core == "devel" else "tools")
+    if core == "devel":
+        session.install(f"ansible-core @ {DEVEL}")
+
+
 def run_pytest(session: nox.Session, folder: str, *options: str, env: dict[str, str] | None = None) -> None:
     """Run the tests of a folder, or those files of it that are named after `--`."""
     named = [word for word in session.posargs if word.partition("::")[0].startswith("tests/")]
@@ -113,7 +122,7 @@ def run_pytest(session: nox.Session, folder: str, *options: str, env: dict[str, 
 
 def sanity(session: nox.Session, core: str = "") -> None:
     """Run ansible-test sanity, under every Python that is found."""
-    sync(session, f"core-{core}" if core else "tools")
+    sync_core(session, core)
     home = make_home(OUTPUT / f"home-{session.name}")
     # ansible-test would download a script that installs pip, which every Python can do itself.
     (versions,) = Path(session.virtualenv.location).glob("lib/*/site-packages/ansible_test/**/python_requirements.py")
@@ -133,13 +142,13 @@ def sanity(session: nox.Session, core: str = "") -> None:
 
 def unit(session: nox.Session, core: str = "") -> None:
     """Run the unit tests."""
-    sync(session, f"core-{core}" if core else "tools")
+    sync_core(session, core)
     run_pytest(session, "unit")
 
 
 def servers(session: nox.Session, core: str = "") -> None:
     """Run the tests that talk to mail servers."""
-    sync(session, f"core-{core}" if core else "tools")
+    sync_core(session, core)
     run_pytest(session, "servers", *SIDE_BY_SIDE)
 
 
@@ -148,7 +157,7 @@ def integration(session: nox.Session, core: str = "") -> None:
 
     The oldest ansible-core runs modules on the oldest Python of hosts, the newest has the collection from its tarball.
     """
-    sync(session, f"core-{core}" if core else "tools")
+    sync_core(session, core)
     env = {}
     if core == OLDEST:
         target = Path(session.virtualenv.location).parent / f"target-{TARGET_PYTHON}"
@@ -172,14 +181,15 @@ def install_collection(session: nox.Session) -> Path:
 
 for kind in (sanity, unit, integration, servers):
     nox.session(kind, name=kind.__name__, python=NEWEST_PYTHON)
-    for version, python in CORES.items():
+    for version, python in {**CORES, "devel": CORES[NEWEST]}.items():
         if kind is servers and version != OLDEST:
             continue  # conversations with servers do not depend on ansible-core
         needs = [f"target-{TARGET_PYTHON}"] if kind is integration and version == OLDEST else []
         function = partial(kind, core=version)
         function.__doc__ = f"The same with ansible-core {version}."
+        tags = ["matrix"] if version in CORES else []
         nox.session(
-            function, name=f"{kind.__name__}-{version}", python=python, requires=needs, tags=["matrix"], default=False
+            function, name=f"{kind.__name__}-{version}", python=python, requires=needs, tags=tags, default=False
         )
 
 
@@ -218,7 +228,7 @@ def live(session: nox.Session) -> None:
     run_pytest(session, "live")
 
 
-@nox.session(python=["3.13", "3.12"])
+@nox.session(python=NEWEST_PYTHON if NEWEST_PYTHON < "3.14" else "3.13")  # for which there are wheels of atheris
 def fuzz(session: nox.Session) -> None:
     """Fuzz what servers may say with atheris, a minute for each target."""
     sync(session, "fuzz")
@@ -254,6 +264,13 @@ def changelog(session: nox.Session) -> None:
     """Check the changelog fragments."""
     sync(session, "tools")
     session.run("antsibull-changelog", *(session.posargs or ["lint"]))
+
+
+@nox.session(python=NEWEST_PYTHON, default=False)
+def fragments(session: nox.Session) -> None:
+    """Write the documentation that follows from the fields, verdicts and presets."""
+    sync(session, "tools")
+    session.run("python", "tests/update_fragments.py")
 
 
 # What "lint" of antsibull-nox runs, and these.
