@@ -160,8 +160,8 @@ def integration(session: nox.Session, core: str = "") -> None:
     sync_core(session, core)
     env = {}
     if core == OLDEST:
-        target = Path(session.virtualenv.location).parent / f"target-{TARGET_PYTHON}"
-        env["MAILROOM_TARGET_PYTHON"] = str(target / "bin" / "python")
+        target = Path(session.virtualenv.location).parent / "target" / "bin" / "python"
+        env["MAILROOM_TARGET_PYTHON"] = str(target)
     if core == NEWEST:
         env["MAILROOM_COLLECTIONS"] = str(install_collection(session))
     run_pytest(session, "integration", env=env)
@@ -184,7 +184,7 @@ for kind in (sanity, unit, integration, servers):
     for version, python in {**CORES, "devel": CORES[NEWEST]}.items():
         if kind is servers and version != OLDEST:
             continue  # conversations with servers do not depend on ansible-core
-        needs = [f"target-{TARGET_PYTHON}"] if kind is integration and version == OLDEST else []
+        needs = ["target"] if kind is integration and version == OLDEST else []
         function = partial(kind, core=version)
         function.__doc__ = f"The same with ansible-core {version}."
         tags = ["matrix"] if version in CORES else []
@@ -193,7 +193,7 @@ for kind in (sanity, unit, integration, servers):
         )
 
 
-@nox.session(name=f"target-{TARGET_PYTHON}", python=TARGET_PYTHON, default=False)
+@nox.session(python=TARGET_PYTHON, default=False)
 def target(session: nox.Session) -> None:
     """Install the libraries of modules for the oldest Python of hosts."""
     sync(session, f"target-{TARGET_PYTHON}")
