@@ -18,7 +18,7 @@ help: ## list the targets
 	@echo '$(PLAIN) $(SERVED)' | fold --spaces --width 100
 
 demo: .venv/made ## play a short example in a scratch folder
-	@.venv/bin/python examples/demo/run
+	@PATH="$(CURDIR)/.venv/bin:$$PATH" .venv/bin/python examples/demo/run
 
 test: $(BOOTSTRAP)/made ## set up everything and run all checks and tests
 	@sh tests/debian.sh test
