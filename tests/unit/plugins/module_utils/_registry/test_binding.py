@@ -1,9 +1,6 @@
 # Copyright the mailroom.core contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A stored secret opens only as what it was sealed as, whatever somebody without the key writes into the file.
-
-Security review, finding 3.
-"""
+"""A stored secret opens only as what it was sealed as, whatever somebody without the key writes into the file."""
 
 from __future__ import annotations
 
@@ -85,41 +82,20 @@ class Edit(NamedTuple):
     secret: str
 
 
+# One for each way to a destination; what belongs to it is in test_secret_destinations.
 EDITS = [
     Edit("both", "smtp", {"host": "evil.example.com"}, "smtp.password"),
-    Edit("both", "smtp", {"host": None, "uri": "smtp://evil.example.com"}, "smtp.password"),
-    Edit("both", "smtp", {"port": 2526}, "smtp.password"),
-    Edit("both", "smtp", {"username": "other@example.com"}, "smtp.password"),
     Edit("both", "smtp", {"security": "none"}, "smtp.password"),
-    Edit("both", "smtp", {"security": "starttls_optional"}, "smtp.password"),
-    Edit("both", "smtp", {"validate_certs": False}, "smtp.password"),
-    Edit("both", "smtp", {"ca_file": "/tmp/evil.pem"}, "smtp.password"),
-    Edit("both", "smtp", {"mechanisms": ["CRAM-MD5"]}, "smtp.password"),
-    Edit("both", "smtp", {"proxy": "socks5://evil.example.com:1080"}, "smtp.password"),
     Edit("both", "smtp", {"same_credentials": True}, "imap.password"),
     Edit("both", "imap", {"host": "evil.example.com"}, "imap.password"),
-    Edit("both", "imap", {"security": "none"}, "imap.password"),
-    Edit("strict", "smtp", {"mechanisms": ["PLAIN"]}, "smtp.password"),
     Edit("strict", "smtp", {"mechanisms": None}, "smtp.password"),
-    Edit("strict", "smtp", {"ca_file": None}, "smtp.password"),
     Edit("strict", "smtp", {"proxy": "http://evil.example.com:3128"}, "smtp.proxy_password"),
-    Edit("strict", "smtp", {"proxy_username": "other"}, "smtp.proxy_password"),
     Edit("strict", "smtp", {"proxy_username": "other"}, "smtp.password"),
     Edit("by_preset", "smtp", {"host": "evil.example.com"}, "smtp.password"),
     Edit("by_uri", "smtp", {"uri": "smtps://evil.example.com"}, "smtp.password"),
     Edit("shared", "smtp", {"host": "evil.example.com"}, "imap.password"),
-    Edit("shared", "smtp", {"security": "none"}, "imap.password"),
     Edit("graph", "graph", {"url": "https://evil.example.com"}, "oauth2.client_secret"),
-    Edit("graph", "graph", {"ca_file": "/etc/mailroom/evil.pem"}, "oauth2.client_secret"),
     Edit("graph", "oauth2", {"authority": "https://evil.example.com"}, "oauth2.client_secret"),
-    Edit("graph", "oauth2", {"token_url": "https://evil.example.com/token"}, "oauth2.client_secret"),
-    Edit("graph", "oauth2", {"tenant_id": "evil"}, "oauth2.client_secret"),
-    Edit("graph", "oauth2", {"client_id": "evil"}, "oauth2.client_secret"),
-    Edit("graph", "oauth2", {"cloud": "china"}, "oauth2.client_secret"),
-    Edit("graph", "oauth2", {"scope": "https://evil.example.com/.default"}, "oauth2.client_secret"),
-    Edit("graph", "oauth2", {"ca_file": "/etc/mailroom/evil.pem"}, "oauth2.client_secret"),
-    Edit("graph", "oauth2", {"proxy": "http://evil.example.com:3128"}, "oauth2.client_secret"),
-    Edit("token", "smtp", {"host": "evil.example.com"}, "oauth2.client_secret"),
     Edit("token", "imap", {**IMAP, "host": "evil.example.com", "auth": "oauth2"}, "oauth2.client_secret"),
 ]
 
@@ -194,21 +170,27 @@ def copy_secret(backend: Backend, source: tuple[str, str], target: tuple[str, st
 
 
 @pytest.mark.parametrize("columns", SWAPS.values(), ids=SWAPS)
+def test_token_that_was_moved_to_an_equal_destination_is_refused(
+    registry: Registry, backend: Backend, columns: str
+) -> None:
+    copy_secret(backend, ("both", "smtp.password"), ("alike", "smtp.password"), columns)
+    assert_refused(registry, "alike", "smtp.password")
+
+
 @pytest.mark.parametrize(
     ("source", "target"),
     [
         (("both", "smtp.password"), ("evil", "smtp.password")),
-        (("both", "smtp.password"), ("alike", "smtp.password")),
         (("both", "imap.password"), ("both", "smtp.password")),
         (("strict", "smtp.proxy_password"), ("strict", "smtp.password")),
         (("graph", "oauth2.client_secret"), ("token", "oauth2.client_secret")),
     ],
     ids=str,
 )
-def test_a_token_that_was_moved_is_refused(
-    registry: Registry, backend: Backend, source: tuple[str, str], target: tuple[str, str], columns: str
+def test_row_that_was_moved_is_refused(
+    registry: Registry, backend: Backend, source: tuple[str, str], target: tuple[str, str]
 ) -> None:
-    copy_secret(backend, source, target, columns)
+    copy_secret(backend, source, target)
     assert_refused(registry, *target)
 
 
@@ -268,9 +250,17 @@ def test_moving_what_identifies_a_connector_opens_nothing_elsewhere(
         assert (host, secret) in {("mail.example.com", "alike secret"), ("evil.example.com", "evil secret")}
 
 
-@pytest.mark.parametrize("column", ["key_id", "fingerprint", "token", "form", "mac"])
-@pytest.mark.parametrize("value", ["", "x", "0", "1", "3", "\N{SNOWMAN}" * 40])
-def test_a_damaged_row_is_refused_in_a_sentence(registry: Registry, backend: Backend, column: str, value: str) -> None:
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        *(("key_id", value) for value in ("", "x", "\N{SNOWMAN}" * 40)),
+        *(("fingerprint", value) for value in ("", "x", "\N{SNOWMAN}" * 40)),
+        *(("token", value) for value in ("", "x", "\N{SNOWMAN}" * 40)),
+        *(("form", value) for value in ("0", "1", "3")),
+        *(("mac", value) for value in ("", "x", "\N{SNOWMAN}" * 40)),
+    ],
+)
+def test_damaged_row_is_refused_in_a_sentence(registry: Registry, backend: Backend, column: str, value: str) -> None:
     backend.edit(f"UPDATE secret SET {column} = ? WHERE field = 'oauth2.client_secret'", value)
     with pytest.raises((RegistryError, RegistryKeyError), match=r"^[^\n]*\.$"):
         opened(registry, "graph", "oauth2.client_secret")
