@@ -18,7 +18,7 @@ from unit.plugins.module_utils._connector.given import ACCEPTED, GOOGLE_KEY, PEM
 from ansible_collections.mailroom.core.plugins.module_utils._connector import checks
 from ansible_collections.mailroom.core.plugins.module_utils._connector.fields import BY_PATH, SECRETS
 from ansible_collections.mailroom.core.plugins.module_utils._connector.presets import ALIASES, PRESETS
-from ansible_collections.mailroom.core.plugins.module_utils._connector.suggest import folded
+from ansible_collections.mailroom.core.plugins.module_utils._connector.suggest import normalize_word
 
 TEXT = "must be text"
 UNICODE = "must be valid Unicode text"
@@ -38,16 +38,16 @@ URI = "must be smtp://host, smtp://host:port, smtps://host or smtps://host:port"
 PROXY = "must be socks5://host:port or http://host:port"
 ORIGIN = "must be https://host or https://host:port, without a path"
 TOKEN_URL = "must be an https:// address with a path, without user or password"
-NO_USER = "; user and password do not belong in it"
+NO_USER = "; it cannot contain a user or password"
 PATH = "must be an absolute path"
 TENANT_ID = "must be a tenant's id or domain name, in ASCII (xn--…)"
 CLIENT_ID = "must be 1 to 200 visible ASCII characters without spaces"
 IDENTITY = "must be system or a client id"
 CERTIFICATE = "must be PEM text that holds a private key and its certificate"
 ACCOUNT = "must be a Google service account key in JSON, with type, client_email and private_key"
-EMPTY_SECRET = "must not be empty; leave it out to keep what is stored, or clear it by name"
+EMPTY_SECRET = "must not be empty; leave it out to keep the stored value, or name it in clear to remove it"
 USE_ASCII = (
-    "must be written in its ASCII form (xn--…): it holds a character that not every version of IDNA encodes alike"
+    "must be written in its ASCII form (xn--…): it contains a character that versions of IDNA encode differently"
 )
 ENCODED_WORD = "must be a mail address without =?, which begins an encoded word"
 TOO_LONG_IN_ASCII = "must have at most 254 characters once its domain is in ASCII"
@@ -248,7 +248,7 @@ ENCODED_WORDS = [
 WITH_USER = ["{}user:hunter2@host.example.com{}", "{}user@host.example.com{}", "{}@host.example.com{}", "{}a@b@c{}"]
 
 
-LISTED_TWICE = "item 3 is in the list already"
+LISTED_TWICE = "item 3 is a duplicate"
 AT_MOST_100 = "must be a list of at most 100 items"
 SCHEMES = ("", " tls", "TLS", "ssl", "required", "tls\n", HUGE, *NO_TEXT)
 NO_PROXIES = [
@@ -416,7 +416,7 @@ REFUSED: dict[str, tuple[str, Iterable[Any], str]] = {
         ["acme", [str(number) for number in range(1001)]],
         "must be a list of at most 1000 items",
     ),
-    "repeated tenant": ("available_to", [["acme", "acme"]], "item 2 is in the list already"),
+    "repeated tenant": ("available_to", [["acme", "acme"]], "item 2 is a duplicate"),
     "tenant": ("available_to", [["acme", value] for value in ("", " ", "a\nb", "x" * 101)], f"item 2 {one_line(100)}"),
     "tenant of another type": ("available_to", [[None]], f"item 1 {TEXT}"),
     "host": ("smtp.host", BAD_HOSTS, HOST),
@@ -432,7 +432,7 @@ REFUSED: dict[str, tuple[str, Iterable[Any], str]] = {
     "path": ("smtp.ca_file", ["", "ca.pem", "./ca.pem", "~/ca.pem", "/etc/\x00", "/etc/a\nb", "/" + HUGE], PATH),
     "path of another type": ("smtp.ca_file", NO_TEXT, TEXT),
     "mechanisms": ("smtp.mechanisms", ["PLAIN", ["PLAIN"] * 8], "must be a list of at most 7 items"),
-    "repeated mechanism": ("smtp.mechanisms", [["PLAIN", "PLAIN"]], "item 2 is in the list already"),
+    "repeated mechanism": ("smtp.mechanisms", [["PLAIN", "PLAIN"]], "item 2 is a duplicate"),
     "mechanism": (
         "smtp.mechanisms",
         [["LOGIN", value] for value in ("plain", "NTLM", "", 5, None)],
@@ -510,7 +510,7 @@ def refusal(path: str, value: Any) -> str:
     """The message that a value gets, without a suggestion; nothing where it is accepted."""
     try:
         BY_PATH[path].check(value)
-    except checks.NotAllowed as refused:
+    except checks.InvalidValueError as refused:
         return str(refused).partition("; did you mean ")[0]
     return ""
 
@@ -649,7 +649,7 @@ SUGGESTED = {
 
 
 def suggestion(path: str, value: Any) -> str:
-    with pytest.raises(checks.NotAllowed) as refused:
+    with pytest.raises(checks.InvalidValueError) as refused:
         BY_PATH[path].check(value)
     return str(refused.value).partition("; did you mean ")[2].rstrip("?")
 
@@ -680,7 +680,7 @@ def test_provider_is_kept_under_its_preset_whatever_it_is_called() -> None:
 
 def test_other_names_of_providers_name_presets_and_are_compared_as_they_are_written() -> None:
     assert set(ALIASES.values()) <= PRESETS.keys()
-    assert [word for word in ALIASES if folded(word) != word or word in PRESETS] == []
+    assert [word for word in ALIASES if normalize_word(word) != word or word in PRESETS] == []
 
 
 NAMES = {
@@ -696,11 +696,11 @@ def test_names_are_limited_in_length_and_letters(check: checks.Check) -> None:
     assert check("Az09" + extra) == "Az09" + extra
     bad = ["", "a" * (longest + 1), "name\n", "na\x00me", *(f"na{each}me" for each in forbidden if each not in extra)]
     for value in bad:
-        with pytest.raises(checks.NotAllowed) as refused:
+        with pytest.raises(checks.InvalidValueError) as refused:
             check(value)
         assert str(refused.value) == message
     for value in NO_TEXT:
-        with pytest.raises(checks.NotAllowed) as refused:
+        with pytest.raises(checks.InvalidValueError) as refused:
             check(value)
         assert str(refused.value) == TEXT
 
@@ -712,7 +712,7 @@ def test_a_name_is_accepted_exactly_if_it_is_an_identifier_of_at_most_50_ascii_c
     expected = 1 <= len(value) <= 50 and all(letter in allowed for letter in value)
     try:
         accepted = checks.connector_name(value) == value
-    except checks.NotAllowed:
+    except checks.InvalidValueError:
         accepted = False
     assert accepted == expected
 
@@ -735,7 +735,7 @@ OFFENDING = st.one_of(
 def traceback_of(path: str, value: Any) -> str:
     try:
         BY_PATH[path].check(value)
-    except checks.NotAllowed as refused:
+    except checks.InvalidValueError as refused:
         return "".join(traceback.format_exception_only(type(refused), refused)) + repr(refused.__cause__)
     return ""
 
@@ -770,7 +770,7 @@ def test_nothing_that_names_a_host_ever_holds_space_or_control_characters(path: 
     value = frame.replace("x:", f"{scheme}:").format(inside)
     try:
         kept = BY_PATH[path].check(value)
-    except checks.NotAllowed:
+    except checks.InvalidValueError:
         return
     assert not any(letter.isspace() or ord(letter) < 32 or 127 <= ord(letter) < 160 for letter in kept)
 
@@ -800,7 +800,7 @@ def test_a_uri_is_taken_apart_into_what_it_was_put_together_from(
 def test_an_accepted_uri_names_an_allowed_host_and_port(uri: str) -> None:
     try:
         taken_apart = checks.parse_smtp_uri(checks.smtp_uri(uri))
-    except checks.NotAllowed:
+    except checks.InvalidValueError:
         return
     assert taken_apart.scheme in ("smtp", "smtps")
     assert checks.host(taken_apart.host) == taken_apart.host
