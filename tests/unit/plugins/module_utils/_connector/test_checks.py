@@ -502,7 +502,7 @@ REFUSED: dict[str, tuple[str, Iterable[Any], str]] = {
     "headers": ("headers", NO_HEADERS, HEADERS),
     "header's name": ("headers", [{name: "value"} for name in NO_HEADER_NAMES], HEADER_NAME),
     "header's value": ("headers", [{"X-Team": value} for value in NO_HEADER_VALUES], f"X-Team {one_line(2048)}"),
-    "header that is there twice": ("headers", [{"X-Team": "a", "x-team": "b"}], "x-team is there twice"),
+    "header that is there twice": ("headers", [{"X-Team": "a", "x-team": "b"}], "x-team is given twice"),
 }
 
 
