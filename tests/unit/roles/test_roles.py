@@ -16,8 +16,8 @@ from ansible_collections.mailroom.core.plugins.module_utils._target import targe
 from ansible_collections.mailroom.core.plugins.plugin_utils._variables import (
     APPLICATION,
     APPLICATIONS,
+    BOOLEAN,
     DEPTHS,
-    FLAG,
     TEXT,
     VARIABLES,
 )
@@ -103,8 +103,8 @@ def test_argument_specs_refuse_nothing_that_the_check_lets_pass() -> None:
             assert option["type"] == "str", name
             assert not kind.may_be_null, name
             assert kind is TEXT or "choices" in option, name
-        assert [choice for choice in {*option.get("choices", ())} - {""} if not kind.fits(choice)] == [], name
-        if kind is FLAG:
+        assert [choice for choice in {*option.get("choices", ())} - {""} if not kind.is_valid(choice)] == [], name
+        if kind is BOOLEAN:
             assert option["choices"] == ["true", "false", ""], name
 
 

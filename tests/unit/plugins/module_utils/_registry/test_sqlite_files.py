@@ -167,7 +167,7 @@ class TestSomethingElseThere:
         path.mkdir()
         for verb in ("read", "changed"):
             told = refusal(open_registry(path), verb)
-            assert told == f"The registry {path} cannot be {verb}: {path} must be a regular file and is a directory."
+            assert told == f"The registry {path} cannot be {verb}: {path} must be a regular file, but is a directory."
         assert folder_content(path.parent) == {"registry.db": None}
 
     def test_path_below_a_file_is_refused(self, path: Path) -> None:

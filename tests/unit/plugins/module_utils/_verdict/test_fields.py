@@ -13,13 +13,13 @@ from typing import Any
 import pytest
 
 from ansible_collections.mailroom.core.plugins.module_utils._connector.fields import FIELDS as DECLARED_FIELDS
+from ansible_collections.mailroom.core.plugins.module_utils._verdict.diagnosis import diagnose
 from ansible_collections.mailroom.core.plugins.module_utils._verdict.fields import (
     ALTERNATIVES,
     EXCEPTIONS,
     FIELDS,
     field_of,
 )
-from ansible_collections.mailroom.core.plugins.module_utils._verdict.judge import judge
 from ansible_collections.mailroom.core.plugins.module_utils._verdict.observation import KINDS, Observation
 from ansible_collections.mailroom.core.plugins.module_utils._verdict.table import REMEDIES
 
@@ -124,12 +124,12 @@ def test_observation_names_the_field_to_look_at_first(
     observation: Observation, declared: dict[str, Any], field: str | None
 ) -> None:
     shares = bool(declared.get("smtp", {}).get("same_credentials"))
-    assert field_of(judge(observation), observation, _paths(declared), shares_credentials=shares) == field
+    assert field_of(diagnose(observation), observation, _paths(declared), shares_credentials=shares) == field
 
 
 def test_a_recipient_of_the_task_is_not_the_connectors_field() -> None:
     observation = Observation("reply", "recipient", "smtp", 550, "5.1.1", "user unknown")
-    assert field_of(judge(observation), observation, _paths(SMTP), to="bob@example.com") == "to"
+    assert field_of(diagnose(observation), observation, _paths(SMTP), to="bob@example.com") == "to"
 
 
 def test_field_of_any_observation_is_one_that_a_connector_has() -> None:
@@ -138,5 +138,5 @@ def test_field_of_any_observation_is_one_that_a_connector_has() -> None:
     fields = set()
     for kind, phase, (protocol, declared) in product(KINDS, phases, blocks.items()):
         observation = Observation(kind, phase, protocol)
-        fields.add(field_of(judge(observation), observation, _paths(declared)))
+        fields.add(field_of(diagnose(observation), observation, _paths(declared)))
     assert fields - PATHS == {None}
