@@ -170,6 +170,6 @@ def test_names_are_compared_in_lower_case_and_a_labels() -> None:
     assert canonical("\u05d0B.example") == "\u05d0b.example"
 
 
-def test_of_an_address_only_the_domain_is_converted() -> None:
+def test_only_the_domain_of_an_address_is_converted() -> None:
     assert address_to_ascii("j\u00f6rg@b\u00fccher.example") == "j\u00f6rg@xn--bcher-kva.example"
     assert address_to_ascii("") == ""

@@ -558,7 +558,7 @@ class TestDestination:
         """Whoever has to change a digest here makes every stored secret foreign: add a version of the form instead."""
         assert destination_digest(path, stored(before).effective_settings)[:16] == digest
 
-    def test_it_is_spelt_out_as_a_whole(self) -> None:
+    def test_destination_is_spelt_out_as_a_whole(self) -> None:
         assert destination("imap.password", stored(SHARED).effective_settings) == {
             "imap": {
                 "host": "imap.example.com",

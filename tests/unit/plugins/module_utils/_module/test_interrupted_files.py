@@ -212,7 +212,7 @@ class TestLeftovers:
     NAME = ".mailroom-0123456789abcdef.tmp"
 
     @pytest.mark.parametrize("options", [{}, {"state": "absent"}])
-    def test_they_are_removed_even_if_nothing_changes(self, scene: Scene, options: dict[str, Any]) -> None:
+    def test_leftovers_are_removed_even_if_nothing_changes(self, scene: Scene, options: dict[str, Any]) -> None:
         scene.configure(**options)
         (scene.etc / self.NAME).write_text(PASSWORD)
         result = scene.configure(**options)

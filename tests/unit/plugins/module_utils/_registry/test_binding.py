@@ -276,14 +276,14 @@ class TestWhatCountsAsStored:
 
     @pytest.mark.parametrize("update_password", ["always", "on_create"])
     @pytest.mark.parametrize("password", ["alike secret", "smtp secret", "another"])
-    def test_given_anew_it_is_stored(self, edited: Registry, update_password: str, password: str) -> None:
+    def test_foreign_secret_given_again_is_stored(self, edited: Registry, update_password: str, password: str) -> None:
         declared = {"name": "alike", "smtp": {**SMTP, "password": password}}
         plan = declare(edited, declared, update_password=update_password)
         assert plan.updated == ["alike"]
         assert secrets(edited, "alike") == {"smtp.password": password}
         assert not declare(edited, declared, update_password=update_password).changed
 
-    def test_an_edited_row_needs_it_too(self, registry: Registry, backend: Backend) -> None:
+    def test_secret_of_an_edited_row_must_be_given_again(self, registry: Registry, backend: Backend) -> None:
         backend.edit_settings("alike", "smtp", {"host": "evil.example.com"})
         mended = {"name": "alike", "smtp": {**SMTP, "password": "alike secret"}}
         with pytest.raises(DeclarationError, match=r"^connector alike: smtp\.password: must be given again, "):
@@ -291,7 +291,7 @@ class TestWhatCountsAsStored:
         assert declare(registry, mended, update_password="on_create").updated == ["alike"]
         assert secrets(registry, "alike") == {"smtp.password": "alike secret"}
 
-    def test_not_given_it_is_asked_for(self, edited: Registry, backend: Backend) -> None:
+    def test_foreign_secret_that_is_not_given_is_asked_for(self, edited: Registry, backend: Backend) -> None:
         before = backend.content()
         with pytest.raises(DeclarationError) as refused:
             declare(edited, {"name": "alike", "description": "new"})
@@ -301,7 +301,7 @@ class TestWhatCountsAsStored:
         )
         assert backend.content() == before
 
-    def test_it_can_be_cleared(self, edited: Registry) -> None:
+    def test_foreign_secret_can_be_cleared(self, edited: Registry) -> None:
         declare(edited, {"name": "alike", "smtp": {"auth": "none"}})
         assert secrets(edited, "alike") == {}
 
@@ -314,10 +314,12 @@ class TestWhatCountsAsStored:
         assert secrets(edited, "both") == {"smtp.password": "smtp secret", "imap.password": "imap secret"}
 
     @pytest.mark.parametrize("key", [None, FOREIGN_KEY])
-    def test_without_the_key_it_counts_as_stored(self, edited: Registry, backend: Backend, key: str | None) -> None:
+    def test_foreign_secret_counts_as_stored_without_the_key(
+        self, edited: Registry, backend: Backend, key: str | None
+    ) -> None:
         assert declare(backend.open(key), {"name": "alike", "description": "new"}).updated == ["alike"]
 
-    def test_nothing_is_opened_for_it(self, edited: Registry, no_cryptography: None) -> None:
+    def test_foreign_secret_is_found_without_opening(self, edited: Registry, no_cryptography: None) -> None:
         with pytest.raises(DeclarationError, match="must be given again"):
             declare(edited, {"name": "alike", "description": "new"})
 
@@ -359,14 +361,14 @@ class TestIdentity:
         assert len(identities) == len(DECLARED)
         assert all(len(identity) == 32 for identity in identities)
 
-    def test_it_is_kept_by_a_rename_which_needs_no_key(self, registry: Registry, backend: Backend) -> None:
+    def test_identity_is_kept_by_a_rename_which_needs_no_key(self, registry: Registry, backend: Backend) -> None:
         before = backend.query("SELECT identity FROM connector WHERE name = 'alike'")
         declare(backend.open(None), {"name": "alike"}, new_name="renamed")
         assert backend.query("SELECT identity FROM connector WHERE name = 'renamed'") == before
         assert secrets(registry, "renamed") == {"smtp.password": "alike secret"}
         assert not backend.has_key_file()
 
-    def test_it_is_new_for_a_duplicate(self, registry: Registry, backend: Backend) -> None:
+    def test_identity_is_new_for_a_duplicate(self, registry: Registry, backend: Backend) -> None:
         copied = {"name": "copied", "smtp": {"password": "copied secret"}}
         declare(registry, copied, copy_from="alike")
         rows = backend.query("SELECT identity FROM connector WHERE name IN ('alike', 'copied')")
@@ -374,7 +376,7 @@ class TestIdentity:
         copy_secret(backend, ("alike", "smtp.password"), ("copied", "smtp.password"))
         assert_refused(registry, "copied", "smtp.password")
 
-    def test_it_is_new_for_a_connector_that_is_made_again(self, registry: Registry, backend: Backend) -> None:
+    def test_identity_is_new_for_a_connector_that_is_made_again(self, registry: Registry, backend: Backend) -> None:
         ((*row,),) = backend.query(f"SELECT {SEALED} FROM secret JOIN connector ON id = connector WHERE name = 'alike'")
         change(registry, request(absent=("alike",)))
         declare(registry, {"name": "alike", **DECLARED["alike"]})
@@ -397,7 +399,7 @@ class TestPermittedChanges:
     """A change that is no new place but alters the destination's form seals the secret anew."""
 
     @pytest.mark.parametrize("changes", PERMITTED.values(), ids=PERMITTED)
-    def test_they_seal_anew(self, registry: Registry, backend: Backend, changes: dict[str, Any]) -> None:
+    def test_permitted_change_seals_anew(self, registry: Registry, backend: Backend, changes: dict[str, Any]) -> None:
         before = backend.query("SELECT token FROM secret JOIN connector ON id = connector WHERE name = 'alike'")
         plan = declare(registry, {"name": "alike", **changes})
         assert len(plan.redirected) == 1
@@ -407,7 +409,7 @@ class TestPermittedChanges:
         assert not declare(registry, {"name": "alike", **changes}).changed
 
     @pytest.mark.parametrize("changes", PERMITTED.values(), ids=PERMITTED)
-    def test_undone_from_outside_they_leave_nothing_to_open(
+    def test_permitted_change_undone_from_outside_leaves_nothing_to_open(
         self, registry: Registry, backend: Backend, changes: dict[str, Any]
     ) -> None:
         """What was narrowed cannot be widened again in the file."""
@@ -417,7 +419,7 @@ class TestPermittedChanges:
 
     @pytest.mark.parametrize("key", [None, FOREIGN_KEY])
     @pytest.mark.parametrize("changes", PERMITTED.values(), ids=PERMITTED)
-    def test_without_the_key_they_fail_and_change_nothing(
+    def test_permitted_change_without_the_key_fails_and_changes_nothing(
         self, registry: Registry, backend: Backend, changes: dict[str, Any], key: str | None
     ) -> None:
         before = backend.content()
@@ -447,7 +449,7 @@ class TestRotation:
         copy_secret(backend, ("both", "smtp.password"), ("alike", "smtp.password"))
         assert_refused(rotated, "alike", "smtp.password")
 
-    def test_it_and_a_permitted_change_in_one_task(self, registry: Registry, backend: Backend) -> None:
+    def test_rotation_and_a_permitted_change_in_one_task_seal_once(self, registry: Registry, backend: Backend) -> None:
         rotating = backend.open(f"{NEW_KEY},{KEY}")
         with rotating.writing() as writer:
             carry_out(writer, request({"name": "alike", "smtp": {"port": 465}}))

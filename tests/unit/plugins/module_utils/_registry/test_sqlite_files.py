@@ -51,13 +51,13 @@ def path(tmp_path: Path) -> Path:
 
 
 class TestNothingThere:
-    def test_it_reads_as_empty_and_is_not_made(self, path: Path) -> None:
+    def test_missing_registry_reads_as_empty_and_is_not_made(self, path: Path) -> None:
         registry = open_registry(path)
         assert not registry.exists()
         assert everything(registry) == State()
         assert list(path.parent.iterdir()) == []
 
-    def test_neither_is_its_folder(self, tmp_path: Path) -> None:
+    def test_missing_folder_is_not_made_by_a_reader(self, tmp_path: Path) -> None:
         assert everything(open_registry(tmp_path / "a" / "b" / "registry.db")) == State()
         assert list(tmp_path.iterdir()) == []
 
@@ -148,7 +148,9 @@ FILES: list[tuple[Callable[[Path], None], str]] = [
 
 class TestSomethingElseThere:
     @pytest.mark.parametrize(("make", "told"), FILES, ids=[make.__name__[5:] for make, told in FILES])
-    def test_it_is_refused_and_left_alone(self, path: Path, make: Callable[[Path], None], told: str) -> None:
+    def test_file_that_is_no_registry_is_refused_and_left_alone(
+        self, path: Path, make: Callable[[Path], None], told: str
+    ) -> None:
         make(path)
         before = folder_content(path.parent)
         for verb in ("read", "changed"):
@@ -236,7 +238,7 @@ class TestTablesThatSomebodyChanged:
     """No code in the file is run, and no query on it is endless."""
 
     @pytest.mark.parametrize("kind", CHANGED_TABLES)
-    def test_they_are_refused_in_one_sentence(self, path: Path, kind: str) -> None:
+    def test_changed_tables_are_refused_in_one_sentence(self, path: Path, kind: str) -> None:
         statements, difference = CHANGED_TABLES[kind]
         declare(open_registry(path), entry("a", "swordfish"), default="a", bind={Purpose("alerts"): "a"})
         with closing(sqlite3.connect(path)) as database:
@@ -324,7 +326,7 @@ NAMES = [
 
 class TestStrangeNames:
     @pytest.mark.parametrize("name", NAMES)
-    def test_it_is_just_a_name(self, tmp_path: Path, name: str) -> None:
+    def test_strange_name_is_used_as_it_is(self, tmp_path: Path, name: str) -> None:
         path = tmp_path / name / name
         registry = open_registry(path, key=None)
         declare(registry, entry("a", "swordfish"))
@@ -412,7 +414,9 @@ class TestPermissions:
         assert list(everything(registry).connectors) == ["a"]
         assert not (tmp_path / "folder" / "registry.db-journal").exists()
 
-    def test_or_refused_where_the_reader_may_not(self, registry: Registry, tmp_path: Path) -> None:
+    def test_change_that_was_cut_off_is_refused_where_the_reader_may_not_undo_it(
+        self, registry: Registry, tmp_path: Path
+    ) -> None:
         leave_hot_journal(tmp_path / "folder" / "registry.db")
         before = folder_content(tmp_path)
         (tmp_path / "folder" / "registry.db").chmod(0o400)

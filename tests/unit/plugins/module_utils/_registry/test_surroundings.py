@@ -377,7 +377,7 @@ class TestFolderThatEverybodyMayAddTo:
         assert {name: (folder / name).read_bytes() for name in taken} == dict.fromkeys(taken, b"")
         assert {mode(folder / name) for name in taken} == {0o600}
 
-    def test_who_may_only_read_makes_no_files(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_reader_without_write_permission_makes_no_files(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """Files of another user beside it would keep the owner from using the registry."""
         registry = make_registry(path)
         for suffix in ("-journal", "-wal"):
