@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import importlib
 import json
 import os
@@ -63,6 +64,8 @@ def run_in_child(
     with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
         child = os.fork()
         if child == 0:
+            # A collection would write to every page that it shares with the large process of the tests.
+            gc.freeze()
             _play(played, arguments, user, before, (output.fileno(), errors.fileno()))
         _pid, status = os.waitpid(child, 0)
         if os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL:
