@@ -10,6 +10,7 @@ module: connector_purpose
 short_description: Choose which mail connector serves a purpose
 version_added: 0.1.0
 description:
+  - "In short: O(purpose), O(connector), and O(tenant) for one tenant only."
   - Binds a purpose, such as V(alerts) or V(approvals), to a connector, for all tenants or for one.
   - A connector that a purpose is bound to can be neither deleted nor disabled.
 author:

@@ -10,6 +10,8 @@ module: connector_test
 short_description: Test mail connectors against their servers
 version_added: 0.1.0
 description:
+  - "In short: O(connectors) names what is tested (default: all that are enabled), O(depth) how far, O(to) who gets test
+    mail, O(timeout) how long a network step may take, and O(fail) whether the task fails with a connector."
   - Tests any number of connectors in parallel, phase by phase, against the real servers, and reports what is wrong and
     what to do.
   - Resolves names, connects, checks the encryption and the certificate, signs in, and opens the mailbox for reading or

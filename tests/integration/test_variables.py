@@ -90,7 +90,7 @@ REFUSED: dict[str, dict[str, tuple[dict[str, Any], str]]] = {
         "misspelt": (MISSPELT, UNKNOWN),
         "entry": (
             {"mailroom_connectors_environment": {"alerts": ["smtp"]}},
-            "mailroom_connectors_environment: alerts: must be a dictionary, or null to leave the connector out",
+            "mailroom_connectors_environment: alerts: must be a dictionary, or null to remove the connector",
         ),
         "stray": (
             {"mailroom_connectors_secrets": STRAY},
@@ -232,7 +232,7 @@ def test_registered_variable_needs_a_prefix_of_its_own(inventory: Inventory) -> 
     assert outcomes(played.stdout, "failed") == {"mine": 0, "theirs": 1}, played.stdout
     assert errors(played.stdout)["theirs"] == (
         "mailroom_result: there is no such variable."
-        r"\nVariables of your own begin with another prefix than mailroom_, or with mailroom_x_."
+        r"\nNames of your own variables must not begin with mailroom_, except with mailroom_x_."
     )
     assert "mailroom_x_result" not in played.stdout
 
@@ -259,7 +259,7 @@ def test_without_a_host_it_fails_unless_that_is_meant(inventory: Inventory) -> N
     for arguments, variables in ((limited, {"mailroom_hosts": "production"}), (empty, {})):
         code, said = inventory.play("mailroom.core.verify", *arguments, **variables)
         assert code in (1, 4), said
-        assert "There is no host to work on" in said
+        assert "No host in the inventory matches" in said
     assert inventory.play("mailroom.core.verify", *empty, mailroom_allow_empty=True)[0] == 0
 
 

@@ -135,7 +135,7 @@ class Plays:
         secret = {**refused, "smtp": {**refused["smtp"], "auth": "password", "username": "ann", "password": PASSWORD}}
         self.add("secret", [one(secret, "login", ignore_errors=True), FAILED])
         self.add("no_log", [one(secret, "login", ignore_errors=True, no_log=True), FAILED])
-        sentence = check("'verify: must be none where the module is not run by its action plugin' in done.msg")
+        sentence = check("'verify: must be none where the module is run without its action plugin' in done.msg")
         self.add("bare", [{"bare": {**works, **verify}, "register": "done", "ignore_errors": True}, sentence])
 
     def _asynchronous(self, poll: int) -> Tasks:

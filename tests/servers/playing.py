@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from peers.users import USERS
-from tools.modules import module_for
+from task_modules import module_for
 
 MODULES = "ansible_collections.mailroom.core.plugins.modules"
 LIBRARIES = ("cryptography.fernet", "imapclient", "msal")
