@@ -164,6 +164,8 @@ def integration(session: nox.Session, core: str = "") -> None:
     env = {}
     if core == OLDEST:
         target = Path(session.virtualenv.location).parent / "target" / "bin" / "python"
+        if not target.exists():
+            session.skip(f"Python {TARGET_PYTHON} not found")
         env["MAILROOM_TARGET_PYTHON"] = str(target)
     if core == NEWEST:
         env["MAILROOM_COLLECTIONS"] = str(install_collection(session))
