@@ -18,7 +18,7 @@ from peers.mail import MailServer
 from peers.users import USERS
 
 from ansible_collections.mailroom.core.plugins.module_utils._auth.tokens import Token
-from ansible_collections.mailroom.core.plugins.module_utils._connector.effective import effective
+from ansible_collections.mailroom.core.plugins.module_utils._connector.effective import derive_settings
 from ansible_collections.mailroom.core.plugins.module_utils._connector.redaction import Redaction
 from ansible_collections.mailroom.core.plugins.module_utils._connector.secret import Secret
 from ansible_collections.mailroom.core.plugins.module_utils._message.compose import (
@@ -35,8 +35,8 @@ from ansible_collections.mailroom.core.plugins.module_utils._message.outgoing_ma
 )
 from ansible_collections.mailroom.core.plugins.module_utils._net.clock import Clock
 from ansible_collections.mailroom.core.plugins.module_utils._net.record import Record
-from ansible_collections.mailroom.core.plugins.module_utils._protocol.graph import MOST_AT_ONCE, GraphSession
-from ansible_collections.mailroom.core.plugins.module_utils._verdict.judge import judge
+from ansible_collections.mailroom.core.plugins.module_utils._protocol.graph import MAX_CONCURRENT_REQUESTS, GraphSession
+from ansible_collections.mailroom.core.plugins.module_utils._verdict.diagnosis import diagnose
 from ansible_collections.mailroom.core.plugins.module_utils._verdict.observation import Observation, ProbeError
 
 ALICE, BOB, UMA = (USERS[name].address for name in ("alice", "bob", "uma"))
@@ -74,7 +74,7 @@ class Rig:
         timeout: float = 10,
         **graph: Any,
     ) -> GraphMail:
-        connector = resolved(effective(self.settings(mailbox, **graph), {}, {}, "alerts"))
+        connector = resolved(derive_settings(self.settings(mailbox, **graph), {}, {}, "alerts"))
         session = GraphSession(connector.endpoints[0], Clock(deadline, timeout), Record("graph"), Redaction())
         self.sessions.append(session)
         token = self.cloud.tokens.issue({"aud": self.cloud.graph.url, "roles": list(roles)})
@@ -82,7 +82,7 @@ class Rig:
         return GraphMail(session)
 
     def sample_mail(self, *to: str, **changes: Any) -> OutgoingMail:
-        connector = resolved(effective({**self.settings(), **changes}, {}, {}, "alerts"))
+        connector = resolved(derive_settings({**self.settings(), **changes}, {}, {}, "alerts"))
         facts = facts_of(connector, "Acme")
         message_id = random_message_id("example.com")
         return compose(connector, Request(TEST_MAIL, to or (BOB,), facts, message_id, WHEN, include_copies=True))
@@ -99,7 +99,7 @@ class Rig:
     def told(self) -> str:
         records = [vars(phase) for session in self.sessions for phase in session.record.phases]
         return repr(
-            (records, self.observations, [judge(observation) for observation in self.observations], self.sessions)
+            (records, self.observations, [diagnose(observation) for observation in self.observations], self.sessions)
         )
 
 
@@ -175,7 +175,7 @@ def test_a_copy_of_what_was_sent_is_not_a_delivery(rig: Rig) -> None:
     mail = rig.mail(deadline=2)
     mail.send(sample_mail)
     observation = rig.stopped(lambda: mail.find(sample_mail.message_id))
-    assert (judge(observation).verdict, observation.phase) == ("delivery_timeout", "delivery")
+    assert (diagnose(observation).verdict, observation.phase) == ("delivery_timeout", "delivery")
     assert rig.asked("listMessages") > 1
     assert rig.mail().remove(sample_mail.message_id) == 0
 
@@ -290,7 +290,7 @@ def test_each_refusal_has_its_verdict_and_nothing_is_sent_twice(
     rig.cloud.graph.fail(fault, at="sendMail")
     mail = rig.mail(deadline=2, timeout=1, save_to_sent=saves)
     observation = rig.stopped(lambda: mail.send(rig.sample_mail()))
-    assert (judge(observation).verdict, observation.phase) == (verdict, "message")
+    assert (diagnose(observation).verdict, observation.phase) == (verdict, "message")
     assert rig.asked() == 1
 
 
@@ -298,16 +298,16 @@ def test_each_refusal_has_its_verdict_and_nothing_is_sent_twice(
 def test_each_refusal_of_reading_has_its_verdict(rig: Rig, fault: str) -> None:
     rig.cloud.graph.fail(fault, at="listMessages")
     observation = rig.stopped(lambda: rig.mail(deadline=2, timeout=1).find("<1@example.com>"))
-    assert (judge(observation).verdict, observation.phase) == (REFUSALS[fault], "delivery")
+    assert (diagnose(observation).verdict, observation.phase) == (REFUSALS[fault], "delivery")
 
 
 def test_a_sender_a_recipient_and_a_mailbox_that_are_really_wrong(rig: Rig) -> None:
     wrong = rig.sample_mail(from_address=BOB)
-    assert judge(rig.stopped(lambda: rig.mail().send(wrong))).verdict == "sender_rejected"
+    assert diagnose(rig.stopped(lambda: rig.mail().send(wrong))).verdict == "sender_rejected"
     for mailbox in ("onprem@example.com", "guest@example.com", "nobody@example.com"):
         sample_mail = rig.sample_mail(from_address=mailbox)
         observation = rig.stopped(lambda mailbox=mailbox, sample_mail=sample_mail: rig.mail(mailbox).send(sample_mail))
-        assert judge(observation).verdict == "mailbox_missing"
+        assert diagnose(observation).verdict == "mailbox_missing"
     rig.cloud.graph.send_as[ALICE] = {BOB}
     rig.mail().send(wrong)
 
@@ -326,8 +326,8 @@ def test_an_application_that_only_sends_cannot_look_for_what_it_sent(rig: Rig) -
     mail = rig.mail(roles=("Mail.Send",))
     mail.send(sample_mail)
     observation = rig.stopped(lambda: mail.find(sample_mail.message_id))
-    assert judge(observation).verdict == "mailbox_denied"
-    assert "reading is not permitted: it needs Mail.ReadBasic or more" in judge(observation).remedy
+    assert diagnose(observation).verdict == "mailbox_denied"
+    assert "reading is not permitted: it needs Mail.ReadBasic or more" in diagnose(observation).remedy
     assert mail.remove(sample_mail.message_id) == 0
 
 
@@ -341,7 +341,7 @@ def test_who_reads_but_may_not_write_leaves_the_message_where_it_is(rig: Rig, ma
 
 
 def test_many_at_once_about_one_mailbox_are_never_too_many_for_graph(rig: Rig) -> None:
-    sample_mails = [rig.sample_mail() for _number in range(MOST_AT_ONCE * 3)]
+    sample_mails = [rig.sample_mail() for _number in range(MAX_CONCURRENT_REQUESTS * 3)]
     mails = [rig.mail() for _mail in sample_mails]
     threads = [
         threading.Thread(target=mail.send, args=(sample_mail,)) for mail, sample_mail in zip(mails, sample_mails)
@@ -349,11 +349,11 @@ def test_many_at_once_about_one_mailbox_are_never_too_many_for_graph(rig: Rig) -
     with rig.cloud.graph.paused():
         for thread in threads:
             thread.start()
-        rig.cloud.graph.await_waiting(MOST_AT_ONCE)
+        rig.cloud.graph.await_waiting(MAX_CONCURRENT_REQUESTS)
     for thread in threads:
         thread.join(30)
     assert rig.asked() == len(sample_mails)
-    assert rig.cloud.graph.most_at_once <= MOST_AT_ONCE
+    assert rig.cloud.graph.most_at_once <= MAX_CONCURRENT_REQUESTS
     assert {each.message["Message-ID"] for each in rig.cloud.graph.accepted} == {
         each.message_id for each in sample_mails
     }

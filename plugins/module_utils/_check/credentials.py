@@ -89,9 +89,9 @@ class Tokens:
         """A server's refusal to sign in; where a token was issued, as a refusal of that token."""
         if self._token is None:
             return observation
-        from .._auth.oauth import refused
+        from .._auth.oauth import explain_token_refusal
 
-        return refused(observation.with_context(facts=self._facts), self._token, self._provider)
+        return explain_token_refusal(observation.with_context(facts=self._facts), self._token, self._provider)
 
     def obtain(self, protocol: Protocol) -> Token:
         """The token, requested once; where the endpoint is throttled and says how long to wait, once more after that.
@@ -118,7 +118,7 @@ class Tokens:
         return self._token
 
     def _request(self, protocol: Protocol) -> Token:
-        from .._auth.ways import token_source
+        from .._auth.token_sources import token_source
         from .._net.https import HttpClient
 
         settings = self._job.connector.oauth2
@@ -127,7 +127,7 @@ class Tokens:
         http = HttpClient(self._clock, self._redact, TlsTrust(ca_file=settings.ca_file), settings.proxy)
         try:
             source = token_source(settings, http, self._redact)
-            self._provider, self._facts, identities = source.provider, source.facts(), source.identities()
+            self._provider, self._facts, identities = source.provider, source.facts(), source.credential_ids()
             self.identity = identities[0]
             earlier = self._rejected.earlier(identities, protocol)
             if earlier:

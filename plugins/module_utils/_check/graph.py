@@ -50,9 +50,9 @@ class GraphCheck(EndpointCheck):
         is_to_read = self.reads_own_mail() or self.on_session_open is not None
         with session.record.phase("mailbox") as phase:
             try:
-                session.folder()
+                session.get_folder()
             except ProbeError as error:
                 if error.observation.code != 403 or is_to_read:
                     raise
                 phase.status = "skipped"
-                phase.reply(error.observation.code, error.observation.enhanced, f"no permission to read: {error}")
+                phase.set_reply(error.observation.code, error.observation.enhanced, f"no permission to read: {error}")

@@ -34,7 +34,7 @@ class SmtpCheck(EndpointCheck):
                 missing = "from_address" if not sender else "test_address or the option to"
                 text = f"{missing} is needed to test the envelope"
                 raise probe_error("config", text, field=missing.partition(" ")[0])
-        session.envelope(sender, [recipient])
+        session.check_envelope(sender, [recipient])
         self._test_relaying(session)
         return []
 
@@ -44,7 +44,7 @@ class SmtpCheck(EndpointCheck):
         if not smtp or not smtp.relay or not recipient or self.job.init_mail:
             return
         try:
-            session.envelope(FOREIGN_SENDER, [recipient])
+            session.check_envelope(FOREIGN_SENDER, [recipient])
         except ProbeError as error:
             observation = error.observation
             # Some servers refuse relaying permanently with a temporary code: 454 4.7.1.

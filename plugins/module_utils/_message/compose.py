@@ -15,7 +15,7 @@ from email.utils import format_datetime
 from typing import Any
 
 from .._connector import checks
-from .._connector.fields import BY_NAME, MOST_COPIES
+from .._connector.fields import BY_NAME, MAX_COPIES
 from .._connector.resolved import ResolvedConnector
 from .._verdict.observation import probe_error
 from . import header
@@ -173,8 +173,8 @@ def _unique(addresses: Iterable[str]) -> list[str]:
 
 def _check(connector: ResolvedConnector, request: Request) -> None:
     """Settings were validated when they were declared; what reaches a header is validated again against injection."""
-    copies = checks.many(checks.stored_address, MOST_COPIES)
-    recipients = checks.many(checks.stored_address, _MOST_RECIPIENTS)
+    copies = checks.list_of(checks.stored_address, MAX_COPIES)
+    recipients = checks.list_of(checks.stored_address, _MOST_RECIPIENTS)
     for name, check, value in (
         ("from_address", checks.stored_address, connector.from_address),
         ("reply_to", checks.stored_address, connector.reply_to),
@@ -199,5 +199,5 @@ def _check(connector: ResolvedConnector, request: Request) -> None:
 
 
 def _require(name: str, check: checks.Check, value: Any) -> None:
-    for problem in checks.complaint(check, value, "", name):
+    for problem in checks.run_check(check, value, "", name):
         raise probe_error("config", str(problem))

@@ -41,7 +41,7 @@ class GraphMail(MailSender, MailReader):
             text = f"accepted (request-id {self._session.request_id})" if self._session.request_id else "accepted"
             if lost:
                 text += f"; Graph does not carry: {', '.join(lost)}"
-            phase.reply(_ACCEPTED, "", text)
+            phase.set_reply(_ACCEPTED, "", text)
             return Accepted(text=text)
 
     def find(self, message_id: str) -> Delivered:
@@ -109,7 +109,7 @@ class GraphMail(MailSender, MailReader):
     def _submit_draft(self, converted: GraphMessage) -> None:
         """Send what is too large for one request as a draft; a draft that could not be completed is deleted."""
         try:
-            draft = self._path(self._session.ask("POST", "messages", converted.message).get("id"))
+            draft = self._path(self._session.request("POST", "messages", converted.message).get("id"))
         except ProbeError as error:
             raise _with_permission_hint(error, "a message of this size needs the permission Mail.ReadWrite") from None
         try:
@@ -127,17 +127,17 @@ class GraphMail(MailSender, MailReader):
 
     def _attach(self, draft: str, file: Attachment) -> None:
         if not file.needs_upload:
-            self._session.ask("POST", f"{draft}/attachments", file.attachment())
+            self._session.request("POST", f"{draft}/attachments", file.attachment())
             return
         path = f"{draft}/attachments/createUploadSession"
-        url = self._session.ask("POST", path, {"AttachmentItem": file.item()}).get("uploadUrl")
+        url = self._session.request("POST", path, {"AttachmentItem": file.item()}).get("uploadUrl")
         if not isinstance(url, str):
             raise _not_graph()
         self._session.upload(url, file.content)
 
     def _discard(self, draft: str) -> None:
         with suppress(ProbeError):
-            self._session.ask("DELETE", draft)
+            self._session.request("DELETE", draft)
 
     def _received(self, message_id: str) -> list[Mapping[str, Any]]:
         """The messages with this id that were received. The copy in Sent Items has it too, but has passed no server."""
@@ -148,7 +148,7 @@ class GraphMail(MailSender, MailReader):
         }
         path = "messages?" + "&".join(f"{name}={quote(text, safe='')}" for name, text in query.items())
         try:
-            found = self._session.ask("GET", path).get("value")
+            found = self._session.request("GET", path).get("value")
         except ProbeError as error:
             raise _with_permission_hint(error, "reading is not permitted: it needs Mail.ReadBasic or more") from None
         if not isinstance(found, list):
@@ -158,7 +158,7 @@ class GraphMail(MailSender, MailReader):
 
     def _delete(self, identity: object) -> int:
         try:
-            self._session.ask("DELETE", self._path(identity))
+            self._session.request("DELETE", self._path(identity))
         except ProbeError as error:
             if error.observation.code != 404:
                 raise

@@ -30,18 +30,18 @@ class ImapMail(MailReader):
             session.select()
         with session.record.phase("delivery"):
             if is_open:
-                session.catch_up()
+                session.refresh_mailbox()
             return parse_header_text(self._wait_for(message_id))
 
     def remove(self, message_id: str) -> int:
         """Remove this message only; raise "not_removed" with the reason where it is still there afterwards."""
         session = self._session
-        session.open_for_removal()
-        found = session.headers_of(message_id)
+        session.select_for_removal()
+        found = session.find_headers(message_id)
         if not found:
             return 0
         session.remove(list(found))
-        left = session.headers_of(message_id).keys() & found.keys()
+        left = session.find_headers(message_id).keys() & found.keys()
         if left:
             raise probe_error("not_removed", "the server accepted the removal but did not remove the message")
         return len(found)
@@ -51,11 +51,11 @@ class ImapMail(MailReader):
         session, has_looked = self._session, False
         try:
             while True:
-                headers = session.headers_of(message_id)
+                headers = session.find_headers(message_id)
                 if headers:
                     return next(iter(headers.values()))
                 has_looked = True
-                if not session.await_mail(LISTEN, PAUSE):
+                if not session.wait_for_new_mail(LISTEN, PAUSE):
                     break
         except ProbeError as error:
             if not (has_looked and error.observation.kind == "timeout" and _is_over(session.clock)):
@@ -68,6 +68,6 @@ def _is_over(clock: Clock) -> bool:
     """Whether there is no time for another step."""
     clock.start_step()
     try:
-        return clock.left() <= 0
+        return clock.step_remaining() <= 0
     except ProbeError:
         return True

@@ -85,5 +85,5 @@ class SmtpMail(MailSender):
             is_8bit=mail.needs_8bit,
             is_international=mail.needs_smtputf8,
         )
-        text = self._session.hand_over(envelope, mail.message)
+        text = self._session.send_message(envelope, mail.message)
         return Accepted(queue_id(text), text)

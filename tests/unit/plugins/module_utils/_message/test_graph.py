@@ -35,10 +35,10 @@ from ansible_collections.mailroom.core.plugins.module_utils._net.record import R
 from ansible_collections.mailroom.core.plugins.module_utils._protocol.graph import (
     LARGEST_RANGE,
     LARGEST_REQUEST,
-    MOST_AT_ONCE,
+    MAX_CONCURRENT_REQUESTS,
     GraphSession,
 )
-from ansible_collections.mailroom.core.plugins.module_utils._verdict.judge import judge
+from ansible_collections.mailroom.core.plugins.module_utils._verdict.diagnosis import diagnose
 from ansible_collections.mailroom.core.plugins.module_utils._verdict.observation import (
     PERHAPS_ACCEPTED,
     Observation,
@@ -208,8 +208,8 @@ def test_nobody_is_written_to_whom_the_envelope_does_not_name() -> None:
 TEXTS = st.text(st.characters(exclude_categories=("Cc", "Cs", "Zl", "Zp")), min_size=1, max_size=120)
 
 
-@settings(max_examples=100, deadline=None)
-@given(TEXTS.filter(lambda text: not checks.complaint(checks.text(200), text, "", "")), TEXTS.filter(str.strip))
+@settings(max_examples=40)
+@given(TEXTS.filter(lambda text: not checks.run_check(checks.text(200), text, "", "")), TEXTS.filter(str.strip))
 def test_names_and_subjects_come_out_as_they_went_in(name: str, subject: str) -> None:
     facts = Facts("alerts", subject)
     when = datetime(2030, 1, 2, 3, 4, 5, tzinfo=timezone.utc)
@@ -323,7 +323,7 @@ def test_an_answer_that_repeats_the_token_is_not_repeated() -> None:
 def test_a_large_message_without_the_right_to_write_is_explained() -> None:
     observation = stopped(lambda: mail_on(Http(refused(403, "ErrorAccessDenied"))).send(BIG))
     assert observation.text.startswith("a message of this size needs the permission Mail.ReadWrite.")
-    assert judge(observation).verdict == "mailbox_denied"
+    assert diagnose(observation).verdict == "mailbox_denied"
 
 
 def test_an_uploads_address_is_not_repeated() -> None:
@@ -352,15 +352,15 @@ def test_an_answer_that_does_not_ask_to_wait_is_the_last(status: int) -> None:
 
 @pytest.mark.parametrize("status", [429, 503])
 @pytest.mark.parametrize("wait", ["", "0", "9999", "soon", "-1", "1e1", "Wed, 21 Oct 2099 07:28:00 GMT"])
-def test_who_does_not_say_how_long_to_wait_or_too_long_is_not_asked_again(status: int, wait: str) -> None:
+def test_server_without_a_usable_retry_after_is_not_asked_again(status: int, wait: str) -> None:
     http = Http(refused(status, "ApplicationThrottled", Retry_After=wait), answer(202))
     observation = stopped(lambda: mail_on(http).send(sample_mail()))
-    assert judge(observation).verdict == "throttled"
+    assert diagnose(observation).verdict == "throttled"
     assert http.what == ["POST sendMail"]
 
 
 @pytest.mark.parametrize("status", [429, 503])
-def test_who_asks_to_wait_is_asked_again_after_that_and_accepts_once(
+def test_server_with_a_retry_after_is_asked_again_after_that_and_accepts_once(
     status: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     waited: list[float] = []
@@ -432,7 +432,7 @@ def test_what_does_not_come_is_a_delivery_that_ran_out_of_time(found: HttpRespon
     mail = mail_on(Http(found), deadline=0.3)
     observation = stopped(lambda: mail.find(MESSAGE_ID))
     assert observation.phase == "delivery"
-    assert judge(observation)[:2] == ("delivery_timeout", "likely")
+    assert diagnose(observation)[:2] == ("delivery_timeout", "likely")
     assert BOX in observation.text
 
 
@@ -447,8 +447,8 @@ def test_time_that_runs_out_during_the_last_question_is_not_the_servers_fault() 
 
 def test_a_mailbox_that_may_not_be_read_is_said_to_be_so() -> None:
     observation = stopped(lambda: mail_on(Http(refused(403, "ErrorAccessDenied"))).find(MESSAGE_ID))
-    assert "reading is not permitted: it needs Mail.ReadBasic or more" in judge(observation).remedy
-    assert judge(observation).verdict == "mailbox_denied"
+    assert "reading is not permitted: it needs Mail.ReadBasic or more" in diagnose(observation).remedy
+    assert diagnose(observation).verdict == "mailbox_denied"
 
 
 STRANGE = (None, {}, [], {"value": None}, {"value": {}}, {"value": "x"}, "x", 1)
@@ -459,7 +459,7 @@ ODD_HEADERS = ("x", [None], [{"name": "Received"}], [{"name": 1, "value": "x"}],
 @pytest.mark.parametrize("body", STRANGE)
 def test_what_is_not_graph_does_not_pass_for_an_empty_mailbox(body: Any) -> None:
     for act in (mail_on(Http(answer(200, body))).find, mail_on(Http(answer(200, body))).remove):
-        assert judge(stopped(lambda act=act: act(MESSAGE_ID))).verdict == "protocol_error"
+        assert diagnose(stopped(lambda act=act: act(MESSAGE_ID))).verdict == "protocol_error"
 
 
 @pytest.mark.parametrize("value", HARMLESS)
@@ -486,12 +486,12 @@ def test_only_what_came_in_with_exactly_this_id_is_removed() -> None:
 def test_nothing_is_removed_by_an_id_that_is_none(identity: Any) -> None:
     found = {**json.loads(messages(1).text)["value"][0], "id": identity}
     http = Http(answer(200, {"value": [found]}), answer(204))
-    assert judge(stopped(lambda: mail_on(http).remove(MESSAGE_ID))).verdict == "protocol_error"
+    assert diagnose(stopped(lambda: mail_on(http).remove(MESSAGE_ID))).verdict == "protocol_error"
     assert http.what == ["GET messages"]
 
 
 @pytest.mark.parametrize("answers", [(refused(403),), (messages(1), refused(403))])
-def test_who_may_not_remove_does_not(answers: tuple[HttpResponse, ...]) -> None:
+def test_message_is_not_removed_without_permission(answers: tuple[HttpResponse, ...]) -> None:
     assert mail_on(Http(*answers)).remove(MESSAGE_ID) == 0
 
 
@@ -529,28 +529,28 @@ class Held:
 
 def test_no_more_requests_at_once_about_a_mailbox_than_graph_takes() -> None:
     held = Held()
-    boxes = ["Alice@example.com", "alice@Example.com"] * MOST_AT_ONCE
+    boxes = ["Alice@example.com", "alice@Example.com"] * MAX_CONCURRENT_REQUESTS
     threads = [
         threading.Thread(target=lambda box=box: GraphMail(session_on(held, 600, box)).send(sample_mail()))
         for box in boxes
     ]
     for thread in threads:
         thread.start()
-    held.await_requests(MOST_AT_ONCE)
+    held.await_requests(MAX_CONCURRENT_REQUESTS)
     late = mail_on(held, deadline=0.2)
     observation = stopped(lambda: late.send(sample_mail()))
-    assert (observation.kind, held.at_once) == ("timeout", MOST_AT_ONCE)
+    assert (observation.kind, held.at_once) == ("timeout", MAX_CONCURRENT_REQUESTS)
     other = threading.Thread(target=lambda: session_on(held, 600, "bob@example.com").submit("sendMail", b"x"))
     other.start()
-    held.await_requests(MOST_AT_ONCE + 1)
+    held.await_requests(MAX_CONCURRENT_REQUESTS + 1)
     held.let_go()
     for thread in (*threads, other):
         thread.join()
     assert held.whole == len(boxes) + 1
-    assert held.most == MOST_AT_ONCE + 1
+    assert held.most == MAX_CONCURRENT_REQUESTS + 1
 
 
 def test_a_turn_is_given_back_whatever_happens() -> None:
-    for _again in range(MOST_AT_ONCE * 2):
+    for _again in range(MAX_CONCURRENT_REQUESTS * 2):
         stopped(lambda: mail_on(Http(probe_error("reset", "Connection reset")), deadline=1).send(sample_mail()))
     mail_on(Http(answer(202)), deadline=1).send(sample_mail())
