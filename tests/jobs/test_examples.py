@@ -54,8 +54,12 @@ def of_gitlab() -> list[str]:
     return script
 
 
-@pytest.mark.parametrize("commands", [of_github(), of_gitlab()], ids=["github", "gitlab"])
-def test_a_pipeline(stage: Stage, project: Path, commands: list[str]) -> None:
+def test_github_and_gitlab_run_the_same_commands() -> None:
+    assert of_github() == of_gitlab()
+
+
+def test_pipeline_passes_where_mail_works(stage: Stage, project: Path) -> None:
+    commands = of_github()
     assert commands
     for command in commands:
         done = run(stage, project, "sh", "-euc", command)
