@@ -10,6 +10,8 @@ module: connector_config
 short_description: Write a mail connector into an application's settings
 version_added: 0.1.0
 description:
+  - "In short: O(purpose) or O(connector), O(app), O(path), O(owner), and O(options) for what an application needs
+    besides."
   - Writes the server, the encryption, the user, the password and the sender of a connector into the settings of an
     application that sends or reads mail, in that application's own words.
   - The usual options are O(connector) or O(purpose), O(app), O(path), O(owner) and O(options).
@@ -84,7 +86,7 @@ options:
     description:
       - The file with the settings.
       - It is made where it does not exist. Those of V(alertmanager) and V(postfix) have to exist.
-      - It must be another file than the registry, its journal and its key file, and so must O(options.password_file).
+      - It must not be the registry, its journal or its key file, and so must O(options.password_file).
       - In a folder that a group or everybody can write, a file that is there already must belong to root, the user that
         runs the task, the owner of the folder or O(owner).
     type: path

@@ -3,7 +3,7 @@
 
 # This file is private to the collection mailroom.core and may change at any time.
 
-"""The options that every module shares, and the registry that they name."""
+"""Defines the options that all modules share, and opens the registry."""
 
 from __future__ import annotations
 
@@ -44,26 +44,26 @@ def registry_options() -> ArgumentSpec:
 
 
 class Written(Protocol):
-    """A module that remembers how its options were written."""
+    """A module with its options as parsed and as written."""
 
     params: dict[str, Any]
     written: dict[str, Any]
 
 
 def _shared(module: Written, option: str) -> str:
-    """A shared option; a blank one gives way to the environment too, which Ansible itself would not do."""
+    """A registry option; the environment also replaces an empty one, which Ansible itself does not do."""
     if module.written.get(option) or option not in module.written:
         return str(module.params[option] or "")
     return os.path.expanduser(os.environ.get(_ENVIRONMENT[option], ""))
 
 
 def registry_files(module: Written) -> list[str]:
-    """Where the registry and its key are or may be one day."""
+    """The paths of the registry, its journal and its key file, whether they exist or not."""
     return _registry.registry_files(_location(module), _shared(module, "registry_key_file"))
 
 
 def open_registry(module: Written) -> Registry:
-    """The registry that the module's options name. Blank ones count as left out."""
+    """Open the registry of the module's options. Empty ones count as left out."""
     given = _shared(module, "registry_key")
     key_file = _shared(module, "registry_key_file")
     return _registry.open_registry(_location(module), Secret(given) if given else None, key_file)
@@ -74,7 +74,7 @@ def _location(module: Written) -> str:
 
 
 def stamp(module: Written) -> Stamp:
-    """Now, and who is recorded for it."""
+    """The current time, and the actor to record."""
     actor = _shared(module, "actor")
     if not actor:
         user = os.geteuid()
@@ -82,7 +82,7 @@ def stamp(module: Written) -> Stamp:
             actor = pwd.getpwuid(user).pw_name
         except KeyError:
             actor = f"uid {user}"
-    problems = checks.complaint(checks.text(100), actor, "", "actor")
+    problems = checks.run_check(checks.text(100), actor, "", "actor")
     if problems:
         raise DeclarationError(problems)
     return Stamp(datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"), actor)

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ..._connector.clouds import authority_of
+from ..._connector.clouds import authority_url
 from ..._connector.resolved import OAuthSettings, Protocol, ResolvedConnector
 from ..._errors import FieldMessage
 from ..formats import literals, managed_block
@@ -91,7 +91,7 @@ def _outgoing(account: Account) -> Iterator[tuple[str, Any]]:
         yield "microsoft_graph_mailer_tenant", oauth2.tenant_id
         yield "microsoft_graph_mailer_client_id", oauth2.client_id
         yield "microsoft_graph_mailer_client_secret", _secret(oauth2)
-        yield "microsoft_graph_mailer_azure_ad_endpoint", authority_of(oauth2.cloud, oauth2.authority)
+        yield "microsoft_graph_mailer_azure_ad_endpoint", authority_url(oauth2.cloud, oauth2.authority)
         yield "microsoft_graph_mailer_graph_endpoint", _graph_url(connector)
     elif connector.smtp:
         yield from _smtp(account)
@@ -137,7 +137,7 @@ def _incoming(account: Account) -> Iterator[tuple[str, Any]]:
                 "tenant_id": oauth2.tenant_id,
                 "client_id": oauth2.client_id,
                 "client_secret": _secret(oauth2),
-                "azure_ad_endpoint": authority_of(oauth2.cloud, oauth2.authority),
+                "azure_ad_endpoint": authority_url(oauth2.cloud, oauth2.authority),
                 "graph_endpoint": _graph_url(connector),
             },
         )
