@@ -2,7 +2,8 @@
 # Copyright the mailroom.core contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-# Installs the Debian packages of tests/debian.txt that are missing: `debian.sh demo` or, all of them, `debian.sh test`.
+# Installs the Debian packages of tests/debian.txt that are missing: `debian.sh demo`, `debian.sh test` with those of the
+# demo, or `debian.sh applications`.
 # The servers that come with them are neither started nor enabled: tests start their own.
 set -eu
 
@@ -40,7 +41,7 @@ apt-get -qq update
 # shellcheck disable=SC2086 # one word per package
 apt-get -qq install --yes --no-install-recommends $packages
 if [ -d /run/systemd/system ]; then
-    for unit in postfix dovecot prometheus-alertmanager prometheus-blackbox-exporter; do
+    for unit in postfix dovecot prometheus-alertmanager prometheus-blackbox-exporter monit mailman3 fetchmail; do
         case " $packages" in
         *" $unit"*) systemctl disable --quiet "$unit" ;;
         esac

@@ -21,12 +21,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import places
 from peers.ca import CertificateZoo
 from peers.imap import ImapScript
 from peers.smtp import SmtpScript
 from servers.test_connector_config import ALICE, BOB, SECONDS, Application, application, message, new_subject
 from servers.test_connector_test import run
-from tools import places
 
 __all__ = ["application"]
 
