@@ -165,7 +165,15 @@ def test_vaultwarden_environment() -> None:
 
 
 def test_redmine_yaml() -> None:
+    """Redmine reads it with ERB first."""
     text = rendered("redmine", {"password": PASSWORD, "ca_file": "/ca.pem"}, {"section": "production"})
+    program = "require 'yaml'\nrequire 'erb'\nrequire 'json'\nread = YAML.unsafe_load(ERB.new(STDIN.read).result)\n"
+    program += "method = read['production']['email_delivery']['delivery_method']\n"
+    program += "print JSON.generate(read.merge('is_symbol' => method.is_a?(Symbol)))"
+    done = subprocess.run(["ruby", "-Ku", "-e", program], input=text.encode(), capture_output=True, check=True)
+    read = json.loads(done.stdout)
+    assert read["is_symbol"]
+    assert read["production"]["email_delivery"]["smtp_settings"]["password"] == PASSWORD
     found = yaml.safe_load(text)["production"]["email_delivery"]
     assert (found["delivery_method"], found["smtp_settings"]["authentication"]) == (":smtp", ":plain")
     assert found["smtp_settings"]["password"] == PASSWORD
