@@ -39,6 +39,8 @@ _KINDS = {
 }
 
 
+_PUBLIC_MODE = 0o644
+
 Access = Literal["private", "restricted", "unchanged"]
 
 
@@ -170,6 +172,9 @@ def _attributes_after(module: Task, change: FileChange, wanted: WantedAttributes
         return wanted.for_shared_file(change.before.attributes)
     if change.before and not change.differs:
         return wanted.for_existing_file(change.before.attributes)
+    if change.access == "unchanged":
+        # The task's options are about the file of the password, and this one holds none.
+        wanted = WantedAttributes(None, None, _PUBLIC_MODE)
     return wanted.for_new_file(module, change.location.path)
 
 

@@ -366,6 +366,12 @@ class TestAPasswordInAFileOfOthers:
         config(state="absent", connector=None)
         assert not path.exists()
 
+    def test_file_without_the_password_can_be_read_by_the_application(self, config: Config, path: Path) -> None:
+        password = path.with_name("password")
+        options = {"leave_out": ["from_address", "smtp.validate_certs"], "password_file": str(password)}
+        config(app="dma", options=options)
+        assert (mode_of(path), mode_of(password)) == (0o644, HIDDEN)
+
     def test_result_names_the_service_and_the_check(self, config: Config, path: Path) -> None:
         result = config()
         assert result["service"] == {"name": "gitea", "state": "restarted"}
