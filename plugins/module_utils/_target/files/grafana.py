@@ -43,6 +43,8 @@ class Grafana(ManagedBlockTarget):
 
     def unsupported_values(self, account: Account) -> Iterator[FieldMessage]:
         yield from _problems(account)
+        if "}" in account.password_file or ini.go_problem(account.password_file):
+            yield "options.password_file", "cannot hold } or %(…)s in grafana"
         for field, value in _texts(account):
             problem = ini.go_problem(value)
             if problem:

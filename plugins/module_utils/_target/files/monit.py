@@ -39,8 +39,8 @@ class Monit(FileTarget):
         for field, value in _strings(account):
             if '"' in value and "'" in value:
                 yield field, "cannot hold both kinds of quotes in monit"
-        for field, value in (("from_name", connector.from_name), ("from_address", connector.from_address)):
-            if _NOT_IN_FORMAT.search(value):
+        for field in ("from_name", "from_address", "reply_to"):
+            if _NOT_IN_FORMAT.search(getattr(connector, field)):
                 yield field, "cannot hold { } < > $ , or quotes in monit"
         if server.trust.client_key not in ("", server.trust.client_cert):
             yield "smtp.client_key", "must be in the same file as the certificate in monit"
