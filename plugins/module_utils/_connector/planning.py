@@ -58,7 +58,7 @@ def make_plan(
     _bind(request, after)
     if after.problems:
         raise DeclarationError(after.problems)
-    return after.plan(before)
+    return after.plan(before, stamp)
 
 
 class _After:
@@ -77,7 +77,7 @@ class _After:
         self._all_names = before.all_names
         self._suggestions = Suggestions(self.candidates)
 
-    def plan(self, before: State) -> Plan:
+    def plan(self, before: State, stamp: Stamp) -> Plan:
         after = replace(
             before,
             connectors=self.connectors,
@@ -85,7 +85,7 @@ class _After:
             default=self.default,
             bindings=self.bindings,
         )
-        return Plan(tuple(self.changes), self.unchanged, before, after, tuple(self.warnings))
+        return Plan(tuple(self.changes), self.unchanged, before, after, tuple(self.warnings), stamp)
 
     def refuse(self, connector: str, path: str, message: str) -> None:
         self.problems.append(Problem(f"connector {connector}" if connector else "", path, message))

@@ -276,8 +276,7 @@ def _keep_record(module: Task, registry: Registry | None, application: FileTarge
         with suppress(MailroomError, UnicodeEncodeError):
             registry = registry or open_registry(module)
             if registry.exists():
-                with registry.writing() as writer:
-                    writer.forget_file(path)
+                registry.write(lambda writer: writer.forget_file(path))
         return
     if not registry or _is_marked(application, change.after):
         return
@@ -286,8 +285,7 @@ def _keep_record(module: Task, registry: Registry | None, application: FileTarge
         with registry.reading() as reader:
             if reader.wrote_file(path, content):
                 return
-        with registry.writing() as writer:
-            writer.record_file(path, content)
+        registry.write(lambda writer: writer.record_file(path, content))
     except (MailroomError, UnicodeEncodeError):
         module.warn(
             f"The registry could not record that {path} was written by this task, so that no later task will remove"

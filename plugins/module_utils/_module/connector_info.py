@@ -47,7 +47,7 @@ def _connector_info(module: Task) -> dict[str, Any]:
             raise DeclarationError(problems)
     registry = open_registry(module)
     if not registry.exists():
-        module.warn(f"There is no registry {module.params['registry']} yet, so there are no connectors.")
+        module.warn(f"There is no registry {registry.shown} yet, so there are no connectors.")
     with registry.reading() as reader:
         state, found, resolved_by = _look(module, reader, purpose)
         own = {each.name: _with_own_secrets(module, reader, each) for each in found}
@@ -57,6 +57,11 @@ def _connector_info(module: Task) -> dict[str, Any]:
             revisions = reader.history(found)
             for entry in connectors:
                 entry["history"] = revisions[entry["name"]]
+            if module.params["name"] and not found:
+                connectors = [
+                    {"name": module.params["name"], "deleted": True, "history": each}
+                    for each in reader.history_of_deleted(module.params["name"])
+                ]
     for warning in _damage(state, connectors):
         module.warn(warning)
     return {"changed": False, "connectors": connectors}

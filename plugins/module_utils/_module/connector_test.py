@@ -137,7 +137,7 @@ def _registered_jobs(module: Task, bounds: Bounds) -> list[Job]:
         )
         if names is None and not enabled:
             what = "holds no enabled connector" if registry.exists() else "does not exist yet"
-            module.warn(f"Nothing was tested: the registry {module.params['registry']} {what}.")
+            module.warn(f"Nothing was tested: the registry {registry.shown} {what}.")
         chosen = enabled if names is None else dict.fromkeys(names)
         jobs = [
             damaged_job(state.damaged[name])

@@ -26,6 +26,7 @@ DEFAULT_REGISTRY = "/var/lib/mailroom/registry.db"
 
 _ENVIRONMENT = {
     "registry": "MAILROOM_REGISTRY",
+    "registry_password": "MAILROOM_REGISTRY_PASSWORD",
     "registry_key": "MAILROOM_REGISTRY_KEY",
     "registry_key_file": "MAILROOM_REGISTRY_KEY_FILE",
     "actor": "MAILROOM_ACTOR",
@@ -36,6 +37,7 @@ def registry_options() -> ArgumentSpec:
     return ArgumentSpec(
         {
             "registry": {"type": "path", "default": DEFAULT_REGISTRY, **_from_environment("registry")},
+            "registry_password": {"type": "str", "no_log": True, **_from_environment("registry_password")},
             "registry_key": {"type": "str", "no_log": True, **_from_environment("registry_key")},
             "registry_key_file": {"type": "path", "no_log": False, **_from_environment("registry_key_file")},
             "actor": {"type": "str", **_from_environment("actor")},
@@ -48,6 +50,9 @@ class Written(Protocol):
 
     params: dict[str, Any]
     written: dict[str, Any]
+    check_mode: bool
+
+    def warn(self, warning: str) -> None: ...
 
 
 def _shared(module: Written, option: str) -> str:
@@ -63,10 +68,27 @@ def registry_files(module: Written) -> list[str]:
 
 
 def open_registry(module: Written) -> Registry:
-    """The registry that the module's options name. Blank ones count as left out."""
-    given = _shared(module, "registry_key")
-    key_file = _shared(module, "registry_key_file")
-    return _registry.open_registry(_location(module), Secret(given) if given else None, key_file)
+    """The registry that the module's options name. Blank ones count as left out.
+
+    In check mode an empty one stands for what an earlier task of the play may be going to make or install.
+    """
+    registry = named_registry(module)
+    missing = registry.missing() if module.check_mode else ""
+    if missing:
+        module.warn(missing)
+        return registry.empty()
+    return registry
+
+
+def named_registry(module: Written) -> Registry:
+    """The registry that the module's options name, whether it is there or not."""
+    given, password = _shared(module, "registry_key"), _shared(module, "registry_password")
+    return _registry.open_registry(
+        _location(module),
+        Secret(given) if given else None,
+        _shared(module, "registry_key_file"),
+        Secret(password) if password else None,
+    )
 
 
 def _location(module: Written) -> str:
