@@ -13,13 +13,24 @@ class ModuleDocFragment:
 options:
   registry:
     description:
-      - The registry, a SQLite file on the host where the module runs.
-      - It is made with mode C(0600) when the first connector is declared, its folder with mode C(0700).
-      - An absolute path, or one that begins with C(~/). File and folders must belong to root or to the user that the
-        module runs as, and nobody else may write them.
+      - The registry, a SQLite file on the host where the module runs, or a PostgreSQL database that several hosts
+        share.
+      - A file is given by its absolute path, or one that begins with C(~/). It is made with mode C(0600) when the first
+        connector is declared, its folder with mode C(0700). File and folders must belong to root or to the user that
+        the module runs as, and nobody else may write them.
+      - A database is given as C(postgresql://[user@]host[:port][,host2[:port2]]/database[?parameter=…]), with the
+        parameters of libpq and C(schema), which is C(mailroom) where it is left out. C(sslmode) is C(verify-full) where
+        it is left out. It must not hold a password. Its tables are made by M(mailroom.core.registry).
       - The environment variable E(MAILROOM_REGISTRY) of that host is used where the option is left out.
     type: path
     default: /var/lib/mailroom/registry.db
+  registry_password:
+    description:
+      - The password for a registry in a database. Left out, libpq looks for one as it always does, for instance in a
+        password file.
+      - The environment variable E(MAILROOM_REGISTRY_PASSWORD) of the host where the module runs is used where the
+        option is left out.
+    type: str
   registry_key:
     description:
       - One or more Fernet keys, separated by commas or line breaks. The first seals secrets, all open them.
@@ -30,10 +41,10 @@ options:
     type: str
   registry_key_file:
     description:
-      - A file with such keys, used where O(registry_key) is not given. It is made with mode C(0600) when the
-        first secret is stored.
+      - A file with such keys, used where O(registry_key) is not given. For a registry in a file it is made with mode
+        C(0600) when the first secret is stored. For one in a database none is made.
       - It must be a file that belongs to root or to the user that the module runs as, and that nobody else may use.
-      - "Default: the path in O(registry) with C(.key) appended."
+      - "Default: the path in O(registry) with C(.key) appended. For a registry in a database there is no default."
       - The environment variable E(MAILROOM_REGISTRY_KEY_FILE) of the host where the module runs is used where
         the option is left out.
     type: path
@@ -45,6 +56,7 @@ options:
         left out.
     type: str
 notes:
-  - The registry lies on the host where the module runs, and so do the files that its options name.
-  - C(cryptography) is only needed by a task that stores a new secret or uses a stored one.
+  - A file registry lies on the host where the module runs, and so do the files that its options name.
+  - C(cryptography) is only needed by a task that stores a new secret or uses a stored one, and C(psycopg) 3.1.7 or
+    newer only for a registry in PostgreSQL.
 """

@@ -16,7 +16,7 @@ from .._connector.planning import make_plan
 from .._connector.state import Connector, Stamp
 from .._errors import DeclarationError, MailroomError, MissingLibrary, Problem, RegistryError, RegistryKeyError
 from .._registry.registry import Migration, Reader, Registry, Writer
-from .registry import open_registry, stamp
+from .shared_options import open_registry, stamp
 from .task import Task
 
 MOST_ATTEMPTS = 5

@@ -25,8 +25,8 @@ from .._target.interface import MAY_BE_LEFT_OUT, FileTarget, Sender, password_pa
 from .._target.targets import FILE_TARGETS
 from .attributes import wanted_attributes
 from .files import FileChange, FileContent, read_file, write_files
-from .registry import open_registry, registry_files, registry_options
 from .safe_path import Location, is_closed, locate, trusted_users
+from .shared_options import open_registry, registry_files, registry_options
 from .stored import load_named, look_up, open_secrets
 from .task import Task, run
 

@@ -16,7 +16,7 @@ from .._connector.state import Connector, Purpose, State, Wanted, read_purpose
 from .._connector.view import views
 from .._errors import DeclarationError, RegistryError, RegistryKeyError
 from .._registry.registry import Reader
-from .registry import open_registry, registry_options
+from .shared_options import open_registry, registry_options
 from .stored import look_up
 from .task import Task, run
 

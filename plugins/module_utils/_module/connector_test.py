@@ -28,7 +28,7 @@ from .._registry.registry import Reader
 from .._report.table import table_message
 from .abandoned import end_when_abandoned
 from .jobs import damaged_job, job_of, stored_job
-from .registry import open_registry, registry_options
+from .shared_options import open_registry, registry_options
 from .stored import load_named
 from .task import Task, run
 

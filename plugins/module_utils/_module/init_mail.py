@@ -32,7 +32,7 @@ from .._report.table import failure_message
 from .._verdict.observation import Observation, ProbeError
 from .abandoned import end_when_abandoned
 from .jobs import damaged_job, refused_job, stored_job
-from .registry import open_registry, registry_options, stamp
+from .shared_options import open_registry, registry_options, stamp
 from .stored import load_named
 from .task import Task, run
 

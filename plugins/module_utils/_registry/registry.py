@@ -12,7 +12,7 @@ import os
 import random
 import re
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Callable, Literal, NamedTuple, TypeVar
@@ -22,7 +22,7 @@ from .._connector.state import Connector, Damage, Proof, Purpose, Stamp, State, 
 from .._errors import MissingLibrary, MissingRegistry, RegistryError, RetryableError
 from .key_source import KeySource
 from .rows import connector_row, read_binding, read_connector, read_revision, read_sealed
-from .sealing import OLD_FORM, Sealed
+from .sealing import OLD_FORM, Sealed, is_same_text
 from .storage import Backend, BindingRow, RevisionRow, SecretRow, Storage, Turn
 from .vault import Holdings, StoredSecret, Vault
 
@@ -48,10 +48,35 @@ class Migration(NamedTuple):
     """Those that keep a rotation from happening: their key is not among the several that are given."""
 
 
+class Content(NamedTuple):
+    """All that a registry holds, to be compared and copied."""
+
+    registry_id: str
+    connectors: tuple[Connector, ...]
+    """Without their secrets."""
+    default: str | None
+    bindings: Mapping[Purpose, str]
+    """The names of the connectors."""
+    secrets: Mapping[str, Mapping[str, Secret]]
+    """Opened, by connector and field."""
+    revisions: tuple[RevisionRow, ...]
+
+    def is_same(self, other: Content) -> bool:
+        """Whether both hold the same, secrets included, whatever keys they are sealed with."""
+        if self._replace(secrets={}) != other._replace(secrets={}) or self.secrets.keys() != other.secrets.keys():
+            return False
+        return all(
+            own.keys() == other.secrets[name].keys()
+            and all(is_same_text(secret, other.secrets[name][field]) for field, secret in own.items())
+            for name, own in self.secrets.items()
+        )
+
+
 class Reader:
     """One consistent look at a registry."""
 
     def __init__(self, storage: Storage, keys: KeySource) -> None:
+        self._keys = keys
         in_old_form = storage.keys_used(old_form=True)
         in_new_form = storage.keys_used(old_form=False) if in_old_form else frozenset()
         self._storage = storage
@@ -153,6 +178,44 @@ class Reader:
         ring = self._vault.ring() if record else None
         return record is not None and ring is not None and ring.is_file(path, content, *record)
 
+    def is_empty(self) -> bool:
+        """Whether it holds nothing, and never did."""
+        return not self._storage.names() and not self._storage.revisions(None)
+
+    def connector_count(self) -> int:
+        return len(self._storage.names())
+
+    def key_ids(self) -> list[str]:
+        """The ids of the keys that have sealed what it holds."""
+        return sorted(self._storage.keys_used())
+
+    def content(self) -> Content:
+        """All that it holds; what is damaged or does not open is an error."""
+        state = self.load(Wanted())
+        for damage in state.damaged.values():
+            raise RegistryError(str(damage))
+        secrets = {
+            name: {field: self._vault.open(self._stored[str(token)]) for field, token in connector.secrets.items()}
+            for name, connector in state.connectors.items()
+            if connector.secrets
+        }
+        revisions = self._storage.revisions(None)
+        for row in revisions:
+            if read_revision(row)["after"] is None:
+                raise RegistryError(f"connector {row.name}: its history is damaged at revision {row.revision}.")
+        return Content(
+            self.registry_id(),
+            tuple(replace(connector, secrets={}) for connector in state.connectors.values()),
+            state.default,
+            state.bindings,
+            secrets,
+            tuple(row._replace(before=_sorted(row.before), after=_sorted(row.after)) for row in revisions),
+        )
+
+    def written_files(self) -> list[tuple[str, str, str]]:
+        """The records of the files of this host, each with the id of the key that made it."""
+        return self._storage.written_files()
+
     def _load_connectors(self, names: frozenset[str] | None) -> tuple[dict[str, Connector], dict[str, Damage]]:
         rows = self._storage.connectors(names)
         sealed: dict[int, dict[str, Sealed | None]] = {}
@@ -246,6 +309,34 @@ class Writer(Reader):
         row = RevisionRow(connector.identity, revision, stamp.at, stamp.by, before, after, connector.name, kind)
         self._storage.add_revision(row)
 
+    def fill(self, content: Content, files: Iterable[tuple[str, str, str]]) -> None:
+        """Put all that another registry holds into this one, which is empty, and seal it for this one's keys."""
+        storage = self._storage
+        storage.set_registry_id(content.registry_id)
+        self._vault = Vault(self._keys, Holdings(content.registry_id))
+        if content.secrets:
+            self._vault.check_sealing(frozenset())
+            self._vault.make_key(frozenset())
+        for connector in content.connectors:
+            own = content.secrets.get(connector.name, {})
+            row = connector_row(connector, 0, connector.identity)
+            self._ids[connector.name] = storage.insert_connector(row, replaces=None)
+            for field, secret in own.items():
+                binding = self._vault.binding(connector.identity, field, replace(connector, secrets=own))
+                sealed = self._vault.seal(secret, binding)
+                storage.write_secret(SecretRow(self._ids[connector.name], field, sealed))
+        if content.default:
+            storage.set_default(self._ids[content.default])
+        for purpose, name in content.bindings.items():
+            storage.bind(purpose, self._ids[name])
+        for revision in content.revisions:
+            storage.add_revision(revision)
+        ring = self._vault.ring()
+        for path, key_id, fingerprint in files:
+            # Which file it is, only its key can tell.
+            if ring and key_id in ring.key_ids:
+                storage.write_file(path, key_id, fingerprint)
+
     def record_proof(self, connector: Connector, proof: Proof) -> None:
         """Keep that mail was sent with a connector's settings, unless later ones are proven already."""
         self._storage.record_proof(connector.identity, proof)
@@ -291,6 +382,10 @@ class Registry:
     def __init__(self, backend: Backend, keys: KeySource) -> None:
         self._backend = backend
         self._keys = keys
+
+    @property
+    def backend_name(self) -> Literal["sqlite", "postgresql"]:
+        return self._backend.name
 
     @property
     def shown(self) -> str:
@@ -404,6 +499,11 @@ def registry_files(location: str, key_file: str) -> list[str]:
         return [key_file] if key_file else []
     beside = [f"{location}-{suffix}" for suffix in ("journal", "wal", "shm")]
     return [location, *beside, key_file or default_key_file(location)]
+
+
+def _sorted(document: Any) -> str:
+    """A document as text that is the same in every back-end."""
+    return json.dumps(json.loads(document), sort_keys=True)
 
 
 def _bindings(rows: Iterable[BindingRow]) -> dict[Purpose, str | None]:

@@ -69,7 +69,7 @@ class RevisionRow(NamedTuple):
     name: Any
     """What the connector was called from then on, or until it was deleted."""
     change: Literal["created", "updated", "deleted", ""] = ""
-    """Where it is written."""
+    """Where it is written: what happens now; empty for what happened elsewhere."""
 
 
 class Storage(ABC):
@@ -130,6 +130,13 @@ class Storage(ABC):
     @abstractmethod
     def written_file(self, path: str) -> tuple[str, str] | None:
         """The key's id and the fingerprint in the record of a file."""
+
+    @abstractmethod
+    def written_files(self) -> list[tuple[str, str, str]]:
+        """The records of the files of this host: path, key's id and fingerprint."""
+
+    @abstractmethod
+    def set_registry_id(self, registry_id: str) -> None: ...
 
     @abstractmethod
     def insert_connector(self, row: ConnectorRow, *, replaces: int | None) -> int:

@@ -31,7 +31,7 @@ FORBIDDEN = {
     "a purpose that is none": "UPDATE {s}.purpose SET name = 'a/b'",
     "an identity twice": "UPDATE {s}.connector SET identity = (SELECT max(identity) FROM {s}.connector)",
     "settings that are no document": "UPDATE {s}.connector SET settings = '[]'",
-    "enabled that is no truth": "UPDATE {s}.connector SET settings = settings || '{\"enabled\": \"no\"}'",
+    "enabled that is no truth": 'UPDATE {s}.connector SET settings = settings || \'{"enabled": "no"}\'',
     "a revision below one": "UPDATE {s}.connector SET revision = 0",
     "a second registry": "INSERT INTO {s}.registry (id, schema_version) SELECT id, schema_version FROM {s}.registry",
 }

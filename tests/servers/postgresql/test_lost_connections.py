@@ -74,18 +74,13 @@ def test_who_is_cut_off_again_and_again_fails_and_has_changed_nothing(
 
 
 @pytest.mark.parametrize(("moment", "count"), [("after", 1), ("before", 0)])
-def test_what_cannot_be_found_out_is_unknown_and_names_the_query_that_decides(  # noqa: PLR0913
-    place: Place,
-    proxy: CuttingProxy,
-    registry: Registry,
-    monkeypatch: pytest.MonkeyPatch,
-    moment: Moment,
-    count: int,
+def test_what_cannot_be_found_out_is_unknown_and_names_the_query_that_decides(
+    place: Place, proxy: CuttingProxy, monkeypatch: pytest.MonkeyPatch, moment: Moment, count: int
 ) -> None:
     monkeypatch.setattr(database, "OUTCOME_SECONDS", 0)
     proxy.cut_commits(moment, out_of_reach=True)
     with pytest.raises(RegistryError) as failed:
-        registry.write(Work())
+        place.over_tcp(proxy.port).write(Work())
     message = str(failed.value)
     assert message.startswith(f"Whether the registry postgresql://postgres@127.0.0.1:{proxy.port}/mail?schema=")
     assert " was changed is unknown: " in message

@@ -15,7 +15,7 @@ from ..._connector.secret import Secret
 from ..._errors import MissingRegistry, RegistryError, printable
 from ..storage import Backend, Storage
 from . import schema
-from .database import Database, Transaction
+from .database import REASONS, Database, Transaction
 from .lease import holding
 from .location import parse_location
 from .storage import PostgresqlStorage
@@ -57,6 +57,8 @@ class PostgresqlBackend(Backend):
     def check_writable(self) -> None:
         with self._database.writing() as transaction:
             self._storage(transaction, "SELECT id, schema_version FROM {schema}.registry")
+            if transaction.one("SHOW transaction_read_only") == "on":
+                raise RegistryError(self._database.sentence("changed", REASONS["25006"]))
             missing = self._missing_privileges(transaction, "current_user", writes=True)
             if missing:
                 raise RegistryError(

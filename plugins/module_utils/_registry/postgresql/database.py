@@ -22,8 +22,9 @@ from typing import Any
 from ..._connector.redaction import Redaction
 from ..._connector.secret import Secret
 from ..._errors import MissingLibrary, MissingRegistry, RegistryError, RetryableError
+from . import schema
 from .location import Location
-from .schema import MIGRATIONS, quoted
+from .schema import quoted
 
 WAIT_SECONDS = 120
 """How long a transaction waits for a lock."""
@@ -39,7 +40,7 @@ _LIMITS = (
     " SET LOCAL idle_in_transaction_session_timeout = '300s'"
 )
 _READING = f"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; {_LIMITS}"
-_WRITING = f"BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; {_LIMITS}"
+_WRITING = f"BEGIN ISOLATION LEVEL READ COMMITTED; {_LIMITS}"
 
 _NO_TABLES = ("42P01", "3F000", "42703")
 _RETRYABLE = {
@@ -47,7 +48,7 @@ _RETRYABLE = {
     "40P01": "it was changed at the same time by somebody else (deadlock)",
 }
 _LOST = ("08", "57P")
-_REASONS = {
+REASONS = {
     "25006": "this server only reads, as a standby does: name the other servers too, with"
     " target_session_attrs=read-write",
     "55P03": f"somebody else has held it for {WAIT_SECONDS} seconds",
@@ -171,29 +172,32 @@ class Database:
         if state.startswith(_LOST) or (not state and isinstance(error, load_psycopg().OperationalError)):
             return RetryableError(self.sentence(verb, f"the connection was lost, and nothing was changed ({text})"))
         if state == "42501":
-            grant = "grant_read" if verb == "read" else "grant_write"
-            advice = f"have its owner run the module mailroom.core.registry with {grant}"
+            advice = {
+                "read": "have its owner run the module mailroom.core.registry with grant_read",
+                "changed": "have its owner run the module mailroom.core.registry with grant_write",
+            }.get(verb, "have an owner run the statements that check mode returns")
             return RegistryError(self.sentence(verb, f"{text} for this role; {advice}"))
         if state.startswith("23"):
             constraint = self._shown(error.diag.constraint_name or "")
             return RegistryError(self.sentence(verb, f"the constraint {constraint} of the database forbids it"))
-        return RegistryError(self.sentence(verb, _REASONS.get(state) or f"{text}{f' ({state})' if state else ''}"))
+        return RegistryError(self.sentence(verb, REASONS.get(state) or f"{text}{f' ({state})' if state else ''}"))
 
     def no_tables(self) -> str:
         return self.sentence("used", "it has no tables yet; make them with the module mailroom.core.registry")
 
     def check_version(self, version: int) -> None:
         """Refuse the tables of another version."""
-        if version > len(MIGRATIONS):
+        needed = len(schema.MIGRATIONS)
+        if version > needed:
             raise RegistryError(
                 f"The registry {self.location.shown} was written by a newer version of mailroom.core (its schema is"
-                f" {version}, this one knows {len(MIGRATIONS)}): upgrade the collection."
+                f" {version}, this one knows {needed}): upgrade the collection."
             )
-        if version < len(MIGRATIONS):
+        if version < needed:
             raise MissingRegistry(
                 self.sentence(
                     "used",
-                    f"its tables are those of an earlier version (schema {version}, this one needs {len(MIGRATIONS)});"
+                    f"its tables are those of an earlier version (schema {version}, this one needs {needed});"
                     " migrate them with the module mailroom.core.registry",
                 )
             )

@@ -103,7 +103,8 @@ _BATCHES = {
             SELECT identity, revision, name, at, actor, before, after FROM new
         )
         SELECT pg_notify('{CHANNEL}', json_build_object(
-            'connector', name, 'change', change, 'revision', revision, 'actor', actor)::text) FROM new
+            'connector', name, 'change', change, 'revision', revision, 'actor', actor)::text)
+        FROM new WHERE change <> ''
     """,
 }
 
@@ -189,6 +190,14 @@ class PostgresqlStorage(Storage):
         query = "SELECT key_id, fingerprint FROM {schema}.written_file WHERE host = %s AND path = %s"
         rows = self._rows(query, _host(), path)
         return (rows[0][0], rows[0][1]) if rows else None
+
+    def written_files(self) -> list[tuple[str, str, str]]:
+        query = "SELECT path, key_id, fingerprint FROM {schema}.written_file WHERE host = %s ORDER BY path"
+        return [(path, key_id, fingerprint) for path, key_id, fingerprint in self._rows(query, _host())]
+
+    def set_registry_id(self, registry_id: str) -> None:
+        self._write("UPDATE {schema}.registry SET id = %s", registry_id)
+        self._registry_id = registry_id
 
     def insert_connector(self, row: ConnectorRow, *, replaces: int | None) -> int:
         # Chosen here, so that nobody has to wait for it.

@@ -258,6 +258,13 @@ class SqliteStorage(Storage):
         row = self._database.execute(query, (path,)).fetchone()
         return (str(row[0]), str(row[1])) if row else None
 
+    def written_files(self) -> list[tuple[str, str, str]]:
+        rows = self._database.execute("SELECT path, key_id, fingerprint FROM written_file ORDER BY path")
+        return [(str(path), str(key_id), str(fingerprint)) for path, key_id, fingerprint in rows]
+
+    def set_registry_id(self, registry_id: str) -> None:
+        self._database.execute("UPDATE registry SET id = ?", (registry_id,))
+
     def insert_connector(self, row: ConnectorRow, *, replaces: int | None) -> int:
         if replaces is not None:
             self._database.execute("UPDATE connector SET name = hex(randomblob(16)) WHERE id = ?", (replaces,))

@@ -31,7 +31,10 @@ VERIFIED = {**ALWAYS, "sslmode": "verify-full"}
         ("postgresql://r%40b%C3%B6t@db/mail", {"user": "r@böt", "host": "db"}),
         ("postgresql://db/mail?sslmode=require", {"host": "db", "sslmode": "require"}),
         ("postgresql://db/mail?sslrootcert=%2Fetc%2Fca%20new.pem", {"host": "db", "sslrootcert": "/etc/ca new.pem"}),
-        ("postgresql://a,b/mail?target_session_attrs=read-write", {"host": "a,b", "target_session_attrs": "read-write"}),
+        (
+            "postgresql://a,b/mail?target_session_attrs=read-write",
+            {"host": "a,b", "target_session_attrs": "read-write"},
+        ),
         ("postgresql:///mail?service=mail&user=robot", {"service": "mail", "user": "robot"}),
     ],
 )
@@ -115,7 +118,7 @@ def test_a_library_that_is_missing_is_named_with_its_package(monkeypatch: pytest
     with pytest.raises(MissingLibrary) as missing:
         everything(open_registry("postgresql://db.example.com/mail", Secret(KEY), ""))
     message = str(missing.value)
-    assert message.startswith("The Python library psycopg is needed for a registry in PostgreSQL and cannot be imported")
+    assert message.startswith("The Python library psycopg is needed for a registry in PostgreSQL and cannot be ")
     assert "python3-psycopg" in message
     assert "\n" not in message
 
