@@ -68,7 +68,7 @@ from typing import Any
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.mailroom.core.plugins.module_utils._connector.layers import merged
+from ansible_collections.mailroom.core.plugins.module_utils._connector.layers import merge_layers
 from ansible_collections.mailroom.core.plugins.module_utils._errors import DeclarationError
 
 
@@ -76,7 +76,7 @@ def declared(layers: Any, partial: bool = False, problems: bool = False) -> list
     if not isinstance(layers, Mapping):
         raise AnsibleFilterError("mailroom.core.declared: the input must be a dictionary of layers by their names")
     try:
-        connectors = merged(layers, partial=partial)
+        connectors = merge_layers(layers, partial=partial)
     except DeclarationError as error:
         if problems:
             texts = [str(problem) for problem in error.problems]

@@ -54,7 +54,7 @@ from typing import Any
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.mailroom.core.plugins.module_utils._connector.suggest import nearest, shown
+from ansible_collections.mailroom.core.plugins.module_utils._connector.suggest import nearest, printable_word
 
 
 def unknown_names(names: Any, known: Any) -> list[str]:
@@ -68,7 +68,7 @@ def unknown_names(names: Any, known: Any) -> list[str]:
 
 
 def _told(name: str, near: str) -> str:
-    return f"{shown(name)} (did you mean {near}?)" if near else shown(name)
+    return f"{printable_word(name)} (did you mean {near}?)" if near else printable_word(name)
 
 
 class FilterModule:

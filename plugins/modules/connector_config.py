@@ -10,6 +10,8 @@ module: connector_config
 short_description: Write a mail connector into an application's settings
 version_added: 0.1.0
 description:
+  - "In short: O(purpose) or O(connector), O(app), O(path), O(owner), and O(options) for what an application needs
+    besides."
   - Writes the server, the encryption, the user, the password and the sender of a connector into the settings of an
     application that sends mail, in that application's own words.
   - Runs on the host of the application, which needs a registry that it can read.

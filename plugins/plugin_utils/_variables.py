@@ -11,8 +11,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Callable, NamedTuple
 
-from ansible_collections.mailroom.core.plugins.module_utils._connector.layers import merged
-from ansible_collections.mailroom.core.plugins.module_utils._connector.suggest import did_you_mean, shown
+from ansible_collections.mailroom.core.plugins.module_utils._connector.layers import merge_layers
+from ansible_collections.mailroom.core.plugins.module_utils._connector.suggest import did_you_mean, printable_word
 from ansible_collections.mailroom.core.plugins.module_utils._errors import DeclarationError
 
 PREFIX = "mailroom_"
@@ -142,7 +142,7 @@ def problems_of(variables: Mapping[str, Any]) -> list[str]:
 def _layer_problems(layers: Mapping[str, Any]) -> list[str]:
     """What is wrong within the layers, whichever of them a role or playbook uses."""
     try:
-        merged(layers, partial=True)
+        merge_layers(layers, partial=True)
     except DeclarationError as error:
         return [f"{problem}." for problem in error.problems]
     return []
@@ -156,7 +156,7 @@ def _is_blank(value: Any) -> bool:
 def _unknown(name: str) -> str:
     rest = [known.removeprefix(PREFIX) for known in VARIABLES]
     suggestion = did_you_mean(name.removeprefix(PREFIX), rest).replace("did you mean ", f"did you mean {PREFIX}")
-    return f"{shown(name)}: there is no such variable{suggestion or '.'}"
+    return f"{printable_word(name)}: there is no such variable{suggestion or '.'}"
 
 
 def _application_problems(entries: Any) -> Iterator[tuple[int, str]]:
@@ -167,7 +167,7 @@ def _application_problems(entries: Any) -> Iterator[tuple[int, str]]:
         for name in entry:
             if name not in APPLICATION:
                 suggestion = did_you_mean(str(name), APPLICATION)
-                yield position, f": {shown(str(name))}: there is no such option{suggestion or '.'}"
+                yield position, f": {printable_word(str(name))}: there is no such option{suggestion or '.'}"
         for name in _REQUIRED:
             if _is_blank(entry.get(name)):
                 yield position, f": {name}: is required."

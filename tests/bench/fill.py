@@ -8,7 +8,7 @@ import sys
 
 import declared
 
-from ansible_collections.mailroom.core.plugins.module_utils._connector.declaration import read_declaration
+from ansible_collections.mailroom.core.plugins.module_utils._connector.declaration import parse_declaration
 from ansible_collections.mailroom.core.plugins.module_utils._connector.plan import Request
 from ansible_collections.mailroom.core.plugins.module_utils._connector.planning import make_plan
 from ansible_collections.mailroom.core.plugins.module_utils._connector.state import Stamp
@@ -24,7 +24,7 @@ def main() -> None:
     stamp = Stamp("2026-01-01T00:00:00Z", "bench")
     for start in range(0, count, CHUNK):
         numbers = range(start, min(start + CHUNK, count))
-        declarations = tuple(read_declaration(declared.entry(number))[0] for number in numbers)
+        declarations = tuple(parse_declaration(declared.entry(number))[0] for number in numbers)
         request = Request(declarations=declarations)
         with registry.writing() as writer:
             writer.apply(make_plan(request, writer.load(request.wanted()), writer.is_same_secret, stamp))

@@ -54,7 +54,7 @@ def test_drift_after_a_manual_change(tree: Tree) -> None:
     drift = tree.play("drift")
     assert drift.code == 2, drift.said
     assert drift.changed == {"prod1": 0, "test1": 0}
-    assert "TASK [mailroom.core.connectors : Compare the registry with what is declared]" in drift.said
+    assert "TASK [mailroom.core.connectors : Compare the registry with the declaration]" in drift.said
     assert "Bring the registry" not in drift.said
     assert "connector support: imap.mailbox: Elsewhere -> (none)" in drift.said
     assert "connector by_hand: is deleted" in drift.said

@@ -52,7 +52,7 @@ def test_declared_lists_what_is_wrong_where_that_is_asked_for() -> None:
         "connector alrts: only secrets are given for it; did you mean alerts?"
     ]
     assert of("declared")({"shape": {"alerts": 5}}, problems=True) == [
-        "shape: alerts: must be a dictionary, or null to leave the connector out."
+        "shape: alerts: must be a dictionary, or null to remove the connector."
     ]
     assert of("declared")({"shape": {"alerts": {}}}, problems=True) == []
 

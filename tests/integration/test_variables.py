@@ -251,7 +251,8 @@ def test_rotation_of_an_unknown_connector_suggests_one(inventory: Inventory) -> 
     )
     assert code == 2, said
     assert errors(said)["prod1"] == (
-        "mailroom_connectors_secrets names what is not in the registry of prod1: alrts (did you mean alerts?)."
+        "mailroom_connectors_secrets names connectors that are not in the registry of prod1: alrts"
+        " (did you mean alerts?)."
         " Nothing was changed."
     )
     assert "not-to-be-shown-1" not in said

@@ -78,7 +78,7 @@ def test_a_pipeline_whose_mail_is_broken_fails_and_keeps_why(stage: Stage, proje
 def test_the_demo(stage: Stage) -> None:
     done = run(stage, EXAMPLES / "demo", sys.executable, str(EXAMPLES / "demo" / "run"))
     assert done.returncode == 0, done.stdout
-    assert "All as announced." in done.stdout
+    assert "All steps ended as expected." in done.stdout
 
 
 @contextmanager

@@ -131,7 +131,7 @@ WRONG_VARIABLES: dict[str, tuple[str, dict[str, Any], str]] = {
     "entry": (
         "apply",
         {"mailroom_connectors_environment": {"alerts": ["smtp"]}},
-        "mailroom_connectors_environment: alerts: must be a dictionary, or null to leave the connector out",
+        "mailroom_connectors_environment: alerts: must be a dictionary, or null to remove the connector",
     ),
     "stray": (
         "apply",
@@ -147,7 +147,7 @@ WRONG_VARIABLES: dict[str, tuple[str, dict[str, Any], str]] = {
     "only": (
         "verify",
         {"mailroom_only": "nobody"},
-        "mailroom_only names what is not in the registry of test1: nobody.",
+        "mailroom_only names connectors that are not in the registry of test1: nobody.",
     ),
     "batch": ("verify", {"mailroom_batch": 0}, "mailroom_batch: must be a whole number above 0."),
     "rotate": (

@@ -195,7 +195,7 @@ def test_without_anybody_to_send_to_nothing_is_tried(scene: Prover, check: bool)
     answer = scene.prove(check=check)
     assert answer["failed"]
     said = " ".join(answer["msg"].split())
-    assert "Correct the declaration: there is no address to send from: set from_address" in said
+    assert "Correct the declaration: there is no sender: set from_address" in said
     assert answer["sent"] == []
 
 

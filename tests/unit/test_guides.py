@@ -134,7 +134,8 @@ def _declared(task: Task) -> Iterator[Mapping[str, Any]]:
 
 def test_there_is_something_to_read() -> None:
     assert len([task for task in TASKS if task.page == SIGNING_IN.name]) >= 14
-    assert {task.module for task in OF_README} >= {"connector", "connectors", "connector_info", "connector_test"}
+    assert {task.module for task in OF_README} == {"connector", "connector_test"}
+    assert {task.module for task in TASKS} == {module for module in MODULES if not module.startswith("_")}
 
 
 @pytest.mark.parametrize("task", [*TASKS, *OF_README], ids=_ids)
@@ -231,6 +232,30 @@ def test_the_pages_are_registered() -> None:
     listed = yaml.safe_load((RST.parent / "extra-docs.yml").read_text(encoding="utf-8"))
     pages = [page for section in listed["sections"] for page in section["toctree"]]
     assert sorted(pages) == sorted(path.stem for path in RST.glob("*.rst"))
+
+
+def test_start_page_lists_all_pages_of_the_site() -> None:
+    index = (RST.parent / "index.rst").read_text(encoding="utf-8")
+    guides = [f"docsite/{path.stem}" for path in RST.glob("*.rst")]
+    roles = [f"{path.name}_role" for path in (ROOT / "roles").iterdir()]
+    plugins = [
+        f"{path.stem}_{kind}"
+        for folder, kind in (("modules", "module"), ("filter", "filter"), ("lookup", "lookup"))
+        for path in (ROOT / "plugins" / folder).iterdir()
+        if path.suffix in (".py", ".yml") and not path.name.startswith("_")
+    ]
+    filters = {name for name in plugins if name.endswith("_filter")}
+    assert filters, "the test looks in the wrong place"
+    assert sorted(re.findall(r"^  (?:[\w ]+ <)?([a-z_/]+)>?$", index, re.MULTILINE)) == sorted(
+        [*guides, *roles, *plugins, "environment_variables"]
+    )
+
+
+def test_links_of_the_readme_exist() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    links = [link for link in re.findall(r"\]\(([^)]+)\)", text) if not link.startswith("https://")]
+    assert links
+    assert [link for link in links if not (ROOT / link).exists()] == []
 
 
 @pytest.mark.parametrize("page", [RST / "environments.rst", ROOT / "README.md"], ids=lambda page: page.name)

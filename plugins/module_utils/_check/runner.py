@@ -19,7 +19,7 @@ from .._connector.presets import PRESETS
 from .._connector.redaction import Redaction
 from .._connector.resolved import Protocol
 from .._errors import MissingLibrary, traceback_of
-from .._net.limits import tests_at_once
+from .._net.limits import max_tests
 from .._protocol.session import MailSession
 from .._verdict.observation import Observation
 from .alternatives import USUAL_PAIRS, Alternatives, is_worth_trying
@@ -64,7 +64,7 @@ def run(  # noqa: PLR0913
     waiting: queue.SimpleQueue[Sequence[int]] = queue.SimpleQueue()
     for group in groups:
         waiting.put(group)
-    started, limit = 0, tests_at_once(min(concurrency, len(groups)))
+    started, limit = 0, max_tests(min(concurrency, len(groups)))
     with suppress(RuntimeError):  # this host lets no more threads be started
         while started < limit:
             threading.Thread(target=batch.work, args=(waiting,), daemon=True, name=f"test {started + 1}").start()
@@ -89,15 +89,15 @@ def _import_early(jobs: Sequence[Job], bounds: Bounds) -> None:
     for protocol in sorted(protocols):
         endpoint_check(protocol)
     if "imap" in protocols:
-        from .._protocol.imap_client import client_type
+        from .._protocol.imap_client import import_imap_client
 
         with suppress(MissingLibrary):
-            client_type()
+            import_imap_client()
     if any(job.connector.oauth2 for job in jobs):
-        from .._auth import oauth, ways  # noqa: F401
+        from .._auth import oauth, token_sources  # noqa: F401
         from .._net import https  # noqa: F401
     if reaches(bounds.depth, "send"):
-        from .._message import compose, letter, smtp  # noqa: F401
+        from .._message import compose, outgoing_mail, smtp  # noqa: F401
 
         if "imap" in protocols:
             from .._message import imap  # noqa: F401
@@ -190,7 +190,7 @@ def _try_alternatives(context: CheckContext, result: Result, alternatives: Alter
         has_usual_ports = endpoint.protocol in USUAL_PAIRS and not each.reads_for
         if observation and has_usual_ports and is_worth_trying(observation):
             session_type = cast(type[MailSession], endpoint_check(endpoint.protocol).session_type)
-            each.alternatives = alternatives.of(endpoint, observation, session_type, context.clock.remaining)
+            each.alternatives = alternatives.probe(endpoint, observation, session_type, context.clock.remaining)
 
 
 def _group_by_account(jobs: Sequence[Job]) -> list[list[int]]:

@@ -171,7 +171,7 @@ def plan_diff(plan: Plan, only: str | None = None) -> dict[str, Any]:
             before.setdefault("connectors", {})[each.name] = old
         if each.after:
             after.setdefault("connectors", {})[each.name] = new
-    if plan.default_moves:
+    if plan.default_changed:
         before["default"], after["default"] = plan.before.default, plan.after.default
     touched = sorted({*plan.bound, *plan.unbound})
     if touched:

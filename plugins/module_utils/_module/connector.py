@@ -12,7 +12,7 @@ from typing import Any
 
 from .._argspec import UPDATE_PASSWORD, VERIFY, ArgumentSpec, connector_fields
 from .._connector import checks
-from .._connector.declaration import Declaration, emptied_blocks, read_declaration
+from .._connector.declaration import Declaration, empty_blocks, parse_declaration
 from .._connector.fields import FIELDS
 from .._connector.plan import Request
 from .._connector.view import view
@@ -113,16 +113,16 @@ def read_request(params: Mapping[str, Any], written: Mapping[str, Any]) -> Reque
 def _read_declaration(params: Mapping[str, Any], written: Mapping[str, Any]) -> tuple[Declaration, list[Problem]]:
     source = params.get("copy_from") if params.get("state") == "duplicated" and not params.get("name") else None
     copied = f"{source}_copied" if source else None
-    declaration, problems = read_declaration(
+    declaration, problems = parse_declaration(
         {"name": copied or params.get("name"), **_fields(params)},
         clear=params.get("clear") or (),
-        emptied=emptied_blocks(written),
+        empty_blocks=empty_blocks(written),
     )
     if copied and not declaration.name:
         # It cannot be used because copy_from cannot, which is told by itself, or because it is too long.
         problems = [problem for problem in problems if problem.field != "name"]
-        if len(copied) > checks.LONGEST_CONNECTOR_NAME and not _complaints(params, "copy_from"):
-            allowed = f"is longer than {checks.LONGEST_CONNECTOR_NAME} characters: give the duplicate a name"
+        if len(copied) > checks.MAX_CONNECTOR_NAME_LENGTH and not _complaints(params, "copy_from"):
+            allowed = f"is longer than {checks.MAX_CONNECTOR_NAME_LENGTH} characters: give the duplicate a name"
             problems.append(Problem("", "name", f"{copied}, made from copy_from {source}, {allowed}"))
     return declaration, problems
 
@@ -157,4 +157,4 @@ def _misplaced(params: Mapping[str, Any], where: str) -> list[Problem]:
 
 def _complaints(params: Mapping[str, Any], option: str, where: str = "") -> list[Problem]:
     name = params[option]
-    return [] if name is None else checks.complaint(checks.connector_name, name, where, option)
+    return [] if name is None else checks.run_check(checks.connector_name, name, where, option)

@@ -18,7 +18,7 @@ from .._connector import checks
 from .._connector.diff import CHANGED, STORED
 from .._connector.resolved import resolve_connector
 from .._connector.secret import Secret
-from .._connector.state import Connector, read_purpose
+from .._connector.state import Connector, parse_purpose
 from .._errors import DeclarationError, FieldMessage, MailroomError, Problem, RegistryError, printable
 from .._registry.registry import Reader, Registry
 from .._target.interface import MAY_BE_LEFT_OUT, FileTarget, Sender, password_path, sender_of, unusable
@@ -99,7 +99,7 @@ def _check_paths(params: Mapping[str, Any]) -> None:
         problem
         for option, value in given.items()
         if value is not None
-        for problem in checks.complaint(checks.absolute_path, value, "", option)
+        for problem in checks.run_check(checks.absolute_path, value, "", option)
     ]
     if problems:
         raise DeclarationError(problems)
@@ -174,12 +174,12 @@ def _refusal(connector: Connector, findings: Sequence[FieldMessage]) -> Declarat
 def _chosen(module: Task, registry: Registry, reader: Reader) -> Connector:
     params = module.params
     if params["purpose"]:
-        purpose, problems = read_purpose(params["purpose"], params["tenant"])
+        purpose, problems = parse_purpose(params["purpose"], params["tenant"])
         if problems:
             raise DeclarationError(problems)
         return look_up(module, reader, purpose)[1].connector
     name = params["connector"]
-    problems = checks.complaint(checks.connector_name, name, "", "connector")
+    problems = checks.run_check(checks.connector_name, name, "", "connector")
     if problems:
         raise DeclarationError(problems)
     state = load_named(registry, reader, [name])

@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from .._argspec import ArgumentSpec
-from .._connector.state import Connector, Purpose, State, Wanted, read_purpose
+from .._connector.state import Connector, Purpose, State, Wanted, parse_purpose
 from .._connector.view import views
 from .._errors import DeclarationError, RegistryError, RegistryKeyError
 from .._registry.registry import Reader
@@ -42,7 +42,7 @@ def run_module() -> None:
 def _connector_info(module: Task) -> dict[str, Any]:
     purpose: Purpose | None = None
     if module.params["purpose"]:
-        purpose, problems = read_purpose(module.params["purpose"], module.params["tenant"])
+        purpose, problems = parse_purpose(module.params["purpose"], module.params["tenant"])
         if problems:
             raise DeclarationError(problems)
     registry = open_registry(module)
@@ -99,7 +99,7 @@ def _damage(state: State, connectors: Sequence[Mapping[str, Any]]) -> Iterator[s
     """What is not shown, or not in full, because it cannot be read."""
     yield from map(str, state.damaged.values())
     for purpose in sorted(state.lost):
-        yield f"purpose {purpose} is bound to a connector that the registry does not hold: bind it again."
+        yield f"purpose {purpose} is bound to a connector that does not exist in the registry: bind it again."
     for connector in connectors:
         broken = [str(entry["revision"]) for entry in connector.get("history", ()) if entry["after"] is None]
         if broken:

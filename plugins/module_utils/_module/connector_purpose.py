@@ -13,7 +13,7 @@ from typing import Any
 from .._argspec import ArgumentSpec
 from .._connector import checks
 from .._connector.plan import Request
-from .._connector.state import read_purpose
+from .._connector.state import parse_purpose
 from .._errors import DeclarationError
 from .change import change, plan_diff
 from .shared_options import registry_options
@@ -52,10 +52,10 @@ def _connector_purpose(module: Task) -> dict[str, Any]:
 
 def read_request(params: Mapping[str, Any]) -> Request:
     """What the options ask for, or every problem they have."""
-    purpose, problems = read_purpose(params["purpose"], params["tenant"])
+    purpose, problems = parse_purpose(params["purpose"], params["tenant"])
     connector = params["connector"]
     if connector is not None:
-        problems += checks.complaint(checks.connector_name, connector, "", "connector")
+        problems += checks.run_check(checks.connector_name, connector, "", "connector")
     if problems:
         raise DeclarationError(problems)
     return Request(unbind={purpose: connector}) if params["state"] == "absent" else Request(bind={purpose: connector})

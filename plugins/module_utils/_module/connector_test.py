@@ -17,7 +17,7 @@ from .._check.job import Job
 from .._check.result import DEPTHS, reaches
 from .._check.runner import run as run_tests
 from .._connector import checks
-from .._connector.declaration import Declaration, read_declaration
+from .._connector.declaration import Declaration, parse_declaration
 from .._connector.plan import Request
 from .._connector.planning import make_plan
 from .._connector.state import Stamp, State, Wanted
@@ -94,7 +94,7 @@ def _bounds(params: Mapping[str, Any]) -> Bounds:
         if not low <= params[option] <= high
     ]
     if params["to"]:
-        problems += checks.complaint(checks.address, params["to"], "", "to")
+        problems += checks.run_check(checks.address, params["to"], "", "to")
     if problems:
         raise DeclarationError(problems)
     return Bounds(
@@ -114,7 +114,7 @@ _LIMITS = (("timeout", 0.1, 600), ("deadline", 0.1, 3600), ("concurrency", 1, 25
 def _read(declared: Any) -> tuple[Declaration, list[Problem]]:
     if not isinstance(declared, Mapping):
         return Declaration(UNNAMED), [Problem("", "declaration", "must be a dictionary")]
-    return read_declaration({**declared, "name": declared.get("name") or UNNAMED})
+    return parse_declaration({**declared, "name": declared.get("name") or UNNAMED})
 
 
 def _inline_job(declared: Mapping[str, Any]) -> Job:
@@ -153,7 +153,7 @@ def _reading_job(module: Task, reader: Reader, bounds: Bounds) -> Job | None:
     name = module.params["deliver_via"]
     if not name or not reaches(bounds.depth, "deliver"):
         return None
-    problems = checks.complaint(checks.connector_name, name, "", "deliver_via")
+    problems = checks.run_check(checks.connector_name, name, "", "deliver_via")
     state = State() if problems else reader.load(Wanted(frozenset([name])))
     if name in state.damaged:
         return damaged_job(state.damaged[name])

@@ -12,10 +12,10 @@ from typing import Any
 
 from .._argspec import UPDATE_PASSWORD, VERIFY, ArgumentSpec, connector_list
 from .._connector import checks
-from .._connector.declaration import Declaration, emptied_blocks, read_declaration
+from .._connector.declaration import Declaration, empty_blocks, parse_declaration
 from .._connector.diff import CHANGED, STORED
 from .._connector.plan import Request
-from .._connector.state import Purpose, read_purpose
+from .._connector.state import Purpose, parse_purpose
 from .._errors import Problem
 from .change import Tester, change, plan_diff, tests_of
 from .shared_options import registry_options
@@ -66,7 +66,7 @@ def read_request(params: Mapping[str, Any], written: Mapping[str, Any]) -> Reque
     bind, more = _read_purposes(params["purposes"] or {})
     problems += more
     default = params["default"]
-    complaints = checks.complaint(checks.connector_name, default, "", "default") if default is not None else []
+    complaints = checks.run_check(checks.connector_name, default, "", "default") if default is not None else []
     problems += complaints
     if params["purge"] and not params["connectors"]:
         problems.append(Problem("", "purge", "with an empty list would delete every connector, which is not allowed"))
@@ -98,10 +98,10 @@ def _read_declarations(
         if not isinstance(entry, dict):
             problems.append(Problem(where, "", "must be a dictionary"))
             continue
-        declaration, found = read_declaration(entry, where=where, emptied=emptied_blocks(raw))
+        declaration, found = parse_declaration(entry, where=where, empty_blocks=empty_blocks(raw))
         problems += found
         if declaration.name and declaration.name in declarations:
-            problems.append(Problem(where, "name", f"{declaration.name} is in the list already"))
+            problems.append(Problem(where, "name", f"{declaration.name} is a duplicate"))
         declarations[declaration.name] = declaration
     return list(declarations.values()), problems
 
@@ -111,10 +111,10 @@ def _read_purposes(purposes: Mapping[str, Any]) -> tuple[dict[Purpose, str], lis
     problems: list[Problem] = []
     for key, connector in purposes.items():
         name, at, tenant = str(key).partition("@")
-        purpose, found = read_purpose(name, tenant)
+        purpose, found = parse_purpose(name, tenant)
         if at and not tenant:
             found.append(Problem("", "tenant", "must follow the @"))
-        found += checks.complaint(checks.connector_name, connector, "", "connector")
+        found += checks.run_check(checks.connector_name, connector, "", "connector")
         problems += [Problem(f"purposes[{str(key)[:200]}]", each.field, each.message) for each in found]
         if not found:
             bind[purpose] = connector

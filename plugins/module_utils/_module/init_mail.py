@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from .._argspec import ArgumentSpec
-from .._check.delivery import letter_of
+from .._check.delivery import compose_mail
 from .._check.interface import Bounds
 from .._check.job import InitMail, Job
 from .._check.result import Result
@@ -25,7 +25,7 @@ from .._connector.resolved import resolve_connector
 from .._connector.state import Connector, Proof, State, sending_fingerprint
 from .._connector.view import can_send
 from .._errors import ConnectorsFailed, DeclarationError, MailroomError, Problem, RegistryError
-from .._message.letter import init_message_id
+from .._message.outgoing_mail import init_message_id
 from .._registry.registry import Reader, Registry
 from .._registry.storage import Turn
 from .._report.table import failure_message
@@ -72,7 +72,7 @@ def _init_mail(module: Task) -> dict[str, Any]:
     problems: list[Problem] = []
     for option, check in (("to", checks.address), ("tenant", checks.tenant_name)):
         if params[option]:
-            problems += checks.complaint(check, params[option], "", option)
+            problems += checks.run_check(check, params[option], "", option)
     if problems:
         raise DeclarationError(problems)
     stamp(module)
@@ -175,7 +175,7 @@ class _Mailing:
             result = Result(delivery.connector.name, self._bounds.depth, observation=job.refused, warnings=warnings)
             try:
                 if not job.refused:
-                    letter_of(job, self._bounds.to, include_copies=self._bounds.include_copies)
+                    compose_mail(job, self._bounds.to, include_copies=self._bounds.include_copies)
             except ProbeError as stopped:
                 result.observation = stopped.observation
             results.append(result.to_dict(verbose=self._module.is_verbose))

@@ -104,7 +104,7 @@ def stamp(module: Written) -> Stamp:
             actor = pwd.getpwuid(user).pw_name
         except KeyError:
             actor = f"uid {user}"
-    problems = checks.complaint(checks.text(100), actor, "", "actor")
+    problems = checks.run_check(checks.text(100), actor, "", "actor")
     if problems:
         raise DeclarationError(problems)
     return Stamp(datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"), actor)

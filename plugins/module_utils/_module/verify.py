@@ -16,7 +16,7 @@ from .._check.result import Depth
 from .._check.runner import CONCURRENCY
 from .._check.runner import run as run_tests
 from .._connector.plan import Plan
-from .._connector.state import Connector, connects_alike
+from .._connector.state import Connector, has_same_connection
 from .._errors import ConnectorsFailed
 from .._registry.registry import Reader
 from .._report.table import failure_message
@@ -47,8 +47,10 @@ class Verification:
 
     def untested(self, plan: Plan) -> list[Connector]:
         """What will connect otherwise than before, as far as it has not passed just so."""
-        wanted = plan.newly_connecting(sends=self._sends)
-        return [each for each in wanted if not connects_alike(self._tested.get(each.name), each, sends=self._sends)]
+        wanted = plan.changed_connections(sends=self._sends)
+        return [
+            each for each in wanted if not has_same_connection(self._tested.get(each.name), each, sends=self._sends)
+        ]
 
     def trials(self, plan: Plan, reader: Reader) -> list[Trial]:
         return [Trial(each, stored_job(reader, each, self._bounds.depth)) for each in self.untested(plan)]
@@ -75,5 +77,5 @@ class Verification:
 
     def results(self, plan: Plan) -> list[dict[str, Any]]:
         """The results of what the plan changes."""
-        names = [each.name for each in plan.newly_connecting(sends=self._sends)]
+        names = [each.name for each in plan.changed_connections(sends=self._sends)]
         return [self._results[name] for name in names if name in self._results]

@@ -258,7 +258,7 @@ class Writer(Reader):
         storage = self._storage
         if plan.has_new_secrets:
             self._vault.make_key(storage.keys_used())
-        if plan.default_moves:
+        if plan.default_changed:
             storage.set_default(None)
         for purpose in plan.unbound:
             storage.unbind(purpose)
@@ -268,7 +268,7 @@ class Writer(Reader):
         for purpose, name in plan.bound.items():
             storage.bind(purpose, self._ids[name])
         default = plan.after.default
-        if default and (plan.default_moves or any(each.replaces and each.name == default for each in plan.changes)):
+        if default and (plan.default_changed or any(each.replaces and each.name == default for each in plan.changes)):
             storage.set_default(self._ids[default])
         for change in plan.changes:
             if change.before and not change.after:

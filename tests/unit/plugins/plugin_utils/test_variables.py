@@ -103,7 +103,7 @@ def test_entry_of_an_application_is_checked(entry: Any, told: list[str]) -> None
 
 def test_mistake_within_a_layer_is_told() -> None:
     assert problems_of({"mailroom_connectors_environment": {"alerts": ["smtp"]}}) == [
-        "mailroom_connectors_environment: alerts: must be a dictionary, or null to leave the connector out."
+        "mailroom_connectors_environment: alerts: must be a dictionary, or null to remove the connector."
     ]
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from ansible_collections.mailroom.core.plugins.module_utils._auth.refusal import (
     SCRAM_ERRORS,
-    SCRAM_NOT_JUDGED,
+    SCRAM_PASSWORD_NOT_CHECKED,
     refused_sign_in,
     refused_token,
 )
@@ -76,7 +76,7 @@ IMAP: tuple[tuple[str, str, str], ...] = (
     ("BYE", "BYE [UNAVAILABLE] Server is shutting down", ""),
 )
 
-SCRAM = [(error, "" if error in SCRAM_NOT_JUDGED else "everywhere") for error in (*SCRAM_ERRORS, "")]
+SCRAM = [(error, "" if error in SCRAM_PASSWORD_NOT_CHECKED else "everywhere") for error in (*SCRAM_ERRORS, "")]
 WITHOUT_REPLY: tuple[Kind, ...] = ("closed", "reset", "timeout", "protocol", "tls")
 
 

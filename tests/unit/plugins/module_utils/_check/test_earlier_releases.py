@@ -15,7 +15,7 @@ from peers.smtp import SmtpScript
 from ansible_collections.mailroom.core.plugins.module_utils._check.interface import Bounds
 from ansible_collections.mailroom.core.plugins.module_utils._check.result import Result
 from ansible_collections.mailroom.core.plugins.module_utils._check.runner import run
-from ansible_collections.mailroom.core.plugins.module_utils._connector.declaration import read_declaration
+from ansible_collections.mailroom.core.plugins.module_utils._connector.declaration import parse_declaration
 from ansible_collections.mailroom.core.plugins.module_utils._connector.resolved import resolve_connector
 from ansible_collections.mailroom.core.plugins.module_utils._connector.state import Connector, State
 from ansible_collections.mailroom.core.plugins.module_utils._connector.view import view
@@ -58,7 +58,7 @@ def server() -> Iterator[ScriptedServer]:
 def test_it_is_read_and_may_not_be_declared(fields: dict[str, Any]) -> None:
     connector = stored(fields)
     assert view(connector, State({"alerts": connector}))["name"] == "alerts"
-    _declaration, problems = read_declaration({"name": "alerts", **connector.settings})
+    _declaration, problems = parse_declaration({"name": "alerts", **connector.settings})
     assert [problem.field.rpartition(".")[2] for problem in problems] == list(fields)
 
 

@@ -18,7 +18,7 @@ from unit.plugins.module_utils._connector.given import ACCEPTED, GOOGLE_KEY, PEM
 from ansible_collections.mailroom.core.plugins.module_utils._connector import checks
 from ansible_collections.mailroom.core.plugins.module_utils._connector.fields import BY_PATH, SECRETS
 from ansible_collections.mailroom.core.plugins.module_utils._connector.presets import ALIASES, PRESETS
-from ansible_collections.mailroom.core.plugins.module_utils._connector.suggest import folded
+from ansible_collections.mailroom.core.plugins.module_utils._connector.suggest import normalize_word
 
 Row = tuple[str, Any, str]
 
@@ -40,16 +40,16 @@ URI = "must be smtp://host, smtp://host:port, smtps://host or smtps://host:port"
 PROXY = "must be socks5://host:port or http://host:port"
 ORIGIN = "must be https://host or https://host:port, without a path"
 TOKEN_URL = "must be an https:// address with a path, without user or password"
-NO_USER = "; user and password do not belong in it"
+NO_USER = "; it cannot contain a user or password"
 PATH = "must be an absolute path"
 TENANT_ID = "must be a tenant's id or domain name, in ASCII (xn--…)"
 CLIENT_ID = "must be 1 to 200 visible ASCII characters without spaces"
 IDENTITY = "must be system or a client id"
 CERTIFICATE = "must be PEM text that holds a private key and its certificate"
 ACCOUNT = "must be a Google service account key in JSON, with type, client_email and private_key"
-EMPTY_SECRET = "must not be empty; leave it out to keep what is stored, or clear it by name"
+EMPTY_SECRET = "must not be empty; leave it out to keep the stored value, or name it in clear to remove it"
 USE_ASCII = (
-    "must be written in its ASCII form (xn--…): it holds a character that not every version of IDNA encodes alike"
+    "must be written in its ASCII form (xn--…): it contains a character that versions of IDNA encode differently"
 )
 ENCODED_WORD = "must be a mail address without =?, which begins an encoded word"
 TOO_LONG_IN_ASCII = "must have at most 254 characters once its domain is in ASCII"
@@ -273,7 +273,7 @@ def addresses() -> Iterator[Row]:
         yield path, "one@example.com", "must be a list of at most 100 items"
         yield path, {"one@example.com": 1}, "must be a list of at most 100 items"
         yield path, [f"a{number}@example.com" for number in range(101)], "must be a list of at most 100 items"
-        yield path, ["a@example.com", "b@example.com", "a@example.com"], "item 3 is in the list already"
+        yield path, ["a@example.com", "b@example.com", "a@example.com"], "item 3 is a duplicate"
         yield path, ["a@example.com", 5], f"item 2 {TEXT}"
         yield path, [LONE_SURROGATE], f"item 1 {UNICODE}"
         for value in BAD_ADDRESSES:
@@ -296,7 +296,7 @@ def texts() -> Iterator[Row]:
 def tenants() -> Iterator[Row]:
     yield "available_to", "acme", "must be a list of at most 1000 items"
     yield "available_to", [str(number) for number in range(1001)], "must be a list of at most 1000 items"
-    yield "available_to", ["acme", "acme"], "item 2 is in the list already"
+    yield "available_to", ["acme", "acme"], "item 2 is a duplicate"
     for value in ("", " ", "a\nb", "x" * 101):
         yield "available_to", ["acme", value], f"item 2 {one_line(100)}"
     yield "available_to", [None], f"item 1 {TEXT}"
@@ -316,7 +316,7 @@ def servers() -> Iterator[Row]:
     for path in paths_named("mechanisms"):
         yield path, "PLAIN", "must be a list of at most 7 items"
         yield path, ["PLAIN"] * 8, "must be a list of at most 7 items"
-        yield path, ["PLAIN", "PLAIN"], "item 2 is in the list already"
+        yield path, ["PLAIN", "PLAIN"], "item 2 is a duplicate"
         for value in ("plain", "NTLM", "", 5, None):
             yield path, ["LOGIN", value], f"item 2 {MECHANISM}"
 
@@ -469,7 +469,7 @@ def headers() -> Iterator[Row]:
         for name in names.split():
             for spelling in (name, name.lower(), name.upper(), name.swapcase()):
                 yield "headers", {"X-Good": "yes", spelling: "evil"}, f"{spelling} is set by the {by}"
-    yield "headers", {"X-Team": "a", "x-team": "b"}, "x-team is there twice"
+    yield "headers", {"X-Team": "a", "x-team": "b"}, "x-team is given twice"
     contents: list[Any] = [f"a{end}Bcc: evil@example.com" for end in LINE_ENDS]
     contents += ["", " ", "nul\x00", "x" * 2049, HUGE, None, True, 1.5, ["a"], {"a": "b"}, LONE_SURROGATE]
     yield from each(["headers"], [{"X-Team": content} for content in contents], f"X-Team {one_line(2048)}")
@@ -495,7 +495,7 @@ def labelled(row: Row) -> str:
 def test_a_malformed_value_is_refused_with_a_message_that_says_what_is_allowed(
     path: str, value: Any, message: str
 ) -> None:
-    with pytest.raises(checks.NotAllowed) as refused:
+    with pytest.raises(checks.InvalidValueError) as refused:
         BY_PATH[path].check(value)
     allowed, _between, suggestion = str(refused.value).partition("; did you mean ")
     assert allowed == message
@@ -612,7 +612,7 @@ SUGGESTED = [
 
 @pytest.mark.parametrize(("path", "value", "meant"), SUGGESTED, ids=[labelled(row) for row in SUGGESTED])
 def test_word_that_is_nearly_a_choice_suggests_it(path: str, value: Any, meant: str) -> None:
-    with pytest.raises(checks.NotAllowed) as refused:
+    with pytest.raises(checks.InvalidValueError) as refused:
         BY_PATH[path].check(value)
     assert str(refused.value).endswith(f"; did you mean {meant}?")
 
@@ -636,7 +636,7 @@ def test_provider_is_kept_under_its_preset_whatever_it_is_called(word: str, pres
 
 def test_other_names_of_providers_name_presets_and_are_compared_as_they_are_written() -> None:
     assert set(ALIASES.values()) <= PRESETS.keys()
-    assert [word for word in ALIASES if folded(word) != word or word in PRESETS] == []
+    assert [word for word in ALIASES if normalize_word(word) != word or word in PRESETS] == []
 
 
 NAMES = {
@@ -652,11 +652,11 @@ def test_names_are_limited_in_length_and_letters(check: checks.Check) -> None:
     assert check("Az09" + extra) == "Az09" + extra
     bad = ["", "a" * (longest + 1), "name\n", "na\x00me", *(f"na{each}me" for each in forbidden if each not in extra)]
     for value in bad:
-        with pytest.raises(checks.NotAllowed) as refused:
+        with pytest.raises(checks.InvalidValueError) as refused:
             check(value)
         assert str(refused.value) == message
     for value in NO_TEXT:
-        with pytest.raises(checks.NotAllowed) as refused:
+        with pytest.raises(checks.InvalidValueError) as refused:
             check(value)
         assert str(refused.value) == TEXT
 
@@ -668,7 +668,7 @@ def test_a_name_is_accepted_exactly_if_it_is_an_identifier_of_at_most_50_ascii_c
     expected = 1 <= len(value) <= 50 and all(letter in allowed for letter in value)
     try:
         accepted = checks.connector_name(value) == value
-    except checks.NotAllowed:
+    except checks.InvalidValueError:
         accepted = False
     assert accepted == expected
 
@@ -691,7 +691,7 @@ OFFENDING = st.one_of(
 def refusal(path: str, value: Any) -> str:
     try:
         BY_PATH[path].check(value)
-    except checks.NotAllowed as refused:
+    except checks.InvalidValueError as refused:
         return "".join(traceback.format_exception_only(type(refused), refused)) + repr(refused.__cause__)
     return ""
 
@@ -726,7 +726,7 @@ def test_nothing_that_names_a_host_ever_holds_space_or_control_characters(path: 
     value = frame.replace("x:", f"{scheme}:").format(inside)
     try:
         kept = BY_PATH[path].check(value)
-    except checks.NotAllowed:
+    except checks.InvalidValueError:
         return
     assert not any(letter.isspace() or ord(letter) < 32 or 127 <= ord(letter) < 160 for letter in kept)
 
@@ -756,7 +756,7 @@ def test_a_uri_is_taken_apart_into_what_it_was_put_together_from(
 def test_an_accepted_uri_names_an_allowed_host_and_port(uri: str) -> None:
     try:
         taken_apart = checks.parse_smtp_uri(checks.smtp_uri(uri))
-    except checks.NotAllowed:
+    except checks.InvalidValueError:
         return
     assert taken_apart.scheme in ("smtp", "smtps")
     assert checks.host(taken_apart.host) == taken_apart.host

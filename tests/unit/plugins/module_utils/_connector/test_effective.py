@@ -14,8 +14,8 @@ from unit.plugins.module_utils._connector.given import bounded, nested, unchecke
 
 from ansible_collections.mailroom.core.plugins.module_utils._connector import effective as effective_file
 from ansible_collections.mailroom.core.plugins.module_utils._connector.effective import (
-    effective,
-    kind,
+    connector_type,
+    derive_settings,
     resolve_preset,
     with_test_address,
 )
@@ -28,7 +28,7 @@ HOST = "mail.example.com"
 
 def derived(flat: dict[str, Any], path: str) -> Any:
     block, _dot, inner = path.partition(".")
-    value = with_test_address(unchecked(flat).resolved_settings).get(block)
+    value = with_test_address(unchecked(flat).effective_settings).get(block)
     return value.get(inner) if inner and value else value
 
 
@@ -109,8 +109,8 @@ def test_a_uri_means_the_same_as_its_host_and_port(host: str, port: int | None, 
     written = f"[{host}]" if ":" in host else host
     uri = {"uri": f"smtp://{written}" + (f":{port}" if port else ""), **beside}
     spelled_out = {"host": host, **({"port": port} if port else {}), **beside}
-    by_uri = effective({"smtp": uri}, {}, (), "alpha")["smtp"]
-    by_host = effective({"smtp": spelled_out}, {}, (), "alpha")["smtp"]
+    by_uri = derive_settings({"smtp": uri}, {}, (), "alpha")["smtp"]
+    by_host = derive_settings({"smtp": spelled_out}, {}, (), "alpha")["smtp"]
     del by_uri["uri"]
     assert by_uri == by_host
 
@@ -249,7 +249,7 @@ def test_nothing_derived_is_stored_and_no_secret_is_derived() -> None:
     flat = {"smtp.host": HOST, "smtp.username": "robot", "smtp.password": "hunter2"}
     connector = unchecked(flat)
     assert connector.settings == {"smtp": {"host": HOST, "username": "robot"}}
-    assert "hunter2" not in repr(with_test_address(connector.resolved_settings))
+    assert "hunter2" not in repr(with_test_address(connector.effective_settings))
     assert connector.settings == {"smtp": {"host": HOST, "username": "robot"}}
 
 
@@ -258,7 +258,7 @@ def test_nothing_derived_is_stored_and_no_secret_is_derived() -> None:
     [(["smtp"], "smtp"), (["imap"], "imap"), (["smtp", "imap"], "smtp"), (["graph", "oauth2"], "graph"), ([], "")],
 )
 def test_the_type_is_what_a_connector_sends_with_else_what_it_reads_with(blocks: list[str], expected: str) -> None:
-    assert kind({block: {} for block in blocks}) == expected
+    assert connector_type({block: {} for block in blocks}) == expected
 
 
 PROVIDERS: dict[str, tuple[str, str | None, tuple[int, ...]]] = {
@@ -371,4 +371,4 @@ def test_an_upgrade_moves_no_connector_until_its_provider_changes(
 @pytest.mark.usefixtures("upgraded")
 def test_a_stored_connector_is_read_with_the_preset_of_its_time() -> None:
     settings = nested({"provider": "gmail", "smtp.username": "robot"})
-    assert effective(settings, OLD, (), "alpha")["smtp"]["host"] == "old.example.com"
+    assert derive_settings(settings, OLD, (), "alpha")["smtp"]["host"] == "old.example.com"

@@ -18,10 +18,10 @@ from hypothesis import strategies as st
 
 from ansible_collections.mailroom.core.plugins.module_utils._connector import decoding
 from ansible_collections.mailroom.core.plugins.module_utils._connector.redaction import (
-    LONGEST_LIST,
-    LONGEST_READ,
-    LONGEST_SHOWN,
-    SHORTEST_PIECE,
+    MAX_LIST_LENGTH,
+    MAX_READ_LENGTH,
+    MAX_SHOWN_LENGTH,
+    PIECE_LENGTH,
     Redaction,
 )
 from ansible_collections.mailroom.core.plugins.module_utils._connector.secret import HIDDEN, Secret
@@ -103,15 +103,15 @@ def test_a_secret_is_hidden_in_every_encoding_of_an_encoding(inner: str, outer: 
 
 def remains(encoded: str, shown: str, secret: str) -> list[str]:
     """The parts of what was encoded that are shown and that say six characters of the secret or more."""
-    bare, left = (decoding.squeezed(each.replace("?", "")) for each in (encoded.replace("\r\n", ""), shown))
-    length = SHORTEST_PIECE * -(-len(bare) // len(decoding.squeezed(secret)))
+    bare, left = (decoding.without_invisible(each.replace("?", "")) for each in (encoded.replace("\r\n", ""), shown))
+    length = PIECE_LENGTH * -(-len(bare) // len(decoding.without_invisible(secret)))
     windows = (bare[start : start + length] for start in range(len(bare) - length + 1))
     return [each for each in windows if each in left]
 
 
 SECRETS = st.text(
     st.sampled_from("aBcDeF0123456789+/=%&;\\\"'<>#_-. \té\u0308ßπЖ漢😀"), min_size=14, max_size=40
-).filter(lambda secret: len(decoding.squeezed(secret)) >= 12)
+).filter(lambda secret: len(decoding.without_invisible(secret)) >= 12)
 AROUND = st.text(st.sampled_from("ghijkl MNO(){}[]!*~"), max_size=20)
 
 
@@ -121,7 +121,7 @@ def test_any_secret_is_hidden_in_any_encodings(secret: str, names: list[str], be
     encoded = secret
     for name in names:
         encoded = ENCODINGS[name](encoded)
-    if len(encoded) < LONGEST_READ - 100:
+    if len(encoded) < MAX_READ_LENGTH - 100:
         shown = redaction(secret)(f"{before}<{encoded}>{after}")
         assert remains(encoded, shown, secret) == []
 
@@ -129,9 +129,9 @@ def test_any_secret_is_hidden_in_any_encodings(secret: str, names: list[str], be
 @settings(deadline=None)
 @given(SECRETS, st.data())
 def test_any_six_characters_of_a_secret_are_hidden(secret: str, data: st.DataObject) -> None:
-    start = data.draw(st.integers(0, len(secret) - SHORTEST_PIECE))
-    piece = secret[start : data.draw(st.integers(start + SHORTEST_PIECE, len(secret)))]
-    if len(decoding.squeezed(piece)) > 1:
+    start = data.draw(st.integers(0, len(secret) - PIECE_LENGTH))
+    piece = secret[start : data.draw(st.integers(start + PIECE_LENGTH, len(secret)))]
+    if len(decoding.without_invisible(piece)) > 1:
         assert piece not in redaction(secret)(f"<{piece}>")
 
 
@@ -257,8 +257,8 @@ def test_what_is_shown_is_on_one_line_and_can_be_printed(said: str | bytes) -> N
 
 
 def test_what_is_shown_has_an_end() -> None:
-    assert redaction(SECRET)("x" * 10**6) == "x" * LONGEST_SHOWN
-    assert sum(map(len, redaction(SECRET).lines(["x" * 10**5] * 100))) <= LONGEST_LIST
+    assert redaction(SECRET)("x" * 10**6) == "x" * MAX_SHOWN_LENGTH
+    assert sum(map(len, redaction(SECRET).lines(["x" * 10**5] * 100))) <= MAX_LIST_LENGTH
 
 
 HOSTILE = [
@@ -284,20 +284,20 @@ HOSTILE = [
 @pytest.mark.parametrize("unit", HOSTILE)
 def test_the_effort_is_in_proportion_to_the_text(unit: str) -> None:
     """Where decoding would take longer, the text is hidden as a whole."""
-    for length in (LONGEST_READ, 4 * LONGEST_READ):
+    for length in (MAX_READ_LENGTH, 4 * MAX_READ_LENGTH):
         text = (unit * length)[:length]
         read = 0
         try:
-            for reading in decoding.readings(text):
+            for reading in decoding.decode_all(text):
                 read += len(reading.text)
-        except decoding.TooMuch:
+        except decoding.DecodingLimitError:
             assert redaction(SECRET)(text) == HIDDEN
-        assert read <= decoding.MOST_TIMES * length + decoding.MOST_BESIDES
+        assert read <= decoding.MAX_LENGTH_FACTOR * length + decoding.MAX_EXTRA_LENGTH
 
 
 def test_a_text_that_would_take_too_long_is_hidden_whole(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(decoding, "MOST_TIMES", 0)
-    monkeypatch.setattr(decoding, "MOST_BESIDES", 10)
+    monkeypatch.setattr(decoding, "MAX_LENGTH_FACTOR", 0)
+    monkeypatch.setattr(decoding, "MAX_EXTRA_LENGTH", 10)
     assert redaction(SECRET)("a text of more than ten") == HIDDEN
 
 
@@ -311,4 +311,4 @@ ANYTHING = st.text(
 def test_any_text_and_any_secret_are_survived(said: str | bytes, secret: str) -> None:
     shown = redaction(SECRET, secret)(said)
     assert shown.isprintable()
-    assert len(shown) <= LONGEST_SHOWN
+    assert len(shown) <= MAX_SHOWN_LENGTH

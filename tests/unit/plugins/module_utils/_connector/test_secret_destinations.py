@@ -449,7 +449,7 @@ CLEARS = [
 
 def reached_by(path: str, connector: Connector) -> set[tuple[Any, ...]]:
     """Where a secret may end up, told apart by everything but the strength of the protection."""
-    effective = with_test_address(connector.resolved_settings)
+    effective = with_test_address(connector.effective_settings)
     users = {block: server.get("username") for block, server in effective.items() if block in ("smtp", "imap")}
 
     def server(block: str) -> tuple[Any, ...]:
@@ -469,7 +469,7 @@ def reached_by(path: str, connector: Connector) -> set[tuple[Any, ...]]:
 
 
 def servers_of(path: str, connector: Connector) -> list[Flat]:
-    effective = with_test_address(connector.resolved_settings)
+    effective = with_test_address(connector.effective_settings)
     servers = [effective[block] for block in ("smtp", "imap") if block in effective]
     if path == "smtp.password":
         servers = [effective["smtp"]]
@@ -550,10 +550,10 @@ class TestDestination:
     )
     def test_what_it_says_of_a_connector_never_changes(self, path: str, before: Flat, digest: str) -> None:
         """Whoever has to change a digest here makes every stored secret foreign: add a version of the form instead."""
-        assert destination_digest(path, stored(before).resolved_settings)[:16] == digest
+        assert destination_digest(path, stored(before).effective_settings)[:16] == digest
 
     def test_it_is_spelt_out_as_a_whole(self) -> None:
-        assert destination("imap.password", stored(SHARED).resolved_settings) == {
+        assert destination("imap.password", stored(SHARED).effective_settings) == {
             "imap": {
                 "host": "imap.example.com",
                 "port": 993,
@@ -577,10 +577,10 @@ class TestDestination:
                 "proxy_username": None,
             },
         }
-        assert destination("graph.proxy_password", stored(GRAPH_PROXIED).resolved_settings) == {
+        assert destination("graph.proxy_password", stored(GRAPH_PROXIED).effective_settings) == {
             "graph": {"proxy": "http://proxy.example.com:3128", "proxy_username": "robot"}
         }
-        assert destination("oauth2.client_secret", stored(GRAPH).resolved_settings) == {
+        assert destination("oauth2.client_secret", stored(GRAPH).effective_settings) == {
             "oauth2": {
                 "token_url": None,
                 "authority": None,
@@ -608,18 +608,18 @@ class TestDestination:
         ids=str,
     )
     def test_another_spelling_is_the_same(self, spelling: Flat) -> None:
-        one, other = (stored({**SMTP, **more}).resolved_settings for more in ({}, spelling))
+        one, other = (stored({**SMTP, **more}).effective_settings for more in ({}, spelling))
         assert destination("smtp.password", one) == destination("smtp.password", other)
 
     def test_an_international_host_is_the_same_in_a_labels(self) -> None:
         hosts = ("post.müller.example", "POST.Müller.Example", "post.xn--mller-kva.example")
-        found = [destination("smtp.password", stored({**SMTP, "smtp.host": host}).resolved_settings) for host in hosts]
+        found = [destination("smtp.password", stored({**SMTP, "smtp.host": host}).effective_settings) for host in hosts]
         assert found[0] == found[1] == found[2]
         assert found[0]["smtp"]["host"] == "post.xn--mller-kva.example"
 
     @pytest.mark.parametrize("host", ["", "a..b", "ü" * 64, "\N{SNOWMAN}.example", "xn--\u200d"])
     def test_a_host_that_cannot_be_converted_still_has_one(self, host: str) -> None:
-        effective = {"smtp": {**stored(SMTP).resolved_settings["smtp"], "host": host}}
+        effective = {"smtp": {**stored(SMTP).effective_settings["smtp"], "host": host}}
         assert len(destination_digest("smtp.password", effective)) == 64
 
     def test_every_secret_has_one(self) -> None:

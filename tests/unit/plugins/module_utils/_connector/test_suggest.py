@@ -12,7 +12,11 @@ from tools import places
 
 from ansible_collections.mailroom.core.plugins.module_utils._connector import presets, suggest
 from ansible_collections.mailroom.core.plugins.module_utils._connector.fields import BY_PATH
-from ansible_collections.mailroom.core.plugins.module_utils._connector.suggest import did_you_mean, nearest, shown
+from ansible_collections.mailroom.core.plugins.module_utils._connector.suggest import (
+    did_you_mean,
+    nearest,
+    printable_word,
+)
 
 FIELDS = sorted({path.rpartition(".")[2] for path in BY_PATH} | {"name", "smtp", "imap", "graph", "oauth2"})
 
@@ -81,7 +85,7 @@ def test_message_ends_with_the_suggestion() -> None:
 
 
 def test_unknown_word_is_shown_short_and_printable() -> None:
-    assert shown("na\x1b[31m\nme" + "x" * 1000) == "na?[31m?me" + "x" * 90
+    assert printable_word("na\x1b[31m\nme" + "x" * 1000) == "na?[31m?me" + "x" * 90
 
 
 def test_difflib_is_imported_only_when_something_is_misspelt() -> None:

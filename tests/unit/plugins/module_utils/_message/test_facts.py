@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 from peers.connectors import resolved
 
-from ansible_collections.mailroom.core.plugins.module_utils._connector.effective import effective
+from ansible_collections.mailroom.core.plugins.module_utils._connector.effective import derive_settings
 from ansible_collections.mailroom.core.plugins.module_utils._message.compose import Facts, facts_of
 
 OAUTH2 = {"tenant_id": "example.com", "client_id": "c", "username": "box@example.com"}
 
 
 def _facts(settings: dict[str, Any], *secrets: str) -> Facts:
-    return facts_of(resolved(effective(settings, {}, secrets, "alerts")), "Acme")
+    return facts_of(resolved(derive_settings(settings, {}, secrets, "alerts")), "Acme")
 
 
 def test_of_a_connector_that_sends_over_smtp() -> None:

@@ -19,7 +19,7 @@ from ansible_collections.mailroom.core.plugins.module_utils._message import imap
 from ansible_collections.mailroom.core.plugins.module_utils._message.imap import ImapMail
 from ansible_collections.mailroom.core.plugins.module_utils._net.clock import Clock
 from ansible_collections.mailroom.core.plugins.module_utils._net.record import Record
-from ansible_collections.mailroom.core.plugins.module_utils._protocol.imap import ImapSession, message_ids
+from ansible_collections.mailroom.core.plugins.module_utils._protocol.imap import ImapSession, parse_message_ids
 from ansible_collections.mailroom.core.plugins.module_utils._verdict.judge import judge
 from ansible_collections.mailroom.core.plugins.module_utils._verdict.observation import ProbeError
 
@@ -46,7 +46,7 @@ HEADERS: dict[str, tuple[str, list[str]]] = {
 
 @pytest.mark.parametrize(("header", "found"), HEADERS.values(), ids=HEADERS)
 def test_message_ids(header: str, found: list[str]) -> None:
-    assert message_ids(header) == found
+    assert parse_message_ids(header) == found
 
 
 class Passing:
@@ -281,14 +281,14 @@ def test_without_uidplus_it_stays_where_something_else_would_go(passing: Passing
     found, server = mail(passing, SELECTED, *parts)
     observation = stopped_by(lambda: found.remove(MINE)).observation
     assert observation.kind == "not_removed"
-    assert "only marked" in observation.text
+    assert "marked as deleted but not removed" in observation.text
     assert not any("EXPUNGE" in each for each in server.commands)
 
 
 def test_a_mailbox_that_can_only_be_read_is_left_alone(passing: Passing) -> None:
     found, server = mail(passing, b"* 1 EXISTS\r\n{tag} OK [READ-ONLY] done\r\n")
     observation = stopped_by(lambda: found.remove(MINE)).observation
-    assert (observation.kind, "INBOX can only be read" in observation.text) == ("not_removed", True)
+    assert (observation.kind, "INBOX is read-only" in observation.text) == ("not_removed", True)
     assert server.commands == ['SELECT "INBOX"']
 
 

@@ -8,7 +8,7 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.mailroom.core.plugins.module_utils._message.letter import (
+from ansible_collections.mailroom.core.plugins.module_utils._message.outgoing_mail import (
     init_message_id,
     random_message_id,
 )

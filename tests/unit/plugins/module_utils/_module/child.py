@@ -69,8 +69,8 @@ def run_in_child(
             return None
         output.seek(0)
         errors.seek(0)
-        complaint = errors.read().decode()
-        assert (os.WIFSIGNALED(status), complaint) == (False, ""), complaint
+        run_check = errors.read().decode()
+        assert (os.WIFSIGNALED(status), run_check) == (False, ""), run_check
         printed = output.read().decode()
     result: dict[str, Any] = json.loads(printed)
     assert "exception" not in result

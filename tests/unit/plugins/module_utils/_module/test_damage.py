@@ -271,7 +271,7 @@ def test_deleting_a_damaged_connector_in_use_is_refused(play: Play, registry: Pa
     execute(registry, "INSERT INTO purpose SELECT 'approvals', '', id FROM connector WHERE name = 'a'")
     set_column(registry, "settings", "{")
     told = play("connector", name="a", state="absent")["msg"]
-    assert told == "connector a: is in use by approvals: bind that to another connector first"
+    assert told == "connector a: is in use by approvals: bind these purposes to another connector first"
     assert play("connector_purpose", purpose="approvals", connector="b")["changed"]
     assert play("connector", name="a", state="absent")["changed"]
 
@@ -315,12 +315,12 @@ def test_connector_with_a_damaged_name_is_numbered_and_the_others_work(
 ) -> None:
     execute(registry, "INSERT INTO purpose SELECT 'lost', '', id FROM connector WHERE name = 'a'")
     set_column(registry, "name", NAMES[kind])
-    told = "connector number 1 is damaged in the registry: name must be that of a connector; put back a copy of the"
+    told = "connector number 1 is damaged in the registry: name must be that of a connector; restore the registry"
     info = play("connector_info")
     assert names(info) == OTHERS
     assert [each[: len(told)] for each in info["warnings"]] == [
         told,
-        "purpose lost is bound to a connector that the registry does not hold: bind it again."[: len(told)],
+        "purpose lost is bound to a connector that does not exist in the registry: bind it again."[: len(told)],
     ]
     assert "bind it again" in play("connector_info", purpose="lost")["msg"]
     test = play("connector_test", depth="connect", fail=False)
@@ -445,7 +445,7 @@ class TestHistory:
 class TestPurposes:
     def test_purpose_of_a_missing_connector_is_named(self, play: Play, registry: Path) -> None:
         execute(registry, "INSERT INTO purpose VALUES ('lost', 'acme', 99)")
-        told = "purpose lost@acme is bound to a connector that the registry does not hold: bind it again."
+        told = "purpose lost@acme is bound to a connector that does not exist in the registry: bind it again."
         assert play("connector_info")["warnings"] == [told]
         assert play("connector_info", purpose="lost", tenant="acme")["msg"] == told
         assert names(play("connector_info", purpose="alerts")) == ["b"]

@@ -56,7 +56,7 @@ FIELDS: list[tuple[dict[str, Any], dict[str, str]]] = [
     ({"smtp": {"host": "a\ud800"}}, {"smtp.host": "must be valid Unicode text"}),
     (
         {"smtp": {"password": ""}},
-        {"smtp.password": "must not be empty; leave it out to keep what is stored, or clear it by name"},
+        {"smtp.password": "must not be empty; leave it out to keep the stored value, or name it in clear to remove it"},
     ),
     (
         {"oauth2": {"service_account": "{}"}},
@@ -126,7 +126,7 @@ class TestFields:
 NAMES: list[tuple[Any, str]] = [
     (None, "name: is required"),
     ("", "name: is required"),
-    ("a b", f"name: {NAME}; a name with blanks belongs in display_name"),
+    ("a b", f"name: {NAME}; a name with spaces belongs in display_name"),
     ("a\n", f"name: {NAME}"),
     ("ä", f"name: {NAME}"),
     ("x" * 51, f"name: {NAME}"),
@@ -160,7 +160,7 @@ class TestLists:
             f"connector c: imap.port: {PORT}",
             "connectors[3]: name: is required",
             f"connector e: enabled: {FLAG}",
-            "connectors[5]: name: b is in the list already",
+            "connectors[5]: name: b is a duplicate",
         ]
         assert_refused(play("connectors", connectors=entries), problems, registry_path)
 
@@ -191,8 +191,8 @@ class TestLists:
             [
                 "connector a: smtp.username: is required to sign in with a password",
                 "connector a: smtp.password: is required to sign in with a password",
-                "connector b: needs at least one of smtp, imap and graph",
-                "connector c: smtp.auth: oauth2 needs an oauth2 block",
+                "connector b: requires at least one of smtp, imap and graph",
+                "connector c: smtp.auth: oauth2 requires an oauth2 block",
             ]
         )
         assert play("connector_info")["connectors"] == []
@@ -225,7 +225,7 @@ OPTIONS: list[tuple[str, dict[str, Any], list[str]]] = [
     (
         "connector",
         {"description": "x", "clear": ["description"]},
-        ["connector a: description: is both given and cleared"],
+        ["connector a: description: cannot be both set and cleared"],
     ),
     ("connector", {"state": "duplicated", "smtp": HOST}, ["connector a: copy_from: is required with state duplicated"]),
     ("connector", {"state": "absent", "smtp": HOST}, ["connector a: smtp: cannot be given with state absent"]),

@@ -71,7 +71,9 @@ class TestForeignSecrets:
     def test_a_change_asks_for_it(self, play: Play, edited: Path, check: bool) -> None:
         before = folder_content(edited.parent)
         told = play("connector", name="a", description="new", check=check)
-        assert told["msg"].startswith("connector a: smtp.password: must be given again, since what is stored ")
+        assert told["msg"].startswith(
+            "connector a: smtp.password: must be given again, since the stored secret was sealed "
+        )
         assert folder_content(edited.parent) == before
 
     def test_given_again_it_is_stored_under_on_create(self, play: Play, edited: Path) -> None:

@@ -69,7 +69,7 @@ def test_lines_and_blocks_are_read_as_they_were_sent() -> None:
         assert stream.has_unread
         assert stream.read(2) == b"ee"
         assert not stream.has_unread
-        assert _stopped(lambda: stream.read(1)) == ("closed", "closed by the server")
+        assert _stopped(lambda: stream.read(1)) == ("closed", "the server closed the connection")
 
 
 def test_what_is_put_back_is_read_again() -> None:

@@ -12,7 +12,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.mailroom.core.plugins.module_utils._connector.declaration import read_declaration
+from ansible_collections.mailroom.core.plugins.module_utils._connector.declaration import parse_declaration
 from ansible_collections.mailroom.core.plugins.module_utils._connector.plan import Plan, Request
 from ansible_collections.mailroom.core.plugins.module_utils._connector.planning import make_plan
 from ansible_collections.mailroom.core.plugins.module_utils._connector.secret import Secret
@@ -45,7 +45,7 @@ def entry(name: str, password: str | None = None, **fields: Any) -> dict[str, An
 
 
 def request(*entries: Mapping[str, Any], **more: Any) -> Request:
-    read = [read_declaration(each) for each in entries]
+    read = [parse_declaration(each) for each in entries]
     assert [problems for declaration, problems in read if problems] == []
     return Request(declarations=tuple(declaration for declaration, problems in read), **more)
 

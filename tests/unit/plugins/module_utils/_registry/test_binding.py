@@ -311,8 +311,8 @@ class TestWhatCountsAsStored:
         with pytest.raises(DeclarationError) as refused:
             declare(edited, {"name": "alike", "description": "new"})
         assert str(refused.value) == (
-            "connector alike: smtp.password: must be given again, since what is stored was sealed for another place or"
-            " changed from outside"
+            "connector alike: smtp.password: must be given again, since the stored secret was sealed for another"
+            " destination or changed from outside"
         )
         assert backend.content() == before
 

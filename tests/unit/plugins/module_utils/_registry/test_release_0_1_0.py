@@ -19,7 +19,7 @@ from typing import Any, Callable
 import pytest
 from cryptography.fernet import Fernet
 
-from ansible_collections.mailroom.core.plugins.module_utils._connector.declaration import read_declaration
+from ansible_collections.mailroom.core.plugins.module_utils._connector.declaration import parse_declaration
 from ansible_collections.mailroom.core.plugins.module_utils._connector.plan import Request
 from ansible_collections.mailroom.core.plugins.module_utils._connector.secret import Secret
 from ansible_collections.mailroom.core.plugins.module_utils._connector.secret_destinations import (
@@ -54,7 +54,7 @@ DATA = Path(__file__).parent / "data"
 DECLARED = json.loads((DATA / "registry-0.1.0.json").read_text(encoding="utf-8"))
 OLD_KEY = (DATA / "registry-0.1.0.db.key").read_text(encoding="ascii").strip()
 SECRETS = {
-    entry["name"]: {path: secret.reveal() for path, secret in read_declaration(entry)[0].secrets.items()}
+    entry["name"]: {path: secret.reveal() for path, secret in parse_declaration(entry)[0].secrets.items()}
     for entry in DECLARED["connectors"]
 }
 PATHS = [(name, path) for name, secrets in SECRETS.items() for path in secrets]
@@ -490,7 +490,7 @@ def destination_fields() -> Iterator[tuple[str, str, str, str]]:
     with open_registry(DATA / "registry-0.1.0.db", None).reading() as reader:
         connectors = reader.load(Wanted()).connectors
     for name, path in PATHS:
-        for block, place in destination(path, connectors[name].resolved_settings).items():
+        for block, place in destination(path, connectors[name].effective_settings).items():
             yield from ((name, path, block, field) for field in place)
 
 
@@ -502,7 +502,7 @@ class TestAttacksAfterMigration:
         registry, tried, refused = open_registry(migrated, None), 0, 0
         before = everything(registry).connectors
         for name, path, block, field in destination_fields():
-            value = other_value(field, destination(path, before[name].resolved_settings)[block][field])
+            value = other_value(field, destination(path, before[name].effective_settings)[block][field])
             edit_settings(migrated, name, block, {field: value})
             tried += 1
             after = everything(registry).connectors.get(name)
@@ -511,8 +511,8 @@ class TestAttacksAfterMigration:
                 refused += 1
                 shutil.copy(kept, migrated)
                 continue
-            if destination_digest(path, after.resolved_settings) != destination_digest(
-                path, before[name].resolved_settings
+            if destination_digest(path, after.effective_settings) != destination_digest(
+                path, before[name].effective_settings
             ):
                 refused += 1
                 with pytest.raises(RegistryKeyError, match=rf"^connector {name}: {path}: "):

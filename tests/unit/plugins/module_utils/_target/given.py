@@ -11,8 +11,8 @@ from typing import Any
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from ansible_collections.mailroom.core.plugins.module_utils._connector.checks import complaint, user_name
-from ansible_collections.mailroom.core.plugins.module_utils._connector.declaration import read_declaration
+from ansible_collections.mailroom.core.plugins.module_utils._connector.checks import run_check, user_name
+from ansible_collections.mailroom.core.plugins.module_utils._connector.declaration import parse_declaration
 from ansible_collections.mailroom.core.plugins.module_utils._connector.resolved import resolve_connector
 from ansible_collections.mailroom.core.plugins.module_utils._connector.state import Connector
 from ansible_collections.mailroom.core.plugins.module_utils._target.interface import FileTarget, Sender, sender_of
@@ -30,7 +30,7 @@ usernames = st.text(
     st.sampled_from("#;\"'\\%$`{}[]()<>&|*?!~=,@ é→😀") | st.characters(codec="utf-8", exclude_categories=["C", "Z"]),
     min_size=1,
     max_size=40,
-).filter(lambda name: name.strip() and not complaint(user_name, name, "", ""))
+).filter(lambda name: name.strip() and not run_check(user_name, name, "", ""))
 
 lines = st.sampled_from(
     ["", " ", "# a comment", "  # another", "other = $value", "other =", "  and more", "relayhost=x"]
@@ -41,7 +41,7 @@ texts = st.lists(lines).map("\n".join)
 def connector(smtp: dict[str, Any] | None = None, **fields: Any) -> Connector:
     """A connector that sends as the robot, unless `smtp` says otherwise; what is given as None is left out."""
     block = {key: value for key, value in {**SMTP, **(smtp or {})}.items() if value is not None}
-    declaration, problems = read_declaration({"name": "alerts", "smtp": block, **fields})
+    declaration, problems = parse_declaration({"name": "alerts", "smtp": block, **fields})
     if problems:
         raise ValueError([str(problem) for problem in problems])
     return Connector(declaration.name, declaration.settings, {}, declaration.secrets)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.mailroom.core.plugins.module_utils._connector.declaration import read_declaration
+from ansible_collections.mailroom.core.plugins.module_utils._connector.declaration import parse_declaration
 from ansible_collections.mailroom.core.plugins.module_utils._connector.resolved import resolve_connector
 from ansible_collections.mailroom.core.plugins.module_utils._connector.state import Connector
 from ansible_collections.mailroom.core.plugins.module_utils._target.files import msmtp
@@ -50,7 +50,7 @@ SERVER: dict[str, Any] = {
 
 
 def declared(**fields: Any) -> Connector:
-    declaration, problems = read_declaration({"name": "alerts", **fields})
+    declaration, problems = parse_declaration({"name": "alerts", **fields})
     assert not problems
     return Connector(declaration.name, declaration.settings, {}, declaration.secrets)
 

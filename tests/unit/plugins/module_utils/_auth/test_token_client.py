@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.mailroom.core.plugins.module_utils._auth.exchange import LONGEST_TEXT, Exchange
+from ansible_collections.mailroom.core.plugins.module_utils._auth.token_client import LONGEST_TEXT, TokenClient
 from ansible_collections.mailroom.core.plugins.module_utils._connector.redaction import Redaction
 from ansible_collections.mailroom.core.plugins.module_utils._connector.secret import Secret
 from ansible_collections.mailroom.core.plugins.module_utils._verdict.observation import (
@@ -28,8 +28,8 @@ SECRET = 's+%41 :/ "quoted" é'
 URL = "https://login.example.com:8443/token"
 
 
-def _asked(answer: Answer | Exception, kind: str = "token") -> Exchange:
-    exchange = Exchange(Http(token=answer), Redaction([Secret(SECRET)]), kind)
+def _asked(answer: Answer | Exception, kind: str = "token") -> TokenClient:
+    exchange = TokenClient(Http(token=answer), Redaction([Secret(SECRET)]), kind)
     exchange.post(URL, data={"client_secret": "another-secret", "client_assertion": b"assertion-bytes"})
     return exchange
 
@@ -37,14 +37,14 @@ def _asked(answer: Answer | Exception, kind: str = "token") -> Exchange:
 def _refused(answer: Answer, kind: str = "token") -> Observation:
     exchange = _asked(answer, kind)
     with pytest.raises(ProbeError) as stopped:
-        exchange.token(exchange.last_json())
+        exchange.parse_token(exchange.last_json())
     return stopped.value.observation
 
 
 def test_a_token_is_a_secret_and_its_claims_are_not() -> None:
     value = jwt(aud="https://outlook.office365.com", roles=["IMAP.AccessAsApp"], secret="x")
     exchange = _asked(granted(value))
-    token = exchange.token(exchange.last_json())
+    token = exchange.parse_token(exchange.last_json())
     assert token.secret.reveal() == value
     assert token.claims == {"aud": "https://outlook.office365.com", "roles": ["IMAP.AccessAsApp"]}
     assert value not in f"{token!r} {token}"
@@ -52,7 +52,7 @@ def test_a_token_is_a_secret_and_its_claims_are_not() -> None:
 
 def test_claims_do_not_show_a_secret_that_was_sent() -> None:
     exchange = _asked(granted(jwt(aud=f"x {SECRET}", roles=["another-secret"])))
-    assert exchange.token(exchange.last_json()).claims == {"aud": "x ********", "roles": ["********"]}
+    assert exchange.parse_token(exchange.last_json()).claims == {"aud": "x ********", "roles": ["********"]}
 
 
 def test_a_refusal_is_told_in_full() -> None:
@@ -130,7 +130,7 @@ def test_what_is_no_token_is_not_used(name: str) -> None:
 @pytest.mark.parametrize("kind", ["Bearer", "bearer", None])
 def test_the_type_may_be_written_in_any_way(kind: str | None) -> None:
     exchange = _asked(as_json({"access_token": "abc", "token_type": kind}))
-    assert exchange.token(exchange.last_json()).secret.reveal() == "abc"
+    assert exchange.parse_token(exchange.last_json()).secret.reveal() == "abc"
 
 
 ECHOED = (
@@ -150,20 +150,20 @@ def test_a_secret_that_comes_back_is_hidden(echoed: str) -> None:
     observation = _refused(answer)
     assert echoed not in repr(observation)
     assert "<********" in observation.text
-    failed = _asked(Answer("")).failed(ValueError(f"Bad <{echoed}>"))
+    failed = _asked(Answer("")).translate_error(ValueError(f"Bad <{echoed}>"))
     assert echoed not in f"{failed} {failed.observation!r}"
 
 
 def test_a_token_in_an_answer_that_fails_is_hidden() -> None:
     exchange = _asked(granted("opaque-access-token", id_token="opaque-id-token"))
-    failed = exchange.failed(ValueError("Bad opaque-access-token, opaque-id-token"))
+    failed = exchange.translate_error(ValueError("Bad opaque-access-token, opaque-id-token"))
     assert failed.observation.text == "ValueError: Bad ********, ********"
 
 
 def test_a_secret_in_a_header_is_hidden() -> None:
-    exchange = Exchange(Http(token=Answer("")), Redaction())
+    exchange = TokenClient(Http(token=Answer("")), Redaction())
     exchange.get(URL, headers={"X-IDENTITY-HEADER": "header-secret", "Authorization": "Basic basic-secret"})
-    assert exchange.hide("header-secret, basic-secret, Basic basic-secret") == "********, ********, Basic ********"
+    assert exchange.redact("header-secret, basic-secret, Basic basic-secret") == "********, ********, Basic ********"
 
 
 def test_trouble_on_the_way_says_with_whom() -> None:
@@ -175,7 +175,7 @@ def test_trouble_on_the_way_says_with_whom() -> None:
 
 
 def test_a_secret_in_the_name_of_a_server_that_another_has_named_is_hidden() -> None:
-    exchange = Exchange(
+    exchange = TokenClient(
         Http(token=[Answer(""), probe_error("certificate", f"not valid for {SECRET}")]), Redaction([Secret(SECRET)])
     )
     exchange.post(URL)
@@ -187,7 +187,7 @@ def test_a_secret_in_the_name_of_a_server_that_another_has_named_is_hidden() -> 
 
 
 def test_the_name_of_the_server_that_was_declared_is_shown_even_where_it_is_the_password() -> None:
-    exchange = Exchange(
+    exchange = TokenClient(
         Http(token=probe_error("refused", "Connection refused")), Redaction([Secret("login.example.com")])
     )
     with pytest.raises(ProbeError) as stopped:
@@ -218,7 +218,7 @@ ANSWERS = st.fixed_dictionaries(
 def test_any_json_is_survived_and_shows_no_secret(told: dict[str, object], status: int) -> None:
     exchange = _asked(as_json(told, status))
     try:
-        token = exchange.token(exchange.last_json())
+        token = exchange.parse_token(exchange.last_json())
     except ProbeError as stopped:
         observation = stopped.observation
         assert SECRET not in repr(observation)
@@ -232,4 +232,4 @@ def test_any_json_is_survived_and_shows_no_secret(told: dict[str, object], statu
 @given(st.binary(max_size=60))
 def test_any_answer_is_survived(data: bytes) -> None:
     exchange = _asked(Answer(data.decode("utf-8", "replace"), 400))
-    assert isinstance(exchange.failed(ValueError("x")), ProbeError)
+    assert isinstance(exchange.translate_error(ValueError("x")), ProbeError)

@@ -3,7 +3,7 @@
 
 # This file is private to the collection mailroom.core and may change at any time.
 
-"""A message that is ready to be handed over, and its Message-ID."""
+"""A message that is ready to be sent, and its Message-ID."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from . import header
 
 
 @dataclass(frozen=True)
-class Letter:
-    """A composed mail message and its envelope, ready to be handed over."""
+class OutgoingMail:
+    """A composed mail message and its envelope, ready to be sent."""
 
     message: bytes
     sender: str

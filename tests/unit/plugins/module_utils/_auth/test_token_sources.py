@@ -21,13 +21,13 @@ from ansible_collections.mailroom.core.plugins.module_utils._auth.microsoft impo
     ResourceOwner,
 )
 from ansible_collections.mailroom.core.plugins.module_utils._auth.source import TokenSource
+from ansible_collections.mailroom.core.plugins.module_utils._auth.token_sources import token_source, token_source_type
 from ansible_collections.mailroom.core.plugins.module_utils._auth.token_url import TokenUrl
-from ansible_collections.mailroom.core.plugins.module_utils._auth.ways import token_source, way_of
 from ansible_collections.mailroom.core.plugins.module_utils._connector.clouds import (
     CLOUDS,
-    authority_of,
-    graph_of,
-    scope_of,
+    authority_url,
+    graph_url,
+    token_scope,
 )
 from ansible_collections.mailroom.core.plugins.module_utils._connector.fields import CLOUDS as CHOICES
 from ansible_collections.mailroom.core.plugins.module_utils._connector.redaction import Redaction
@@ -58,7 +58,7 @@ def test_a_block_is_known_by_its_fields(name: str) -> None:
     fields, way, provider = BLOCKS[name]
     settings = {field: "x" for field in fields.split() if field not in SECRETS}
     secrets = {f"oauth2.{field}": Secret("x") for field in fields.split() if field in SECRETS}
-    assert way_of(oauth_settings(settings, {**secrets, "smtp.password": Secret("y")})) is way
+    assert token_source_type(oauth_settings(settings, {**secrets, "smtp.password": Secret("y")})) is way
     assert way.provider == provider
 
 
@@ -72,7 +72,9 @@ def test_every_way_is_among_them() -> None:
 
 def test_a_block_without_a_way_is_told() -> None:
     with pytest.raises(ProbeError) as stopped:
-        way_of(oauth_settings({"username": "ann"}, {"smtp.password": Secret("x"), "imap.client_secret": Secret("x")}))
+        token_source_type(
+            oauth_settings({"username": "ann"}, {"smtp.password": Secret("x"), "imap.client_secret": Secret("x")})
+        )
     assert stopped.value.observation.kind == "config"
 
 
@@ -82,7 +84,7 @@ def test_credentials_are_told_apart() -> None:
     def who(settings: dict[str, str], secret: str) -> str:
         return token_source(
             oauth_settings(settings, {"oauth2.client_secret": Secret(secret)}), Http(), Redaction()
-        ).identities()[0]
+        ).credential_ids()[0]
 
     assert who(block, "one") == who(dict(reversed(block.items())), "one")
     others = [who(block, "two"), who({**block, "tenant_id": "T"}, "one"), who({**block, "scope": "x"}, "one")]
@@ -98,15 +100,15 @@ def test_there_is_every_cloud_of_the_fields() -> None:
 
 @pytest.mark.parametrize("cloud", CLOUDS)
 def test_a_cloud_asks_for_its_own_tokens(cloud: str) -> None:
-    assert scope_of(cloud, "graph") == f"{CLOUDS[cloud].graph}/.default"
-    assert scope_of(cloud, "smtp") == scope_of(cloud, "imap") == f"{CLOUDS[cloud].outlook}/.default"
+    assert token_scope(cloud, "graph") == f"{CLOUDS[cloud].graph}/.default"
+    assert token_scope(cloud, "smtp") == token_scope(cloud, "imap") == f"{CLOUDS[cloud].outlook}/.default"
 
 
 def test_what_is_written_wins() -> None:
-    assert authority_of("china", "") == "https://login.partner.microsoftonline.cn"
-    assert authority_of("china", "https://localhost:8443/") == "https://localhost:8443"
-    assert graph_of("us_gov", "") == "https://graph.microsoft.us"
-    assert graph_of("us_gov", "https://localhost:8443/") == "https://localhost:8443"
+    assert authority_url("china", "") == "https://login.partner.microsoftonline.cn"
+    assert authority_url("china", "https://localhost:8443/") == "https://localhost:8443"
+    assert graph_url("us_gov", "") == "https://graph.microsoft.us"
+    assert graph_url("us_gov", "https://localhost:8443/") == "https://localhost:8443"
 
 
 LAZY = """
@@ -114,14 +116,14 @@ import sys
 from ansible_collections.mailroom.core.plugins.module_utils._connector.resolved import OAuthSettings
 from ansible_collections.mailroom.core.plugins.module_utils._connector.secret import Secret
 from ansible_collections.mailroom.core.plugins.module_utils._protocol import imap, smtp
-from ansible_collections.mailroom.core.plugins.module_utils._auth import ways
+from ansible_collections.mailroom.core.plugins.module_utils._auth import token_sources
 from ansible_collections.mailroom.core.plugins.module_utils._auth.oauth import choose_token_mechanism
-from ansible_collections.mailroom.core.plugins.module_utils._auth.passwords import choose
+from ansible_collections.mailroom.core.plugins.module_utils._auth.passwords import choose_password_mechanism
 from ansible_collections.mailroom.core.plugins.module_utils._net import https
-choose(["PLAIN"], [])("user", Secret("x")).first()
-choose_token_mechanism(["XOAUTH2"], [])("user", Secret("x")).first()
+choose_password_mechanism(["PLAIN"], [])("user", Secret("x")).initial_response()
+choose_token_mechanism(["XOAUTH2"], [])("user", Secret("x")).initial_response()
 settings = OAuthSettings(token_url="https://localhost/", client_id="x", client_secret=Secret("x"))
-ways.token_source(settings, None, None)
+token_sources.token_source(settings, None, None)
 print(sorted({name.partition(".")[0] for name in sys.modules} & {"msal", "requests", "jwt", "urllib3", "cryptography"}))
 """
 
@@ -139,7 +141,7 @@ def test_a_users_password_is_the_same_one_with_other_settings() -> None:
 
     def known(password: str, **more: str) -> set[str]:
         settings = oauth_settings({**block, **more}, {"oauth2.password": Secret(password)})
-        return set(token_source(settings, Http(), Redaction()).identities())
+        return set(token_source(settings, Http(), Redaction()).credential_ids())
 
     assert known("one") & known("one", scope="x", client_secret_expires="2030-01-01")
     assert not known("one") & known("two")

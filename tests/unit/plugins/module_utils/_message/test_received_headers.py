@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.mailroom.core.plugins.module_utils._message.trace import (
+from ansible_collections.mailroom.core.plugins.module_utils._message.received_headers import (
     authentication_results,
     parse_header_text,
     parse_headers,

@@ -3,7 +3,7 @@
 
 # This file is private to the collection mailroom.core and may change at any time.
 
-"""The ways to get a token, and which of them the settings describe."""
+"""Choose the token source that the oauth2 settings describe."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from .._connector.redaction import Redaction
 from .._connector.resolved import OAuthSettings
 from .._verdict.observation import probe_error
 from .google import ServiceAccount
-from .microsoft import ManagedIdentity, ResourceOwner, proof_of
+from .microsoft import ManagedIdentity, ResourceOwner, application_type
 from .source import TokenSource
 from .token_url import TokenUrl
 from .tokens import Http
 
 
-def way_of(settings: OAuthSettings) -> type[TokenSource]:
-    """The first way whose settings are all there."""
+def token_source_type(settings: OAuthSettings) -> type[TokenSource]:
+    """The first token source whose settings are all declared."""
     if settings.service_account:
         return ServiceAccount
     if settings.token_url:
@@ -27,11 +27,11 @@ def way_of(settings: OAuthSettings) -> type[TokenSource]:
         return ManagedIdentity
     if settings.username and settings.password:
         return ResourceOwner
-    proof = proof_of(settings)
-    if proof is None:
-        raise probe_error("config", "oauth2 does not say how to sign in")
-    return proof
+    application = application_type(settings)
+    if application is None:
+        raise probe_error("config", "oauth2 has nothing to sign in with")
+    return application
 
 
 def token_source(settings: OAuthSettings, http: Http, redact: Redaction) -> TokenSource:
-    return way_of(settings)(settings, http, redact)
+    return token_source_type(settings)(settings, http, redact)

@@ -3,7 +3,7 @@
 
 # This file is private to the collection mailroom.core and may change at any time.
 
-"""What goes to and from a token endpoint: it is overheard, so that no secret of it is ever shown again."""
+"""Requests to a token endpoint. Secrets that are sent or received are registered with the redaction."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urlsplit
 
-from .._connector.redaction import LONGEST_READ, Redaction
+from .._connector.redaction import MAX_READ_LENGTH, Redaction
 from .._connector.secret import HIDDEN, Secret
 from .._verdict.observation import Kind, Observation, ProbeError
-from .claims import claims_of
+from .claims import parse_claims
 from .refusal import refused_token
-from .tokens import Answer, Http, Token
+from .tokens import Http, Response, Token
 
 LONGEST_TEXT = 480
 LONGEST_TOKEN = 64 * 1024
@@ -40,75 +40,75 @@ _MOST_CODES = 5
 _NUMBER = re.compile("[0-9]{1,6}")
 
 
-class Exchange:
-    """HTTP for one token. It remembers the last answer, and has all secrets hidden that were sent or received."""
+class TokenClient:
+    """The HTTP client for one token. It keeps the last response, from which errors are built."""
 
     def __init__(self, http: Http, redact: Redaction, kind: Kind = "token") -> None:
         self._http = http
         self._redact = redact
         self._kind = kind
-        self._last: Answer | None = None
+        self._last: Response | None = None
         self._declared_server = ""
         self._server = ""
 
-    def get(self, url: str, params: Any = None, headers: Any = None, **more: Any) -> Answer:
+    def get(self, url: str, params: Any = None, headers: Any = None, **more: Any) -> Response:
         self._hide_sent_secrets(None, headers)
         return self._send(url, lambda: self._http.get(url, params=params, headers=headers, **more))
 
-    def post(self, url: str, data: Any = None, params: Any = None, headers: Any = None, **more: Any) -> Answer:
+    def post(self, url: str, data: Any = None, params: Any = None, headers: Any = None, **more: Any) -> Response:
         self._hide_sent_secrets(data, headers)
         return self._send(url, lambda: self._http.post(url, data=data, params=params, headers=headers, **more))
 
     def close(self) -> None:
-        """The connection belongs to whom it came from."""
+        """Do nothing: whoever opened the connection closes it."""
 
     def last_json(self) -> dict[str, Any]:
-        """The JSON object of the last answer; empty where there is none."""
+        """The JSON object of the last response; empty if it had none."""
         try:
             body = json.loads(self._last.text) if self._last else {}
         except (ValueError, RecursionError):
             return {}
         return body if isinstance(body, dict) else {}
 
-    def token(self, body: Any) -> Token:
-        """The token of an answer."""
+    def parse_token(self, body: Any) -> Token:
+        """Parse the token of a response."""
         value = body.get("access_token") if isinstance(body, Mapping) else None
         if not value or not isinstance(body, Mapping):
-            raise self._refusal(body if isinstance(body, Mapping) else {}, "an answer without a token")
+            raise self._error(body if isinstance(body, Mapping) else {}, "the response has no token")
         if not isinstance(value, str) or not _BEARER.fullmatch(value) or len(value) > LONGEST_TOKEN:
-            raise self._refusal({}, "a token that cannot be sent")
+            raise self._error({}, "the token has characters that cannot be sent, or is too long")
         if str(body.get("token_type") or "bearer").lower() != "bearer":
-            raise self._refusal({}, "a token of a type that is not known")
+            raise self._error({}, "the token_type is not bearer")
         self._redact.hide(value)
-        return Token(Secret(value), claims_of(value, self._redact))
+        return Token(Secret(value), parse_claims(value, self._redact))
 
-    def failed(self, error: Exception) -> ProbeError:
-        """What a library's error stands for: what the server answered last, else the error itself."""
-        return self._refusal(self.last_json(), self.hide(f"{type(error).__name__}: {error}"))
+    def translate_error(self, error: Exception) -> ProbeError:
+        """Translate a library's error: to what the server answered last, else to the error's own text."""
+        return self._error(self.last_json(), self.redact(f"{type(error).__name__}: {error}"))
 
-    def hide(self, text: str) -> str:
-        """What the server says on one line, without secrets, and without tokens of whomever."""
-        return self._redact(" ".join(_JWT.sub(HIDDEN, text[:LONGEST_READ]).split()))
+    def redact(self, text: str) -> str:
+        """The server's text on one line, without secrets and without anything that looks like a token."""
+        return self._redact(" ".join(_JWT.sub(HIDDEN, text[:MAX_READ_LENGTH]).split()))
 
-    def _refusal(self, body: Mapping[str, Any], otherwise: str) -> ProbeError:
-        error, description = _error_of(body)
-        codes = [each for each in _codes(body.get("error_codes"), description) if self._redact(each) == each]
+    def _error(self, body: Mapping[str, Any], otherwise: str) -> ProbeError:
+        error, description = _parse_error(body)
+        codes = [each for each in _parse_codes(body.get("error_codes"), description) if self._redact(each) == each]
         status = self._last.status_code if self._last and self._last.status_code >= 300 else None
         if self._last and not self.last_json():
-            otherwise = f"an answer that is not JSON (HTTP status {self._last.status_code})"
+            otherwise = f"the response is not JSON (HTTP status {self._last.status_code})"
         facts = {
             "token_server": self._server,
-            "error": self._word(error),
+            "error": self._redact_word(error),
             "error_codes": codes,
-            "trace_id": self._word(body.get("trace_id")),
-            "correlation_id": self._word(body.get("correlation_id")),
+            "trace_id": self._redact_word(body.get("trace_id")),
+            "correlation_id": self._redact_word(body.get("correlation_id")),
             "http_status": status,
             "retry_after": self._retry_after(),
             "link": f"{DOCUMENTATION}{codes[0]}" if codes else "",
         }
         reason = _without_trace(description) or error
-        text = _with_details(self.hide(reason) if reason else otherwise, facts)
-        words = [self._word(error), self._word(body.get("suberror")), *codes]
+        text = _with_details(self.redact(reason) if reason else otherwise, facts)
+        words = [self._redact_word(error), self._redact_word(body.get("suberror")), *codes]
         enhanced = " ".join(word for word in words if word)
         known = {name: value for name, value in facts.items() if value}
         refused = refused_token(self._last.status_code, words) if self._last else ""
@@ -117,7 +117,7 @@ class Exchange:
         )
 
     def _retry_after(self) -> str:
-        """Seconds to wait, as the provider says them: as a number, or as the date until which to wait."""
+        """Parse the Retry-After header, a number of seconds or a date, to seconds."""
         wait = str(self._last.headers.get("Retry-After") or "").strip() if self._last else ""
         if not wait.isdecimal():
             with suppress(ValueError, TypeError, OverflowError):
@@ -126,40 +126,38 @@ class Exchange:
         wait = self._redact(wait)
         return wait if _NUMBER.fullmatch(wait) else ""
 
-    def _send(self, url: str, ask: Callable[[], Answer]) -> Answer:
-        server = _server(url)
+    def _send(self, url: str, send: Callable[[], Response]) -> Response:
+        server = _netloc(url)
         self._declared_server = self._declared_server or server
-        # What is asked first was declared; where to go from there, a server has said.
+        # The first address was declared; any later one came from a server, so it is redacted.
         is_declared = server == self._declared_server
         self._last, self._server = None, server if is_declared else self._redact(server)
         try:
-            answer = ask()
-        except ProbeError as stopped:
-            text = stopped.observation.text if is_declared else self.hide(stopped.observation.text)
-            raise ProbeError(
-                stopped.observation.with_context(text=text, facts={"token_server": self._server})
-            ) from None
-        self._last = answer
+            response = send()
+        except ProbeError as error:
+            text = error.observation.text if is_declared else self.redact(error.observation.text)
+            raise ProbeError(error.observation.with_context(text=text, facts={"token_server": self._server})) from None
+        self._last = response
         body = self.last_json()
         self._redact.hide(*(body[name] for name in _TOKENS if isinstance(body.get(name), str)))
-        return answer
+        return response
 
     def _hide_sent_secrets(self, data: Any, headers: Any) -> None:
         fields: Mapping[str, Any] = data if isinstance(data, Mapping) else {}
         sent = [fields[name] for name in _SECRET_FIELDS if name in fields]
-        given: Mapping[str, Any] = headers or {}
-        for name, value in given.items():
+        header_fields: Mapping[str, Any] = headers or {}
+        for name, value in header_fields.items():
             if str(name).lower() in _SECRET_HEADERS and value:
                 scheme, _space, credentials = str(value).partition(" ")
                 sent.append(credentials if scheme.lower() in _SCHEMES else value)
         self._redact.hide(*(each.decode("utf-8", "replace") if isinstance(each, bytes) else str(each) for each in sent))
 
-    def _word(self, value: Any) -> str:
-        return self.hide(value) if isinstance(value, str) and _WORD.fullmatch(value) else ""
+    def _redact_word(self, value: Any) -> str:
+        return self.redact(value) if isinstance(value, str) and _WORD.fullmatch(value) else ""
 
 
-def _error_of(body: Mapping[str, Any]) -> tuple[str, str]:
-    """The error and its description; some services put both into an object of their own."""
+def _parse_error(body: Mapping[str, Any]) -> tuple[str, str]:
+    """The error and its description; some services nest both in an object."""
     error: Any = body.get("error")
     description: Any = body.get("error_description")
     if isinstance(error, Mapping):
@@ -168,26 +166,26 @@ def _error_of(body: Mapping[str, Any]) -> tuple[str, str]:
     return known, description if isinstance(description, str) else ""
 
 
-def _codes(given: Any, description: str) -> list[str]:
-    """Microsoft's codes, from where they belong, else from the description."""
-    codes = [str(code) for code in given if isinstance(code, int)] if isinstance(given, list) else []
+def _parse_codes(value: Any, description: str) -> list[str]:
+    """Microsoft's codes, from error_codes, else from the description."""
+    codes = [str(code) for code in value if isinstance(code, int)] if isinstance(value, list) else []
     codes = [code for code in codes if code.isdigit() and len(code) < 10] or _CODE.findall(description)
     return list(dict.fromkeys(codes))[:_MOST_CODES]
 
 
 def _without_trace(description: str) -> str:
-    """Microsoft's description without what the answer says in fields of its own too."""
-    return description[:LONGEST_READ].partition("Trace ID: ")[0].rstrip()
+    """Microsoft's description without the trace, which the response has in separate fields too."""
+    return description[:MAX_READ_LENGTH].partition("Trace ID: ")[0].rstrip()
 
 
 def _with_details(text: str, facts: Mapping[str, Any]) -> str:
-    """The description with what the provider's support asks for, short enough to be kept as a whole."""
+    """Append what the provider's support asks for; the description is shortened, the details are not."""
     details = [f"{name} {facts[name]}" for name in ("retry_after", "trace_id", "correlation_id", "link") if facts[name]]
     tail = f" ({', '.join(details)})" if details else ""
     return text[: LONGEST_TEXT - len(tail)] + tail
 
 
-def _server(url: str) -> str:
+def _netloc(url: str) -> str:
     try:
         return urlsplit(url).netloc
     except ValueError:
