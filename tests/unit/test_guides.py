@@ -18,9 +18,9 @@ from ansible.module_utils.common.arg_spec import ModuleArgumentSpecValidator
 
 from ansible_collections.mailroom.core.plugins.module_utils._check.warnings import RETIREMENTS
 from ansible_collections.mailroom.core.plugins.module_utils._connector.clouds import CLOUDS
-from ansible_collections.mailroom.core.plugins.module_utils._connector.declaration import WAYS
+from ansible_collections.mailroom.core.plugins.module_utils._connector.declaration import CLIENT_CREDENTIALS
 from ansible_collections.mailroom.core.plugins.module_utils._connector.fields import BLOCKS, SECRETS
-from ansible_collections.mailroom.core.plugins.module_utils._connector.layers import merged
+from ansible_collections.mailroom.core.plugins.module_utils._connector.layers import merge_layers
 from ansible_collections.mailroom.core.plugins.module_utils._connector.plan import Plan, Request
 from ansible_collections.mailroom.core.plugins.module_utils._connector.planning import make_plan
 from ansible_collections.mailroom.core.plugins.module_utils._connector.state import Stamp, State
@@ -160,7 +160,7 @@ def test_the_way_that_is_being_retired_is_warned_about() -> None:
     assert [["oauth2.password" in remark for remark in plan.warnings] for plan in plans if plan] == [[True]]
 
 
-@pytest.mark.parametrize("way", [*WAYS, "token_url", "password"])
+@pytest.mark.parametrize("way", [*CLIENT_CREDENTIALS, "token_url", "password"])
 def test_every_way_has_an_example(way: str) -> None:
     assert any(way in task.options.get("oauth2", {}) for task in TASKS)
 
@@ -264,6 +264,6 @@ def test_the_layers_of_an_environment_are_accepted(page: Path) -> None:
     names = ("mailroom_connectors", "mailroom_connectors_environment", "mailroom_connectors_secrets")
     layers = {name: block[name] for name in names for block in blocks if name in block}
     assert list(layers) == list(names)
-    plan = _plan("connectors", {"connectors": merged(layers)})
+    plan = _plan("connectors", {"connectors": merge_layers(layers)})
     assert plan
     assert plan.created == ["alerts"]
