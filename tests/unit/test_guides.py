@@ -18,15 +18,15 @@ from ansible.module_utils.common.arg_spec import ModuleArgumentSpecValidator
 
 from ansible_collections.mailroom.core.plugins.module_utils._check.warnings import RETIREMENTS
 from ansible_collections.mailroom.core.plugins.module_utils._connector.clouds import CLOUDS
-from ansible_collections.mailroom.core.plugins.module_utils._connector.declaration import WAYS
+from ansible_collections.mailroom.core.plugins.module_utils._connector.declaration import CLIENT_CREDENTIALS
 from ansible_collections.mailroom.core.plugins.module_utils._connector.fields import BLOCKS, SECRETS
-from ansible_collections.mailroom.core.plugins.module_utils._connector.layers import merged
+from ansible_collections.mailroom.core.plugins.module_utils._connector.layers import merge_layers
 from ansible_collections.mailroom.core.plugins.module_utils._connector.plan import Plan, Request
 from ansible_collections.mailroom.core.plugins.module_utils._connector.planning import make_plan
 from ansible_collections.mailroom.core.plugins.module_utils._connector.state import Stamp, State
 from ansible_collections.mailroom.core.plugins.module_utils._errors import DeclarationError
 from ansible_collections.mailroom.core.plugins.module_utils._module import connector, connector_test, connectors
-from ansible_collections.mailroom.core.plugins.module_utils._verdict.judge import judge
+from ansible_collections.mailroom.core.plugins.module_utils._verdict.diagnosis import diagnose
 from ansible_collections.mailroom.core.plugins.module_utils._verdict.observation import Observation
 from ansible_collections.mailroom.core.plugins.module_utils._verdict.table import REMEDIES
 
@@ -102,12 +102,12 @@ def _plan(module: str, options: Mapping[str, Any]) -> Plan | None:
     assert not result.error_messages
     params = result.validated_parameters
     if module == "connector":
-        request = connector.read_request(params, written)
+        request = connector.parse_request(params, written)
         return _made(request) if any(block in written for block in ("smtp", "imap", "graph")) else None
     if module == "connectors":
-        return _made(connectors.read_request(params, written))
+        return _made(connectors.parse_request(params, written))
     if module == "connector_test" and params["declaration"]:
-        declaration, problems = connector_test._read(params["declaration"])
+        declaration, problems = connector_test._parse_inline(params["declaration"])
         return _made(Request((declaration,), problems=tuple(problems)))
     return None
 
@@ -160,7 +160,7 @@ def test_the_way_that_is_being_retired_is_warned_about() -> None:
     assert [["oauth2.password" in remark for remark in plan.warnings] for plan in plans if plan] == [[True]]
 
 
-@pytest.mark.parametrize("way", [*WAYS, "token_url", "password"])
+@pytest.mark.parametrize("way", [*CLIENT_CREDENTIALS, "token_url", "password"])
 def test_every_way_has_an_example(way: str) -> None:
     assert any(way in task.options.get("oauth2", {}) for task in TASKS)
 
@@ -203,12 +203,14 @@ def test_every_verdict_about_tokens_is_explained() -> None:
 
 @pytest.mark.parametrize(("code", "verdict"), CODES)
 def test_a_code_of_entra_has_the_verdict_that_the_guide_says(code: str, verdict: str) -> None:
-    assert judge(Observation("token", phase="token", code=400, enhanced=f"invalid_request {code}")).verdict == verdict
+    assert (
+        diagnose(Observation("token", phase="token", code=400, enhanced=f"invalid_request {code}")).verdict == verdict
+    )
 
 
 @pytest.mark.parametrize(("status", "code", "verdict"), GRAPH_CODES)
 def test_a_code_of_graph_has_the_verdict_that_the_guide_says(status: int, code: str, verdict: str) -> None:
-    assert judge(Observation("graph", phase="mailbox", code=status, enhanced=code)).verdict == verdict
+    assert diagnose(Observation("graph", phase="mailbox", code=status, enhanced=code)).verdict == verdict
 
 
 def test_the_clouds_are_those_of_the_table() -> None:
@@ -264,6 +266,6 @@ def test_the_layers_of_an_environment_are_accepted(page: Path) -> None:
     names = ("mailroom_connectors", "mailroom_connectors_environment", "mailroom_connectors_secrets")
     layers = {name: block[name] for name in names for block in blocks if name in block}
     assert list(layers) == list(names)
-    plan = _plan("connectors", {"connectors": merged(layers)})
+    plan = _plan("connectors", {"connectors": merge_layers(layers)})
     assert plan
     assert plan.created == ["alerts"]
