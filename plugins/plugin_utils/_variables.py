@@ -82,7 +82,6 @@ VARIABLES: dict[str, Kind] = {
     "mailroom_hosts": PATTERN,
     "mailroom_serial": SERIAL,
     "mailroom_registry": TEXT,
-    "mailroom_registry_password": TEXT,
     "mailroom_registry_key": TEXT,
     "mailroom_actor": TEXT,
     "mailroom_delegate_to": TEXT,
