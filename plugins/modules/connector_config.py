@@ -59,7 +59,7 @@ options:
     description:
       - The file with the settings.
       - That of V(msmtp) is made where it does not exist, that of the others has to exist.
-      - It must be another file than the registry, its journal and its key file, and so must O(options.password_file).
+      - It must not be the registry, its journal or its key file, and so must O(options.password_file).
       - In a folder that a group or everybody can write, a file that is there already must belong to root, the user that
         runs the task, the owner of the folder or O(owner).
     type: path

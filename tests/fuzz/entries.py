@@ -29,7 +29,7 @@ from ansible_collections.mailroom.core.plugins.module_utils._net.proxy import tu
 from ansible_collections.mailroom.core.plugins.module_utils._net.record import Record
 from ansible_collections.mailroom.core.plugins.module_utils._net.stream import Stream
 from ansible_collections.mailroom.core.plugins.module_utils._protocol.session import Session
-from ansible_collections.mailroom.core.plugins.module_utils._verdict.judge import judge
+from ansible_collections.mailroom.core.plugins.module_utils._verdict.diagnosis import diagnose
 from ansible_collections.mailroom.core.plugins.module_utils._verdict.observation import ProbeError
 
 BETWEEN = b"\xff\x00"
@@ -178,7 +178,7 @@ def proxies(data: bytes) -> None:
             try:
                 tunnel_through_proxy(stream_of(data), proxy, "mail.example.com", 25)
             except ProbeError as stopped:
-                judge(stopped.observation)
+                diagnose(stopped.observation)
 
 
 TARGETS: dict[str, t.Callable[[bytes], object]] = {

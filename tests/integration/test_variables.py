@@ -129,7 +129,7 @@ def test_registered_variable_needs_a_prefix_of_its_own(inventory: Inventory) -> 
     assert outcomes(played.stdout, "failed") == {"mine": 1, "theirs": 1}, played.stdout
     assert errors(played.stdout)["theirs"] == (
         "mailroom_result: there is no such variable."
-        r"\nVariables of your own begin with another prefix than mailroom_, or with mailroom_x_."
+        r"\nNames of your own variables must not begin with mailroom_, except with mailroom_x_."
     )
     assert "mailroom_x_result" not in played.stdout
 
@@ -169,7 +169,7 @@ def test_variable_of_the_play_itself_is_told_in_one_sentence(inventory: Inventor
 def test_on_no_host_no_playbook_ends_well(inventory: Inventory, playbook: str) -> None:
     code, said = inventory.play(f"mailroom.core.{playbook}", mailroom_hosts="nobody")
     assert code in (1, 4), said
-    assert "There is no host to work on" in said
+    assert "No host in the inventory matches" in said
 
 
 def test_limit_and_inventory_that_leave_no_host_fail_unless_that_is_meant(inventory: Inventory) -> None:
@@ -178,7 +178,7 @@ def test_limit_and_inventory_that_leave_no_host_fail_unless_that_is_meant(invent
     for arguments, variables in ((limited, {"mailroom_hosts": "production"}), (empty, {})):
         code, said = inventory.play("mailroom.core.verify", *arguments, **variables)
         assert code in (1, 4), said
-        assert "There is no host to work on" in said
+        assert "No host in the inventory matches" in said
     assert inventory.play("mailroom.core.verify", *empty, mailroom_allow_empty=True)[0] == 0
 
 

@@ -216,7 +216,7 @@ def test_a_module_without_its_action_plugin_refuses_to_test(stage: Stage, works:
         "    def run(self, tmp=None, task_vars=None):\n"
         "        return self._execute_module('mailroom.core.connector', self._task.args, task_vars=task_vars)\n"
     )
-    sentence = "verify: must be none where the module is not run by its action plugin"
+    sentence = "verify: must be none where the module is run without its action plugin"
     options = {**works, "registry": str(stage.folder / "registry.db"), "verify": "connect"}
     tasks = [{"bare": options, "register": "done", "ignore_errors": True}, check(f"'{sentence}' in done.msg")]
     played = stage.play([{"tasks": tasks}], ANSIBLE_ACTION_PLUGINS=str(folder))

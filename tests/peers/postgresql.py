@@ -66,6 +66,10 @@ class _Daemon:
             return [*words]
         return ["setpriv", f"--reuid={self.user}", f"--regid={self.user}", "--init-groups", *words]
 
+    def copy(self, path: Path, name: str) -> Path:
+        """A file of others, such as a certificate."""
+        return self.write(name, path.read_text(encoding="utf-8"))
+
     def run(self, *words: str) -> str:
         done = subprocess.run(
             self.command(*words), cwd=self.folder, capture_output=True, text=True, check=False, env=_environment()

@@ -36,7 +36,7 @@ from ansible_collections.mailroom.core.plugins.module_utils._message.outgoing_ma
 from ansible_collections.mailroom.core.plugins.module_utils._net.clock import Clock
 from ansible_collections.mailroom.core.plugins.module_utils._net.record import Record
 from ansible_collections.mailroom.core.plugins.module_utils._protocol.graph import MAX_CONCURRENT_REQUESTS, GraphSession
-from ansible_collections.mailroom.core.plugins.module_utils._verdict.judge import judge
+from ansible_collections.mailroom.core.plugins.module_utils._verdict.diagnosis import diagnose
 from ansible_collections.mailroom.core.plugins.module_utils._verdict.observation import Observation, ProbeError
 
 ALICE, BOB, UMA = (USERS[name].address for name in ("alice", "bob", "uma"))
@@ -99,7 +99,7 @@ class Rig:
     def told(self) -> str:
         records = [vars(phase) for session in self.sessions for phase in session.record.phases]
         return repr(
-            (records, self.observations, [judge(observation) for observation in self.observations], self.sessions)
+            (records, self.observations, [diagnose(observation) for observation in self.observations], self.sessions)
         )
 
 
@@ -175,7 +175,7 @@ def test_a_copy_of_what_was_sent_is_not_a_delivery(rig: Rig) -> None:
     mail = rig.mail(deadline=2)
     mail.send(sample_mail)
     observation = rig.stopped(lambda: mail.find(sample_mail.message_id))
-    assert (judge(observation).verdict, observation.phase) == ("delivery_timeout", "delivery")
+    assert (diagnose(observation).verdict, observation.phase) == ("delivery_timeout", "delivery")
     assert rig.asked("listMessages") > 1
     assert rig.mail().remove(sample_mail.message_id) == 0
 
@@ -290,7 +290,7 @@ def test_each_refusal_has_its_verdict_and_nothing_is_sent_twice(
     rig.cloud.graph.fail(fault, at="sendMail")
     mail = rig.mail(deadline=2, timeout=1, save_to_sent=saves)
     observation = rig.stopped(lambda: mail.send(rig.sample_mail()))
-    assert (judge(observation).verdict, observation.phase) == (verdict, "message")
+    assert (diagnose(observation).verdict, observation.phase) == (verdict, "message")
     assert rig.asked() == 1
 
 
@@ -298,16 +298,16 @@ def test_each_refusal_has_its_verdict_and_nothing_is_sent_twice(
 def test_each_refusal_of_reading_has_its_verdict(rig: Rig, fault: str) -> None:
     rig.cloud.graph.fail(fault, at="listMessages")
     observation = rig.stopped(lambda: rig.mail(deadline=2, timeout=1).find("<1@example.com>"))
-    assert (judge(observation).verdict, observation.phase) == (REFUSALS[fault], "delivery")
+    assert (diagnose(observation).verdict, observation.phase) == (REFUSALS[fault], "delivery")
 
 
 def test_a_sender_a_recipient_and_a_mailbox_that_are_really_wrong(rig: Rig) -> None:
     wrong = rig.sample_mail(from_address=BOB)
-    assert judge(rig.stopped(lambda: rig.mail().send(wrong))).verdict == "sender_rejected"
+    assert diagnose(rig.stopped(lambda: rig.mail().send(wrong))).verdict == "sender_rejected"
     for mailbox in ("onprem@example.com", "guest@example.com", "nobody@example.com"):
         sample_mail = rig.sample_mail(from_address=mailbox)
         observation = rig.stopped(lambda mailbox=mailbox, sample_mail=sample_mail: rig.mail(mailbox).send(sample_mail))
-        assert judge(observation).verdict == "mailbox_missing"
+        assert diagnose(observation).verdict == "mailbox_missing"
     rig.cloud.graph.send_as[ALICE] = {BOB}
     rig.mail().send(wrong)
 
@@ -326,8 +326,8 @@ def test_an_application_that_only_sends_cannot_look_for_what_it_sent(rig: Rig) -
     mail = rig.mail(roles=("Mail.Send",))
     mail.send(sample_mail)
     observation = rig.stopped(lambda: mail.find(sample_mail.message_id))
-    assert judge(observation).verdict == "mailbox_denied"
-    assert "reading is not permitted: it needs Mail.ReadBasic or more" in judge(observation).remedy
+    assert diagnose(observation).verdict == "mailbox_denied"
+    assert "reading is not permitted: it needs Mail.ReadBasic or more" in diagnose(observation).remedy
     assert mail.remove(sample_mail.message_id) == 0
 
 

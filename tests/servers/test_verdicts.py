@@ -194,7 +194,7 @@ def test_every_verdict_of_smtp_and_imap_is_produced() -> None:
 @pytest.mark.parametrize(
     ("protocol", "name", "words"),
     [
-        ("smtp", "greeting_blocklisted", "taken off the list"),
+        ("smtp", "greeting_blocklisted", "removed from the block list"),
         ("smtp", "certificate_wrong_name", "wrong.example.com"),
         ("smtp", "certificate_no_names", "127.0.0.1"),
         ("smtp", "certificate_other_ca", "ca_file"),

@@ -26,7 +26,7 @@ from ansible_collections.mailroom.core.plugins.module_utils._connector.planning 
 from ansible_collections.mailroom.core.plugins.module_utils._connector.state import Stamp, State
 from ansible_collections.mailroom.core.plugins.module_utils._errors import DeclarationError
 from ansible_collections.mailroom.core.plugins.module_utils._module import connector, connector_test, connectors
-from ansible_collections.mailroom.core.plugins.module_utils._verdict.judge import judge
+from ansible_collections.mailroom.core.plugins.module_utils._verdict.diagnosis import diagnose
 from ansible_collections.mailroom.core.plugins.module_utils._verdict.observation import Observation
 from ansible_collections.mailroom.core.plugins.module_utils._verdict.table import REMEDIES
 
@@ -102,12 +102,12 @@ def _plan(module: str, options: Mapping[str, Any]) -> Plan | None:
     assert not result.error_messages
     params = result.validated_parameters
     if module == "connector":
-        request = connector.read_request(params, written)
+        request = connector.parse_request(params, written)
         return _made(request) if any(block in written for block in ("smtp", "imap", "graph")) else None
     if module == "connectors":
-        return _made(connectors.read_request(params, written))
+        return _made(connectors.parse_request(params, written))
     if module == "connector_test" and params["declaration"]:
-        declaration, problems = connector_test._read(params["declaration"])
+        declaration, problems = connector_test._parse_inline(params["declaration"])
         return _made(Request((declaration,), problems=tuple(problems)))
     return None
 
@@ -203,12 +203,14 @@ def test_every_verdict_about_tokens_is_explained() -> None:
 
 @pytest.mark.parametrize(("code", "verdict"), CODES)
 def test_a_code_of_entra_has_the_verdict_that_the_guide_says(code: str, verdict: str) -> None:
-    assert judge(Observation("token", phase="token", code=400, enhanced=f"invalid_request {code}")).verdict == verdict
+    assert (
+        diagnose(Observation("token", phase="token", code=400, enhanced=f"invalid_request {code}")).verdict == verdict
+    )
 
 
 @pytest.mark.parametrize(("status", "code", "verdict"), GRAPH_CODES)
 def test_a_code_of_graph_has_the_verdict_that_the_guide_says(status: int, code: str, verdict: str) -> None:
-    assert judge(Observation("graph", phase="mailbox", code=status, enhanced=code)).verdict == verdict
+    assert diagnose(Observation("graph", phase="mailbox", code=status, enhanced=code)).verdict == verdict
 
 
 def test_the_clouds_are_those_of_the_table() -> None:

@@ -21,7 +21,7 @@ from .._connector.resolved import Endpoint, Protocol, Security
 from .._net.clock import Clock
 from .._net.record import Record
 from .._protocol.session import MailSession
-from .._verdict.judge import judge
+from .._verdict.diagnosis import diagnose
 from .._verdict.observation import Observation, PhaseName, ProbeError
 
 
@@ -49,7 +49,7 @@ _ANYWHERE = frozenset(("security_mismatch", "starttls_missing"))
 
 def is_worth_trying(observation: Observation) -> bool:
     """Whether another port may work where this one failed."""
-    verdict = judge(observation).verdict
+    verdict = diagnose(observation).verdict
     if observation.phase not in _UP_TO_ENCRYPTION:
         return verdict in _ANYWHERE
     return observation.kind == "proxy_target" or verdict in _ANYWHERE | _NO_CONNECTION | _NO_ENCRYPTION
@@ -75,7 +75,7 @@ class Alternatives:
         self, endpoint: Endpoint, observation: Observation, session_type: type[MailSession], seconds: float
     ) -> TriedPairs:
         """Find the other usual ports of a failed endpoint that answer within this time."""
-        has_connection = judge(observation).verdict not in _NO_CONNECTION and observation.kind != "proxy_target"
+        has_connection = diagnose(observation).verdict not in _NO_CONNECTION and observation.kind != "proxy_target"
         wanted = [
             pair
             for pair in self._usual.get(endpoint.protocol, ())

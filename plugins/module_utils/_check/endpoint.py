@@ -15,7 +15,7 @@ from .._auth.identity import identity as identity_of
 from .._auth.tokens import Token
 from .._connector.resolved import Endpoint, Protocol
 from .._connector.secret import Secret
-from .._errors import MissingLibrary, traceback_of
+from .._errors import MissingLibrary, format_traceback
 from .._net.record import Record
 from .._protocol.session import Session
 from .._verdict.observation import Observation, PhaseName, ProbeError, Refused, probe_error
@@ -63,12 +63,12 @@ class EndpointCheck(Check):
         except (ProbeError, MissingLibrary) as error:
             observation = _observation_of(error, record)
             if observation.kind == "internal":
-                result.traceback = traceback_of(error, context.redact)
+                result.traceback = format_traceback(error, context.redact)
             observation = context.tokens.explain_refusal(observation) if observation.phase == "auth" else observation
             result.observation = observation.with_context(facts={**session.facts(), **observation.facts})
         except Exception as error:  # noqa: BLE001  the phases passed so far are reported
             result.observation = Observation("internal", phase=record.current, text=type(error).__name__)
-            result.traceback = traceback_of(error, context.redact)
+            result.traceback = format_traceback(error, context.redact)
         finally:
             session.close()
         result.message = self._delivery.message if self._delivery else None

@@ -15,8 +15,8 @@ from .._connector.redaction import Redaction
 from .._connector.resolved import Endpoint, ResolvedConnector
 from .._net.record import Phase, Record
 from .._protocol.session import Session
+from .._verdict.diagnosis import Diagnosis, diagnose
 from .._verdict.fields import field_of
-from .._verdict.judge import Diagnosis, judge
 from .._verdict.observation import Observation, PhaseName
 from .alternatives import TriedPairs, advice
 
@@ -121,11 +121,11 @@ class Result:
     def diagnosis(self) -> Diagnosis:
         """The verdict on what failed first; the remedy says whose mailbox it is, and what answers instead."""
         if self.observation:
-            return judge(self.observation)
+            return diagnose(self.observation)
         failed = self._failed()
         if not failed or not failed.observation:
             return Diagnosis("ok", "certain", "")
-        diagnosis = judge(failed.observation)
+        diagnosis = diagnose(failed.observation)
         if failed.reads_for:
             opening = f"The mailbox of connector {failed.reads_for}, in which the mail is looked for, cannot be used."
             return diagnosis._replace(remedy=f"{opening} {diagnosis.remedy}")

@@ -18,7 +18,7 @@ from .._connector.domain import canonical
 from .._connector.presets import PRESETS
 from .._connector.redaction import Redaction
 from .._connector.resolved import Protocol
-from .._errors import MissingLibrary, traceback_of
+from .._errors import MissingLibrary, format_traceback
 from .._net.limits import max_tests
 from .._protocol.session import MailSession
 from .._verdict.observation import Observation
@@ -152,7 +152,7 @@ class _Batch:
                 self._run_checks(job, result)
         except BaseException as error:  # noqa: BLE001  one connector's crash must not be another's
             result.observation = Observation("internal", text=type(error).__name__)
-            result.traceback = traceback_of(error, Redaction(job.all_secrets()))
+            result.traceback = format_traceback(error, Redaction(job.all_secrets()))
         result.elapsed_ms = round((time.monotonic() - started) * 1000)
         return result
 

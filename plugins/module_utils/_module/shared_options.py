@@ -3,7 +3,7 @@
 
 # This file is private to the collection mailroom.core and may change at any time.
 
-"""The options that every module shares, and the registry that they name."""
+"""Defines the options that all modules share, and opens the registry."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def registry_options() -> ArgumentSpec:
 
 
 class Written(Protocol):
-    """A module that remembers how its options were written."""
+    """A module with its options as parsed and as written."""
 
     params: dict[str, Any]
     written: dict[str, Any]
@@ -56,19 +56,19 @@ class Written(Protocol):
 
 
 def shared_option(module: Written, option: str) -> str:
-    """A shared option; a blank one gives way to the environment too, which Ansible itself would not do."""
+    """A registry option; the environment also replaces an empty one, which Ansible itself does not do."""
     if module.written.get(option) or option not in module.written:
         return str(module.params[option] or "")
     return os.path.expanduser(os.environ.get(_ENVIRONMENT[option], ""))
 
 
 def registry_files(module: Written) -> list[str]:
-    """Where the registry and its key are or may be one day."""
+    """The paths of the registry, its journal and its key file, whether they exist or not."""
     return _registry.registry_files(_location(module), shared_option(module, "registry_key_file"))
 
 
 def open_registry(module: Written) -> Registry:
-    """The registry that the module's options name.
+    """Open the registry of the module's options.
 
     In check mode an empty one stands for what an earlier task of the play may be going to make or install.
     """
@@ -81,7 +81,7 @@ def open_registry(module: Written) -> Registry:
 
 
 def named_registry(module: Written) -> Registry:
-    """The registry that the module's options name, whether it is there or not. Blank ones count as left out."""
+    """Open the registry of the module's options, whether it exists or not. Empty ones count as left out."""
     given, password = shared_option(module, "registry_key"), shared_option(module, "registry_password")
     return _registry.open_registry(
         _location(module),
@@ -96,7 +96,7 @@ def _location(module: Written) -> str:
 
 
 def stamp(module: Written) -> Stamp:
-    """Now, and who is recorded for it."""
+    """The current time, and the actor to record."""
     actor = shared_option(module, "actor")
     if not actor:
         user = os.geteuid()

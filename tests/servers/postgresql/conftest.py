@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from peers.fixtures import zoo
 from peers.postgresql import SUPERUSER, Postgres, new_schema, shared_server
 from unit.plugins.module_utils._module.conftest import default_registry, own_surroundings, play, registry_path
 from unit.plugins.module_utils._registry import samples
 
 from ansible_collections.mailroom.core.plugins.module_utils._registry.registry import Registry
 
-__all__ = ["default_registry", "empty_place", "own_surroundings", "place", "play", "registry_path", "server"]
+__all__ = ["default_registry", "empty_place", "own_surroundings", "place", "play", "registry_path", "server", "zoo"]
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,8 @@ from ansible_collections.mailroom.core.plugins.module_utils._target import targe
 from ansible_collections.mailroom.core.plugins.plugin_utils._variables import (
     APPLICATION,
     APPLICATIONS,
+    BOOLEAN,
     DEPTHS,
-    FLAG,
     TEXT,
     VARIABLES,
 )
@@ -105,8 +105,8 @@ def test_argument_specs_refuse_nothing_that_the_check_lets_pass(name: str) -> No
             assert not kind.may_be_null
             assert kind is TEXT or "choices" in option
         for choice in set(option.get("choices", ())) - {""}:
-            assert kind.fits(choice), choice
-        if kind is FLAG:
+            assert kind.is_valid(choice), choice
+        if kind is BOOLEAN:
             assert option["choices"] == ["true", "false", ""]
 
 

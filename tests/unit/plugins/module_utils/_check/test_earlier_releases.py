@@ -19,7 +19,7 @@ from ansible_collections.mailroom.core.plugins.module_utils._connector.declarati
 from ansible_collections.mailroom.core.plugins.module_utils._connector.resolved import resolve_connector
 from ansible_collections.mailroom.core.plugins.module_utils._connector.state import Connector, State
 from ansible_collections.mailroom.core.plugins.module_utils._connector.view import view
-from ansible_collections.mailroom.core.plugins.module_utils._module.jobs import job_of
+from ansible_collections.mailroom.core.plugins.module_utils._module.jobs import make_job
 from ansible_collections.mailroom.core.plugins.module_utils._target.files.msmtp import Msmtp
 from ansible_collections.mailroom.core.plugins.module_utils._target.interface import sender_of
 
@@ -45,7 +45,7 @@ def stored(fields: dict[str, Any], port: int = 25) -> Connector:
 
 
 def probed(connector: Connector, depth: str) -> Result:
-    return run([job_of(connector, {})], Bounds(depth=depth, timeout=5, deadline=30), 1)[0]
+    return run([make_job(connector, {})], Bounds(depth=depth, timeout=5, deadline=30), 1)[0]
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ from ansible_collections.mailroom.core.plugins.module_utils._check.warnings impo
 from ansible_collections.mailroom.core.plugins.module_utils._connector.redaction import Redaction
 from ansible_collections.mailroom.core.plugins.module_utils._connector.secret import Secret
 from ansible_collections.mailroom.core.plugins.module_utils._connector.state import Connector
-from ansible_collections.mailroom.core.plugins.module_utils._module.jobs import job_of
+from ansible_collections.mailroom.core.plugins.module_utils._module.jobs import make_job
 from ansible_collections.mailroom.core.plugins.module_utils._net.clock import Clock
 from ansible_collections.mailroom.core.plugins.module_utils._net.record import Phase, Record
 from ansible_collections.mailroom.core.plugins.module_utils._protocol.smtp import SmtpSession
@@ -209,7 +209,7 @@ def test_warnings(server: Server, tls: dict[str, Any] | None, connector: dict[st
 )
 def test_port_25_that_means_starttls_by_itself_is_told(server: Server, is_told: bool) -> None:
     settings = {"smtp": server if "uri" in server else {"host": "mail.example.com", **server}}
-    job = job_of(Connector("alpha", settings), {})
+    job = make_job(Connector("alpha", settings), {})
     session = SmtpSession(job.endpoints()[0], Clock(5, 5), Record("smtp"), Redaction())
     codes = {remark.code for remark in warnings_of(job, job.endpoints()[0], session, 14)}
     assert ("security_assumed" in codes) is is_told

@@ -138,7 +138,7 @@ def declared(flat: Mapping[str, Any] | None = None, /, *, clear: Iterable[str] =
     return declaration
 
 
-def problems_of(written: Mapping[str, Any], **how: Any) -> list[str]:
+def validate_variables(written: Mapping[str, Any], **how: Any) -> list[str]:
     return [str(problem) for problem in parse_declaration(written, **how)[1]]
 
 

@@ -16,7 +16,7 @@ from unit.plugins.module_utils._connector.given import (
     bounded,
     declared,
     nested,
-    problems_of,
+    validate_variables,
 )
 
 from ansible_collections.mailroom.core.plugins.module_utils._connector.declaration import (
@@ -185,7 +185,7 @@ PROBLEMS: list[tuple[dict[str, Any], list[str], str]] = [
 def test_a_problem_names_the_connector_the_field_and_what_is_allowed(
     written: dict[str, Any], clear: list[str], message: str
 ) -> None:
-    assert problems_of(written, clear=clear) == [message]
+    assert validate_variables(written, clear=clear) == [message]
 
 
 def test_clearing_the_field_beside_a_given_one_is_allowed() -> None:
@@ -195,7 +195,7 @@ def test_clearing_the_field_beside_a_given_one_is_allowed() -> None:
 
 def test_the_name_of_an_unknown_field_is_told_on_one_line_in_valid_text() -> None:
     for name in ("evil\r\nconnector other: fine", "esc\x1b[31m", "lone\ud800"):
-        (told,) = problems_of({"name": "alpha", name: 1})
+        (told,) = validate_variables({"name": "alpha", name: 1})
         assert told.isprintable()
         told.encode()
 
@@ -230,7 +230,7 @@ def test_all_problems_are_told_at_once_and_what_is_right_is_kept() -> None:
 
 
 def test_where_a_problem_is_follows_the_name_as_soon_as_that_is_known() -> None:
-    assert problems_of({"name": "alpha", "enabled": 1}, where="connectors[0]") == [
+    assert validate_variables({"name": "alpha", "enabled": 1}, where="connectors[0]") == [
         "connector alpha: enabled: must be true or false"
     ]
 

@@ -213,11 +213,11 @@ CONTRADICTIONS: list[tuple[Flat, list[str]]] = [
     ),
     (
         {**MAILBOX, **BY_SECRET, "oauth2.certificate_file": "/app.pfx"},
-        [f"{ONE_WAY} 2: client_secret, certificate_file"],
+        [f"{ONE_WAY} client_secret, certificate_file"],
     ),
     (
         {**MAILBOX, **BY_SECRET, "oauth2.certificate": PEM, "oauth2.managed_identity": "system"},
-        [f"{ONE_WAY} 3: client_secret, certificate, managed_identity"],
+        [f"{ONE_WAY} client_secret, certificate, managed_identity"],
     ),
     (
         {**MAILBOX, "oauth2.client_secret": "s"},

@@ -38,7 +38,7 @@ from ansible_collections.mailroom.core.plugins.module_utils._protocol.graph impo
     MAX_CONCURRENT_REQUESTS,
     GraphSession,
 )
-from ansible_collections.mailroom.core.plugins.module_utils._verdict.judge import judge
+from ansible_collections.mailroom.core.plugins.module_utils._verdict.diagnosis import diagnose
 from ansible_collections.mailroom.core.plugins.module_utils._verdict.observation import (
     PERHAPS_ACCEPTED,
     Observation,
@@ -323,7 +323,7 @@ def test_an_answer_that_repeats_the_token_is_not_repeated() -> None:
 def test_a_large_message_without_the_right_to_write_is_explained() -> None:
     observation = stopped(lambda: mail_on(Http(refused(403, "ErrorAccessDenied"))).send(BIG))
     assert observation.text.startswith("a message of this size needs the permission Mail.ReadWrite.")
-    assert judge(observation).verdict == "mailbox_denied"
+    assert diagnose(observation).verdict == "mailbox_denied"
 
 
 def test_an_uploads_address_is_not_repeated() -> None:
@@ -355,7 +355,7 @@ def test_an_answer_that_does_not_ask_to_wait_is_the_last(status: int) -> None:
 def test_who_does_not_say_how_long_to_wait_or_too_long_is_not_asked_again(status: int, wait: str) -> None:
     http = Http(refused(status, "ApplicationThrottled", Retry_After=wait), answer(202))
     observation = stopped(lambda: mail_on(http).send(sample_mail()))
-    assert judge(observation).verdict == "throttled"
+    assert diagnose(observation).verdict == "throttled"
     assert http.what == ["POST sendMail"]
 
 
@@ -432,7 +432,7 @@ def test_what_does_not_come_is_a_delivery_that_ran_out_of_time(found: HttpRespon
     mail = mail_on(Http(found), deadline=0.3)
     observation = stopped(lambda: mail.find(MESSAGE_ID))
     assert observation.phase == "delivery"
-    assert judge(observation)[:2] == ("delivery_timeout", "likely")
+    assert diagnose(observation)[:2] == ("delivery_timeout", "likely")
     assert BOX in observation.text
 
 
@@ -447,8 +447,8 @@ def test_time_that_runs_out_during_the_last_question_is_not_the_servers_fault() 
 
 def test_a_mailbox_that_may_not_be_read_is_said_to_be_so() -> None:
     observation = stopped(lambda: mail_on(Http(refused(403, "ErrorAccessDenied"))).find(MESSAGE_ID))
-    assert "reading is not permitted: it needs Mail.ReadBasic or more" in judge(observation).remedy
-    assert judge(observation).verdict == "mailbox_denied"
+    assert "reading is not permitted: it needs Mail.ReadBasic or more" in diagnose(observation).remedy
+    assert diagnose(observation).verdict == "mailbox_denied"
 
 
 STRANGE = (None, {}, [], {"value": None}, {"value": {}}, {"value": "x"}, "x", 1)
@@ -459,7 +459,7 @@ ODD_HEADERS = ("x", [None], [{"name": "Received"}], [{"name": 1, "value": "x"}],
 @pytest.mark.parametrize("body", STRANGE)
 def test_what_is_not_graph_does_not_pass_for_an_empty_mailbox(body: Any) -> None:
     for act in (mail_on(Http(answer(200, body))).find, mail_on(Http(answer(200, body))).remove):
-        assert judge(stopped(lambda act=act: act(MESSAGE_ID))).verdict == "protocol_error"
+        assert diagnose(stopped(lambda act=act: act(MESSAGE_ID))).verdict == "protocol_error"
 
 
 @pytest.mark.parametrize("value", HARMLESS)
@@ -486,7 +486,7 @@ def test_only_what_came_in_with_exactly_this_id_is_removed() -> None:
 def test_nothing_is_removed_by_an_id_that_is_none(identity: Any) -> None:
     found = {**json.loads(messages(1).text)["value"][0], "id": identity}
     http = Http(answer(200, {"value": [found]}), answer(204))
-    assert judge(stopped(lambda: mail_on(http).remove(MESSAGE_ID))).verdict == "protocol_error"
+    assert diagnose(stopped(lambda: mail_on(http).remove(MESSAGE_ID))).verdict == "protocol_error"
     assert http.what == ["GET messages"]
 
 

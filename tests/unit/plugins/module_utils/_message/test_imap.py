@@ -20,7 +20,7 @@ from ansible_collections.mailroom.core.plugins.module_utils._message.imap import
 from ansible_collections.mailroom.core.plugins.module_utils._net.clock import Clock
 from ansible_collections.mailroom.core.plugins.module_utils._net.record import Record
 from ansible_collections.mailroom.core.plugins.module_utils._protocol.imap import ImapSession, parse_message_ids
-from ansible_collections.mailroom.core.plugins.module_utils._verdict.judge import judge
+from ansible_collections.mailroom.core.plugins.module_utils._verdict.diagnosis import diagnose
 from ansible_collections.mailroom.core.plugins.module_utils._verdict.observation import ProbeError
 
 MINE = "<test.0123abcd@example.com>"
@@ -225,7 +225,7 @@ def test_a_server_that_does_not_answer_is_not_taken_for_slow_delivery(passing: P
     assert stopped_by(lambda: found.find(MINE)).observation.kind == "timeout"
     found, _server = mail(passing, SELECTED, NOTHING, DONE, SILENCE)
     observation = stopped_by(lambda: found.find(MINE)).observation
-    assert judge(observation).verdict == "response_timeout"
+    assert diagnose(observation).verdict == "response_timeout"
 
 
 TROUBLE: dict[str, tuple[tuple[bytes, ...], str]] = {
@@ -242,7 +242,7 @@ TROUBLE: dict[str, tuple[tuple[bytes, ...], str]] = {
 @pytest.mark.parametrize(("parts", "verdict"), TROUBLE.values(), ids=TROUBLE)
 def test_trouble_is_judged(passing: Passing, parts: tuple[bytes, ...], verdict: str) -> None:
     found, _server = mail(passing, *parts, offers="IDLE", closes=True)
-    assert judge(stopped_by(lambda: found.find(MINE)).observation).verdict == verdict
+    assert diagnose(stopped_by(lambda: found.find(MINE)).observation).verdict == verdict
 
 
 @pytest.mark.parametrize(

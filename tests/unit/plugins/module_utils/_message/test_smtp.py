@@ -21,7 +21,7 @@ from ansible_collections.mailroom.core.plugins.module_utils._message.transport i
 from ansible_collections.mailroom.core.plugins.module_utils._net.clock import Clock
 from ansible_collections.mailroom.core.plugins.module_utils._net.record import Record
 from ansible_collections.mailroom.core.plugins.module_utils._protocol.smtp import SmtpSession
-from ansible_collections.mailroom.core.plugins.module_utils._verdict.judge import judge
+from ansible_collections.mailroom.core.plugins.module_utils._verdict.diagnosis import diagnose
 from ansible_collections.mailroom.core.plugins.module_utils._verdict.observation import Observation, ProbeError
 
 GREETING = b"220 mail.example.com ESMTP\r\n"
@@ -29,7 +29,7 @@ OK = b"250 2.0.0 Ok\r\n"
 GO_ON = b"354 Go on\r\n"
 QUEUED = b"250 2.0.0 Ok: queued as 4XYZ\r\n"
 LOST = b""
-PERHAPS = "may have been accepted"
+PERHAPS = "may have accepted it"
 LETTER = OutgoingMail(
     message=b"Subject: Hello\r\n\r\n.dots\r\n..more\r\nend.\r\n.\r\n",
     sender="ann@example.com",
@@ -140,7 +140,7 @@ def test_a_letter_that_is_too_large_is_not_offered() -> None:
     assert attempt.commands == []
     assert attempt.refusal.phase == "sender"
     assert str(LETTER.size) in attempt.refusal.text
-    assert judge(attempt.refusal)[:2] == ("message_too_large", "certain")
+    assert diagnose(attempt.refusal)[:2] == ("message_too_large", "certain")
 
 
 INTERNATIONAL = sample_mail(recipients=("b\u00f6b@example.com",))
@@ -182,7 +182,7 @@ def test_one_refused_recipient_stops_everything_and_is_named() -> None:
     assert attempt.commands[-2:] == ["RCPT TO:<cy@example.com>", "RSET"]
     assert attempt.refusal.text == "bob@example.com: 5.1.1 No such user"
     assert (attempt.refusal.phase, attempt.refusal.code) == ("recipient", 550)
-    assert judge(attempt.refusal).verdict == "recipient_rejected"
+    assert diagnose(attempt.refusal).verdict == "recipient_rejected"
     assert attempt.record.phases[-1].status == "fail"
 
 
@@ -199,19 +199,19 @@ def test_several_refused_recipients_are_all_named_and_judged_by_the_one_for_good
     assert attempt.commands[-1] == "RSET"
     assert all(recipient in attempt.record.phases[-1].text for recipient in recipients)
     assert "450 4.2.0 Greylisted" in attempt.refusal.text
-    assert judge(attempt.refusal)[:2] == ("recipient_rejected", "certain")
+    assert diagnose(attempt.refusal)[:2] == ("recipient_rejected", "certain")
 
 
 def test_a_server_that_ends_the_conversation_is_asked_nothing_more() -> None:
     attempt = send(OK, b"421 4.3.2 Shutting down\r\n", OK, OK)
     assert attempt.commands[-1] == "RCPT TO:<bob@example.com>"
-    assert judge(attempt.refusal).verdict == "throttled"
+    assert diagnose(attempt.refusal).verdict == "throttled"
 
 
 def test_a_refused_sender_is_told_in_its_phase() -> None:
     attempt = send(b"550 5.7.60 Not as this sender\r\n")
     assert attempt.refusal.phase == "sender"
-    assert judge(attempt.refusal).verdict == "sender_rejected"
+    assert diagnose(attempt.refusal).verdict == "sender_rejected"
 
 
 REFUSALS = (
@@ -231,7 +231,7 @@ def test_refusals_of_data(reply: str, verdict: str) -> None:
     attempt = send(OK, OK, OK, f"{reply}\r\n".encode(), OK)
     assert attempt.commands[-2:] == ["DATA", "RSET"]
     assert attempt.refusal.phase == "message"
-    assert judge(attempt.refusal).verdict == verdict
+    assert diagnose(attempt.refusal).verdict == verdict
     assert PERHAPS not in attempt.refusal.text
 
 
@@ -239,7 +239,7 @@ def test_refusals_of_data(reply: str, verdict: str) -> None:
 def test_refusals_of_the_message(reply: str, verdict: str) -> None:
     attempt = send(OK, OK, OK, GO_ON, f"{reply}\r\n".encode())
     assert attempt.refusal.phase == "message"
-    assert judge(attempt.refusal).verdict == verdict
+    assert diagnose(attempt.refusal).verdict == verdict
     assert attempt.heard.count(b"\r\nDATA\r\n") == 1
 
 
@@ -249,7 +249,7 @@ def test_a_connection_that_is_lost_after_the_end_may_have_brought_the_message(re
     assert PERHAPS in attempt.refusal.text
     assert PERHAPS in attempt.record.phases[-1].text
     assert attempt.refusal.phase == "message"
-    assert judge(attempt.refusal).verdict == verdict
+    assert diagnose(attempt.refusal).verdict == verdict
     assert attempt.heard.count(b"\r\nDATA\r\n") == 1
 
 
@@ -275,7 +275,7 @@ def test_a_connection_that_breaks_within_the_message_brought_nothing(
 ) -> None:
     attempt = send(OK, OK, OK, GO_ON, QUEUED, socket_type=socket_type)
     assert attempt.refusal.phase == "message"
-    assert judge(attempt.refusal).verdict == verdict
+    assert diagnose(attempt.refusal).verdict == verdict
     assert PERHAPS not in attempt.refusal.text
 
 

@@ -327,9 +327,9 @@ class TestABlockAndAFileForThePassword:
 
     def test_the_password_is_in_another_file(self, config: Config, path: Path) -> None:
         told = config(connector="main", options={"password_file": str(path)})["msg"]
-        assert told == "options.password_file: must be another file than path"
+        assert told == "options.password_file: must be a different file than path"
 
     def test_an_application_that_is_not_there(self, config: Config, path: Path) -> None:
         path.unlink()
-        assert config(connector="main")["msg"] == "path: does not exist: postfix is configured there first"
+        assert config(connector="main")["msg"] == "path: does not exist: postfix must be configured there first"
         assert config(state="absent")["changed"] is False

@@ -207,7 +207,9 @@ class TestAPasswordFileThatIsNotNeededAnyMore:
         path = settings_of(scene, app)
         foreign = scene.file(scene.etc / "mailroom_password", "mine\n")
         (warning,) = warnings_of(scene.configure(app, path, state="absent"))
-        assert warning.startswith(f"The password file {foreign} was left as it is (it is not known to be")
+        assert warning.startswith(
+            f"The password file {foreign} was left as it is (it is not known to have been written"
+        )
         assert foreign.read_text() == "mine\n"
 
     def test_one_that_was_changed_since_is_left(self, scene: Scene) -> None:
@@ -384,7 +386,7 @@ class TestLinks:
         rc.hardlink_to(scene.victim)
         for check in (True, False):
             told = scene.configure("msmtp", rc, owner=str(USER), state=state, check=check)["msg"]
-            assert told.startswith(f"{rc} is left alone: it has other names besides (hard links)")
+            assert told.startswith(f"{rc} is refused: it has further names (hard links)")
 
     @APART
     def test_a_hard_link_as_password_file_is_refused(self, scene: Scene, app: str) -> None:
@@ -432,7 +434,7 @@ class TestAFolderOfTheOwner:
         folder = scene.folder("shared", 0, mode)
         path = scene.file(folder / "msmtprc", "mine", OTHER)
         told = scene.configure("msmtp", path, owner=str(USER))["msg"]
-        assert told.startswith(f"{path} is left alone: others than its owner can write the folder")
+        assert told.startswith(f"{path} is refused: others than its owner can write to the folder")
         assert (path.read_text(), owner_and_mode(path)) == ("mine", (OTHER, 0o600))
         for owner in (0, USER):
             os.chown(path, owner, owner)
@@ -443,7 +445,9 @@ class TestAFolderOfTheOwner:
     def test_a_folder_whose_files_everybody_can_exchange_is_warned_about(self, scene: Scene) -> None:
         folder = scene.folder("shared", 0, 0o777)
         (warning,) = warnings_of(scene.configure("msmtp", folder / "msmtprc"))
-        assert warning == f"Everybody on this host can write the folder of {folder}/msmtprc, and so exchange that file."
+        assert (
+            warning == f"Everybody on this host can write to the folder of {folder}/msmtprc, and so replace that file."
+        )
         folder.chmod(0o1777)
         assert warnings_of(scene.configure("msmtp", folder / "msmtprc")) == []
 
@@ -521,7 +525,7 @@ class TestTheRegistrysOwnFiles:
     def test_they_are_refused(self, scene: Scene, suffix: str, state: str) -> None:
         target = scene.registry.with_name(scene.registry.name + suffix)
         before, settings = inside(scene.registry.parent), settings_of(scene, "postfix")
-        rest = "must be another file than the registry, its journal and its key file"
+        rest = "must not be the registry, its journal or its key file"
         for spelling in self.spellings(scene, target):
             told = scene.configure("msmtp", spelling, state=state)["msg"]
             assert told == f"path: {rest}"
@@ -534,7 +538,7 @@ class TestTheRegistrysOwnFiles:
         scene.registry.with_name("registry.db.key").rename(key)
         before = key.read_bytes()
         told = scene.configure("msmtp", key, registry_key_file=str(key))["msg"]
-        assert told.startswith("path: must be another file")
+        assert told.startswith("path: must not be the registry")
         assert key.read_bytes() == before
 
     @APART
@@ -550,7 +554,7 @@ class TestTheRegistrysOwnFiles:
             path.with_name(path.name.upper()),
         ):
             result = scene.configure(app, path, state=state, options={"password_file": str(spelling)})
-            assert result["msg"] == "options.password_file: must be another file than path"
+            assert result["msg"] == "options.password_file: must be a different file than path"
         assert inside(scene.etc) == {path.name: before}
 
 

@@ -199,7 +199,7 @@ def test_settings_that_are_changed_meanwhile_are_not_overwritten(scene: Scene) -
         scene.put({"main.cf": (MAIN, 0o644)})
         result = scene.configure(interfere)
         assert result is not None
-        assert result["msg"] == f"{scene.main} was changed by others meanwhile: run the task again"
+        assert result["msg"] == f"{scene.main} was changed by another process during this task: run the task again"
         assert scene.content() == {"main.cf": (MAIN + "another = 1\n", 0o644)}
 
 

@@ -208,7 +208,7 @@ class TestLists:
         result = play("connectors", connectors=[], purposes=purposes, default="no name")
         problems = [
             "purposes[a b]: purpose: must be 1 to 100 letters, digits or any of _ . -",
-            "purposes[alerts@]: tenant: must follow the @",
+            "purposes[alerts@]: tenant: is required after the @",
             f"purposes[alerts@acme]: connector: {NAME}",
             "purposes[approvals]: connector: must be text",
             f"default: {NAME}",
@@ -216,7 +216,7 @@ class TestLists:
         assert_refused(result, problems, registry_path)
 
     def test_an_empty_list_with_purge(self, play: Play, registry_path: Path) -> None:
-        told = "purge: with an empty list would delete every connector, which is not allowed"
+        told = "purge: must not be true with an empty list of connectors, which would delete all"
         assert_refused(play("connectors", connectors=[], purge=True), [told], registry_path)
 
 
@@ -233,8 +233,8 @@ OPTIONS: list[tuple[str, dict[str, Any], list[str]]] = [
         "connector",
         {"state": "default", "default": True, "clear": ["imap"], "description": "x"},
         [
-            "connector a: default: goes with state present only, not with default",
-            "connector a: clear: goes with state present or duplicated only, not with default",
+            "connector a: default: can only be given with state present, not with default",
+            "connector a: clear: can only be given with state present or duplicated, not with default",
             "connector a: description: cannot be given with state default",
         ],
     ),

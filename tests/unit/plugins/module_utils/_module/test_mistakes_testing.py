@@ -230,9 +230,9 @@ def test_a_wrong_port(stored: Play, closed_port: int, module: str) -> None:
         options = {"verify": "connect", **options["declaration"]}
     told = advice(stored(module, **options))
     assert told.startswith(
-        f"new: connect_refused (certain), field smtp.port. Check port ({closed_port}): submission is 587 (starttls) or"
-        " 465 (tls), IMAP is 993 (tls) or 143 (starttls). If it is right, see whether the server runs and whether a"
-        " firewall rejects this host."
+        f"new: connect_refused (certain), field smtp.port. Check port ({closed_port}): SMTP submission uses 587"
+        " (starttls) or 465 (tls), IMAP uses 993 (tls) or 143 (starttls). If the port is right, check that the server"
+        " is running and that no firewall rejects this host."
     )
 
 

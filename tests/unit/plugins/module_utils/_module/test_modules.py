@@ -157,7 +157,7 @@ class TestConnector:
         play("connector", name="a", smtp=SIGNED_IN)
         copied = {"name": "a", "copy_from": "a", "smtp": {"password": "hunter2-new"}}
         result = play("connector", state="duplicated", **copied)
-        assert result["msg"] == "connector a: copy_from: must be another connector than the duplicate itself"
+        assert result["msg"] == "connector a: copy_from: must be a different connector than the duplicate"
         assert play("connector", name="a", smtp=SIGNED_IN)["changed"] is False
 
     def test_derived_name_that_is_too_long_names_its_source(self, play: Play) -> None:

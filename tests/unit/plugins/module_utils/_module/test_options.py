@@ -74,8 +74,8 @@ WRONG: list[tuple[str, dict[str, Any], list[str]]] = [
     ),
     ("connectors", {}, ["connectors: is required"]),
     ("connectors", {"connectors": None}, ["connectors: is required"]),
-    ("connectors", {"connectors": SECRET}, ["connectors: must be a list, in which each connector has its name"]),
-    ("connectors", {"connectors": {"a": {}}}, ["connectors: must be a list, in which each connector has its name"]),
+    ("connectors", {"connectors": SECRET}, ["connectors: must be a list of connectors, each with a name"]),
+    ("connectors", {"connectors": {"a": {}}}, ["connectors: must be a list of connectors, each with a name"]),
     ("connectors", {"connectors": [], "purposes": ["a"]}, ["purposes: must be a dictionary"]),
     (
         "connectors",

@@ -296,7 +296,7 @@ class TestKeys:
         key_file.chmod(0o644)
         told = play(module, **({"name": "a", "smtp": HOST} if module == "connector" else {}))
         assert told["msg"] == (
-            f"registry_key_file {key_file} cannot be used: {key_file} must not be accessible for others, and its mode"
+            f"registry_key_file {key_file} cannot be used: {key_file} must not be accessible by others, and its mode"
             f" is 0644: chmod 0600 {key_file}."
         )
         assert "warnings" not in play("connector_info", registry_key=KEY)
@@ -312,7 +312,7 @@ class TestKeys:
             monkeypatch.setenv("MAILROOM_REGISTRY_KEY_FILE", str(fifo))
         options = {"registry_key_file": str(fifo)} if way == "option" else {}
         told = play("connector", name="b", smtp=SIGNED_IN, **options)
-        assert told["msg"] == f"registry_key_file {fifo} cannot be used: {fifo} must be a regular file and is a FIFO."
+        assert told["msg"] == f"registry_key_file {fifo} cannot be used: {fifo} must be a regular file, but is a FIFO."
         assert [each["name"] for each in play("connector_info", registry_key=KEY)["connectors"]] == ["a"]
 
     def test_key_file_that_may_not_be_looked_at_is_left_alone_where_no_key_is_needed(

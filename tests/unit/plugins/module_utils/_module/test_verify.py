@@ -46,7 +46,7 @@ class StandIn:
 def tests(monkeypatch: pytest.MonkeyPatch) -> StandIn:
     made = StandIn()
     monkeypatch.setattr(verify, "run_tests", made.run)
-    monkeypatch.setattr(verify, "end_when_abandoned", lambda: None)
+    monkeypatch.setattr(verify, "start_watchdog", lambda: None)
     return made
 
 
@@ -86,7 +86,7 @@ def test_it_gives_up_where_others_never_rest(play: Play, tests: StandIn) -> None
         lambda: play("connector", name="alerts", smtp={"host": f"h{next(numbers)}.example.com"})
     ] * 20
     failed = play("connector", name="alerts", smtp={"port": 2525}, verify="connect")
-    assert failed["msg"] == "Others keep changing these connectors while they are tested: run the task again."
+    assert failed["msg"] == "These connectors were changed by others while they were tested: run the task again."
     assert len(tests.asked) == 5
 
 

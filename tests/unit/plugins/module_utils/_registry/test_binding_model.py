@@ -20,7 +20,10 @@ from hypothesis import event, given, settings
 from hypothesis import strategies as st
 from unit.plugins.module_utils._connector.given import bounded
 
-from ansible_collections.mailroom.core.plugins.module_utils._connector.declaration import merged, parse_declaration
+from ansible_collections.mailroom.core.plugins.module_utils._connector.declaration import (
+    merge_declaration,
+    parse_declaration,
+)
 from ansible_collections.mailroom.core.plugins.module_utils._connector.effective import derive_settings, resolve_preset
 from ansible_collections.mailroom.core.plugins.module_utils._connector.secret_destinations import destination_digest
 from ansible_collections.mailroom.core.plugins.module_utils._connector.state import Wanted
@@ -57,7 +60,7 @@ def meant_for() -> dict[str, set[Place]]:
             for changes in itertools.combinations(TASKS if "smtp" in entry else [], count):
                 wanted = declaration.settings
                 for change in changes:
-                    wanted = merged(wanted, parse_declaration({"name": name, **change})[0])
+                    wanted = merge_declaration(wanted, parse_declaration({"name": name, **change})[0])
                 preset = resolve_preset(wanted, {}, {})
                 holds = derive_settings(wanted, preset, declaration.secrets, name)
                 for path, secret in declaration.secrets.items():

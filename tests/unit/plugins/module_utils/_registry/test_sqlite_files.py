@@ -167,7 +167,7 @@ class TestSomethingElseThere:
     def test_a_folder(self, path: Path, verb: str) -> None:
         path.mkdir()
         told = refusal(open_registry(path), verb)
-        assert told == f"The registry {path} cannot be {verb}: {path} must be a regular file and is a directory."
+        assert told == f"The registry {path} cannot be {verb}: {path} must be a regular file, but is a directory."
         assert folder_content(path.parent) == {"registry.db": None}
 
     @pytest.mark.parametrize("verb", ["read", "changed"])

@@ -103,7 +103,7 @@ class TestPlantedRegistry:
         NOT_FILES[kind](path)
         before = folder_content(path.parent)
         for use in uses(path):
-            assert f"{path} must be a regular file and is {kind}." in refusal(use)
+            assert f"{path} must be a regular file, but is {kind}." in refusal(use)
         assert folder_content(path.parent) == before
 
     def test_link_to_a_registry_is_refused(self, tmp_path: Path, path: Path) -> None:
@@ -182,7 +182,7 @@ class TestPlantedKeyFile:
         NOT_FILES[kind](key_file)
         registry = open_registry(path, key=None)
         told = refusal(lambda: declare(registry, entry("a", "swordfish")), RegistryKeyError)
-        assert told == f"registry_key_file {key_file} cannot be used: {key_file} must be a regular file and is {kind}."
+        assert told == f"registry_key_file {key_file} cannot be used: {key_file} must be a regular file, but is {kind}."
         assert everything(registry).connectors == {}
 
     def test_link_is_neither_followed_nor_filled(self, tmp_path: Path, path: Path, key_file: Path) -> None:
@@ -240,7 +240,7 @@ class TestFolders:
         folder.chmod(permissions)
         for use in uses(path):
             told = refusal(use)
-            assert f"the folder {folder} is writable for everybody: chmod " in told
+            assert f"the folder {folder} is writable by everybody: chmod " in told
         assert f"the folder {folder} is writable" in refusal(lambda: open_registry(path).exclusive().__enter__())
 
     def test_folder_above_that_others_may_write_is_refused(self, folder: Path) -> None:
@@ -248,7 +248,7 @@ class TestFolders:
         make_registry(path)
         folder.chmod(0o777)
         for use in uses(path):
-            assert f"the folder {folder} is writable for everybody" in refusal(use)
+            assert f"the folder {folder} is writable by everybody" in refusal(use)
 
     def test_folder_of_somebody_else_is_refused(self, folder: Path, path: Path, give_away: GiveAway) -> None:
         make_registry(path)
@@ -335,7 +335,7 @@ class TestPlantedJournals:
         NOT_FILES[kind](Path(f"{path}{suffix}"))
         before = folder_content(path.parent)
         for use in uses(path)[1:]:
-            assert f"{path}{suffix} must be a regular file and is {kind}" in refusal(use)
+            assert f"{path}{suffix} must be a regular file, but is {kind}" in refusal(use)
         assert folder_content(path.parent) == before
 
     def test_journal_that_others_may_write_is_refused(self, path: Path, evil_journal: bytes) -> None:
@@ -344,7 +344,7 @@ class TestPlantedJournals:
         journal.write_bytes(evil_journal)
         journal.chmod(0o666)
         for use in uses(path)[1:]:
-            assert f"{journal} must not be writable for others" in refusal(use)
+            assert f"{journal} must not be writable by others" in refusal(use)
 
     def test_own_journal_is_played_back(self, path: Path) -> None:
         registry = make_registry(path)

@@ -13,13 +13,13 @@ from typing import Any
 import pytest
 
 from ansible_collections.mailroom.core.plugins.module_utils._connector.fields import FIELDS as DECLARED_FIELDS
+from ansible_collections.mailroom.core.plugins.module_utils._verdict.diagnosis import diagnose
 from ansible_collections.mailroom.core.plugins.module_utils._verdict.fields import (
     ALTERNATIVES,
     EXCEPTIONS,
     FIELDS,
     field_of,
 )
-from ansible_collections.mailroom.core.plugins.module_utils._verdict.judge import judge
 from ansible_collections.mailroom.core.plugins.module_utils._verdict.observation import KINDS, Kind, Observation
 from ansible_collections.mailroom.core.plugins.module_utils._verdict.table import REMEDIES
 
@@ -122,12 +122,12 @@ def _paths(declared: dict[str, Any]) -> set[str]:
 @pytest.mark.parametrize(("observation", "declared", "field"), CASES.values(), ids=CASES)
 def test_the_field_to_look_at_first(observation: Observation, declared: dict[str, Any], field: str | None) -> None:
     shares = bool(declared.get("smtp", {}).get("same_credentials"))
-    assert field_of(judge(observation), observation, _paths(declared), shares_credentials=shares) == field
+    assert field_of(diagnose(observation), observation, _paths(declared), shares_credentials=shares) == field
 
 
 def test_a_recipient_of_the_task_is_not_the_connectors_field() -> None:
     observation = Observation("reply", "recipient", "smtp", 550, "5.1.1", "user unknown")
-    assert field_of(judge(observation), observation, _paths(SMTP), to="bob@example.com") == "to"
+    assert field_of(diagnose(observation), observation, _paths(SMTP), to="bob@example.com") == "to"
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -135,5 +135,5 @@ def test_a_field_is_one_that_the_connector_can_have(kind: Kind) -> None:
     phases = "config dns tcp greeting tls starttls token auth sender recipient message select mailbox".split()
     for phase, (protocol, declared) in product(phases, {"smtp": OAUTH2, "imap": {}, "graph": GRAPH}.items()):
         observation = Observation(kind, phase, protocol)
-        field = field_of(judge(observation), observation, _paths(declared))
+        field = field_of(diagnose(observation), observation, _paths(declared))
         assert field is None or field in PATHS, field

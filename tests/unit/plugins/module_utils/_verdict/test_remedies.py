@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.mailroom.core.plugins.module_utils._verdict.judge import judge
+from ansible_collections.mailroom.core.plugins.module_utils._verdict.diagnosis import diagnose
 from ansible_collections.mailroom.core.plugins.module_utils._verdict.observation import Observation
 
 OFF = "Authentication unsuccessful, SmtpClientAuthentication is disabled for the Tenant."
@@ -19,7 +19,7 @@ BASIC = "Authentication unsuccessful, basic authentication is disabled."
 def _remedy(
     code: int | None, enhanced: str, text: str, phase: str = "auth", protocol: str = "smtp", **facts: Any
 ) -> str:
-    return judge(Observation("reply", phase, protocol, code, enhanced, text, facts)).remedy
+    return diagnose(Observation("reply", phase, protocol, code, enhanced, text, facts)).remedy
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,7 @@ def test_wrong_credentials_of_a_personal_account_are_no_switch() -> None:
         "Authentication unsuccessful, the user credentials were incorrect.",
         {"username": "ann@outlook.com", "host": "smtp.office365.com"},
     )
-    assert judge(observation).verdict == "auth_rejected"
+    assert diagnose(observation).verdict == "auth_rejected"
 
 
 TELLING = {
@@ -104,7 +104,7 @@ TELLING = {
             "Application password is REQUIRED https://help.mail.ru/mail/security/protection/external",
         ),
         "app password",
-        "In this order",
+        "Check in this order",
     ),
     "qq": (
         (
@@ -114,7 +114,7 @@ TELLING = {
             "Login fail. Please using authorized code to login. More information at https://service.mail.qq.com",
         ),
         "authorization code",
-        "In this order",
+        "Check in this order",
     ),
 }
 

@@ -9,7 +9,7 @@ import re
 
 import pytest
 
-from ansible_collections.mailroom.core.plugins.module_utils._verdict.judge import judge
+from ansible_collections.mailroom.core.plugins.module_utils._verdict.diagnosis import diagnose
 from ansible_collections.mailroom.core.plugins.module_utils._verdict.observation import Observation
 
 EXCHANGE = "Authentication unsuccessful, {} [AM0PR00CA0000.EURPRD00.PROD.EXAMPLE.COM]"
@@ -141,22 +141,22 @@ def _smtp(phase: str, reply: str) -> Observation:
 
 @pytest.mark.parametrize(("phase", "reply", "verdict"), SMTP)
 def test_smtp_replies(phase: str, reply: str, verdict: str) -> None:
-    assert judge(_smtp(phase, reply)).verdict == verdict
+    assert diagnose(_smtp(phase, reply)).verdict == verdict
 
 
 @pytest.mark.parametrize(("phase", "response", "text", "verdict"), IMAP)
 def test_imap_responses(phase: str, response: str, text: str, verdict: str) -> None:
-    assert judge(Observation("reply", phase, "imap", None, response, text)).verdict == verdict
+    assert diagnose(Observation("reply", phase, "imap", None, response, text)).verdict == verdict
 
 
 # Phase, reply, what the remedy has to name.
 REMEDIES: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("auth", "535 5.7.139 SmtpClientAuthentication is disabled for the Tenant.", ("Set-TransportConfig", "oauth2")),
-    ("auth", "535 5.7.139 disabled for the Mailbox.", ("Set-CASMailbox", "quarter of an hour")),
+    ("auth", "535 5.7.139 disabled for the Mailbox.", ("Set-CASMailbox", "15 minutes")),
     ("auth", "535 5.7.139 locked by your organization's security defaults policy.", ("security defaults", "oauth2")),
     ("auth", "550 5.7.30 Basic authentication is not supported for Client Submission", ("oauth2", "graph")),
     ("auth", "534 5.7.9 Application-specific password required", ("app password",)),
-    ("auth", "535 5.7.8 Error", ("ann@example.com", "app password", "lock", "password itself")),
+    ("auth", "535 5.7.8 Error", ("ann@example.com", "app password", "lock", "is the password right")),
     ("auth", "538 5.7.11 Encryption required for requested authentication mechanism", ("security", "starttls")),
     ("auth", "530 5.7.0 Must issue a STARTTLS command first", ("security", "starttls")),
     ("sender", "530 5.7.0 Must issue a STARTTLS command first", ("security", "starttls")),
@@ -175,15 +175,15 @@ def test_the_remedy_names_the_likely_cause(phase: str, reply: str, named: tuple[
         "protocol": "SMTP",
         "encrypted_security": "starttls",
     }
-    remedy = judge(_smtp(phase, reply).with_context(facts=facts)).remedy
+    remedy = diagnose(_smtp(phase, reply).with_context(facts=facts)).remedy
     assert [word for word in named if word not in remedy] == []
 
 
 @pytest.mark.parametrize("reply", [reply for phase, reply, _verdict in SMTP if phase == "auth" and reply[:3] == "535"])
 def test_remedy_of_a_535_names_more_than_the_password(reply: str) -> None:
-    assert len(judge(_smtp("auth", reply)).remedy) > 120
+    assert len(diagnose(_smtp("auth", reply)).remedy) > 120
 
 
 @pytest.mark.parametrize(("phase", "reply"), [(phase, reply) for phase, reply, _verdict in SMTP])
 def test_remedy_quotes_the_server(phase: str, reply: str) -> None:
-    assert reply.split(" ", 1)[1] in judge(_smtp(phase, reply)).remedy
+    assert reply.split(" ", 1)[1] in diagnose(_smtp(phase, reply)).remedy

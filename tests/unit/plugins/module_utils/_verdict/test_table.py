@@ -16,15 +16,15 @@ from hypothesis import strategies as st
 from tools import replies
 
 from ansible_collections.mailroom.core.plugins.module_utils._verdict.connection_rules import CONNECTION_RULES
+from ansible_collections.mailroom.core.plugins.module_utils._verdict.diagnosis import (
+    NO_RULE,
+    diagnose,
+    matches,
+    rules_for,
+)
 from ansible_collections.mailroom.core.plugins.module_utils._verdict.google_rules import GOOGLE_TOKEN_RULES
 from ansible_collections.mailroom.core.plugins.module_utils._verdict.graph_rules import GRAPH_RULES
 from ansible_collections.mailroom.core.plugins.module_utils._verdict.imap_rules import IMAP_RULES
-from ansible_collections.mailroom.core.plugins.module_utils._verdict.judge import (
-    NO_RULE,
-    fits,
-    judge,
-    rules_for,
-)
 from ansible_collections.mailroom.core.plugins.module_utils._verdict.microsoft_rules import MICROSOFT_TOKEN_RULES
 from ansible_collections.mailroom.core.plugins.module_utils._verdict.observation import (
     KINDS,
@@ -178,7 +178,7 @@ def _of_graph() -> list[Observation]:
     ("lines", "observations"), [(CONNECTION_RULES, _signals()), (GRAPH_RULES, _of_graph())], ids=["mail", "graph"]
 )
 def test_every_line_is_the_first_that_fits_something(lines: tuple[Rule, ...], observations: list[Observation]) -> None:
-    reached = {id(next((line for line in lines if fits(line, observation)), None)) for observation in observations}
+    reached = {id(next((line for line in lines if matches(line, observation)), None)) for observation in observations}
     dead = [line for line in lines if id(line) not in reached]
     assert not dead
 
@@ -203,7 +203,7 @@ def test_every_line_is_the_first_that_fits_something(lines: tuple[Rule, ...], ob
     ],
 )
 def test_what_graph_answers(phase: str, status: int, code: str, verdict: str) -> None:
-    assert judge(Observation("graph", phase, "graph", status, code, "No")).verdict == verdict
+    assert diagnose(Observation("graph", phase, "graph", status, code, "No")).verdict == verdict
 
 
 LONGER_CODES = (
@@ -217,7 +217,7 @@ LONGER_CODES = (
 
 @pytest.mark.parametrize(("phase", "code", "enhanced", "verdict"), LONGER_CODES)
 def test_an_enhanced_code_is_matched_as_a_whole(phase: str, code: int, enhanced: str, verdict: str) -> None:
-    assert judge(Observation("reply", phase, "smtp", code, enhanced, "No")).verdict != verdict
+    assert diagnose(Observation("reply", phase, "smtp", code, enhanced, "No")).verdict != verdict
 
 
 def _fields(remedy: str) -> set[str]:
@@ -246,21 +246,21 @@ HOSTILE = st.text(st.sampled_from("{}!:.[]0a\n\r\x00\x1b é"), max_size=20)
     ),
 )
 def test_any_facts_and_any_text_fill_a_remedy(observation: Observation, text: str, facts: dict[str, object]) -> None:
-    finding = judge(observation.with_context(text=text, facts=facts))
+    finding = diagnose(observation.with_context(text=text, facts=facts))
     assert finding.verdict in REMEDIES
     assert finding.remedy
-    assert "\n" not in judge(observation.with_context(text=text)).remedy
+    assert "\n" not in diagnose(observation.with_context(text=text)).remedy
 
 
 def test_a_servers_braces_stay_what_they_are() -> None:
     observation = Observation("reply", "greeting", "smtp", 554, "", "go {away} {0.__class__} {text} {")
-    assert judge(observation).remedy.endswith("It says: go {away} {0.__class__} {text} {")
+    assert diagnose(observation).remedy.endswith("The server says: go {away} {0.__class__} {text} {")
 
 
 @pytest.mark.parametrize("code", [10, 20, 62])
 @pytest.mark.parametrize("facts", [{}, {"issuer": "", "names": (), "not_after": ""}], ids=["no facts", "empty facts"])
 def test_what_is_not_known_of_a_certificate_is_said_to_be_so(code: int, facts: dict[str, object]) -> None:
-    assert "not known" in judge(Observation("certificate", "tls", "smtp", code, facts=facts)).remedy
+    assert "not known" in diagnose(Observation("certificate", "tls", "smtp", code, facts=facts)).remedy
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -275,14 +275,14 @@ def test_every_kind_in_the_tables_is_one_that_is_observed() -> None:
 
 
 def test_an_observation_without_a_line_is_our_own_error_and_not_certain() -> None:
-    finding = judge(Observation("never heard of", "auth", text="five"))  # type: ignore[arg-type]
+    finding = diagnose(Observation("never heard of", "auth", text="five"))  # type: ignore[arg-type]
     assert finding[:2] == (NO_RULE.verdict, NO_RULE.certainty) == ("internal_error", "possible")
     assert all(word in finding.remedy for word in ("never heard of", "auth", "five"))
 
 
 def test_a_mail_that_could_not_be_removed_has_a_verdict() -> None:
     """House review, defect 2: this kind was raised twice and stood in no table."""
-    finding = judge(
+    finding = diagnose(
         Observation("not_removed", "delivery", "imap", text="INBOX can only be read", facts={"username": "ann"})
     )
     assert (finding.verdict, finding.certainty) == ("mailbox_denied", "likely")
@@ -306,7 +306,7 @@ def test_each_reply_rule_is_the_first_that_fits_some_reply() -> None:
         observations += [Observation("reply", phase, "smtp", int(it[1]), it[2] or "", it[3]) for it in smtp if it]
         observations += [Observation("reply", phase, "imap", None, it[1], it[2]) for it in imap if it]
     reached = {
-        id(next(line for line in rules_for(observation) if fits(line, observation))) for observation in observations
+        id(next(line for line in rules_for(observation) if matches(line, observation))) for observation in observations
     }
     rules = [(where, line) for where, lines in REPLY_RULES[:-1] for line in lines]
     assert [(where, line) for where, line in rules if id(line) not in reached] == []

@@ -3,7 +3,7 @@
 
 # This file is private to the collection mailroom.core and may change at any time.
 
-"""From an observation to a verdict: the first rule that fits, of those for its kind, protocol, phase and provider."""
+"""Diagnose an observation: the first matching rule for its kind, protocol, phase and provider gives the verdict."""
 
 from __future__ import annotations
 
@@ -18,29 +18,28 @@ from .graph_rules import GRAPH_RULES
 from .imap_rules import IMAP_RULES
 from .microsoft_rules import MICROSOFT_TOKEN_RULES, PERSONAL_ACCOUNT, is_personal_account
 from .observation import Observation
-from .rule import OTHER_REPLIES, POSSIBLE, Rule
+from .rule import OTHER_REPLIES, POSSIBLE, SERVER_SAYS, Rule
 from .smtp_rules import SMTP_RULES, SMTP_WITHOUT_SIGN_IN
 from .table import REMEDIES
 from .token_rules import REFUSED_TOKEN_RULES, TOKEN_CONNECTION_RULES, TOKEN_RULES
 
 MOST_LISTED = 10
 LONGEST_TEXT = 600
-NOT_KNOWN = "not known"
-SAYS = " The server says: {text}"
+UNKNOWN = "not known"
 ONLY_MECHANISM = " The sign-in used {mechanism}."
 ONE_OF_SEVERAL_MECHANISMS = (
-    " The sign-in used {mechanism}; the server offers {other_mechanisms} too. Some announce a way that they cannot"
-    " do: if the password is right, name another in mechanisms."
+    " The sign-in used {mechanism}; the server also offers {other_mechanisms}. Some servers offer mechanisms that do"
+    " not work: if the password is right, set another one in mechanisms."
 )
-# Only the beginning of a reply is matched: what follows is a signature, and patterns must not search for long.
-LONGEST_JUDGED = 2000
-# Never used unless a rule is missing: each kind has a rule that fits whatever else was observed.
+# Only the beginning of a reply is matched, so that long replies do not make the patterns slow.
+LONGEST_MATCHED = 2000
+# Used only if a rule is missing: each kind has a rule that matches whatever else was observed.
 NO_RULE = Rule(
     "internal_error",
     POSSIBLE,
     (),
     remedy=(
-        "No rule of this collection knows what was observed in {phase} ({kind}): report that, with the server's words:"
+        "mailroom.core has no rule for what was observed in {phase} ({kind}). Report this with the server's text:"
         " {text}"
     ),
 )
@@ -54,27 +53,27 @@ class Diagnosis(NamedTuple):
     remedy: str
 
 
-def judge(observation: Observation) -> Diagnosis:
-    """What an observation most likely means, and what to do."""
-    rule = next((rule for rule in rules_for(observation) if fits(rule, observation)), NO_RULE)
+def diagnose(observation: Observation) -> Diagnosis:
+    """Find the verdict of an observation, and fill in the remedy."""
+    rule = next((rule for rule in rules_for(observation) if matches(rule, observation)), NO_RULE)
     remedy, facts = rule.remedy or REMEDIES[rule.verdict], observation.facts
-    says = SAYS if remedy.endswith(SAYS) else ""
+    says = SERVER_SAYS if remedy.endswith(SERVER_SAYS) else ""
     if observation.kind == "reply" and observation.text.strip() and "{text}" not in remedy:
-        says = SAYS
-    remedy = remedy.removesuffix(SAYS)
+        says = SERVER_SAYS
+    remedy = remedy.removesuffix(SERVER_SAYS)
     is_about_mechanism = rule.verdict == "auth_rejected" and observation.kind in ("reply", "refused_proof")
     if is_about_mechanism and facts.get("mechanism"):
         remedy += ONE_OF_SEVERAL_MECHANISMS if facts.get("other_mechanisms") else ONLY_MECHANISM
-    known: dict[str, str] = defaultdict(lambda: NOT_KNOWN)
-    known.update((key, _as_text(value)) for key, value in facts.items())
-    known["kind"] = observation.kind
-    known["phase"] = observation.phase or "the conversation"
-    known["text"] = " ".join(observation.text.split())[:LONGEST_TEXT] or "nothing more"
-    return Diagnosis(rule.verdict, rule.certainty, (remedy + says).format_map(known))
+    values: dict[str, str] = defaultdict(lambda: UNKNOWN)
+    values.update((key, _format_fact(value)) for key, value in facts.items())
+    values["kind"] = observation.kind
+    values["phase"] = observation.phase or "the session"
+    values["text"] = " ".join(observation.text.split())[:LONGEST_TEXT] or "nothing"
+    return Diagnosis(rule.verdict, rule.certainty, (remedy + says).format_map(values))
 
 
 def rules_for(observation: Observation) -> tuple[Rule, ...]:
-    """The rules that may hold, in order; chosen by kind, protocol, phase and provider before any text is matched."""
+    """The rules for an observation's kind, protocol, phase and provider, in order."""
     kind, protocol, phase = observation.kind, observation.protocol, observation.phase
     if kind == "token":
         return (*MICROSOFT_TOKEN_RULES, *TOKEN_RULES)
@@ -83,7 +82,7 @@ def rules_for(observation: Observation) -> tuple[Rule, ...]:
     if kind in ("token_refused", "token_refused_microsoft", "token_refused_google"):
         return REFUSED_TOKEN_RULES
     if kind != "reply":
-        # A failed connection to the token endpoint says nothing about the mail server, and Graph fails unlike SMTP.
+        # The token endpoint and Graph have rules of their own, which are tried first.
         of_token = TOKEN_CONNECTION_RULES if phase == "token" or kind == "no_identity_service" else ()
         of_graph = GRAPH_RULES if kind == "graph" or protocol == "graph" else ()
         return (*of_token, *of_graph, *CONNECTION_RULES)
@@ -95,9 +94,9 @@ def rules_for(observation: Observation) -> tuple[Rule, ...]:
     return rules
 
 
-def fits(rule: Rule, observation: Observation) -> bool:
-    """Whether kind, phase, reply code and text of an observation match a rule; an empty pattern matches everything."""
-    code, enhanced, text = observation.code, observation.enhanced, observation.text[:LONGEST_JUDGED]
+def matches(rule: Rule, observation: Observation) -> bool:
+    """Whether kind, phase, reply and text of an observation match a rule; an empty pattern matches everything."""
+    code, enhanced, text = observation.code, observation.enhanced, observation.text[:LONGEST_MATCHED]
     # IMAP replies have no code: their status and response code are in `enhanced`.
     reply = f"{code or ''} {enhanced}" if code or not enhanced else enhanced
     return (
@@ -108,10 +107,10 @@ def fits(rule: Rule, observation: Observation) -> bool:
     )
 
 
-def _as_text(value: Any) -> str:
-    """A fact for a remedy: lists are shortened, and what is empty is not known."""
+def _format_fact(value: Any) -> str:
+    """Format a fact for a remedy: lists are shortened, and an empty text becomes "not known"."""
     if isinstance(value, Iterable) and not isinstance(value, str):
         several = [str(each) for each in value]
         more = f" and {len(several) - MOST_LISTED} more" if len(several) > MOST_LISTED else ""
         value = ", ".join(several[:MOST_LISTED]) + more or "none"
-    return " ".join(str(value).split()) or NOT_KNOWN
+    return " ".join(str(value).split()) or UNKNOWN
