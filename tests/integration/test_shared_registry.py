@@ -135,5 +135,6 @@ def test_what_is_refused_is_tried_and_stored_by_no_other_host(inventories: Inven
     failures = inventories.refused()
     code, said = inventories.play("apply", "a", "b", mailroom_verify="login", mailroom_connectors_secrets=wrong)
     assert code != 0
-    assert "Nothing was stored from b1: a1, which declares the same connectors in the same registry, has failed." in said
+    sentence = "Nothing was stored from b1: a1, which declares the same connectors in the same registry, has failed."
+    assert sentence in said, said
     assert inventories.refused() == failures + 1
