@@ -62,11 +62,16 @@ options:
     elements: str
 extends_documentation_fragment:
   - mailroom.core._attributes
-  - mailroom.core._attributes.changes
   - mailroom.core._registry
 attributes:
+  check_mode:
+    support: full
+    details:
+      - Nothing is written. For a database, the SQL statements are returned.
   diff_mode:
     support: none
+  idempotent:
+    support: full
 seealso:
   - module: mailroom.core.connectors
   - module: mailroom.core.connector_info

@@ -420,7 +420,9 @@ class Registry:
 
     def set_up(self, readers: Sequence[str] = (), writers: Sequence[str] = ()) -> list[str]:
         """Make it or migrate it, let these roles read or write, and say the statements that did it, if any."""
-        return self._backend.set_up(readers, writers) if self.setup_statements(readers, writers) else []
+        if not self.setup_statements(readers, writers):
+            return []
+        return _retried(lambda: self._backend.set_up(readers, writers))
 
     @contextmanager
     def reading(self) -> Iterator[Reader]:
@@ -441,15 +443,12 @@ class Registry:
 
     def write(self, work: Callable[[Writer], _Result]) -> _Result:
         """Do something in one transaction, again from its beginning where it could not be committed for a time."""
-        pauses = list(_PAUSES)
-        while True:
-            try:
-                with self.writing() as writer:
-                    return work(writer)
-            except RetryableError:
-                if not pauses:
-                    raise
-            time.sleep(random.uniform(0.5, 1) * pauses.pop(0))  # noqa: S311  not for security
+
+        def transaction() -> _Result:
+            with self.writing() as writer:
+                return work(writer)
+
+        return _retried(transaction)
 
     def exclusive(self) -> AbstractContextManager[Turn]:
         """Hold off other tasks that want this registry for themselves, too; reading and writing go on."""
@@ -463,6 +462,17 @@ class Registry:
         self._backend.check_writable()
         if seals and self._keys.ring() is None:
             self._keys.check_can_make()
+
+
+def _retried(transaction: Callable[[], _Result]) -> _Result:
+    pauses = list(_PAUSES)
+    while True:
+        try:
+            return transaction()
+        except RetryableError:
+            if not pauses:
+                raise
+        time.sleep(random.uniform(0.5, 1) * pauses.pop(0))  # noqa: S311  not for security
 
 
 def open_registry(location: str, given_keys: Secret | None, key_file: str, password: Secret | None = None) -> Registry:

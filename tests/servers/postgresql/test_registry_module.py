@@ -136,6 +136,19 @@ class TestMaking:
         assert (planned["changed"], planned["created"]) == (True, ["a"])
         assert any("it has no tables yet" in warning for warning in planned["warnings"])
 
+    def test_migration_waits_for_a_writer(self, place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+        with ThreadPoolExecutor(1) as pool:
+            with place.over_socket().writing() as writer:
+                step = ("ALTER TABLE {schema}.connector ADD COLUMN colour text",)
+                monkeypatch.setattr(schema, "MIGRATIONS", (*schema.MIGRATIONS, step))
+                migration = pool.submit(place.over_socket().set_up)
+                waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype IN ('tuple', 'transactionid')"
+                while place.admin(waiting) == [(0,)]:
+                    pass
+                carry_out(writer, request(entry("a")))
+            assert len(migration.result()) == 2
+        assert list(everything(place.over_socket()).connectors) == ["a"]
+
     def test_two_at_once_make_one_registry(self, empty_place: Place) -> None:
         with ThreadPoolExecutor(4) as pool:
             made = list(pool.map(lambda _number: empty_place.over_socket().set_up(), range(4)))

@@ -83,6 +83,9 @@ class PostgresqlBackend(Backend):
             transaction.keeps_mark = False
             transaction.execute(schema.lock_statement(self._location.schema))
             version = self._version(transaction)
+            if 0 < version < len(schema.MIGRATIONS):
+                # Writers have their turn before any table is locked.
+                transaction.execute("SELECT id FROM {schema}.registry FOR UPDATE")
             statements = self._statements(transaction, version, readers, writers)
             for statement in statements:
                 transaction.write(statement)

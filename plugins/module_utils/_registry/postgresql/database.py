@@ -80,7 +80,7 @@ class Database:
     @contextmanager
     def writing(self, verb: str = "changed") -> Iterator[Transaction]:
         """A transaction, which is committed where the block ends without an error and has written anything."""
-        lost: Exception | None = None
+        is_lost = False
         with self._explaining(verb), self._connected() as connection:
             transaction = Transaction(connection, self.location.schema)
             try:
@@ -94,10 +94,12 @@ class Database:
             try:
                 connection.execute("COMMIT" if transaction.has_written else "ROLLBACK")
             except load_psycopg().Error as error:
-                if not (mark and _is_lost(connection, error)):
+                if not (transaction.has_written and _is_lost(connection, error)):
                     raise
-                lost = error
-        if lost and not self._was_committed(mark):
+                is_lost = True
+        if is_lost and not mark:
+            raise RetryableError(self.sentence(verb, "the connection was lost during the commit; run the task again"))
+        if is_lost and not self._was_committed(mark):
             raise RetryableError(self.sentence(verb, "the connection was lost before the change was committed"))
 
     def sentence(self, verb: str, reason: str) -> str:

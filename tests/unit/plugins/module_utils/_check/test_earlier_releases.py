@@ -55,7 +55,7 @@ def server() -> Iterator[ScriptedServer]:
 
 
 @pytest.mark.parametrize("fields", STORED.values(), ids=STORED)
-def test_it_is_read_and_may_not_be_declared(fields: dict[str, Any]) -> None:
+def test_value_of_an_earlier_release_is_read_and_may_not_be_declared(fields: dict[str, Any]) -> None:
     connector = stored(fields)
     assert view(connector, State({"alerts": connector}))["name"] == "alerts"
     _declaration, problems = parse_declaration({"name": "alerts", **connector.settings})
@@ -64,7 +64,7 @@ def test_it_is_read_and_may_not_be_declared(fields: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("depth", ["envelope", "send"])
 @pytest.mark.parametrize("name", ["from_address", "copies", "errors_to", "test_address", "headers"])
-def test_it_still_sends(name: str, depth: str, server: ScriptedServer) -> None:
+def test_connector_of_an_earlier_release_still_sends(name: str, depth: str, server: ScriptedServer) -> None:
     result = probed(stored(STORED[name], server.port), depth)
     assert result.diagnosis().verdict == "ok", result.to_dict()
 
@@ -93,7 +93,7 @@ def test_its_host_is_looked_up_by_its_a_labels(name: str, monkeypatch: pytest.Mo
 
 
 @pytest.mark.parametrize("name", ["host", "uri", "proxy", "from_address"])
-def test_it_is_written_into_applications_by_its_a_labels(name: str) -> None:
+def test_domain_of_an_earlier_release_is_written_into_applications_by_its_a_labels(name: str) -> None:
     text = Msmtp().render("", sender_of(resolve_connector(stored(STORED[name]))))
     assert text.isascii()
     assert "xn--" in text

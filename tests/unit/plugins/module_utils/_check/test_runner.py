@@ -192,7 +192,9 @@ def _codes(server: Server, tls: dict[str, Any] | None, connector: dict[str, Any]
 
 
 @pytest.mark.parametrize(("server", "tls", "connector", "codes"), REMARKS.values(), ids=REMARKS)
-def test_warnings(server: Server, tls: dict[str, Any] | None, connector: dict[str, Any], codes: set[str]) -> None:
+def test_warnings_of_an_endpoint(
+    server: Server, tls: dict[str, Any] | None, connector: dict[str, Any], codes: set[str]
+) -> None:
     phases = [] if server.get("auth") == "none" else ["auth"]
     assert _codes(server, tls, connector, *phases) == codes
 
@@ -287,7 +289,7 @@ def test_a_user_who_is_no_address_is_no_sender(user: str) -> None:
     assert _job(_user("ann@example.com")).connector.envelope_sender == "ann@example.com"
 
 
-def test_who_waits_too_long_for_another_sign_in_stops_in_the_phase_of_signing_in() -> None:
+def test_wait_for_another_sign_in_that_takes_too_long_fails_in_the_phase_auth() -> None:
     refusals, record = RejectedCredentials(), Record("smtp")
     session = SmtpSession(_job(_server()).endpoints()[0], Clock(0.1, 5), record, Redaction())
     with refusals.turn("ann", session), pytest.raises(ProbeError) as stopped, refusals.turn("ann", session):

@@ -73,24 +73,22 @@ def test_an_empty_text_list_or_dictionary_clears_its_field(written: dict[str, An
     assert not declaration.secrets
 
 
-@pytest.mark.parametrize("block", BLOCKS)
-def test_an_empty_block_clears_itself_where_it_was_really_written_empty(block: str) -> None:
-    filled_by_ansible = {"name": "alpha", block: {inner.name: None for inner in BY_NAME[block].fields}}
-    assert parse_declaration(filled_by_ansible)[0].cleared == frozenset()
-    assert parse_declaration(filled_by_ansible, empty_blocks=[block])[0].cleared == {block}
+def test_empty_block_clears_itself_where_it_was_really_written_empty() -> None:
+    for block in BLOCKS:
+        filled_by_ansible = {"name": "alpha", block: {inner.name: None for inner in BY_NAME[block].fields}}
+        assert parse_declaration(filled_by_ansible)[0].cleared == frozenset(), block
+        assert parse_declaration(filled_by_ansible, empty_blocks=[block])[0].cleared == {block}
 
 
-@pytest.mark.parametrize("path", sorted(SECRETS))
-def test_an_empty_secret_is_an_error_and_clears_nothing(path: str) -> None:
-    declaration, problems = parse_declaration({"name": "alpha", **nested({path: ""})})
-    assert [(problem.where, problem.field) for problem in problems] == [("connector alpha", path)]
-    assert "must not be empty" in problems[0].message
+def test_empty_secret_is_an_error_and_clears_nothing() -> None:
+    declaration, problems = parse_declaration({"name": "alpha", **nested(dict.fromkeys(sorted(SECRETS), ""))})
+    assert {(problem.where, problem.field) for problem in problems} == {("connector alpha", path) for path in SECRETS}
+    assert [problem for problem in problems if "must not be empty" not in problem.message] == []
     assert not declaration.cleared
 
 
-@pytest.mark.parametrize("path", BY_PATH)
-def test_clear_takes_every_path(path: str) -> None:
-    assert declared(clear=[path]).cleared == {path}
+def test_clear_takes_every_path() -> None:
+    assert [path for path in BY_PATH if declared(clear=[path]).cleared != {path}] == []
 
 
 PROBLEMS: list[tuple[dict[str, Any], list[str], str]] = [

@@ -124,10 +124,10 @@ REMAIN = "is the default, and other enabled connectors remain: name one with new
     ids=["deleted", "disabled", "not the default any more"],
 )
 class TestTheDefaultLeaves:
-    def test_it_needs_a_successor_while_others_remain(self, leaving: Request) -> None:
+    def test_default_that_goes_needs_a_successor_while_others_remain(self, leaving: Request) -> None:
         assert refused(leaving, state_of(*THREE, default="alpha")) == [f"connector alpha: {REMAIN}"]
 
-    def test_it_leaves_for_a_successor(self, leaving: Request) -> None:
+    def test_default_that_goes_leaves_for_its_successor(self, leaving: Request) -> None:
         plan = planned(with_successor(leaving, "beta"), state_of(*THREE, default="alpha"))
         assert plan.after.default == "beta"
         assert plan.changed

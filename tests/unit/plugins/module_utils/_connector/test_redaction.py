@@ -88,17 +88,17 @@ OUTERMOST: dict[str, Callable[[str], str]] = {
 
 
 @pytest.mark.parametrize("name", [*ENCODINGS, *OUTERMOST])
-@pytest.mark.parametrize("before", ["", "x", "xy"])
-def test_a_secret_is_hidden_in_every_encoding(name: str, before: str) -> None:
-    encoded = {**ENCODINGS, **OUTERMOST}[name](before + SECRET)
-    assert remains(encoded, redaction(SECRET)(f"<{encoded}>"), SECRET) == []
+def test_secret_is_hidden_in_every_encoding_and_at_every_offset(name: str) -> None:
+    encode, redact = {**ENCODINGS, **OUTERMOST}[name], redaction(SECRET)
+    encoded = [encode(before + SECRET) for before in ("", "x", "xy")]
+    assert [each for each in encoded if remains(each, redact(f"<{each}>"), SECRET)] == []
 
 
-@pytest.mark.parametrize("inner", ENCODINGS)
 @pytest.mark.parametrize("outer", ENCODINGS)
-def test_a_secret_is_hidden_in_every_encoding_of_an_encoding(inner: str, outer: str) -> None:
-    encoded = ENCODINGS[outer](ENCODINGS[inner](SECRET))
-    assert remains(encoded, redaction(SECRET)(f"<{encoded}>"), SECRET) == []
+def test_secret_is_hidden_in_every_encoding_of_an_encoding(outer: str) -> None:
+    redact = redaction(SECRET)
+    encoded = {inner: ENCODINGS[outer](encode(SECRET)) for inner, encode in ENCODINGS.items()}
+    assert [inner for inner, each in encoded.items() if remains(each, redact(f"<{each}>"), SECRET)] == []
 
 
 def remains(encoded: str, shown: str, secret: str) -> list[str]:
@@ -115,7 +115,7 @@ SECRETS = st.text(
 AROUND = st.text(st.sampled_from("ghijkl MNO(){}[]!*~"), max_size=20)
 
 
-@settings(max_examples=400, deadline=None, derandomize=True)
+@settings(max_examples=150, deadline=None, derandomize=True)
 @given(SECRETS, st.lists(st.sampled_from([*ENCODINGS]), max_size=3), AROUND, AROUND)
 def test_any_secret_is_hidden_in_any_encodings(secret: str, names: list[str], before: str, after: str) -> None:
     encoded = secret
@@ -191,10 +191,16 @@ def test_a_short_secret_is_hidden_only_where_it_stands_alone(secret: str, alone:
 
 
 @pytest.mark.parametrize(
-    "form", [str, _base64, lambda text: text.encode().hex(), lambda text: _base64(f"\0ann\0{text}")]
+    ("secret", "form"),
+    [
+        ("pin4", str),
+        ("a1b", _base64),
+        ("pin4", lambda text: text.encode().hex()),
+        ("pin4", lambda text: _base64(f"\0ann\0{text}")),
+    ],
+    ids=["as it is", "in base64", "in hexadecimal", "as PLAIN sends it"],
 )
-@pytest.mark.parametrize("secret", ["pin4", "a1b"])
-def test_a_short_secret_is_hidden_alone_in_other_forms(secret: str, form: Callable[[str], str]) -> None:
+def test_short_secret_is_hidden_alone_in_other_forms(secret: str, form: Callable[[str], str]) -> None:
     assert form(secret) not in redaction(secret)(f"535 <{form(secret)}> no")
 
 
@@ -282,9 +288,9 @@ HOSTILE = [
 
 
 @pytest.mark.parametrize("unit", HOSTILE)
-def test_the_effort_is_in_proportion_to_the_text(unit: str) -> None:
+def test_effort_of_decoding_is_in_proportion_to_the_text(unit: str) -> None:
     """Where decoding would take longer, the text is hidden as a whole."""
-    for length in (MAX_READ_LENGTH, 4 * MAX_READ_LENGTH):
+    for length in (MAX_READ_LENGTH, 2 * MAX_READ_LENGTH):
         text = (unit * length)[:length]
         read = 0
         try:
@@ -306,7 +312,7 @@ ANYTHING = st.text(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(ANYTHING | st.binary(max_size=300), ANYTHING)
 def test_any_text_and_any_secret_are_survived(said: str | bytes, secret: str) -> None:
     shown = redaction(SECRET, secret)(said)

@@ -202,6 +202,7 @@ MOVES: list[Case] = [
             ("a certificate", BY_CERTIFICATE, CERTIFICATE),
             ("a resource owner", BY_OWNER, OWNER),
         )
+        if before is GRAPH or field == "tenant_id"
     ),
     Case("the cloud written out", {**GRAPH, "oauth2.cloud": "china"}, {}, clear=("oauth2.cloud",), again=SECRET),
     Case("another token endpoint", OTHER_PROVIDER, {"oauth2.token_url": "https://evil.example.com/x"}, again=SECRET),
@@ -237,6 +238,7 @@ MOVES: list[Case] = [
             ("another", {f"{block}.ca_file": "/etc/ca.pem"}, {f"{block}.ca_file": "/etc/evil.pem"}, ()),
             ("no", {f"{block}.ca_file": "/etc/ca.pem"}, {}, (f"{block}.ca_file",)),
         )
+        if before is SMTP or what == "another"
     ),
     *(
         Case(
@@ -257,6 +259,7 @@ MOVES: list[Case] = [
             (["PLAIN", "LOGIN"], ["PLAIN", "CRAM-MD5"]),
             ([], ["PLAIN", "CRAM-MD5"]),
         )
+        if before is SMTP or new == ["PLAIN"]
     ),
     Case("a scope", GRAPH, {"oauth2.scope": "https://evil.example.com/.default"}, again=SECRET),
     Case(
@@ -358,28 +361,31 @@ def missing(request: Request, state: State) -> set[str]:
 
 
 @pytest.mark.parametrize("case", MOVES, ids=lambda case: case.name)
-def test_a_move_needs_the_secrets_concerned_again(case: Case) -> None:
+def test_move_needs_the_secrets_concerned_again(case: Case) -> None:
     assert missing(*changing(case)) == set(case.again)
 
 
 @pytest.mark.parametrize("case", STAYS, ids=lambda case: case.name)
-def test_a_harmless_change_needs_no_secret(case: Case) -> None:
+def test_harmless_change_needs_no_secret(case: Case) -> None:
     assert refused(*changing(case)) == []
 
 
-@pytest.mark.parametrize("update_password", ["always", "on_create"])
-@pytest.mark.parametrize("case", MOVES, ids=lambda case: case.name)
-def test_a_secret_given_with_a_move_is_stored_even_under_on_create(case: Case, update_password: str) -> None:
+# One move for each of the secrets that a move may concern.
+ONE_FOR_EACH = {case.again: case for case in reversed(MOVES)}.values()
+
+
+@pytest.mark.parametrize("case", ONE_FOR_EACH, ids=lambda case: case.name)
+def test_secret_given_with_a_move_is_stored_even_under_on_create(case: Case) -> None:
     fresh = {path: FRESH.get(path, "another secret") for path in case.again}
-    request, state = changing(case._replace(change={**case.change, **fresh}), update_password=update_password)
+    request, state = changing(case._replace(change={**case.change, **fresh}), update_password="on_create")
     after = applied(state, planned(request, state)).connectors["alpha"]
     for path in case.again:
         given_now = request.declarations[0].secrets[path]
         assert after.secrets[path] == sealed(given_now) != state.connectors["alpha"].secrets[path]
 
 
-@pytest.mark.parametrize("case", MOVES, ids=lambda case: case.name)
-def test_the_same_secret_given_with_a_move_is_enough(case: Case) -> None:
+@pytest.mark.parametrize("case", ONE_FOR_EACH, ids=lambda case: case.name)
+def test_same_secret_given_with_a_move_is_enough(case: Case) -> None:
     given_again = {path: case.before[path] for path in case.again}
     assert refused(*changing(case._replace(change={**case.change, **given_again}))) == []
 
@@ -552,7 +558,7 @@ class TestDestination:
         """Whoever has to change a digest here makes every stored secret foreign: add a version of the form instead."""
         assert destination_digest(path, stored(before).effective_settings)[:16] == digest
 
-    def test_it_is_spelt_out_as_a_whole(self) -> None:
+    def test_destination_is_spelt_out_as_a_whole(self) -> None:
         assert destination("imap.password", stored(SHARED).effective_settings) == {
             "imap": {
                 "host": "imap.example.com",

@@ -169,7 +169,7 @@ class Shown(HTMLParser):
         return "".join(self.pieces)
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
 @given(SETTINGS, st.lists(ADDRESSES, min_size=1, max_size=5), FACTS_OF_ALL_KINDS, WORDINGS)
 def test_every_field_is_read_back_as_it_was_given(
     effective: dict[str, Any], to: list[str], facts: Facts, wording: Any
@@ -194,7 +194,7 @@ def test_every_field_is_read_back_as_it_was_given(
         assert "=?" in text or found == text
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
 @given(SETTINGS, st.lists(ADDRESSES, min_size=1, max_size=5), FACTS_OF_ALL_KINDS)
 def test_both_parts_say_every_fact_and_end_with_the_signature(
     effective: dict[str, Any], to: list[str], facts: Facts
@@ -211,9 +211,11 @@ def test_both_parts_say_every_fact_and_end_with_the_signature(
     assert not expected or page.text.rstrip("\n").endswith(f"-- \n{expected}".rstrip("\n"))
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
 @given(SETTINGS, st.lists(ADDRESSES, min_size=1, max_size=5), FACTS_OF_ALL_KINDS)
-def test_the_bytes_suit_any_server(effective: dict[str, Any], to: list[str], facts: Facts) -> None:
+def test_bytes_suit_any_server_and_the_envelope_reaches_everybody_once(
+    effective: dict[str, Any], to: list[str], facts: Facts
+) -> None:
     sample_mail = compose(resolved(effective), request(*to, facts=facts))
     assert sample_mail.message.endswith(b"\r\n")
     assert not re.search(rb"\r(?!\n)|(?<!\r)\n|\0", sample_mail.message)
@@ -228,11 +230,6 @@ def test_the_bytes_suit_any_server(effective: dict[str, Any], to: list[str], fac
     anywhere = any(not each.rpartition("@")[0].isascii() for each in [*written, *hidden])
     assert sample_mail.needs_smtputf8 == anywhere
     assert sample_mail.size == len(sample_mail.message)
-
-
-@given(SETTINGS, st.lists(ADDRESSES, min_size=1, max_size=5))
-def test_the_envelope_reaches_everybody_once(effective: dict[str, Any], to: list[str]) -> None:
-    sample_mail = compose(resolved(effective), request(*to))
     everybody = [*to, *effective.get("cc", []), *effective.get("bcc", [])]
     assert sample_mail.recipients == tuple(dict.fromkeys(with_ascii_domain(each) for each in everybody))
     assert sample_mail.sender == with_ascii_domain(effective.get("errors_to", effective["from_address"]))
@@ -384,7 +381,6 @@ def test_without_an_author_nothing_is_composed(effective: dict[str, Any]) -> Non
 
 @pytest.mark.parametrize("wording", [INIT_MAIL, TEST_MAIL])
 def test_mail_goes_to_its_addressee_alone_unless_copies_are_asked_for(wording: Wording) -> None:
-    """Usability, finding 4: a nightly test mailed real people."""
     sample_mail = compose(resolved(FULL), Request(wording, ("ops@example.com",), FACTS, MESSAGE_ID, WHEN))
     assert sample_mail.recipients == ("ops@example.com",)
     assert sample_mail.bcc == ()
@@ -410,17 +406,26 @@ INJECTED = [
 ]
 
 
-@pytest.mark.parametrize(("changed", "field"), INJECTED)
-def test_what_would_break_a_header_is_refused_by_the_name_of_its_field(changed: dict[str, Any], field: str) -> None:
-    with pytest.raises(ProbeError, match=rf"\A{field}: ") as stopped:
-        compose(resolved({**FULL, **changed}), request())
-    assert stopped.value.observation.kind == "config"
+def refusal(effective: dict[str, Any], to: Request) -> tuple[str, str]:
+    """The kind of the refusal of a message, and what it is about; nothing where it is composed."""
+    try:
+        compose(resolved(effective), to)
+    except ProbeError as stopped:
+        return stopped.observation.kind, str(stopped).partition(": ")[0]
+    return "", ""
 
 
-@pytest.mark.parametrize("to", BAD_ADDRESSES)
-def test_a_bad_recipient_is_refused(to: str) -> None:
-    with pytest.raises(ProbeError, match=r"\Ato: item 2 must be a mail address"):
-        compose(resolved(FULL), request("ops@example.com", to))
+@pytest.mark.parametrize("field", dict.fromkeys(field for _changed, field in INJECTED))
+def test_value_that_would_break_a_header_is_refused_by_the_name_of_its_field(field: str) -> None:
+    changes = [changed for changed, about in INJECTED if about == field]
+    refusals = [(changed, refusal({**FULL, **changed}, request())) for changed in changes]
+    assert refusals == [(changed, ("config", field)) for changed in changes]
+
+
+def test_bad_recipient_is_refused() -> None:
+    for to in BAD_ADDRESSES:
+        with pytest.raises(ProbeError, match=r"\Ato: item 2 must be a mail address"):
+            compose(resolved(FULL), request("ops@example.com", to))
 
 
 def test_a_mail_to_nobody_is_refused() -> None:
@@ -429,21 +434,19 @@ def test_a_mail_to_nobody_is_refused() -> None:
 
 
 @pytest.mark.parametrize("field", ["connector", "display_name", "type", "host", "security", "user", "tenant"])
-@pytest.mark.parametrize("broken", BREAKS)
-def test_a_fact_that_is_not_one_line_is_refused(field: str, broken: str) -> None:
-    with pytest.raises(ProbeError, match=rf"\A{field}: "):
-        compose(resolved(FULL), request(facts=Facts(**{"connector": "alerts", field: f"a{broken}"})))
+def test_fact_that_is_not_one_line_is_refused(field: str) -> None:
+    broken = [Facts(**{"connector": "alerts", field: f"a{each}"}) for each in BREAKS]
+    assert [facts for facts in broken if refusal(FULL, request(facts=facts))[1] != field] == []
 
 
-@pytest.mark.parametrize(
-    "message_id",
-    ["", "a@b", "<a>", "<a b@c.example>", "<a@c.example>\r\nBcc: x", "<a@c.example>\n", "<a@\u00fc.example>"],
-)
-def test_a_bad_message_id_is_refused(message_id: str) -> None:
-    with pytest.raises(ProbeError, match="message_id"):
-        compose(resolved(FULL), request(message_id=message_id))
+def test_bad_message_id_is_refused() -> None:
+    bad = ("", "a@b", "<a>", "<a b@c.example>", "<a@c.example>\r\nBcc: x", "<a@c.example>\n", "<a@\u00fc.example>")
+    for message_id in bad:
+        with pytest.raises(ProbeError, match="message_id"):
+            compose(resolved(FULL), request(message_id=message_id))
 
 
+@settings(max_examples=10)
 @given(st.from_regex(r"[A-Za-z0-9]{24,40}", fullmatch=True))
 def test_no_secret_gets_into_a_mail(secret: str) -> None:
     hidden = {"password": secret, "proxy_password": Secret(secret), "proxy_username": secret}

@@ -170,7 +170,7 @@ def test_without_idle_it_is_asked_again_and_again(passing: Passing) -> None:
     assert passing.now == 3 * imap.PAUSE
 
 
-def test_with_idle_the_server_tells(passing: Passing) -> None:
+def test_arrival_is_told_by_the_server_with_idle(passing: Passing) -> None:
     rounds = [b"* OK hold\r\n+ idling\r\n* 2 EXISTS\r\n", DONE, searched(7), fetched(7, HEADER)]
     found, server = mail(passing, SELECTED, NOTHING, *rounds, offers="IDLE")
     found.find(MINE)
@@ -209,7 +209,7 @@ def test_where_idle_is_not_to_be_had_it_is_asked_again_and_again(passing: Passin
 
 
 @pytest.mark.parametrize("offers", ["", "IDLE"])
-def test_at_the_deadline_it_is_not_delivered(passing: Passing, offers: str) -> None:
+def test_message_that_has_not_come_at_the_deadline_is_not_delivered(passing: Passing, offers: str) -> None:
     waiting = [b"+ idling\r\n", DONE] if offers else [DONE]
     rounds = [*[*waiting, NOTHING] * 30]
     found, _server = mail(passing, SELECTED, NOTHING, *rounds, deadline=20, offers=offers)

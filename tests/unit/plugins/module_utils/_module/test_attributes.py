@@ -71,7 +71,7 @@ def test_owner_and_group_by_name_or_number() -> None:
 
 @pytest.mark.parametrize("option", ["owner", "group"])
 @pytest.mark.parametrize("value", ["-1", str(2**32 - 1), "nobody knows", "", "a\0b"])
-def test_who_does_not_exist_is_refused(option: str, value: str) -> None:
+def test_user_or_group_that_does_not_exist_is_refused(option: str, value: str) -> None:
     """-1 would mean: whoever it is now."""
     with pytest.raises(DeclarationError, match=f"^{option}: "):
         wanted(**{option: value})

@@ -226,8 +226,41 @@ def assert_writers_work(play: Play, told: str) -> None:
     assert names(play("connector_info")) == OTHERS
 
 
-@pytest.mark.parametrize("kind", DAMAGES)
-def test_damaged_connector_is_named_and_the_others_work(play: Play, registry: Path, kind: str, tmp_path: Path) -> None:
+def test_damage_is_named_by_connector_and_field(play: Play, registry: Path) -> None:
+    sound_registry, answers = registry.read_bytes(), {}
+    for kind, damage in DAMAGES.items():
+        registry.write_bytes(sound_registry)
+        set_column(registry, damage.column, damage.value)
+        info = play("connector_info")
+        expected = f"connector a is damaged in the registry: {damage.field}"
+        if names(info) != OTHERS or [expected in warning for warning in info["warnings"]] != [True]:
+            answers[kind] = info
+    assert answers == {}
+
+
+# Beyond what names it, all damage is alike: one of each column, and what might be expensive or escape a check.
+KINDS_OF_DAMAGE = (
+    "settings are no JSON",
+    "settings too deep within",
+    "settings too long",
+    "a number of 5000 digits",
+    "unknown field with an odd name",
+    "block is null",
+    "half a surrogate pair",
+    "preset is a list",
+    "revision is infinite",
+    "sending_revision is ahead",
+    "created_at is a blob",
+    "updated_by is a blob",
+    "enabled is 2",
+    "proven without a time",
+)
+
+
+@pytest.mark.parametrize("kind", KINDS_OF_DAMAGE)
+def test_tasks_for_other_connectors_work_beside_a_damaged_one(
+    play: Play, registry: Path, kind: str, tmp_path: Path
+) -> None:
     damage = DAMAGES[kind]
     set_column(registry, damage.column, damage.value)
     told = f"connector a is damaged in the registry: {damage.field}"
@@ -235,7 +268,7 @@ def test_damaged_connector_is_named_and_the_others_work(play: Play, registry: Pa
     assert_writers_work(play, told)
 
 
-@pytest.mark.parametrize("kind", DAMAGES)
+@pytest.mark.parametrize("kind", KINDS_OF_DAMAGE)
 def test_damaged_connector_is_deleted_or_made_anew(play: Play, registry: Path, kind: str) -> None:
     damage = DAMAGES[kind]
     set_column(registry, damage.column, damage.value)
@@ -298,13 +331,9 @@ def test_damaged_connector_that_is_disabled_is_not_tested(play: Play, registry: 
 
 
 NAMES: dict[str, Any] = {
-    "empty": "",
     "a blob": b"a",
-    "with NUL": "a\0",
     "not UTF-8": Raw(b"\xff"),
     "with an escape and a line break": "\x1b[2J\n",
-    "too long": "a" * 60,
-    "with a space": "a b",
     "of another script": "\u0430",
 }
 
@@ -348,8 +377,20 @@ SECRETS: dict[str, tuple[str, str]] = {
 }
 
 
-@pytest.mark.parametrize("kind", SECRETS)
-def test_damaged_row_of_a_secret_is_named_and_the_others_work(
+def test_damaged_row_of_a_secret_is_named_by_its_field(play: Play, registry: Path) -> None:
+    sound_registry, answers = registry.read_bytes(), {}
+    for kind, (change, field) in SECRETS.items():
+        registry.write_bytes(sound_registry)
+        execute(registry, f"UPDATE secret SET {change} WHERE connector = 1")
+        info = play("connector_info")
+        expected = f"connector a is damaged in the registry: {field}"
+        if names(info) != OTHERS or [expected in warning for warning in info["warnings"]] != [True]:
+            answers[kind] = info
+    assert answers == {}
+
+
+@pytest.mark.parametrize("kind", ["field is a blob", "token is not ASCII", "key id is not UTF-8"])
+def test_tasks_for_other_connectors_work_beside_a_damaged_secret(
     play: Play, registry: Path, kind: str, tmp_path: Path
 ) -> None:
     change, field = SECRETS[kind]
@@ -401,15 +442,35 @@ BROKEN_RULES: dict[str, str] = {
 }
 
 
-@pytest.mark.parametrize("kind", BROKEN_RULES)
-def test_stored_connector_that_breaks_a_check_is_no_damage(
+def test_stored_connector_that_breaks_a_check_is_shown_as_any_other(play: Play, registry: Path) -> None:
+    """A check of this version may be newer than the connector."""
+    answers = {}
+    for kind, stored in BROKEN_RULES.items():
+        set_column(registry, "settings", stored)
+        info = play("connector_info")
+        if names(info) != ["a", "b", "c"] or "damaged" in str(info.get("warnings")):
+            answers[kind] = info
+    assert answers == {}
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "host has blanks",
+        "no mechanism",
+        "test address is no address",
+        "header that the message sets",
+        "provider that is unknown",
+        "no server at all",
+        "token_url that cannot be parsed",
+        "graph with a mailbox that is none",
+        "same credentials without imap",
+    ],
+)
+def test_tasks_answer_in_sentences_where_a_stored_connector_breaks_a_check(
     play: Play, registry: Path, kind: str, tmp_path: Path
 ) -> None:
-    """A check of this version may be newer than the connector."""
     set_column(registry, "settings", BROKEN_RULES[kind])
-    info = play("connector_info")
-    assert names(info) == ["a", "b", "c"]
-    assert not [text for text in info.get("warnings", ()) if "damaged" in text]
     for depth in ("connect", "login"):
         test = play("connector_test", depth=depth, fail=False)
         assert "internal_error" not in [each["verdict"] for each in test["results"]]
@@ -426,13 +487,23 @@ def test_stored_connector_that_breaks_a_check_is_no_damage(
 
 
 class TestHistory:
-    @pytest.mark.parametrize("column", ["before", "after", "at", "actor"])
-    @pytest.mark.parametrize("value", ["\n[]", b"\xff", "\x1b", b"{}", "x" * 100_000])
+    @pytest.mark.parametrize(
+        ("column", "value"),
+        [
+            ("before", "\n[]"),
+            ("before", b"\xff"),
+            ("after", b"{}"),
+            ("at", "\x1b"),
+            ("actor", b"\xff"),
+            ("actor", "x" * 100_000),
+        ],
+        ids=["list", "blob", "blob of JSON", "escape as time", "blob as actor", "long actor"],
+    )
     def test_damaged_entry_is_shown_without_what_it_says(
         self, play: Play, registry: Path, column: str, value: Any
     ) -> None:
         play("connector", name="a", description="new")
-        execute(registry, f"UPDATE revision SET {column} = ? WHERE connector = 1 AND revision = 1", value)
+        execute(registry, f"UPDATE revision SET {column} = ? WHERE name = 'a' AND revision = 1", value)
         result = play("connector_info", history=True)
         assert result["warnings"] == ["connector a: its history is damaged at revision 1."]
         entries = {each["name"]: each["history"] for each in result["connectors"]}
@@ -452,7 +523,7 @@ class TestPurposes:
         assert play("connector_purpose", purpose="lost", tenant="acme", connector="b")["changed"]
         assert "warnings" not in play("connector_info")
 
-    @pytest.mark.parametrize("name", ["", b"alerts", "a b", "\x1b", "x" * 101, "a\0"])
+    @pytest.mark.parametrize("name", [b"alerts", "a b", "\x1b"])
     def test_purpose_with_a_damaged_name_is_left_out(self, play: Play, registry: Path, name: Any) -> None:
         execute(registry, "INSERT INTO purpose VALUES (?, '', 1)", name)
         assert names(play("connector_info")) == ["a", "b", "c"]

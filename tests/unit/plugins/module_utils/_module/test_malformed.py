@@ -100,9 +100,9 @@ def assert_refused(result: dict[str, Any], problems: list[str], registry_path: P
     assert not registry_path.parent.exists()
 
 
-@pytest.mark.parametrize(("options", "told"), FIELDS, ids=[str(options)[:60] for options, told in FIELDS])
 class TestFields:
-    def test_of_one_connector(
+    @pytest.mark.parametrize(("options", "told"), FIELDS, ids=[str(options)[:60] for options, told in FIELDS])
+    def test_malformed_field_of_a_connector_is_refused(
         self, play: Play, registry_path: Path, options: dict[str, Any], told: dict[str, str]
     ) -> None:
         result = play("connector", name="prod", **options)
@@ -113,14 +113,20 @@ class TestFields:
             {"where": "connector prod", "field": field, "message": message} for field, message in told.items()
         ]
 
-    def test_of_one_in_a_list(
-        self, play: Play, registry_path: Path, options: dict[str, Any], told: dict[str, str]
+    def test_malformed_fields_of_connectors_in_a_list_are_refused_all_at_once(
+        self, play: Play, registry_path: Path
     ) -> None:
-        good = {"name": "good", "smtp": HOST}
-        result = play("connectors", connectors=[good, {"name": "prod", **options}])
-        assert_refused(
-            result, [f"connector prod: {field}: {message}" for field, message in told.items()], registry_path
-        )
+        bad = {f"bad_{number}": row for number, row in enumerate(FIELDS)}
+        entries = [
+            {"name": "good", "smtp": HOST},
+            *({"name": name, **options} for name, (options, _told) in bad.items()),
+        ]
+        problems = [
+            f"connector {name}: {field}: {message}"
+            for name, (_options, told) in bad.items()
+            for field, message in told.items()
+        ]
+        assert_refused(play("connectors", connectors=entries), problems, registry_path)
 
 
 NAMES: list[tuple[Any, str]] = [
@@ -134,14 +140,17 @@ NAMES: list[tuple[Any, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("name", "told"), NAMES)
 class TestNames:
-    def test_of_one_connector(self, play: Play, registry_path: Path, name: Any, told: str) -> None:
+    @pytest.mark.parametrize(("name", "told"), NAMES)
+    def test_malformed_name_of_a_connector_is_refused(
+        self, play: Play, registry_path: Path, name: Any, told: str
+    ) -> None:
         assert_refused(play("connector", name=name, smtp=HOST), [told], registry_path)
 
-    def test_of_one_in_a_list(self, play: Play, registry_path: Path, name: Any, told: str) -> None:
-        entries = [{"name": "good", "smtp": HOST}, {"name": name, "smtp": HOST}]
-        assert_refused(play("connectors", connectors=entries), [f"connectors[1]: {told}"], registry_path)
+    def test_malformed_names_in_a_list_are_refused_with_their_position(self, play: Play, registry_path: Path) -> None:
+        entries = [{"name": "good", "smtp": HOST}, *({"name": name, "smtp": HOST} for name, _told in NAMES)]
+        problems = [f"connectors[{number}]: {told}" for number, (_name, told) in enumerate(NAMES, start=1)]
+        assert_refused(play("connectors", connectors=entries), problems, registry_path)
 
 
 class TestLists:
@@ -259,15 +268,14 @@ OPTIONS: list[tuple[str, dict[str, Any], list[str]]] = [
 
 
 @pytest.mark.parametrize(("module", "options", "problems"), OPTIONS)
-def test_options_that_do_not_fit(
+def test_options_that_do_not_fit_together_are_refused(
     play: Play, registry_path: Path, module: str, options: dict[str, Any], problems: list[str]
 ) -> None:
     named = {"name": "a"} if module == "connector" else {}
     assert_refused(play(module, **named, **options), problems, registry_path)
 
 
-@pytest.mark.parametrize("actor", [" ", "x" * 101, "two\nlines", "bell\a"])
-@pytest.mark.parametrize("check", [True, False])
-def test_an_actor_that_cannot_be_recorded(play: Play, registry_path: Path, actor: str, check: bool) -> None:
+@pytest.mark.parametrize(("actor", "check"), [(" ", False), ("x" * 101, False), ("two\nlines", True)])
+def test_actor_that_cannot_be_recorded_is_refused(play: Play, registry_path: Path, actor: str, check: bool) -> None:
     told = "actor: must be 1 to 100 characters on one line, without control characters"
     assert_refused(play("connector", name="a", smtp=HOST, actor=actor, check=check), [told], registry_path)

@@ -79,7 +79,7 @@ def test_what_does_not_connect_otherwise_is_not_tested_again(play: Play, tests: 
     assert len(tests.asked) == 1
 
 
-def test_it_gives_up_where_others_never_rest(play: Play, tests: StandIn) -> None:
+def test_verification_gives_up_where_others_keep_changing_the_registry(play: Play, tests: StandIn) -> None:
     play("connector", **ALERTS)
     numbers = iter(range(100))
     tests.on_session_open = [

@@ -193,7 +193,7 @@ def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@settings(bounded, max_examples=100)
+@settings(bounded, max_examples=30)
 @given(st.lists(steps, min_size=1, max_size=10))
 def test_no_sequence_of_edits_and_tasks_opens_a_secret_for_another_place(migrated: Path, steps: list[Step]) -> None:
     path = migrated.with_name("edited.db")

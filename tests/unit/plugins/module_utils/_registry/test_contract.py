@@ -163,7 +163,7 @@ class TestNames:
         revisions = [(each["revision"], each["by"]) for each in history(registry, "new")]
         assert revisions == [(1, STAMP.by), (2, LATER.by)]
 
-    def test_of_a_deleted_connector_only_its_history_is_left(self, registry: Registry, backend: Backend) -> None:
+    def test_deleted_connector_leaves_its_history_alone(self, registry: Registry, backend: Backend) -> None:
         declare(registry, entry("gone", PASSWORD), entry("stays", PASSWORD))
         declare(registry, {"name": "gone", "description": "new"})
         change(registry, Request(absent=("gone",)), LATER)

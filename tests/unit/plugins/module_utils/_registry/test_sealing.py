@@ -77,7 +77,7 @@ class TestTokens:
             ring.open(old, BINDING)
 
     @pytest.mark.parametrize("part", Binding._fields)
-    def test_it_opens_and_compares_with_its_own_binding_only(self, part: str) -> None:
+    def test_secret_opens_and_compares_with_its_own_binding_only(self, part: str) -> None:
         ring, other = ring_of(KEY), BINDING._replace(**{part: "other"})
         sealed = ring.seal(SECRET, BINDING)
         assert ring.is_sealed(sealed, BINDING, SECRET)
@@ -227,13 +227,13 @@ HOLDS = "must hold one or more Fernet keys (32 bytes in URL-safe base64), separa
 
 class TestMalformedKeys:
     @pytest.mark.parametrize("text", [*MALFORMED.values(), " ", ",", "\n,\n"], ids=[*MALFORMED, "blank", ",", "lines"])
-    def test_as_an_option(self, text: str) -> None:
+    def test_malformed_key_as_an_option_is_refused(self, text: str) -> None:
         with pytest.raises(RegistryKeyError) as refused:
             ring_of(text)
         assert str(refused.value) == f"registry_key {HOLDS}"
 
     @pytest.mark.parametrize("text", [*MALFORMED.values(), ","], ids=[*MALFORMED, "only separators"])
-    def test_in_the_key_file(self, key_file: Path, text: str) -> None:
+    def test_malformed_key_in_the_key_file_is_refused(self, key_file: Path, text: str) -> None:
         key_file.write_text(text, encoding="utf-8")
         with pytest.raises(RegistryKeyError) as refused:
             source_of(key_file).ring()
@@ -285,7 +285,7 @@ class TestKeyFile:
         )
 
     @pytest.mark.parametrize("umask", [0o000, 0o022, 0o077, 0o177])
-    def test_it_is_made_for_its_owner_alone(self, key_file: Path, permissive_umask: None, umask: int) -> None:
+    def test_key_file_is_made_for_its_owner_alone(self, key_file: Path, permissive_umask: None, umask: int) -> None:
         os.umask(umask)
         made = source_of(key_file).make()
         assert mode(key_file) == 0o600
