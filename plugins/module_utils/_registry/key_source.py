@@ -42,6 +42,7 @@ class KeySource:
     def __init__(self, given: Secret | None, path: str, *, may_make: bool = True) -> None:
         self._given = given
         self._may_make = may_make
+        self._has_no_file = not path and not may_make
         self._owners = trusted_owners()
         self.path = path
 
@@ -50,7 +51,7 @@ class KeySource:
         if self._given is not None:
             return _parse(self._given.reveal(), "registry_key")
         octets = b""
-        if not self.path:
+        if self._has_no_file:
             return None
         with self._explaining("read"), suppress(FileNotFoundError), self._open_folder() as (folder, name):
             descriptor = open_file(folder, name, os.O_RDONLY, self._owners, _OTHERS)
@@ -70,7 +71,7 @@ class KeySource:
 
     def check_file(self) -> None:
         """Fail where somebody else may have put the file of the keys there, or may use it. It need not exist."""
-        if self._given is not None or not self.path:
+        if self._given is not None or self._has_no_file:
             return
         with self._explaining("read"):
             try:

@@ -87,6 +87,11 @@ def test_what_is_wrong_is_said_in_one_sentence(place: Place) -> None:
     assert "whatever" in refusal(invalid, server.password)
 
 
+def test_the_words_of_the_server_are_redacted(place: Place) -> None:
+    message = refusal(place.server.location(place.schema), "authentication")
+    assert "FATAL: password ******** failed for user" in message
+
+
 def test_a_server_that_only_reads_reads_and_says_that_it_does_not_write(place: Place) -> None:
     registry = place.over_socket()
     declare(registry, entry("a"))
