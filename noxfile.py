@@ -40,6 +40,7 @@ LOCKS = {
     # What each lock file has to fit: the oldest Python. The first releases of a Python lack what some packages need.
     **{f"core-{core}": f"{python}.2" for core, python in CORES.items()},
     f"target-{TARGET_PYTHON}": f"{TARGET_PYTHON}.2",
+    "applications": "3.12.2",
     "fuzz": "3.12.2",
     "importer": "3.11.2",
     "nox": "3.11.2",
@@ -209,6 +210,13 @@ def jobs(session: nox.Session) -> None:
     """Run the tests of the examples, and of what AWX and pipelines run."""
     sync(session, "tools")
     run_pytest(session, "jobs", *SIDE_BY_SIDE)
+
+
+@nox.session(python=CORES["2.21"], tags=["matrix"])
+def applications(session: nox.Session) -> None:
+    """Run the tests of other programs that use the collection; ansible-rulebook needs OpenJDK 17."""
+    sync(session, "applications")
+    run_pytest(session, "applications")
 
 
 @nox.session(python=NEWEST_PYTHON, tags=["matrix"])

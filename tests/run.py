@@ -28,6 +28,7 @@ SESSIONS: dict[str, list[str]] = {
     "servers": [],
     "unit-2.22": [],
     "jobs": [],
+    "applications": [],
     "lint": [],
     "molecule": [],
 }

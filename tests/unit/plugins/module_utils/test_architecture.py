@@ -42,6 +42,7 @@ MAY_REVEAL = {
     "_connector/secret.py",
     "_connector/validity.py",
     "_registry/key_source.py",
+    "_registry/postgresql/database.py",
     "_registry/sealing.py",
     "_auth/",
     "_protocol/",
@@ -67,6 +68,7 @@ KNOWN_TO_FILTERS = (
     ".plugin_utils.",
     ".module_utils._connector.",
     ".module_utils._errors.",
+    ".module_utils._registry.postgresql.location.",  # it parses a text
     ".module_utils._report.",
 )
 
