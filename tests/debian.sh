@@ -7,13 +7,13 @@
 # The servers that come with them are neither started nor enabled: tests start their own.
 set -eu
 
-purpose=$1
+purposes=" demo $* "
 export PYTHON="${PYTHON:-python3}"
 
 missing() {
     while read -r needed_by package probe; do
-        case "$needed_by" in
-        demo | "$purpose") sh -c "$probe" >/dev/null 2>&1 </dev/null || printf '%s ' "$package" ;;
+        case "$purposes" in
+        *" $needed_by "*) sh -c "$probe" >/dev/null 2>&1 </dev/null || printf '%s ' "$package" ;;
         esac
     done <"$(dirname "$0")/debian.txt"
 }
@@ -21,7 +21,7 @@ missing() {
 packages=$(missing)
 [ -n "$packages" ] || exit 0
 if [ "$(id -u)" != 0 ] && command -v sudo >/dev/null; then
-    exec sudo PYTHON="$PYTHON" sh "$0" "$purpose"
+    exec sudo PYTHON="$PYTHON" sh "$0" "$@"
 fi
 if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
     echo "Please install ${packages% } (or what your system calls it), then run this again." >&2
