@@ -125,7 +125,13 @@ def run_pytest(session: nox.Session, folder: str, *options: str, env: dict[str, 
 
 
 def sanity(session: nox.Session, core: str = "") -> None:
-    """Run ansible-test sanity, under every Python that is found."""
+    """Run ansible-test sanity; with a version, code is compiled and imported under all Pythons, not only two of them."""
+    oldest = ["--python", TARGET_PYTHON, "--test", "compile", "--test", "import"]
+    runs: list[list[str]] = [[]] if core or session.posargs else [["--python", NEWEST_PYTHON], oldest]
+    if oldest in runs and not shutil.which(f"python{TARGET_PYTHON}"):
+        if os.environ.get("CI"):
+            session.error(f"Python {TARGET_PYTHON} not found")
+        runs.remove(oldest)
     sync_core(session, core)
     home = make_home(OUTPUT / f"home-{session.name}")
     # ansible-test would download a script that installs pip, which every Python can do itself.
@@ -141,7 +147,8 @@ def sanity(session: nox.Session, core: str = "") -> None:
     skips = [f"--skip-test={name}" for name in SANITY_SKIPS.get(core, [])]
     with session.chdir(copy.current_path):
         command = ["ansible-test", "sanity", "--color", "no", "--requirements", *skips]
-        session.run(*command, *session.posargs, env={"HOME": str(home), "ANSIBLE_COLLECTIONS_PATH": ""})
+        for words in runs:
+            session.run(*command, *words, *session.posargs, env={"HOME": str(home), "ANSIBLE_COLLECTIONS_PATH": ""})
 
 
 def unit(session: nox.Session, core: str = "") -> None:
