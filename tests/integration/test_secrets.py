@@ -615,7 +615,7 @@ def test_a_secret_that_signs_in_never_shows(
             assert each in seen[place], (place, each)
     assert written(seen) == {"registry.db"}
     assert not leaks(known, seen)
-    assert scenario.modules | {"connector_config", "connector_info", "connector_purpose"} == MODULES
+    assert scenario.modules | {"connector_config", "connector_info", "connector_purpose", "registry"} == MODULES
 
 
 ALERTMANAGER = """\
@@ -671,6 +671,15 @@ def configure(scenario: Scenario, known: Secrets, stage: Stage, folder: Path) ->
         add("failed", "connector_config", task)
         add("changed", "connector_config", {**task, "state": "absent"})
     add("failed", "connector_config", {**tasks[0], "connector": known.new("in_connector") + " "})
+    copying = {
+        "registry": str(stage.folder / "copy.db"),
+        "registry_key": known.key("copy_key"),
+        "copy_from": scenario.defaults["registry"],
+        "copy_from_key": scenario.defaults["registry_key"],
+    }
+    add("failed", "registry", {**copying, "copy_from_key": known.key("wrong_copy_key")})
+    add("changed", "registry", copying)
+    add("unchanged", "registry", copying)
 
 
 def test_a_declared_secret_never_shows(stage: Stage, tmp_path: Path) -> None:
@@ -683,7 +692,7 @@ def test_a_declared_secret_never_shows(stage: Stage, tmp_path: Path) -> None:
     assert endings(seen["results.json"]) == scenario.endings
     without_mark = [place for place, content in seen.items() if mark.encode() not in content]
     assert not {*SHOWN, "the arguments of processes", "process.log", "registry.db"}.intersection(without_mark)
-    assert written(seen) == {"registry.db", "config.db"}
+    assert written(seen) == {"registry.db", "config.db", "copy.db"}
     assert any(known.found_in(path.read_bytes()) for path in tmp_path.iterdir())
     assert not leaks(known, seen)
     assert scenario.modules | {"connector_test", "init_mail"} == MODULES
