@@ -10,8 +10,8 @@ module: connector
 short_description: Declare one mail connector
 version_added: 0.1.0
 description:
-  - "In short: O(name), O(from_address), O(smtp.host), O(smtp.username) and O(smtp.password) declare a connector that sends
-    mail. O(provider) replaces the host. For reading mail, O(imap) has the same fields as O(smtp)."
+  - "In short: O(name), O(from_address), O(smtp.host), O(smtp.username) and O(smtp.password) declare a connector
+    that sends mail. O(provider) replaces the host. For reading mail, O(imap) has the same fields as O(smtp)."
   - Creates, changes, deletes or duplicates a mail connector in the registry, or makes it the default.
   - What is left out, or V(null), stays as it is. V(""), V([]) and V({}) clear a string, a list or a dictionary;
     O(clear) clears anything else.

@@ -10,8 +10,8 @@ module: connector_info
 short_description: Look up mail connectors
 version_added: 0.1.0
 description:
-  - "In short: O(name) looks up one connector, O(purpose) and O(tenant) the one that is to be used. Without any of these, all
-    are returned."
+  - "In short: O(name) looks up one connector, O(purpose) and O(tenant) the one that is to be used. Without any of
+    these, all are returned."
   - Returns one connector, the one that serves a purpose, or all of them. Secrets are listed by name, never shown.
   - If the registry's key is available, a secret that was moved or edited outside the collection counts as not stored,
     with a warning.

@@ -10,9 +10,9 @@ module: connectors
 short_description: Declare all mail connectors of an environment
 version_added: 0.1.0
 description:
-  - "In short: O(connectors) lists all connectors, each with the fields of M(mailroom.core.connector), usually C(name),
-    C(from_address), and C(host), C(username) and C(password) of C(smtp). O(default) and O(purposes) say which one is used, and
-    O(purge) deletes all others."
+  - "In short: O(connectors) lists all connectors, each with the fields of M(mailroom.core.connector), usually
+    C(name), C(from_address), and C(host), C(username) and C(password) of C(smtp). O(default) and O(purposes) say
+    which one is used, and O(purge) deletes all others."
   - Creates and changes any number of mail connectors, sets the default and the purposes, and with O(purge=true)
     deletes connectors that are not listed, all in one transaction.
   - An entry describes its connector completely. A field that it leaves out returns to its default. Stored secrets

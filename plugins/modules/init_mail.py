@@ -10,8 +10,8 @@ module: init_mail
 short_description: Prove once that mail connectors can send
 version_added: 0.1.0
 description:
-  - "In short: no option is needed. O(connectors) limits it to some connectors, O(to) sets the recipient, and O(force) sends
-    also what is not due."
+  - "In short: no option is needed. O(connectors) limits it to some connectors, O(to) sets the recipient, and
+    O(force) sends also what is not due."
   - Sends a mail with the subject C(Init Mail) through each connector for which it is due, and records that in the
     registry, so that a rerun sends nothing.
   - It is due until it was sent, and again when a field that sending depends on has changed (C(smtp), C(graph),

@@ -6,8 +6,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import places
 import yaml
-from tools import places
 
 EXAMPLE = places.ROOT / "examples" / "awx"
 PROJECT = EXAMPLE / "project"

@@ -12,12 +12,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import places
 import pytest
 import yaml
 from integration.playing import Stage
 from jobs import awx_collection, awx_project
 from peers.awx import Awx
-from tools import places
 
 from ansible_collections.mailroom.core.plugins.module_utils._connector.fields import SECRETS
 from ansible_collections.mailroom.core.plugins.module_utils._module import registry

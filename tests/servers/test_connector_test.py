@@ -18,7 +18,7 @@ from peers.ca import CertificateZoo
 from peers.mail import MailServer
 from peers.proxies import SOCKS_REPLIES, HttpProxy, Proxy, Socks5Proxy
 from peers.users import USERS
-from tools.modules import module_for
+from task_modules import module_for
 
 from ansible_collections.mailroom.core.plugins.module_utils._report.table import table
 

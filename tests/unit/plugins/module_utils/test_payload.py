@@ -9,8 +9,9 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
+import payload
+import places
 import pytest
-from tools import payload, places
 
 MODULES = Path(__file__).resolve().parents[4] / "plugins" / "modules"
 

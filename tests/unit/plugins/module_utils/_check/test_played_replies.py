@@ -14,10 +14,10 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import pytest
+import replies
 from fuzz import entries
 from peers.connectors import job as connector_job
-from tools import replies
-from tools.replies import Reply
+from replies import Reply
 
 from ansible_collections.mailroom.core.plugins.module_utils._check.credentials import RejectedCredentials
 from ansible_collections.mailroom.core.plugins.module_utils._check.imap import ImapCheck

@@ -7,8 +7,8 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import places
 import pytest
-from tools import places
 
 from ansible_collections.mailroom.core.plugins.module_utils._connector import presets, suggest
 from ansible_collections.mailroom.core.plugins.module_utils._connector.fields import BY_PATH

@@ -20,7 +20,7 @@ from typing import Any, Callable, NoReturn
 import pytest
 from ansible.module_utils import basic
 from ansible.module_utils.common import warnings
-from tools.modules import module_for
+from task_modules import module_for
 
 MODULES = "ansible_collections.mailroom.core.plugins.modules"
 BODIES = "ansible_collections.mailroom.core.plugins.module_utils._module"

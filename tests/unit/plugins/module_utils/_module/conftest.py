@@ -15,7 +15,7 @@ from typing import Any, Callable
 import pytest
 from ansible.module_utils import basic
 from ansible.module_utils.common import warnings
-from tools.modules import module_for
+from task_modules import module_for
 
 Play = Callable[..., dict[str, Any]]
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections import Counter
 
 import pytest
-from tools import replies
-from tools.replies import COLUMNS, NAMES, Reply
+import replies
+from replies import COLUMNS, NAMES, Reply
 
 from ansible_collections.mailroom.core.plugins.module_utils._verdict.table import REMEDIES
 

@@ -10,10 +10,10 @@ import string
 from itertools import product
 
 import pytest
+import replies
 import update_fragments
 from hypothesis import given
 from hypothesis import strategies as st
-from tools import replies
 
 from ansible_collections.mailroom.core.plugins.module_utils._verdict.connection_rules import CONNECTION_RULES
 from ansible_collections.mailroom.core.plugins.module_utils._verdict.diagnosis import (

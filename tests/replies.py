@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from tools import places
+import places
 
 FOLDER = places.ROOT / "tests" / "data" / "replies"
 NAMES = ("given", "gathered", "set_aside")
