@@ -165,6 +165,8 @@ REMEDIES: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("sender", "530 5.7.0 Authentication required", ("username",)),
     ("recipient", "554 5.7.1 Relay access denied", ("username", "mail.example.com")),
     ("sender", "550 5.7.60 SMTP; Client does not have permissions to send as this sender", ("from_address", "right")),
+    ("ehlo", "421 4.7.0 Daily sending limit exceeded", ("limit of the provider", "send less")),
+    ("ehlo", "550 5.7.0 Daily sending limit exceeded", ("limit of the provider", "send less")),
 )
 
 
