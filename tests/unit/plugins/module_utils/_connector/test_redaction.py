@@ -250,6 +250,18 @@ def test_a_number_that_is_a_secret_is_left_out() -> None:
     assert redaction("7351948260").value([7351948260, 94826000, 35194, 42]) == [None, None, 35194, 42]
 
 
+@pytest.mark.parametrize("blank", ["+", "_"])
+def test_secret_with_blanks_is_hidden_as_forms_and_headers_write_them(blank: str) -> None:
+    assert redaction("ab cd ef gh ij")(f"<ab cd ef gh ij>, <{'ab cd ef gh ij'.replace(' ', blank)}>") == (
+        f"<{HIDDEN}>, <{HIDDEN}>"
+    )
+
+
+def test_secret_that_begins_as_json_too_deep_to_parse_is_hidden() -> None:
+    secret = '{"Zq7xKw2m":' * 100_000
+    assert redaction(secret)("<Zq7xKw2m>") == f"<{HIDDEN}>"
+
+
 def test_a_secret_that_is_learnt_on_the_way_is_hidden_from_then_on() -> None:
     redact = redaction()
     assert redact("token-of-today") == "token-of-today"

@@ -135,6 +135,12 @@ BY_GOOGLE = {
 }
 
 
+def test_refused_client_is_sent_to_its_id_and_secret() -> None:
+    remedy = diagnose(_answer("invalid_client", "words", 401)).remedy
+    assert "client_id (client-1)" in remedy
+    assert "secret's value, not its id" in remedy
+
+
 def test_error_of_google_has_its_verdict() -> None:
     found = {(error, text): diagnose(_answer(error, text, kind="token_google")).verdict for error, text in BY_GOOGLE}
     assert found == BY_GOOGLE
