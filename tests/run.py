@@ -22,7 +22,7 @@ import places
 # What takes longest comes first, so that nothing waits for it at the end. The oldest and the newest of everything:
 # ansible-core 2.18 runs modules on Python 3.9, ansible-core 2.22 has the collection from its tarball.
 SESSIONS: dict[str, list[str]] = {
-    "integration-2.18": ["-m", "not exhaustive"],
+    "integration-2.18": ["-m", "oldest"],
     "sanity": [],
     "integration-2.22": [],
     "servers": [],
@@ -56,7 +56,7 @@ class Session:
         self.process.returncode = os.waitstatus_to_exitcode(status)
         self.seconds, self.processor = time.monotonic() - self._started, processor
         output = self.log.read_text(encoding="utf-8", errors="replace").splitlines()
-        skipped = any(f"Session {self.name} skipped" in line or "was not successful" in line for line in output)
+        skipped = any(f"Session {self.name} skipped" in line for line in output)
         self.result = "FAILED" if self.process.returncode else "not run" if skipped else "passed"
         self.tests = _count(self.junit)
         if self.process.returncode:

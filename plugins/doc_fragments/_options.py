@@ -22,7 +22,7 @@ options:
       - V(present) creates or changes the connector.
       - V(absent) deletes it, with its secrets and its history. That cannot be undone.
       - V(default) makes it the default; fields cannot be given.
-      - V(duplicated) creates it as a copy of O(copy_from), with the given fields. Secrets are not copied: all
+      - V(duplicated) creates it as a copy of O(copy_from), with the given fields. Secrets are not copied, so all
         secrets of the source must be given. Where the connector exists already, this is the same as V(present).
         A O(display_name) of the source gets V( (copy\)) appended, unless another one is given.
     type: str

@@ -59,6 +59,14 @@ class RegistryError(MailroomError):
     """The registry cannot be read or written."""
 
 
+class MissingRegistry(RegistryError):
+    """There is no registry of this version at the place that was given, and the task may not make one."""
+
+
+class RetryableError(RegistryError):
+    """A transaction was rolled back for a reason that may be gone when it is repeated."""
+
+
 class RegistryKeyError(MailroomError):
     """The registry's secrets cannot be sealed, compared or opened."""
 

@@ -38,6 +38,7 @@ options:
   history:
     description:
       - Whether to return the revisions of each connector.
+      - With O(name), a connector that was deleted is found too, as long as no other has its name.
     type: bool
     default: false
 extends_documentation_fragment:
@@ -79,6 +80,8 @@ connectors:
       for all tenants) or V(default).
     - With O(history=true) each has C(history), the list of its revisions with C(revision), C(at), C(by),
       C(before) and C(after), the oldest first.
+    - "Of a connector that was deleted there is only C(name), C(deleted) (V(true)) and C(history), the last entry of
+      which says by whom and when. Several that had the name one after another have an entry each."
   returned: success
   type: list
   elements: dict

@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from ansible.errors import AnsibleFilterError
 
+pytestmark = pytest.mark.oldest
+
 
 def of(name: str) -> Any:
     module = importlib.import_module(f"ansible_collections.mailroom.core.plugins.filter.{name}")

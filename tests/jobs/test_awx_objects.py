@@ -20,7 +20,7 @@ from jobs import awx_collection, awx_project
 from peers.awx import Awx
 
 from ansible_collections.mailroom.core.plugins.module_utils._connector.fields import SECRETS
-from ansible_collections.mailroom.core.plugins.module_utils._module import registry
+from ansible_collections.mailroom.core.plugins.module_utils._module import shared_options
 
 GIVEN = ("vault_ssh_key", "vault_mailroom_registry_key", "vault_alerts_smtp_password", "vault_support_imap_password")
 CREDENTIALS = {"Mail hosts", "Mail registry", "Mail connectors"}
@@ -102,7 +102,7 @@ def test_a_missing_secret_is_named_before_anything_is_made(configuring: Configur
 def test_credential_types_inject_what_is_read() -> None:
     types = awx_project.declared("credential_type")
     env = types["Mail registry"]["injectors"]["env"]
-    assert env.keys() == {registry._ENVIRONMENT["registry"], registry._ENVIRONMENT["registry_key"]}
+    assert env.keys() == {shared_options._ENVIRONMENT["registry"], shared_options._ENVIRONMENT["registry_key"]}
     layer = types["Mail connectors"]["injectors"]["extra_vars"]["mailroom_connectors_secrets"]
     connectors = inventory()["mailroom_connectors"]
     for name, blocks in layer.items():

@@ -20,7 +20,8 @@ from peers import actions
 from peers.mail import MailServer
 from peers.smtp import SmtpScript
 from peers.users import USERS
-from servers.test_connector_test import MODULES, Scene, connector, run
+from servers.playing import MODULES, run
+from servers.test_connector_test import Scene, connector
 
 from ansible_collections.mailroom.core.plugins.module_utils._report.table import table
 

@@ -14,7 +14,8 @@ import pytest
 from peers.cloud import Cloud
 from peers.mail import MailServer
 from peers.users import USERS
-from servers.test_connector_test import Result, Scene, failing_phase, run
+from servers.playing import run
+from servers.test_connector_test import Result, Scene, failing_phase
 
 ALICE, BOB, UMA = (USERS[name].address for name in ("alice", "bob", "uma"))
 MAILBOXES = ("alice", "bob", "uma")

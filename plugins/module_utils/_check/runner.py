@@ -40,14 +40,18 @@ _PROVIDERS = frozenset(
 ResultCallback = Callable[[int, Result], None]
 
 
-def run(
+def run(  # noqa: PLR0913
     jobs: Sequence[Job],
     bounds: Bounds,
     concurrency: int,
     on_result: ResultCallback | None = None,
     alternatives: Alternatives | None = None,
+    *,
+    refuse: Callable[[], Observation | None] | None = None,
 ) -> list[Result]:
     """Test every connector; the results are in the order of the jobs, and go to `on_result` as soon as they are there.
+
+    `refuse` is asked before each, and says why it must not begin any more, if it must not.
 
     Connectors that sign in as the same user are tested one after another. The threads are daemons, so that an
     interrupted task ends at once. There are no more of them than there can be sockets for.
@@ -55,7 +59,7 @@ def run(
     _import_early(jobs, bounds)
     if alternatives is None and bounds.alternatives:
         alternatives = Alternatives(bounds.timeout)
-    batch = _Batch(jobs, bounds, alternatives)
+    batch = _Batch(jobs, bounds, alternatives, refuse)
     groups = _group_by_account(jobs)
     waiting: queue.SimpleQueue[Sequence[int]] = queue.SimpleQueue()
     for group in groups:
@@ -104,10 +108,17 @@ def _import_early(jobs: Sequence[Job], bounds: Bounds) -> None:
 class _Batch:
     """The connectors of one run and their results so far."""
 
-    def __init__(self, jobs: Sequence[Job], bounds: Bounds, alternatives: Alternatives | None) -> None:
+    def __init__(
+        self,
+        jobs: Sequence[Job],
+        bounds: Bounds,
+        alternatives: Alternatives | None,
+        refuse: Callable[[], Observation | None] | None,
+    ) -> None:
         self._jobs = jobs
         self._bounds = bounds
         self._alternatives = alternatives
+        self._refuse = refuse
         self._rejected = RejectedCredentials()
         self._done: queue.SimpleQueue[tuple[int, Result]] = queue.SimpleQueue()
         self._gates = {host: threading.BoundedSemaphore(MOST_PER_PROVIDER) for host in _PROVIDERS}
@@ -135,7 +146,9 @@ class _Batch:
         result.to, result.reader = self._bounds.to, job.reader.name if job.reader else ""
         try:
             result.connector = job.connector
-            if not job.refused:
+            if not result.observation and self._refuse:
+                result.observation = self._refuse()
+            if not result.observation:
                 self._run_checks(job, result)
         except BaseException as error:  # noqa: BLE001  one connector's crash must not be another's
             result.observation = Observation("internal", text=type(error).__name__)

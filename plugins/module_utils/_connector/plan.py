@@ -15,7 +15,7 @@ from .._errors import Problem
 from .declaration import Declaration
 from .secret import Secret
 from .secret_destinations import destination
-from .state import Connector, Purpose, State, Wanted, has_same_connection
+from .state import Connector, Purpose, Stamp, State, Wanted, has_same_connection
 
 
 @dataclass(frozen=True)
@@ -76,6 +76,8 @@ class Plan:
     before: State
     after: State
     warnings: tuple[str, ...]
+    stamp: Stamp = field(default_factory=lambda: Stamp("", ""))
+    """When and by whom it was made."""
 
     @property
     def changed(self) -> bool:

@@ -58,7 +58,7 @@ def make_plan(
     _bind(request, builder)
     if builder.problems:
         raise DeclarationError(builder.problems)
-    return builder.build(before)
+    return builder.build(before, stamp)
 
 
 class _PlanBuilder:
@@ -77,7 +77,7 @@ class _PlanBuilder:
         self._all_names = before.all_names
         self._suggestions = Suggestions(self.candidates)
 
-    def build(self, before: State) -> Plan:
+    def build(self, before: State, stamp: Stamp) -> Plan:
         after = replace(
             before,
             connectors=self.connectors,
@@ -85,7 +85,7 @@ class _PlanBuilder:
             default=self.default,
             bindings=self.bindings,
         )
-        return Plan(tuple(self.changes), self.unchanged, before, after, tuple(self.warnings))
+        return Plan(tuple(self.changes), self.unchanged, before, after, tuple(self.warnings), stamp)
 
     def add_problem(self, connector: str, path: str, message: str) -> None:
         self.problems.append(Problem(f"connector {connector}" if connector else "", path, message))

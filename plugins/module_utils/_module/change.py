@@ -15,8 +15,8 @@ from .._connector.plan import Plan, Request
 from .._connector.planning import make_plan
 from .._connector.state import Connector, Stamp
 from .._errors import DeclarationError, MailroomError, MissingLibrary, Problem, RegistryError, RegistryKeyError
-from .._registry.registry import Migration, Reader, Registry
-from .registry import open_registry, stamp
+from .._registry.registry import Migration, Reader, Registry, Writer
+from .shared_options import open_registry, stamp
 from .task import Task
 
 MAX_ATTEMPTS = 5
@@ -130,15 +130,16 @@ def _plan(
 def _apply(
     registry: Registry, request: Request, now: Stamp, tests: ConnectorTests | None
 ) -> tuple[Plan, bool, Migration]:
-    with registry.writing() as writer:
+    def plan_and_apply(writer: Writer) -> tuple[Plan, bool, Migration]:
         plan, changed = _plan(request, writer, now)
         if tests and tests.untested(plan):
             raise _UntestedChangeError
         writer.apply(plan)
         if writer.needs_resealing():
             writer.reseal()
-        migration = writer.migration()
-    return plan, changed, migration
+        return plan, changed, writer.migration()
+
+    return registry.write(plan_and_apply)
 
 
 def _report_outcome(module: Task, plan: Plan, changed: bool, migration: Migration) -> tuple[Plan, bool]:

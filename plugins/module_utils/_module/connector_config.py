@@ -25,8 +25,8 @@ from .._target.interface import MAY_BE_LEFT_OUT, FileTarget, Sender, password_pa
 from .._target.targets import FILE_TARGETS
 from .attributes import read_attribute_options
 from .files import FileChange, FileContent, read_file, write_files
-from .registry import open_registry, registry_files, registry_options
 from .safe_path import Location, is_writable_only_by, locate, trusted_users
+from .shared_options import open_registry, registry_files, registry_options
 from .stored import load_connectors, open_secrets, resolve_purpose
 from .task import Task, run
 
@@ -282,8 +282,7 @@ def _record_file(module: Task, registry: Registry | None, application: FileTarge
         with suppress(MailroomError, UnicodeEncodeError):
             registry = registry or open_registry(module)
             if registry.exists():
-                with registry.writing() as writer:
-                    writer.forget_file(path)
+                registry.write(lambda writer: writer.forget_file(path))
         return
     if not registry or _has_marker(application, change.after):
         return
@@ -292,8 +291,7 @@ def _record_file(module: Task, registry: Registry | None, application: FileTarge
         with registry.reading() as reader:
             if reader.wrote_file(path, content):
                 return
-        with registry.writing() as writer:
-            writer.record_file(path, content)
+        registry.write(lambda writer: writer.record_file(path, content))
     except (MailroomError, UnicodeEncodeError):
         module.warn(
             f"The registry could not record that {path} was written by this task, so later tasks will not remove"

@@ -16,7 +16,7 @@ from .._connector.state import Connector, Purpose, State, Wanted, parse_purpose
 from .._connector.view import views
 from .._errors import DeclarationError, RegistryError, RegistryKeyError
 from .._registry.registry import Reader
-from .registry import open_registry, registry_options
+from .shared_options import open_registry, registry_options
 from .stored import resolve_purpose
 from .task import Task, run
 
@@ -47,7 +47,7 @@ def _connector_info(module: Task) -> dict[str, Any]:
             raise DeclarationError(problems)
     registry = open_registry(module)
     if not registry.exists():
-        module.warn(f"There is no registry {module.params['registry']} yet, so there are no connectors.")
+        module.warn(f"There is no registry {registry.shown} yet, so there are no connectors.")
     with registry.reading() as reader:
         state, found, resolved_by = _find_connectors(module, reader, purpose)
         own = {each.name: _drop_foreign_secrets(module, reader, each) for each in found}
@@ -57,6 +57,11 @@ def _connector_info(module: Task) -> dict[str, Any]:
             revisions = reader.history(found)
             for entry in connectors:
                 entry["history"] = revisions[entry["name"]]
+            if module.params["name"] and not found:
+                connectors = [
+                    {"name": module.params["name"], "deleted": True, "history": each}
+                    for each in reader.history_of_deleted(module.params["name"])
+                ]
     for warning in _damage_warnings(state, connectors):
         module.warn(warning)
     return {"changed": False, "connectors": connectors}

@@ -16,7 +16,7 @@ from .._connector.plan import Request
 from .._connector.state import parse_purpose
 from .._errors import DeclarationError
 from .change import change_registry, plan_diff
-from .registry import registry_options
+from .shared_options import registry_options
 from .task import Task, run
 
 

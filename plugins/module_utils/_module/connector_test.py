@@ -23,11 +23,12 @@ from .._connector.planning import make_plan
 from .._connector.state import Stamp, State, Wanted
 from .._connector.suggest import did_you_mean
 from .._connector.view import can_read
-from .._errors import ConnectorsFailed, DeclarationError, Problem
-from .._registry.registry import Reader
+from .._errors import ConnectorsFailed, DeclarationError, MissingLibrary, Problem
+from .._registry.registry import Reader, Registry
 from .._report.table import table_message
-from .jobs import damaged_job, make_job, stored_job
-from .registry import open_registry, registry_options
+from .._verdict.observation import Observation
+from .jobs import damaged_job, make_job, refused_job, stored_job
+from .shared_options import open_registry, registry_options
 from .stored import load_connectors
 from .task import Task, run
 from .watchdog import start_watchdog
@@ -129,6 +130,17 @@ def _inline_job(declared: Mapping[str, Any]) -> Job:
 def _registered_jobs(module: Task, bounds: Bounds) -> list[Job]:
     names = module.params["connectors"]
     registry = open_registry(module)
+    try:
+        return _load_jobs(module, registry, bounds)
+    except MissingLibrary as missing:
+        if not names:
+            raise
+        observation = Observation("not_ready", text=str(missing), facts={"library": missing.library})
+        return [refused_job(name, observation) for name in dict.fromkeys(names)]
+
+
+def _load_jobs(module: Task, registry: Registry, bounds: Bounds) -> list[Job]:
+    names = module.params["connectors"]
     with registry.reading() as reader:
         reading = _reader_job(module, reader, bounds)
         state = load_connectors(registry, reader, names)
@@ -137,7 +149,7 @@ def _registered_jobs(module: Task, bounds: Bounds) -> list[Job]:
         )
         if names is None and not enabled:
             what = "holds no enabled connector" if registry.exists() else "does not exist yet"
-            module.warn(f"Nothing was tested: the registry {module.params['registry']} {what}.")
+            module.warn(f"Nothing was tested: the registry {registry.shown} {what}.")
         chosen = enabled if names is None else dict.fromkeys(names)
         jobs = [
             damaged_job(state.damaged[name])

@@ -18,7 +18,7 @@ from .._connector.plan import Request
 from .._connector.state import Purpose, parse_purpose
 from .._errors import Problem
 from .change import Tester, change_registry, create_tests, plan_diff
-from .registry import registry_options
+from .shared_options import registry_options
 from .task import Task, run
 
 

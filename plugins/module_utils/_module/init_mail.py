@@ -24,13 +24,14 @@ from .._connector import checks
 from .._connector.resolved import resolve_connector
 from .._connector.state import Connector, Proof, State, sending_fingerprint
 from .._connector.view import can_send
-from .._errors import ConnectorsFailed, DeclarationError, MailroomError, Problem
+from .._errors import ConnectorsFailed, DeclarationError, MailroomError, Problem, RegistryError
 from .._message.outgoing_mail import init_message_id
 from .._registry.registry import Reader, Registry
+from .._registry.storage import Turn
 from .._report.table import failure_message
 from .._verdict.observation import Observation, ProbeError
 from .jobs import damaged_job, refused_job, stored_job
-from .registry import open_registry, registry_options, stamp
+from .shared_options import open_registry, registry_options, stamp
 from .stored import load_connectors
 from .task import Task, run
 from .watchdog import start_watchdog
@@ -76,7 +77,8 @@ def _init_mail(module: Task) -> dict[str, Any]:
         raise DeclarationError(problems)
     stamp(module)
     registry = open_registry(module)
-    with nullcontext() if module.check_mode or not registry.exists() else registry.exclusive():
+    alone = None if module.check_mode or not registry.exists() else registry.exclusive()
+    with alone or nullcontext() as turn:
         with registry.reading() as reader:
             names = params["connectors"]
             state = load_connectors(registry, reader, names)
@@ -90,7 +92,7 @@ def _init_mail(module: Task) -> dict[str, Any]:
                 for damage in state.damaged.values()
                 if (damage.enabled if names is None else damage.name in names)
             ]
-        init_mail_run = _InitMailRun(module, registry, deliveries)
+        init_mail_run = _InitMailRun(module, registry, deliveries, turn)
         results = init_mail_run.preview() if module.check_mode else init_mail_run.execute()
     outcome = {"changed": bool(init_mail_run.sent), "sent": init_mail_run.sent, "already_proven": proven}
     if any(result["status"] == "fail" for result in results):
@@ -149,12 +151,15 @@ def _job(tenant: str, reader: Reader, connector: Connector) -> Job:
 class _InitMailRun:
     """The Init Mails of one task. Each is recorded as soon as a server has accepted it."""
 
-    def __init__(self, module: Task, registry: Registry, deliveries: Sequence[_Delivery]) -> None:
+    def __init__(
+        self, module: Task, registry: Registry, deliveries: Sequence[_Delivery], turn: Turn | None = None
+    ) -> None:
         self.sent: list[dict[str, Any]] = []
         self.unrecorded: list[str] = []
         self._module = module
         self._registry = registry
         self._deliveries = deliveries
+        self._turn = turn
         to, include_copies = module.params["to"] or "", module.params["include_copies"]
         bounds = Bounds(depth="send", to=to, include_copies=include_copies)
         self._bounds = bounds.in_check_mode() if module.check_mode else bounds
@@ -190,10 +195,19 @@ class _InitMailRun:
         with self._registry.writing():
             pass
         jobs = [delivery.job for delivery in self._deliveries]
-        results = send_all(jobs, self._bounds, CONCURRENCY, self._record_proof)
+        results = send_all(jobs, self._bounds, CONCURRENCY, self._record_proof, refuse=self._lost_turn)
         accepted = [(delivery, result.accepted()) for delivery, result in zip(self._deliveries, results)]
         self.sent = [delivery.sent(message) for delivery, message in accepted if message]
         return [result.to_dict(verbose=self._module.is_verbose) for result in results]
+
+    def _lost_turn(self) -> Observation | None:
+        """Why nothing more may be sent: another task may be sending it by now."""
+        try:
+            if self._turn:
+                self._turn.check()
+        except RegistryError as error:
+            return Observation("not_ready", text=str(error))
+        return None
 
     def _record_proof(self, position: int, result: Result) -> None:
         """Record one mail in its own transaction, while others are still being sent."""
@@ -202,8 +216,7 @@ class _InitMailRun:
         delivery = self._deliveries[position]
         proof = Proof(delivery.connector.revision, stamp(self._module).at, delivery.to)
         try:
-            with self._registry.writing() as writer:
-                writer.record_proof(delivery.connector, proof)
+            self._registry.write(lambda writer: writer.record_proof(delivery.connector, proof))
         except MailroomError as error:
             name = delivery.connector.name
             self.unrecorded.append(f"connector {name}: the Init Mail was sent, but this could not be recorded: {error}")

@@ -42,6 +42,7 @@ MAY_REVEAL = {
     "_connector/secret.py",
     "_connector/validity.py",
     "_registry/key_source.py",
+    "_registry/postgresql/database.py",
     "_registry/sealing.py",
     "_auth/",
     "_protocol/",

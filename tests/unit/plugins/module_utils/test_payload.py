@@ -29,6 +29,7 @@ TESTS = READS | {"_auth", "_check", "_message", "_net", "_protocol", "_report", 
 PAYLOADS = {
     "connector_info": Payload(45, READS),
     "connector_purpose": Payload(45, READS),
+    "registry": Payload(45, READS),
     "connector": Payload(60, READS),
     "connectors": Payload(60, READS),
     "connector_config": Payload(50, CONFIGURES),

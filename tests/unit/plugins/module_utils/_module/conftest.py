@@ -36,7 +36,7 @@ def default_registry(tmp_path: Path) -> Path:
 
 @pytest.fixture(autouse=True)
 def own_surroundings(monkeypatch: pytest.MonkeyPatch, default_registry: Path) -> None:
-    monkeypatch.setattr(f"{_BODIES}.registry.DEFAULT_REGISTRY", str(default_registry))
+    monkeypatch.setattr(f"{_BODIES}.shared_options.DEFAULT_REGISTRY", str(default_registry))
     for name in [name for name in os.environ if name.startswith("MAILROOM_")]:
         monkeypatch.delenv(name)
 

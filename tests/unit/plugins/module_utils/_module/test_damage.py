@@ -498,7 +498,7 @@ class TestHistory:
         self, play: Play, registry: Path, column: str, value: Any
     ) -> None:
         play("connector", name="a", description="new")
-        execute(registry, f"UPDATE revision SET {column} = ? WHERE connector = 1 AND revision = 1", value)
+        execute(registry, f"UPDATE revision SET {column} = ? WHERE name = 'a' AND revision = 1", value)
         result = play("connector_info", history=True)
         assert result["warnings"] == ["connector a: its history is damaged at revision 1."]
         entries = {each["name"]: each["history"] for each in result["connectors"]}

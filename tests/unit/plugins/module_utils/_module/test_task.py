@@ -186,7 +186,7 @@ class TestEnvironment:
 class TestActor:
     def test_the_operating_systems_user_by_default(self, play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
         assert play("connector", name="a", smtp=HOST)["connector"]["updated_by"] == getpass.getuser()
-        body = "ansible_collections.mailroom.core.plugins.module_utils._module.registry"
+        body = "ansible_collections.mailroom.core.plugins.module_utils._module.shared_options"
         monkeypatch.setattr(f"{body}.os.geteuid", lambda: 4_000_000)
         assert play("connector", name="a", description="x")["connector"]["updated_by"] == "uid 4000000"
 
@@ -216,7 +216,7 @@ class TestClockThatJumps:
             def now(cls, tz: tzinfo | None = None) -> datetime:
                 return cls(cls.year_now, 6, 15, 12, 0, 0, tzinfo=tz)
 
-        body = "ansible_collections.mailroom.core.plugins.module_utils._module.registry"
+        body = "ansible_collections.mailroom.core.plugins.module_utils._module.shared_options"
         monkeypatch.setattr(f"{body}.datetime", Jumping)
 
         def set_year(year: int) -> None:

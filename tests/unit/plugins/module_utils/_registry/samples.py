@@ -18,6 +18,7 @@ from ansible_collections.mailroom.core.plugins.module_utils._connector.planning 
 from ansible_collections.mailroom.core.plugins.module_utils._connector.secret import Secret
 from ansible_collections.mailroom.core.plugins.module_utils._connector.state import Stamp, State, Wanted
 from ansible_collections.mailroom.core.plugins.module_utils._registry.key_source import KeySource
+from ansible_collections.mailroom.core.plugins.module_utils._registry.postgresql.backend import PostgresqlBackend
 from ansible_collections.mailroom.core.plugins.module_utils._registry.registry import Reader, Registry, Writer
 from ansible_collections.mailroom.core.plugins.module_utils._registry.sqlite.storage import SqliteBackend
 
@@ -29,6 +30,12 @@ LATER = Stamp("2024-03-01T12:00:00Z", "somebody else")
 def open_registry(path: Path, key: str | None = KEY) -> Registry:
     """The registry at a path, with the keys given, else with those in the file beside it."""
     return Registry(SqliteBackend(str(path)), KeySource(Secret(key) if key else None, f"{path}.key"))
+
+
+def open_database(location: str, key: str | None = KEY, password: str | None = None) -> Registry:
+    """The registry in a database."""
+    given = Secret(password) if password else None
+    return Registry(PostgresqlBackend(location, given), KeySource(Secret(key) if key else None, "", may_make=False))
 
 
 def entry(name: str, password: str | None = None, **fields: Any) -> dict[str, Any]:
