@@ -135,10 +135,17 @@ BY_GOOGLE = {
 }
 
 
-def test_refused_client_is_sent_to_its_id_and_secret() -> None:
-    remedy = diagnose(_answer("invalid_client", "words", 401)).remedy
-    assert "client_id (client-1)" in remedy
-    assert "secret's value, not its id" in remedy
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        ("invalid_client", "client_id (client-1)"),
+        ("unauthorized_client", "(client-1) may not use this grant"),
+        ("invalid_scope", "scope (mail)"),
+        ("invalid_grant", "refused the user or the grant"),
+    ],
+)
+def test_error_of_oauth_has_a_remedy_of_its_own(error: str, said: str) -> None:
+    assert said in diagnose(_answer(error, "words")).remedy
 
 
 def test_error_of_google_has_its_verdict() -> None:
