@@ -21,7 +21,7 @@ from ansible_collections.mailroom.core.plugins.module_utils._connector.state imp
 from ansible_collections.mailroom.core.plugins.module_utils._connector.view import view
 from ansible_collections.mailroom.core.plugins.module_utils._module.jobs import make_job
 from ansible_collections.mailroom.core.plugins.module_utils._target.files.msmtp import Msmtp
-from ansible_collections.mailroom.core.plugins.module_utils._target.interface import sender_of
+from ansible_collections.mailroom.core.plugins.module_utils._target.interface import account_of
 
 STORED: dict[str, dict[str, Any]] = {
     "from_address": {"from_address": "ops@fa\u00df.example"},
@@ -94,6 +94,6 @@ def test_its_host_is_looked_up_by_its_a_labels(name: str, monkeypatch: pytest.Mo
 
 @pytest.mark.parametrize("name", ["host", "uri", "proxy", "from_address"])
 def test_domain_of_an_earlier_release_is_written_into_applications_by_its_a_labels(name: str) -> None:
-    text = Msmtp().render("", sender_of(resolve_connector(stored(STORED[name]))))
+    text = Msmtp().render("", account_of(resolve_connector(stored(STORED[name])), Msmtp(), {}))
     assert text.isascii()
     assert "xn--" in text

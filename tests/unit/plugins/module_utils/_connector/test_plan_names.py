@@ -381,3 +381,8 @@ def test_misspelt_purpose_is_told_with_the_nearest_one() -> None:
     with pytest.raises(DeclarationError) as told:
         resolve(purpose("alrets@acme"), state_of(*THREE), ["approvals", "alerts"])
     assert str(told.value).endswith("there is no default; did you mean alerts?")
+
+
+def test_new_connector_without_a_host_is_not_taken_for_a_misspelt_one() -> None:
+    request = present("alpah", {"smtp.username": "robot", "smtp.password": "p"})
+    assert refused(request, state_of(*THREE)) == ["connector alpah: smtp.host: is required, or a provider that sets it"]

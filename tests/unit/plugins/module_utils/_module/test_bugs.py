@@ -53,8 +53,10 @@ BODIES_WITH_A_BUG: list[tuple[str, str, dict[str, Any]]] = [
 ]
 
 
-@pytest.mark.parametrize("verbosity", [0, 2, 3, 4])
-@pytest.mark.parametrize(("module", "place", "options"), BODIES_WITH_A_BUG)
+@pytest.mark.parametrize(
+    ("module", "place", "options", "verbosity"),
+    [*((*row, 3) for row in BODIES_WITH_A_BUG), *((*BODIES_WITH_A_BUG[0], verbosity) for verbosity in (0, 2, 4))],
+)
 def test_a_bug_in_a_modules_body_is_a_sentence_and_a_traceback_for_those_who_ask(
     play: Play, monkeypatch: pytest.MonkeyPatch, module: str, place: str, options: dict[str, Any], *, verbosity: int
 ) -> None:
@@ -84,8 +86,7 @@ BUGS_IN_A_TEST: dict[str, tuple[Any, str]] = {
 }
 
 
-@pytest.mark.parametrize("verbosity", [0, 3])
-@pytest.mark.parametrize("where", BUGS_IN_A_TEST)
+@pytest.mark.parametrize(("where", "verbosity"), [*((where, 3) for where in BUGS_IN_A_TEST), ("connecting", 0)])
 def test_a_bug_in_the_test_of_a_connector_is_that_connectors_own(
     play: Play, monkeypatch: pytest.MonkeyPatch, where: str, *, verbosity: int
 ) -> None:

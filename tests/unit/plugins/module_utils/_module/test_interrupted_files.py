@@ -84,13 +84,13 @@ def prepare(request: pytest.FixtureRequest) -> Action:
 
 
 def at_each_call(
-    action: Action, prepare: Action, names: tuple[str, ...], *, within: str = "write_files"
+    action: Action, prepare: Action, names: tuple[str, ...], *, within: str = "write_files", every: int = 1
 ) -> Iterator[tuple[Action, Callable[[], bool]]]:
-    """What does something right before the first call of these, the second, and so on, until there are no more.
+    """What does something right before every n-th call of these, one after the other, until there are no more.
 
     Only calls within one function of the module's body count. Also say whether there was such a call.
     """
-    for number in count(1):
+    for number in count(1, every):
         shared = mmap.mmap(-1, 1)
 
         def interfere(number: int = number, shared: mmap.mmap = shared) -> None:
@@ -136,7 +136,7 @@ def test_a_killed_task_leaves_no_half_of_a_file_and_no_password_elsewhere(scene:
     scene.configure()
     wanted = scene.content()
     assert ANOTHER in wanted["mailroom_password"][0]
-    for interfere, is_reached in at_each_call(kill, prepare, (*CHANGING, *LOOKING)):
+    for interfere, is_reached in at_each_call(kill, prepare, (*CHANGING, *LOOKING), every=2):
         scene.put(former)
         result = scene.configure(interfere)
         assert (result is None) is is_reached()
@@ -152,7 +152,7 @@ def test_a_killed_task_leaves_no_half_of_a_file_and_no_password_elsewhere(scene:
 
 
 def test_a_first_task_that_is_killed_leaves_no_password_under_another_name(scene: Scene) -> None:
-    for interfere, _is_reached in at_each_call(kill, lambda: None, (*CHANGING, *LOOKING)):
+    for interfere, _is_reached in at_each_call(kill, lambda: None, (*CHANGING, *LOOKING), every=2):
         scene.put({"main.cf": (MAIN, 0o644)})
         scene.configure(interfere)
         assert {name for name, (text, _mode) in scene.content().items() if PASSWORD in text} <= {"mailroom_password"}
@@ -307,8 +307,9 @@ class TestAUserWhoInterferes:
                 os.chown(path, self.USER, self.USER)
 
         run = {"app": "msmtp", "path": str(conf / "msmtprc"), **options}
+        calls = (*CHANGING, *LOOKING)
         for interfere, _is_reached in at_each_call(
-            self.exchange(scene, victim, kind), lambda: None, (*CHANGING, *LOOKING), within="_connector_config"
+            self.exchange(scene, victim, kind), lambda: None, calls, within="_connector_config", every=3
         ):
             reset()
             before = victim.stat()

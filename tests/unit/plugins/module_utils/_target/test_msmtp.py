@@ -51,15 +51,20 @@ def read(folder: Path, text: str, account: str = "default", sent_by: str = "") -
         ({}, {"from_address": "a@example.com"}, {"from": "a@example.com", "set_from_header": "on"}),
     ],
 )
-@pytest.mark.parametrize("name", ["alerts", "default", "defaults"])
-def test_what_a_connector_says(
-    tmp_path: Path, name: str, smtp: dict[str, Any], fields: dict[str, Any], expected: dict[str, str]
+def test_msmtp_reads_what_a_connector_says(
+    tmp_path: Path, smtp: dict[str, Any], fields: dict[str, Any], expected: dict[str, str]
 ) -> None:
-    said = sender(smtp, **fields, name=name)
+    said = sender(smtp, **fields, name="alerts")
     assert refused(MSMTP, said) == []
-    for each in (name, "default"):
+    for each in ("alerts", "default"):
         shown = read(tmp_path, MSMTP.render("what was there", said), each)
         assert {key: shown[key] for key in expected} == expected
+
+
+@pytest.mark.parametrize("name", ["default", "defaults"])
+def test_msmtp_reads_a_connector_that_is_named_like_a_word_of_its_own(tmp_path: Path, name: str) -> None:
+    text = MSMTP.render("", sender(name=name))
+    assert [read(tmp_path, text, account)["host"] for account in (name, "default")] == ["smtp.example.com"] * 2
 
 
 @pytest.mark.parametrize("name", ["alerts", "default"])

@@ -10,8 +10,6 @@ from collections.abc import Iterator
 from itertools import product
 from typing import Any
 
-import pytest
-
 from ansible_collections.mailroom.core.plugins.module_utils._connector.fields import FIELDS as DECLARED_FIELDS
 from ansible_collections.mailroom.core.plugins.module_utils._verdict.diagnosis import diagnose
 from ansible_collections.mailroom.core.plugins.module_utils._verdict.fields import (
@@ -119,12 +117,13 @@ def _paths(declared: dict[str, Any]) -> set[str]:
     return {*declared, *inner}
 
 
-@pytest.mark.parametrize(("observation", "declared", "field"), CASES.values(), ids=CASES)
-def test_observation_names_the_field_to_look_at_first(
-    observation: Observation, declared: dict[str, Any], field: str | None
-) -> None:
-    shares = bool(declared.get("smtp", {}).get("same_credentials"))
-    assert field_of(diagnose(observation), observation, _paths(declared), shares_credentials=shares) == field
+def test_observation_names_the_field_to_look_at_first() -> None:
+    def found(observation: Observation, declared: dict[str, Any]) -> str | None:
+        shares = bool(declared.get("smtp", {}).get("same_credentials"))
+        return field_of(diagnose(observation), observation, _paths(declared), shares_credentials=shares)
+
+    fields = {case: found(observation, declared) for case, (observation, declared, _field) in CASES.items()}
+    assert fields == {case: field for case, (_observation, _declared, field) in CASES.items()}
 
 
 def test_a_recipient_of_the_task_is_not_the_connectors_field() -> None:

@@ -165,6 +165,9 @@ REMEDIES: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("sender", "530 5.7.0 Authentication required", ("username",)),
     ("recipient", "554 5.7.1 Relay access denied", ("username", "mail.example.com")),
     ("sender", "550 5.7.60 SMTP; Client does not have permissions to send as this sender", ("from_address", "right")),
+    ("ehlo", "421 4.7.0 Daily sending limit exceeded", ("limit of the provider", "send less")),
+    ("sender", "504 5.5.2 <pc>: Helo command rejected: need fully-qualified hostname", ("ehlo_name",)),
+    ("ehlo", "550 5.7.0 Daily sending limit exceeded", ("limit of the provider", "send less")),
 )
 
 
@@ -184,3 +187,27 @@ def test_remedy_names_the_likely_cause(phase: str, reply: str, named: tuple[str,
 def test_remedy_of_a_535_names_more_than_the_password() -> None:
     refused = [reply for phase, reply, _verdict in SMTP if phase == "auth" and reply.startswith("535")]
     assert [reply for reply in refused if len(diagnose(_smtp("auth", reply)).remedy) <= 120] == []
+
+
+# What leaves one meaning is certain, what the words only suggest is likely, and the rest of a phase is possible.
+CERTAINTIES: tuple[tuple[str, str, str], ...] = (
+    ("greeting", "554 No SMTP service here", "certain"),
+    ("ehlo", "450 4.0.0 Not now", "possible"),
+    ("auth", "535 5.7.8 Error: authentication failed", "certain"),
+    ("auth", "535 5.7.0 No", "likely"),
+    ("auth", "550 5.7.0 No", "possible"),
+    ("sender", "530 5.7.57 Client not authenticated to send mail.", "certain"),
+    ("recipient", "554 5.7.1 <somebody@example.net>: Relay access denied", "certain"),
+    ("message", "552 5.3.4 Error: message file too big", "certain"),
+)
+
+
+def test_certainty_is_that_of_the_code_and_the_words() -> None:
+    found = tuple((phase, reply, diagnose(_smtp(phase, reply)).certainty) for phase, reply, _expected in CERTAINTIES)
+    assert found == CERTAINTIES
+
+
+def test_token_that_expires_during_a_session_is_told_from_a_refused_one() -> None:
+    finding = diagnose(Observation("reply", "select", "imap", None, "BYE", "AccessTokenExpired"))
+    assert (finding.verdict, finding.certainty) == ("auth_rejected", "likely")
+    assert "run the test again" in finding.remedy

@@ -208,6 +208,18 @@ def test_error_of_graph_has_its_verdict(phase: str, status: int, code: str, verd
     assert diagnose(Observation("graph", phase, "graph", status, code, "No")).verdict == verdict
 
 
+def test_message_that_graph_may_have_accepted_is_not_to_be_sent_again() -> None:
+    finding = diagnose(Observation("graph", "message", "graph", 502, "", PERHAPS_ACCEPTED))
+    assert (finding.verdict, finding.certainty) == ("throttled", "possible")
+    assert "before sending it again" in finding.remedy
+
+
+def test_connection_to_graph_that_ends_is_graphs_trouble_where_the_mailbox_is_read() -> None:
+    mailbox, message = (diagnose(Observation("closed", phase, "graph")) for phase in ("mailbox", "message"))
+    assert "Graph did not answer" in mailbox.remedy
+    assert "Graph did not answer" not in message.remedy
+
+
 LONGER_CODES = (
     ("auth", 550, "5.7.301", "auth_disabled"),
     ("sender", 550, "5.7.570", "auth_required"),

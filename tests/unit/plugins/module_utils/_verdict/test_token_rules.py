@@ -135,6 +135,19 @@ BY_GOOGLE = {
 }
 
 
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        ("invalid_client", "client_id (client-1)"),
+        ("unauthorized_client", "(client-1) may not use this grant"),
+        ("invalid_scope", "scope (mail)"),
+        ("invalid_grant", "refused the user or the grant"),
+    ],
+)
+def test_error_of_oauth_has_a_remedy_of_its_own(error: str, said: str) -> None:
+    assert said in diagnose(_answer(error, "words")).remedy
+
+
 def test_error_of_google_has_its_verdict() -> None:
     found = {(error, text): diagnose(_answer(error, text, kind="token_google")).verdict for error, text in BY_GOOGLE}
     assert found == BY_GOOGLE
