@@ -172,7 +172,8 @@ class Database:
         if state in _RETRYABLE:
             return RetryableError(self.sentence(verb, _RETRYABLE[state]))
         if state.startswith(_LOST) or (not state and isinstance(error, load_psycopg().OperationalError)):
-            return RetryableError(self.sentence(verb, f"the connection was lost, and nothing was changed ({text})"))
+            outcome = "" if verb == "read" else ", and nothing was changed"
+            return RetryableError(self.sentence(verb, f"the connection was lost{outcome} ({text})"))
         if state == "42501":
             advice = {
                 "read": "have its owner run the module mailroom.core.registry with grant_read",
