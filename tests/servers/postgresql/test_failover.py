@@ -38,7 +38,6 @@ WRITERS = 20
 FAILOVERS = int(os.environ.get("MAILROOM_FAILOVERS", "3"))
 TASKS_BETWEEN = 30
 """How many tasks succeed before the primary is killed again."""
-WAITING_FOR_STANDBY = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
 
 
 class Pair:
@@ -60,12 +59,19 @@ class Pair:
         ((receiver,),) = self.standby.admin("SELECT pid FROM pg_stat_wal_receiver")
         os.kill(receiver, signal.SIGSTOP)
         self._halted.append(receiver)
-        self.primary.wait_until(lambda: self.primary.admin(WAITING_FOR_STANDBY) != [(0,)])
+
+    def resume_replication(self) -> None:
+        while self._halted:
+            os.kill(self._halted.pop(), signal.SIGCONT)
+
+    def waiting_for_standby(self) -> list[int]:
+        """The processes of the primary whose commit the standby does not have yet."""
+        found = self.primary.admin("SELECT pid FROM pg_stat_activity WHERE wait_event = 'SyncRep' ORDER BY pid")
+        return [pid for (pid,) in found]
 
     def fail_over(self) -> None:
         self.primary.kill()
-        while self._halted:
-            os.kill(self._halted.pop(), signal.SIGCONT)
+        self.resume_replication()
         self.standby.promote()
         self.primary, self.standby = self.standby, self.primary
 
@@ -152,6 +158,7 @@ def test_what_was_acknowledged_is_kept_and_nothing_is_written_twice(
                 progress.wait_for_tasks(TASKS_BETWEEN)
                 if round_ % 2 == 0:
                     pair.halt_replication()
+                    pair.primary.wait_until(lambda: pair.waiting_for_standby() != [])
                 pair.fail_over()
                 progress.failed_over()
                 pair.rebuild_standby()
@@ -168,3 +175,21 @@ def test_what_was_acknowledged_is_kept_and_nothing_is_written_twice(
     last = progress.written[-1]
     assert secrets(registry, last) == {"smtp.password": f"secret of {last}"}
     record_property("tasks that succeeded and failed", (len(progress.written), len(progress.refused)))
+
+
+def test_a_commit_whose_answer_was_lost_counts_only_when_the_standby_has_it(pair: Pair) -> None:
+    """The primary ends the connection of a task that waits for the standby, and others see its change at once."""
+    registry = pair.registry()
+    registry.set_up()
+    with ThreadPoolExecutor(1) as pool:
+        pair.halt_replication()
+        task = pool.submit(registry.write, lambda writer: carry_out(writer, request(entry("a"))))
+        pair.primary.wait_until(lambda: pair.waiting_for_standby() != [])
+        (first,) = pair.waiting_for_standby()
+        pair.primary.admin("SELECT pg_terminate_backend(%s)", [first])
+        pair.primary.wait_until(lambda: task.done() or pair.waiting_for_standby() not in ([], [first]))
+        was_done = task.done()
+        pair.resume_replication()
+        task.result()
+    assert not was_done
+    assert len(history(registry, "a")) == 1

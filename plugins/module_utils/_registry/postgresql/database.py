@@ -126,6 +126,8 @@ class Database:
         """Whether a transaction was committed, of which only the answer was lost.
 
         To insert its mark once more waits for it, where it has not ended yet. What is inserted here is rolled back.
+        Where the mark is there, a commit of our own makes sure that synchronous standbys have it too: a server that
+        ends the connection of a transaction that waits for them shows it to others at once.
         """
         psycopg = load_psycopg()
         insert = "INSERT INTO {schema}.transaction_mark (id) VALUES (%s)"
@@ -135,11 +137,16 @@ class Database:
             try:
                 with self._connected() as connection:
                     connection.execute(_WRITING)
-                    Transaction(connection, self.location.schema).execute(insert, [mark])
+                    transaction = Transaction(connection, self.location.schema)
+                    with suppress(psycopg.errors.UniqueViolation):
+                        transaction.execute(insert, [mark])
+                        connection.execute("ROLLBACK")
+                        return False
                     connection.execute("ROLLBACK")
-                    return False
-            except psycopg.errors.UniqueViolation:
-                return True
+                    connection.execute(_WRITING)
+                    transaction.write_mark()
+                    connection.execute("COMMIT")
+                    return True
             except (psycopg.Error, RegistryError) as error:
                 reason = self._redacted(_primary_message(error))
             if time.monotonic() >= deadline:
