@@ -10,7 +10,7 @@ PLAIN := lint docs sanity $(CORES:%=sanity-%) fuzz
 SERVED := unit integration servers jobs molecule bench live $(CORES:%=unit-%) $(CORES:%=integration-%) servers-2.18
 pip = $(1)/bin/python -m pip --quiet --disable-pip-version-check install --require-hashes --requirement
 
-.PHONY: help demo test matrix lock clean $(PLAIN) $(SERVED)
+.PHONY: help demo test applications matrix lock clean $(PLAIN) $(SERVED)
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\): .*## \(.*\)/\1\t\2/p' Makefile | expand -t 14
@@ -23,6 +23,10 @@ demo: .venv/made ## play a short example in a scratch folder
 test: $(BOOTSTRAP)/made ## set up everything and run all checks and tests
 	@sh tests/debian.sh test
 	@$(BOOTSTRAP)/bin/python -B tests/run.py
+
+applications: $(BOOTSTRAP)/made ## test with large programs that use the collection
+	@sh tests/debian.sh test applications
+	@$(BOOTSTRAP)/bin/python -B tests/run.py applications
 
 $(PLAIN): $(BOOTSTRAP)/made
 	@$(BOOTSTRAP)/bin/nox -s $@ -- $(ARGS)

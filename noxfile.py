@@ -40,6 +40,7 @@ LOCKS = {
     # What each lock file has to fit: the oldest Python. The first releases of a Python lack what some packages need.
     **{f"core-{core}": f"{python}.2" for core, python in CORES.items()},
     f"target-{TARGET_PYTHON}": f"{TARGET_PYTHON}.2",
+    "applications": "3.12.2",
     "fuzz": "3.12.2",
     "importer": "3.11.2",
     "nox": "3.11.2",
@@ -124,7 +125,13 @@ def run_pytest(session: nox.Session, folder: str, *options: str, env: dict[str, 
 
 
 def sanity(session: nox.Session, core: str = "") -> None:
-    """Run ansible-test sanity, under every Python that is found."""
+    """Run ansible-test sanity; with a version, code is compiled and imported under all Pythons, not only two of them."""
+    oldest = ["--python", TARGET_PYTHON, "--test", "compile", "--test", "import"]
+    runs: list[list[str]] = [[]] if core or session.posargs else [["--python", NEWEST_PYTHON], oldest]
+    if oldest in runs and not shutil.which(f"python{TARGET_PYTHON}"):
+        if os.environ.get("CI"):
+            session.error(f"Python {TARGET_PYTHON} not found")
+        runs.remove(oldest)
     sync_core(session, core)
     home = make_home(OUTPUT / f"home-{session.name}")
     # ansible-test would download a script that installs pip, which every Python can do itself.
@@ -140,7 +147,8 @@ def sanity(session: nox.Session, core: str = "") -> None:
     skips = [f"--skip-test={name}" for name in SANITY_SKIPS.get(core, [])]
     with session.chdir(copy.current_path):
         command = ["ansible-test", "sanity", "--color", "no", "--requirements", *skips]
-        session.run(*command, *session.posargs, env={"HOME": str(home), "ANSIBLE_COLLECTIONS_PATH": ""})
+        for words in runs:
+            session.run(*command, *words, *session.posargs, env={"HOME": str(home), "ANSIBLE_COLLECTIONS_PATH": ""})
 
 
 def unit(session: nox.Session, core: str = "") -> None:
@@ -209,6 +217,13 @@ def jobs(session: nox.Session) -> None:
     """Run the tests of the examples, and of what AWX and pipelines run."""
     sync(session, "tools")
     run_pytest(session, "jobs", *SIDE_BY_SIDE)
+
+
+@nox.session(python=CORES["2.21"], tags=["matrix"])
+def applications(session: nox.Session) -> None:
+    """Run the tests of other programs that use the collection; ansible-rulebook needs OpenJDK 17."""
+    sync(session, "applications")
+    run_pytest(session, "applications")
 
 
 @nox.session(python=NEWEST_PYTHON, tags=["matrix"])

@@ -2,17 +2,18 @@
 # Copyright the mailroom.core contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-# Installs the Debian packages of tests/debian.txt that are missing: `debian.sh demo` or, all of them, `debian.sh test`.
+# Installs the Debian packages of tests/debian.txt that are missing: `debian.sh demo`, `debian.sh test` with those of the
+# demo, or `debian.sh applications`.
 # The servers that come with them are neither started nor enabled: tests start their own.
 set -eu
 
-purpose=$1
+purposes=" demo $* "
 export PYTHON="${PYTHON:-python3}"
 
 missing() {
     while read -r needed_by package probe; do
-        case "$needed_by" in
-        demo | "$purpose") sh -c "$probe" >/dev/null 2>&1 </dev/null || printf '%s ' "$package" ;;
+        case "$purposes" in
+        *" $needed_by "*) sh -c "$probe" >/dev/null 2>&1 </dev/null || printf '%s ' "$package" ;;
         esac
     done <"$(dirname "$0")/debian.txt"
 }
@@ -20,7 +21,7 @@ missing() {
 packages=$(missing)
 [ -n "$packages" ] || exit 0
 if [ "$(id -u)" != 0 ] && command -v sudo >/dev/null; then
-    exec sudo PYTHON="$PYTHON" sh "$0" "$purpose"
+    exec sudo PYTHON="$PYTHON" sh "$0" "$@"
 fi
 if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
     echo "Please install ${packages% } (or what your system calls it), then run this again." >&2
@@ -40,7 +41,7 @@ apt-get -qq update
 # shellcheck disable=SC2086 # one word per package
 apt-get -qq install --yes --no-install-recommends $packages
 if [ -d /run/systemd/system ]; then
-    for unit in postfix dovecot prometheus-alertmanager prometheus-blackbox-exporter; do
+    for unit in postfix dovecot prometheus-alertmanager prometheus-blackbox-exporter monit mailman3 fetchmail; do
         case " $packages" in
         *" $unit"*) systemctl disable --quiet "$unit" ;;
         esac

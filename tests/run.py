@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright the mailroom.core contributors
-"""Runs the sessions of `make test`, two side by side.
+"""Runs the sessions of `make test`, or those that are named, two side by side.
 
 nox can do that too (`--parallel`), but keeps no logs, counts neither tests nor processor time, and shows the output of
 a session that passed. Here the output goes to tests/output/logs, and each session gets one line.

@@ -18,7 +18,12 @@ from ansible_collections.mailroom.core.plugins.module_utils._errors import Decla
 PREFIX = "mailroom_"
 USER_PREFIX = "mailroom_x_"
 DEPTHS = ("none", "connect", "login", "envelope", "send", "deliver")
-APPLICATIONS = ("alertmanager", "msmtp", "postfix")
+APPLICATIONS = tuple(
+    (
+        "accuknox alertmanager django dma env evoluteiq fetchmail getmail gitea gitlab grafana json kianda "
+        "mailman3 mbsync monit msmtp nextcloud nullmailer postfix privilege_manager redmine template vaultwarden yaml"
+    ).split()
+)
 _NUMBER = re.compile(r"[1-9][0-9]{0,8}")
 _COUNT_OR_PERCENTAGE = re.compile(r"[1-9][0-9]{0,8}%?")
 
@@ -63,6 +68,7 @@ def _one_of(*choices: str) -> Kind:
 # Ansible 2.18 itself refuses null where an argument spec requires text, with hundreds of lines.
 TEXT = Kind("must be text", _is_text, may_be_null=False)
 BOOLEAN = Kind("must be true or false", _is_boolean, may_be_null=False)
+TEXT_OR_TRUE = Kind("must be text or true", lambda value: value is True or _is_text(value), may_be_null=False)
 NUMBER = Kind("must be a whole number above 0", _matches(_NUMBER))
 NAMES = Kind("must be a list of names, or names separated by commas", _is_list_of_text)
 CONNECTORS = Kind("must be a dictionary of connectors by their names", _is_mapping)
@@ -83,8 +89,13 @@ VARIABLES: dict[str, Kind] = {
     "mailroom_serial": SERIAL,
     "mailroom_registry": TEXT,
     "mailroom_registry_key": TEXT,
+    "mailroom_registry_password": TEXT,
+    "mailroom_registry_create": BOOLEAN,
+    "mailroom_registry_grant_read": NAMES,
+    "mailroom_registry_grant_write": NAMES,
     "mailroom_actor": TEXT,
     "mailroom_delegate_to": TEXT,
+    "mailroom_test_from": _one_of("one", "each"),
     "mailroom_secure_logging": BOOLEAN,
     "mailroom_allow_empty": BOOLEAN,
     "mailroom_packages": NAMES,
@@ -118,7 +129,7 @@ APPLICATION: dict[str, Kind] = {
     "follow": Kind("must be true or false", lambda value: not isinstance(value, (Mapping, list, tuple))),
     "options": DICTIONARY,
     "state": _one_of("present", "absent"),
-    "service": TEXT,
+    "service": TEXT_OR_TRUE,
 }
 _REQUIRED = ("app", "path")
 _LAYERS = ("mailroom_connectors", "mailroom_connectors_environment", "mailroom_connectors_secrets")

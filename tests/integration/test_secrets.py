@@ -650,6 +650,11 @@ def configure(scenario: Scenario, known: Secrets, stage: Stage, folder: Path) ->
         for app, path in paths.items()
     ]
     tasks[-1]["options"] = {"password_file": str(folder / "of_alertmanager")}
+    template = "user=${smtp.username|json} password=${smtp.password|shell}\n"
+    for app, options in (("nullmailer", {}), ("gitea", {}), ("vaultwarden", {}), ("template", {"template": template})):
+        given = {"leave_out": ["from_address"], **options} if app == "nullmailer" else options
+        path = str(folder / f"of_{app}")
+        tasks.insert(1, {"connector": "told", "app": app, "path": path, "backup": True, "options": given})
     add("changed", "connector", telling("told_first", SHAPES["first"].replace("\n", "").strip()))
     for task in tasks:
         add("changed", "connector_config", task, check_mode=True)

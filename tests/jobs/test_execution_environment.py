@@ -16,7 +16,7 @@ import pytest
 import yaml
 from jobs import awx_project
 
-LIBRARIES = ("cryptography", "imapclient", "msal")
+LIBRARIES = ("cryptography", "imapclient", "msal", "psycopg")
 
 
 def run(*command: object, **more: str) -> str:
@@ -48,7 +48,7 @@ def test_the_libraries_that_the_collection_asks_for_install(collections: Path, t
     requirements = tmp_path / "requirements.txt"
     said = yaml.safe_load(run("ansible-builder", "introspect", collections, f"--write-pip={requirements}"))
     asked = [line.partition("#")[0].strip() for line in said["python"]]
-    assert sorted(asked) == sorted(LIBRARIES)
+    assert sorted(re.match(r"\w+", each)[0] for each in asked) == sorted(LIBRARIES)  # type: ignore[index]
     environment = tmp_path / "environment"
     venv.create(environment, with_pip=True)
     python = environment / "bin" / "python"

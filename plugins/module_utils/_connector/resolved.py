@@ -8,7 +8,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, Literal
 
@@ -124,6 +124,7 @@ class ResolvedConnector:
     from_address: str = ""
     from_name: str = ""
     signature: str = ""
+    description: str = ""
     reply_to: str = ""
     errors_to: str = ""
     cc: tuple[str, ...] = ()
@@ -178,7 +179,8 @@ def resolve_connector(connector: Connector, secrets: Mapping[str, Secret] = Mapp
     """Resolve a stored connector with the secrets that were opened."""
     settings = with_test_address(connector.effective_settings)
     security_declared = "security" in connector.settings.get("smtp", {})
-    return resolve_settings(connector.name, settings, secrets, security_declared=security_declared)
+    resolved = resolve_settings(connector.name, settings, secrets, security_declared=security_declared)
+    return replace(resolved, declared=resolved.declared | connector.secrets.keys())
 
 
 def resolve_settings(
@@ -194,6 +196,7 @@ def resolve_settings(
         from_address=settings.get("from_address", ""),
         from_name=settings.get("from_name", ""),
         signature=settings.get("signature", ""),
+        description=settings.get("description", ""),
         reply_to=settings.get("reply_to", ""),
         errors_to=settings.get("errors_to", ""),
         cc=tuple(settings.get("cc", ())),

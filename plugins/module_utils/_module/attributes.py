@@ -91,6 +91,7 @@ class WantedAttributes:
     owner: int | None
     group: int | None
     mode: str | int | None
+    is_mode_given: bool = True
 
     def for_new_file(self, module: Task, path: str) -> FileAttributes:
         owner = os.geteuid() if self.owner is None else self.owner
@@ -105,14 +106,22 @@ class WantedAttributes:
         group = attributes.group if self.group is None else self.group
         return replace(attributes, owner=owner, group=group, mode=_parse_mode(self.mode, attributes.mode))
 
+    def for_shared_file(self, attributes: FileAttributes) -> FileAttributes:
+        """A file of others that now holds a secret: unless the task says more, just what everybody may do goes."""
+        if self.is_mode_given:
+            return self.for_existing_file(attributes)
+        private = replace(attributes, mode=attributes.mode & ~stat.S_IRWXO)
+        return replace(self, mode=None).for_existing_file(private)
+
 
 def read_attribute_options(module: Task) -> WantedAttributes:
     """Read the options owner, group and mode, and raise where they are invalid."""
     owner = _parse_id(module, "owner", lambda name: pwd.getpwnam(name).pw_uid)
     group = _parse_id(module, "group", lambda name: grp.getgrnam(name).gr_gid)
-    mode = module.params["mode"]
+    given = module.params["mode"]
+    mode = PRIVATE_MODE if given is None else given
     _parse_mode(mode, PRIVATE_MODE)
-    return WantedAttributes(owner, group, mode)
+    return WantedAttributes(owner, group, mode, is_mode_given=given is not None)
 
 
 def _parse_id(module: Task, option: str, find: Callable[[str], int]) -> int | None:

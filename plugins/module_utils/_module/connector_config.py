@@ -11,6 +11,7 @@ import os
 import stat
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
+from dataclasses import replace
 from typing import Any
 
 from .._argspec import ArgumentSpec
@@ -21,10 +22,10 @@ from .._connector.secret import Secret
 from .._connector.state import Connector, parse_purpose
 from .._errors import DeclarationError, FieldMessage, MailroomError, Problem, RegistryError, printable
 from .._registry.registry import Reader, Registry
-from .._target.interface import MAY_BE_LEFT_OUT, FileTarget, Sender, password_path, sender_of, unusable
-from .._target.targets import FILE_TARGETS
+from .._target.interface import MAY_BE_LEFT_OUT, Account, FileTarget, account_of
+from .._target.targets import FILE_TARGETS, option_specs
 from .attributes import read_attribute_options
-from .files import FileChange, FileContent, read_file, write_files
+from .files import Access, FileChange, FileContent, read_file, write_files
 from .safe_path import Location, is_writable_only_by, locate, trusted_users
 from .shared_options import open_registry, registry_files, registry_options
 from .stored import load_connectors, open_secrets, resolve_purpose
@@ -38,6 +39,7 @@ def argument_spec() -> ArgumentSpec:
     options = {
         "leave_out": {"type": "list", "elements": "str", "choices": list(MAY_BE_LEFT_OUT)},
         "password_file": {"type": "path", "no_log": False},
+        **option_specs(),
     }
     spec = ArgumentSpec(
         {
@@ -48,7 +50,7 @@ def argument_spec() -> ArgumentSpec:
             "path": {"type": "path", "required": True},
             "owner": {"type": "str"},
             "group": {"type": "str"},
-            "mode": {"type": "raw", "default": "0600"},
+            "mode": {"type": "raw"},
             "backup": {"type": "bool", "default": False},
             "follow": {"type": "bool", "default": False},
             "options": {"type": "dict", "options": options},
@@ -66,31 +68,37 @@ def run_module() -> None:
 
 
 def _connector_config(module: Task) -> dict[str, Any]:
-    application = FILE_TARGETS[module.params["app"]]
+    options = module.params["options"] or {}
+    application = FILE_TARGETS[module.params["app"]].variant(options)
     _check_paths(module.params)
     wanted = read_attribute_options(module)
     with ExitStack() as opened:
         settings, password, password_file = _locate_files(module, opened, application)
         _check_locations(module, application, settings, password)
         registry = open_registry(module) if module.params["state"] == "present" else None
-        sender = _sender(module, registry, application, password_file) if registry else None
-        change = _settings_change(application, settings, sender, wanted.owner)
-        needed = password if sender and sender.password else None
+        account = _account(module, registry, application, password_file) if registry else None
+        change = _settings_change(module, application, settings, account, wanted.owner)
+        needed = password if account and account.password else None
         changes = [change]
-        if needed and sender:
+        if needed and account:
             # The password file comes first, so that the settings never refer to a missing file.
-            changes.insert(0, _password_change(application, needed, sender, wanted.owner))
+            changes.insert(0, _password_change(application, needed, account, wanted.owner))
         for location in _unused_locations(change, password, needed, _previous_password_file(application, change)):
             changes += _plan_removal(module, registry, application, location, wanted.owner)
         written = write_files(module, changes, wanted, change if module.params["backup"] else None)
         _warn_about_previous_file(module, application, change, password_file)
         if not module.check_mode:
             for each in changes:
-                if each is not change:
+                if each is not change or not application.has_mark:
                     _record_file(module, registry, application, each)
-        if sender and sender.password:
+        if account and application.secret_paths(account.connector, account.options):
             _warn_about_permissions(module, password or settings)
-    return {"connector": sender.connector if sender else None, "path": settings.path, **written}
+    result = {"connector": account.name if account else None, "path": settings.path, **written}
+    if application.check:
+        result["check"] = [each.format(path=settings.path) for each in application.check]
+    if application.service:
+        result["service"] = {"name": application.service, "state": application.reload}
+    return result
 
 
 def _check_paths(params: Mapping[str, Any]) -> None:
@@ -120,7 +128,7 @@ def _locate_files(module: Task, opened: ExitStack, application: FileTarget) -> t
     settings = opened.enter_context(place)
     _warn_about_missing_folder(module, "path", settings)
     given = (params["options"] or {}).get("password_file")
-    if not application.keeps_password_apart:
+    if not application.keeps_password_apart(params["options"] or {}):
         return settings, None, given or ""
     path = given or settings.sibling(_PASSWORD_FILE).path
     try:
@@ -144,42 +152,49 @@ def _check_locations(module: Task, application: FileTarget, settings: Location, 
             problems.append(Problem("", option, "must not be the registry, its journal or its key file"))
     if password and password.is_same(settings):
         problems.append(Problem("", "options.password_file", "must be a different file than path"))
-    is_needed = application.keeps_password_apart and module.params["state"] == "present"
+    is_needed = application.needs_file and module.params["state"] == "present"
     if is_needed and settings.has_folder and settings.status() is None:
         problems.append(Problem("", "path", f"does not exist: {application.name} must be configured there first"))
     if problems:
         raise DeclarationError(problems)
 
 
-def _sender(module: Task, registry: Registry, application: FileTarget, password_file: str) -> Sender:
-    """The sender settings of the connector; raises all settings that the application does not support."""
+def _account(module: Task, registry: Registry, application: FileTarget, password_file: str) -> Account:
+    """What the application gets of the connector, or all that it cannot express of it."""
+    options = module.params["options"] or {}
     with registry.reading() as reader:
-        connector = _select_connector(module, registry, reader)
+        connector, is_default = _select_connector(module, registry, reader)
         resolved = resolve_connector(connector)
-        refused = unusable(resolved)
+        refused = application.unusable(resolved, options)
         if refused:
             raise _unsupported_error(connector, [refused])
-        path = password_path(resolved)
-        resolved = resolve_connector(connector, open_secrets(reader, connector, [path] if path else []))
-    leave_out = (module.params["options"] or {}).get("leave_out") or ()
-    sender = sender_of(resolved, password_file, leave_out)
-    problems = list(application.unsupported(sender))
-    if problems:
-        raise _unsupported_error(connector, problems)
-    return sender
+        resolved = resolve_connector(
+            connector, open_secrets(reader, connector, application.secret_paths(resolved, options))
+        )
+    account = replace(account_of(resolved, application, options, password_file), is_default=is_default)
+    findings = list(application.unsupported(account))
+    if findings:
+        raise _unsupported_error(connector, findings)
+    return account
 
 
-def _unsupported_error(connector: Connector, problems: Sequence[FieldMessage]) -> DeclarationError:
-    return DeclarationError([Problem(f"connector {connector.name}", *finding) for finding in problems])
+def _unsupported_error(connector: Connector, findings: Sequence[FieldMessage]) -> DeclarationError:
+    """An option is the task's, every other field the connector's."""
+    where = f"connector {connector.name}"
+    return DeclarationError(
+        [Problem("" if field.startswith("options.") else where, field, what) for field, what in findings]
+    )
 
 
-def _select_connector(module: Task, registry: Registry, reader: Reader) -> Connector:
+def _select_connector(module: Task, registry: Registry, reader: Reader) -> tuple[Connector, bool]:
+    """The connector, and whether it is the default."""
     params = module.params
     if params["purpose"]:
         purpose, problems = parse_purpose(params["purpose"], params["tenant"])
         if problems:
             raise DeclarationError(problems)
-        return resolve_purpose(module, reader, purpose)[1].connector
+        state, resolution = resolve_purpose(module, reader, purpose)
+        return resolution.connector, resolution.connector.name == state.default
     name = params["connector"]
     problems = checks.run_check(checks.connector_name, name, "", "connector")
     if problems:
@@ -187,36 +202,37 @@ def _select_connector(module: Task, registry: Registry, reader: Reader) -> Conne
     state = load_connectors(registry, reader, [name])
     if name in state.damaged:
         raise RegistryError(str(state.damaged[name]))
-    return state.connectors[name]
+    return state.connectors[name], name == state.default
 
 
 def _settings_change(
-    application: FileTarget, location: Location, sender: Sender | None, owner: int | None
+    module: Task, application: FileTarget, location: Location, account: Account | None, owner: int | None
 ) -> FileChange:
     before = read_file(location, owner)
     text = before.text if before else ""
-    is_own_file = not application.keeps_password_apart
-    if sender and "\0" in text and not is_own_file:
+    if account and "\0" in text and not application.owns_file:
         raise DeclarationError([Problem("", "path", "contains NUL characters, so it is not a text file")])
-    after = application.render(text, sender) if sender else application.clear(text)
-    gone = not after and (is_own_file or before is None)
-    # A file that is not written as a whole belongs to the administrator, and so do its owner and mode.
-    uses_task_attributes = is_own_file and sender is not None
-    return FileChange(
-        location, before, None if gone else after, application.difference(text, after), uses_task_attributes
-    )
+    after: str | None = application.render(text, account) if account else application.clear(text)
+    if not after and (application.owns_file or before is None or (text and not application.needs_file)):
+        after = None
+    if not account and before and not application.has_mark and _is_managed(module, None, application, location, before):
+        after = None
+    # What was not written for an account is somebody else's, and so are its owner and mode.
+    holds_secret = application.owns_file or not application.keeps_password_apart(module.params["options"] or {})
+    access: Access = "unchanged"
+    if account and holds_secret:
+        access = "private" if application.owns_file else "restricted"
+    return FileChange(location, before, after, application.difference(text, after or ""), access)
 
 
-def _password_change(application: FileTarget, location: Location, sender: Sender, owner: int | None) -> FileChange:
+def _password_change(application: FileTarget, location: Location, account: Account, owner: int | None) -> FileChange:
     before = read_file(location, owner)
-    after = application.password_text(sender)
+    after = application.password_text(account)
     mark = application.password_mark
     if before and after and before.text.removeprefix(mark) == after.removeprefix(mark):
         # An earlier version wrote no marker, and adding it would change nothing for the application.
         after = before.text
-    return FileChange(
-        location, before, after, (f"{STORED}\n" if before else "", f"{CHANGED}\n"), uses_task_attributes=True
-    )
+    return FileChange(location, before, after, (f"{STORED}\n" if before else "", f"{CHANGED}\n"), "private")
 
 
 def _previous_password_file(application: FileTarget, settings: FileChange) -> str:
@@ -253,7 +269,7 @@ def _plan_removal(
     except MailroomError as error:
         _warn_about_leftover(module, location.path, str(error))
         return []
-    return [FileChange(location, before, None, (f"{STORED}\n", ""), uses_task_attributes=True)]
+    return [FileChange(location, before, None, (f"{STORED}\n", ""), "private")]
 
 
 def _is_managed(

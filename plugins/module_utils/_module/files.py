@@ -19,7 +19,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from .._errors import MailroomError
 from .._files import NO_UNNAMED_FILES, not_writable
@@ -37,6 +37,11 @@ _KINDS = {
     stat.S_IFCHR: "Is a device",
     stat.S_IFBLK: "Is a device",
 }
+
+
+_PUBLIC_MODE = 0o644
+
+Access = Literal["private", "restricted", "unchanged"]
 
 
 @dataclass(frozen=True)
@@ -58,8 +63,9 @@ class FileChange:
     before: FileContent | None
     after: str | None = field(repr=False)
     diff_texts: tuple[str, str]
-    uses_task_attributes: bool = False
-    """Whether owner, group and mode are set by the task's options. Otherwise they are kept."""
+    access: Access = "unchanged"
+    """Whether owner, group and mode are those of the task, stay as they are, or are those of a file of others that now
+    holds a secret: what the task gives, else as they are without access for everybody."""
 
     @property
     def differs(self) -> bool:
@@ -160,10 +166,15 @@ def write_files(
 
 
 def _attributes_after(module: Task, change: FileChange, wanted: WantedAttributes) -> FileAttributes:
-    if change.before and (change.after is None or not change.uses_task_attributes):
+    if change.before and (change.after is None or change.access == "unchanged"):
         return change.before.attributes
+    if change.before and change.access == "restricted":
+        return wanted.for_shared_file(change.before.attributes)
     if change.before and not change.differs:
         return wanted.for_existing_file(change.before.attributes)
+    if change.access == "unchanged":
+        # The task's options are about the file of the password, and this one holds none.
+        wanted = WantedAttributes(None, None, _PUBLIC_MODE)
     return wanted.for_new_file(module, change.location.path)
 
 

@@ -68,6 +68,7 @@ KNOWN_TO_FILTERS = (
     ".plugin_utils.",
     ".module_utils._connector.",
     ".module_utils._errors.",
+    ".module_utils._registry.postgresql.location.",  # it parses a text
     ".module_utils._report.",
 )
 
