@@ -97,6 +97,17 @@ class _Daemon:
             self._process.wait()
         self._process = None
 
+    def kill(self) -> None:
+        """Kills it with all its processes at once, as a loss of power does. It can be started again."""
+        if self._process is None:
+            return
+        # Halted, it neither starts another process nor notices what becomes of those that it has.
+        self._process.send_signal(signal.SIGSTOP)
+        children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text(encoding="ascii")
+        for child in children.split():
+            os.kill(int(child), signal.SIGKILL)
+        self.end(signal.SIGKILL)
+
     def close(self) -> None:
         self.end()
         self._ports.release()
@@ -110,9 +121,9 @@ def _environment() -> dict[str, str]:
 class Postgres(_Daemon):
     """A server. Over its Unix socket everybody is believed, over TCP a password is asked for."""
 
-    def __init__(self, settings: Mapping[str, str] | None = None) -> None:
+    def __init__(self, settings: Mapping[str, str] | None = None, *, standby_of: Postgres | None = None) -> None:
         super().__init__()
-        self.password = secrets.token_urlsafe(18)
+        self.password = standby_of.password if standby_of else secrets.token_urlsafe(18)
         self._settings = {
             "listen_addresses": "127.0.0.1",
             "port": str(self.port),
@@ -124,6 +135,9 @@ class Postgres(_Daemon):
             **(settings or {}),
         }
         try:
+            if standby_of:
+                self.follow(standby_of)
+                return
             password = self.write("superuser", self.password)
             self.run(
                 *(program("initdb"), "--no-sync", "--encoding=UTF8", "--locale=C", f"--username={SUPERUSER}"),
@@ -148,6 +162,26 @@ class Postgres(_Daemon):
         options = [f"--{name}={value}" for name, value in self._settings.items()]
         self.spawn(program("postgres"), "-D", str(self.folder / "data"), *options)
         self.wait_until(self._answers)
+
+    def follow(self, primary: Postgres) -> None:
+        """Start anew as a standby, with a copy of what the primary holds."""
+        data = self.folder / "data"
+        shutil.rmtree(data, ignore_errors=True)
+        self.run(
+            *(program("pg_basebackup"), "--write-recovery-conf", "--checkpoint=fast", "--no-sync"),
+            *(f"--pgdata={data}", f"--host={primary.folder}", f"--port={primary.port}", f"--username={SUPERUSER}"),
+        )
+        self.start()
+
+    def replicate_synchronously(self) -> None:
+        """From now on, also after a fail-over, a commit waits until a standby has it."""
+        # What a standby calls itself if it is told nothing else.
+        self.admin("ALTER SYSTEM SET synchronous_standby_names = 'walreceiver'")
+        self.admin("SELECT pg_reload_conf()")
+
+    def promote(self) -> None:
+        """Make a standby the primary, and wait for that."""
+        self.admin("SELECT pg_promote()")
 
     def _answers(self) -> bool:
         import psycopg

@@ -84,7 +84,7 @@ class PostgresqlBackend(Backend):
             transaction.execute(schema.lock_statement(self._location.schema))
             version = self._version(transaction)
             if 0 < version < len(schema.MIGRATIONS):
-                # Writers have their turn before any table is locked.
+                # Wait for the current writer before any table is locked.
                 transaction.execute("SELECT id FROM {schema}.registry FOR UPDATE")
             statements = self._statements(transaction, version, readers, writers)
             for statement in statements:
@@ -93,7 +93,7 @@ class PostgresqlBackend(Backend):
 
     def _version(self, transaction: Transaction) -> int:
         """The version of the tables, 0 where there are none."""
-        table = f"{schema.quoted(self._location.schema)}.registry"
+        table = f"{schema.quote_identifier(self._location.schema)}.registry"
         if transaction.one("SELECT to_regclass(%s)", [table]) is None:
             return 0
         version = int(transaction.one("SELECT schema_version FROM {schema}.registry") or 0)
@@ -111,7 +111,7 @@ class PostgresqlBackend(Backend):
             if transaction.one("SHOW server_encoding") != "UTF8":
                 raise RegistryError(self._database.sentence("made", "the encoding of the database is not UTF8"))
             if transaction.one("SELECT 1 FROM pg_namespace WHERE nspname = %s", [name]) is None:
-                statements.append(f"CREATE SCHEMA {schema.quoted(name)}")
+                statements.append(f"CREATE SCHEMA {schema.quote_identifier(name)}")
         statements += schema.migration_statements(name, version)
         is_new = bool(statements)
         for roles, writes in ((readers, False), (writers, True)):
@@ -130,12 +130,12 @@ class PostgresqlBackend(Backend):
         self, transaction: Transaction, role: str, values: Sequence[str] = (), *, writes: bool
     ) -> list[tuple[str, str]]:
         """What a role lacks: each privilege, and what on."""
-        name = schema.quoted(self._location.schema)
+        name = schema.quote_identifier(self._location.schema)
         checks, wanted = [], schema.privileges(writes=writes)
         for table, privilege in wanted:
-            if table == schema.THE_SCHEMA:
+            if table == schema.SCHEMA_ITSELF:
                 checks.append(f"has_schema_privilege({role}, '{self._location.schema}', '{privilege}')")
-            elif table == schema.TURN:
+            elif table == schema.WRITER_LOCK:
                 checks.append(f"has_column_privilege({role}, '{name}.registry', 'turn', '{privilege}')")
             else:
                 checks.append(f"has_table_privilege({role}, '{name}.{table}', '{privilege}')")

@@ -24,7 +24,7 @@ from ..._connector.secret import Secret
 from ..._errors import MissingLibrary, MissingRegistry, RegistryError, RetryableError
 from . import schema
 from .location import Location
-from .schema import quoted
+from .schema import quote_identifier
 
 WAIT_SECONDS = 120
 """How long a transaction waits for a lock."""
@@ -71,7 +71,7 @@ class Database:
     @contextmanager
     def reading(self) -> Iterator[Transaction]:
         """One consistent look, which waits for no writer."""
-        with self._explaining("read"), self._connected() as connection:
+        with self._translated_errors("read"), self._connected() as connection:
             transaction = Transaction(connection, self.location.schema)
             connection.execute(_READING)
             yield transaction
@@ -81,7 +81,7 @@ class Database:
     def writing(self, verb: str = "changed") -> Iterator[Transaction]:
         """A transaction, which is committed where the block ends without an error and has written anything."""
         is_lost = False
-        with self._explaining(verb), self._connected() as connection:
+        with self._translated_errors(verb), self._connected() as connection:
             transaction = Transaction(connection, self.location.schema)
             try:
                 connection.execute(_WRITING)
@@ -114,7 +114,7 @@ class Database:
         try:
             connection = psycopg.connect(autocommit=True, prepare_threshold=None, **given)
         except psycopg.Error as error:
-            raise RegistryError(self.sentence("reached", self._shown(str(error)))) from None
+            raise RegistryError(self.sentence("reached", self._redacted(str(error)))) from None
         finally:
             given.clear()
         try:
@@ -126,6 +126,8 @@ class Database:
         """Whether a transaction was committed, of which only the answer was lost.
 
         To insert its mark once more waits for it, where it has not ended yet. What is inserted here is rolled back.
+        Where the mark is there, a commit of our own makes sure that synchronous standbys have it too: a server that
+        ends the connection of a transaction that waits for them shows it to others at once.
         """
         psycopg = load_psycopg()
         insert = "INSERT INTO {schema}.transaction_mark (id) VALUES (%s)"
@@ -135,17 +137,22 @@ class Database:
             try:
                 with self._connected() as connection:
                     connection.execute(_WRITING)
-                    Transaction(connection, self.location.schema).execute(insert, [mark])
+                    transaction = Transaction(connection, self.location.schema)
+                    with suppress(psycopg.errors.UniqueViolation):
+                        transaction.execute(insert, [mark])
+                        connection.execute("ROLLBACK")
+                        return False
                     connection.execute("ROLLBACK")
-                    return False
-            except psycopg.errors.UniqueViolation:
-                return True
+                    connection.execute(_WRITING)
+                    transaction.write_mark()
+                    connection.execute("COMMIT")
+                    return True
             except (psycopg.Error, RegistryError) as error:
-                reason = self._shown(_said(error))
+                reason = self._redacted(_primary_message(error))
             if time.monotonic() >= deadline:
                 break
             time.sleep(random.uniform(0.2, 1))  # noqa: S311  not for security
-        query = f"SELECT count(*) FROM {quoted(self.location.schema)}.transaction_mark WHERE id = '{mark}'"
+        query = f"SELECT count(*) FROM {quote_identifier(self.location.schema)}.transaction_mark WHERE id = '{mark}'"
         raise RegistryError(
             f"Whether the registry {self.location.shown} was changed is unknown: the connection was lost while the"
             f" change was committed, and for {OUTCOME_SECONDS} seconds the database could not be asked ({reason})."
@@ -153,26 +160,27 @@ class Database:
         )
 
     @contextmanager
-    def _explaining(self, verb: str) -> Iterator[None]:
-        """What the database refuses, as a sentence."""
+    def _translated_errors(self, verb: str) -> Iterator[None]:
+        """Raise errors of psycopg as RegistryError, with one sentence."""
         psycopg = load_psycopg()
         try:
             yield
         except psycopg.Error as error:
-            explained = self._explained(verb, error)
+            translated = self._registry_error(verb, error)
         else:
             return
-        raise explained from None
+        raise translated from None
 
-    def _explained(self, verb: str, error: Any) -> RegistryError:
+    def _registry_error(self, verb: str, error: Any) -> RegistryError:
         state = error.sqlstate or ""
-        text = self._shown(_said(error))
+        text = self._redacted(_primary_message(error))
         if state in _NO_TABLES:
             return MissingRegistry(self.no_tables())
         if state in _RETRYABLE:
             return RetryableError(self.sentence(verb, _RETRYABLE[state]))
         if state.startswith(_LOST) or (not state and isinstance(error, load_psycopg().OperationalError)):
-            return RetryableError(self.sentence(verb, f"the connection was lost, and nothing was changed ({text})"))
+            outcome = "" if verb == "read" else ", and nothing was changed"
+            return RetryableError(self.sentence(verb, f"the connection was lost{outcome} ({text})"))
         if state == "42501":
             advice = {
                 "read": "have its owner run the module mailroom.core.registry with grant_read",
@@ -180,7 +188,7 @@ class Database:
             }.get(verb, "have an owner run the statements that check mode returns")
             return RegistryError(self.sentence(verb, f"{text} for this role; {advice}"))
         if state.startswith("23"):
-            constraint = self._shown(error.diag.constraint_name or "")
+            constraint = self._redacted(error.diag.constraint_name or "")
             return RegistryError(self.sentence(verb, f"the constraint {constraint} of the database forbids it"))
         return RegistryError(self.sentence(verb, REASONS.get(state) or f"{text}{f' ({state})' if state else ''}"))
 
@@ -204,8 +212,8 @@ class Database:
                 )
             )
 
-    def _shown(self, said: str) -> str:
-        return self._redact(" ".join(said.split()).rstrip("."))[:_LONGEST_REASON]
+    def _redacted(self, text: str) -> str:
+        return self._redact(" ".join(text.split()).rstrip("."))[:_LONGEST_REASON]
 
 
 class Transaction:
@@ -213,7 +221,7 @@ class Transaction:
 
     def __init__(self, connection: Any, schema: str) -> None:
         self._connection = connection
-        self._schema = quoted(schema)
+        self._schema = quote_identifier(schema)
         self.has_written = False
         self.keeps_mark = True
         """Whether a lost answer to COMMIT can be found out about: there is a table for that."""
@@ -257,7 +265,7 @@ def load_psycopg() -> Any:
     return psycopg
 
 
-def _said(error: Any) -> str:
+def _primary_message(error: Any) -> str:
     """What the server said, without its details."""
     diagnosis = getattr(error, "diag", None)
     return (diagnosis.message_primary if diagnosis else None) or str(error)

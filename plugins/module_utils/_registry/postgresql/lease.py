@@ -6,8 +6,8 @@
 """A lease: what one task at a time may do while it holds neither a lock nor a connection.
 
 It is a row with the time when it ends, by the database's clock, and a number, the fence, that each holder counts up.
-The holder renews it from a thread. Who cannot renew it in time has lost it, as far as he can tell by a clock of his own
-that began to run before the database's, and must not begin anything more.
+The holder renews it from a thread. It must stop when LEASE_SECONDS have passed without a renewal. It measures them by
+its own monotonic clock, from before the statement was sent, so that the lease never ends in the database first.
 """
 
 from __future__ import annotations

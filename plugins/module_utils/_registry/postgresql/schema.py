@@ -123,19 +123,19 @@ _VERSION_1 = (
 MIGRATIONS: tuple[tuple[str, ...], ...] = (_VERSION_1,)
 """Step n leads from version n to n + 1. A released step never changes."""
 
-THE_SCHEMA, TURN = "(schema)", "(turn)"
-"""What is granted besides tables: the schema, and the column that writers lock."""
+SCHEMA_ITSELF, WRITER_LOCK = "(schema)", "(turn)"
+"""What is granted besides tables: the schema, and the column `turn`, whose UPDATE privilege allows the row lock."""
 
 _READ = {
-    THE_SCHEMA: ("USAGE",),
+    SCHEMA_ITSELF: ("USAGE",),
     **dict.fromkeys(
         ("registry", "connector", "secret", "purpose", "revision", "sealing_mark", "written_file"), ("SELECT",)
     ),
 }
 _EVERYTHING = ("SELECT", "INSERT", "UPDATE", "DELETE")
 _WRITE = {
-    THE_SCHEMA: ("USAGE",),
-    TURN: ("UPDATE",),
+    SCHEMA_ITSELF: ("USAGE",),
+    WRITER_LOCK: ("UPDATE",),
     "registry": ("SELECT",),
     "connector": _EVERYTHING,
     "secret": _EVERYTHING,
@@ -149,13 +149,13 @@ _WRITE = {
 }
 
 
-def quoted(name: str) -> str:
-    """A name as SQL has it."""
+def quote_identifier(name: str) -> str:
+    """A name as a quoted SQL identifier."""
     return '"' + name.replace('"', '""') + '"'
 
 
 def lock_statement(schema: str) -> str:
-    """Takes the only turn to make or migrate this schema, until the transaction ends."""
+    """Takes the lock that allows one transaction at a time to make or migrate this schema."""
     return f"SELECT pg_advisory_xact_lock(hashtextextended('mailroom.core {schema}', 0))"
 
 
@@ -163,8 +163,8 @@ def migration_statements(schema: str, version: int) -> list[str]:
     """What leads from a version to today's, one statement each."""
     statements = []
     for number, step in enumerate(MIGRATIONS[version:], version + 1):
-        statements += [" ".join(each.format(schema=quoted(schema)).split()) for each in step]
-        statements.append(f"UPDATE {quoted(schema)}.registry SET schema_version = {number}")
+        statements += [" ".join(each.format(schema=quote_identifier(schema)).split()) for each in step]
+        statements.append(f"UPDATE {quote_identifier(schema)}.registry SET schema_version = {number}")
     return statements
 
 
@@ -179,9 +179,9 @@ def grant_statements(schema: str, role: str, wanted: list[tuple[str, str]]) -> l
     by_table: dict[str, list[str]] = {}
     for table, privilege in wanted:
         by_table.setdefault(table, []).append(privilege)
-    places = {THE_SCHEMA: f"SCHEMA {quoted(schema)}", TURN: f"{quoted(schema)}.registry"}
+    places = {SCHEMA_ITSELF: f"SCHEMA {quote_identifier(schema)}", WRITER_LOCK: f"{quote_identifier(schema)}.registry"}
     return [
-        f"GRANT {', '.join(each)}{' (turn)' if table == TURN else ''}"
-        f" ON {places.get(table) or f'{quoted(schema)}.{table}'} TO {quoted(role)}"
+        f"GRANT {', '.join(each)}{' (turn)' if table == WRITER_LOCK else ''}"
+        f" ON {places.get(table) or f'{quote_identifier(schema)}.{table}'} TO {quote_identifier(role)}"
         for table, each in by_table.items()
     ]

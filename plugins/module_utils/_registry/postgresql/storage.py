@@ -5,8 +5,8 @@
 
 """The shared registry: tables in a schema of a PostgreSQL database.
 
-Writers take turns by a lock on the one row of the table `registry`, which ends with the transaction; readers wait for
-nobody. What is written is collected and sent many rows at a time, before the next query and before the end.
+Writers lock the one row of the table `registry` until their transaction ends, so that one writes at a time; readers do
+not wait. What is written is collected and sent many rows at a time, before the next query and before the end.
 """
 
 from __future__ import annotations
