@@ -103,35 +103,13 @@ EXAMPLES = r"""
 
 RETURN = r"""
 registry:
-  description: The registry, as it is afterwards. In check mode as it is now, empty where it is not there.
+  description:
+    - The registry after the task; in check mode as it is now, empty if it does not exist.
+    - C(backend) is V(sqlite) or V(postgresql). C(id) identifies this registry, V(null) if there is none yet.
+      C(schema_version) is the version of its tables, V(0) if there are none. C(connectors) is the number of connectors,
+      C(keys) lists the ids of the keys that have sealed its secrets, and C(writable) says whether this task could write.
   returned: success
   type: dict
-  contains:
-    backend:
-      description: Where it is kept, V(sqlite) or V(postgresql).
-      type: str
-      returned: always
-    id:
-      description: What tells it from every other registry. V(null) where there is none yet.
-      type: str
-      returned: always
-    schema_version:
-      description: The version of its tables, V(0) where there are none.
-      type: int
-      returned: always
-    connectors:
-      description: How many connectors it holds.
-      type: int
-      returned: always
-    keys:
-      description: The ids of the keys that have sealed its secrets.
-      type: list
-      elements: str
-      returned: always
-    writable:
-      description: Whether this task could write it.
-      type: bool
-      returned: always
   sample:
     backend: postgresql
     id: 0f5ca1f0e2a94f3b9f5d7c1d2e3f4a5b

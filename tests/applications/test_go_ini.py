@@ -14,23 +14,23 @@ from ansible_collections.mailroom.core.plugins.module_utils._target.formats impo
 GO = """package main
 
 import (
-	"fmt"
-	"os"
-	"strconv"
+    "fmt"
+    "os"
+    "strconv"
 
-	"gopkg.in/ini.v1"
+    "gopkg.in/ini.v1"
 )
 
 func main() {
-	file, err := ini.Load(os.Args[1])
-	if err != nil {
-		panic(err)
-	}
-	count, _ := strconv.Atoi(os.Args[2])
-	for i := 0; i < count; i++ {
-		fmt.Printf("%s\\x00", file.Section("s").Key("k"+strconv.Itoa(i)).String())
-	}
-	fmt.Printf("%s\\x00", file.Section("s").Key("other").String())
+    file, err := ini.Load(os.Args[1])
+    if err != nil {
+        panic(err)
+    }
+    count, _ := strconv.Atoi(os.Args[2])
+    for i := 0; i < count; i++ {
+        fmt.Printf("%s\\x00", file.Section("s").Key("k"+strconv.Itoa(i)).String())
+    }
+    fmt.Printf("%s\\x00", file.Section("s").Key("other").String())
 }
 """
 

@@ -49,7 +49,7 @@ class Inventories:
             "support": {"imap": block(mail, "imaps", "tls")},
         }
         server = f"127.0.0.1:{database.port}/{DATABASE}"
-        owner, writer, reader = self.passwords
+        owner, writer, reader = list(self.passwords)
         local = {"ansible_connection": "local", "ansible_python_interpreter": TARGET_PYTHON}
         other = {"ansible_connection": "local", "ansible_python_interpreter": self._other_python()}
         of_owner = {

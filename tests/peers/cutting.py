@@ -44,7 +44,7 @@ class CuttingProxy:
     def _accept(self) -> None:
         with contextlib.suppress(OSError):
             while True:
-                client, _ = self._listening.accept()
+                client, _address = self._listening.accept()
                 if self.cut.is_set() and self.is_out_of_reach_afterwards:
                     client.close()
                     continue

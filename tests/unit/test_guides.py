@@ -205,7 +205,7 @@ def test_every_verdict_about_tokens_is_explained() -> None:
 
 def test_code_of_entra_has_the_verdict_that_the_guide_says() -> None:
     observations = [
-        Observation("token", phase="token", code=400, enhanced=f"invalid_request {code}") for code, _ in CODES
+        Observation("token", phase="token", code=400, enhanced=f"invalid_request {code}") for code, _verdict in CODES
     ]
     found = [diagnose(observation).verdict for observation in observations]
     assert list(zip((code for code, _verdict in CODES), found)) == CODES

@@ -55,8 +55,8 @@ class Location:
 def parse_location(text: str) -> Location:
     """The location, or one sentence that says what is allowed."""
     _check_characters(text)
-    netloc, _, tail = text[len(SCHEME) :].partition("/")
-    path, _, query = tail.partition("?")
+    netloc, _slash, tail = text[len(SCHEME) :].partition("/")
+    path, _mark, query = tail.partition("?")
     if "?" in netloc or not path:
         _refuse("must name a database: postgresql://host/database")
     if "/" in path or "@" in path:

@@ -188,7 +188,7 @@ class PostgresqlStorage(Storage):
 
     def written_files(self) -> list[tuple[str, str, str]]:
         query = "SELECT path, key_id, fingerprint FROM {schema}.written_file WHERE host = %s ORDER BY path"
-        return [(path, key_id, fingerprint) for path, key_id, fingerprint in self._rows(query, _host())]
+        return self._rows(query, _host())
 
     def set_registry_id(self, registry_id: str) -> None:
         self._write("UPDATE {schema}.registry SET id = %s", registry_id)
