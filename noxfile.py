@@ -125,7 +125,7 @@ def run_pytest(session: nox.Session, folder: str, *options: str, env: dict[str, 
 
 
 def sanity(session: nox.Session, core: str = "") -> None:
-    """Run ansible-test sanity; with a version, code is compiled and imported under all Pythons, not only two of them."""
+    """Run ansible-test sanity; with a version, code is compiled and imported under all Pythons, not just two."""
     oldest = ["--python", TARGET_PYTHON, "--test", "compile", "--test", "import"]
     runs: list[list[str]] = [[]] if core or session.posargs else [["--python", NEWEST_PYTHON], oldest]
     if oldest in runs and not shutil.which(f"python{TARGET_PYTHON}"):

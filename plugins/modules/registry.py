@@ -106,8 +106,9 @@ registry:
   description:
     - The registry after the task; in check mode as it is now, empty if it does not exist.
     - C(backend) is V(sqlite) or V(postgresql). C(id) identifies this registry, V(null) if there is none yet.
-      C(schema_version) is the version of its tables, V(0) if there are none. C(connectors) is the number of connectors,
-      C(keys) lists the ids of the keys that have sealed its secrets, and C(writable) says whether this task could write.
+      C(schema_version) is the version of its tables, V(0) if there are none. C(connectors) is the number of
+      connectors, C(keys) lists the ids of the keys that have sealed its secrets, and C(writable) says whether this task
+      could write.
   returned: success
   type: dict
   sample:
