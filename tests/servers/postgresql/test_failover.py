@@ -145,7 +145,7 @@ def keep_writing(pair: Pair, number: int, progress: Progress) -> None:
 
 
 def test_what_was_acknowledged_is_kept_and_nothing_is_written_twice(
-    pair: Pair, monkeypatch: pytest.MonkeyPatch, record_property: Callable[[str, object], None]
+    pair: Pair, monkeypatch: pytest.MonkeyPatch, record_testsuite_property: Callable[[str, object], None]
 ) -> None:
     monkeypatch.setattr(database, "OUTCOME_SECONDS", 600)
     pair.registry().set_up()
@@ -174,7 +174,7 @@ def test_what_was_acknowledged_is_kept_and_nothing_is_written_twice(
     assert len(history(registry, "counter")) == len(progress.written) + 1
     last = progress.written[-1]
     assert secrets(registry, last) == {"smtp.password": f"secret of {last}"}
-    record_property("tasks that succeeded and failed", (len(progress.written), len(progress.refused)))
+    record_testsuite_property("tasks that succeeded and failed", (len(progress.written), len(progress.refused)))
 
 
 def test_a_commit_whose_answer_was_lost_counts_only_when_the_standby_has_it(pair: Pair) -> None:
