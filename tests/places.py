@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -13,9 +14,10 @@ LINK = COLLECTIONS / "ansible_collections" / "mailroom" / "core"
 
 
 def link_collection() -> None:
-    """Show the checkout as ansible_collections/mailroom/core."""
+    """Show the checkout as ansible_collections/mailroom/core, while another process may do the same."""
     if LINK.is_symlink() and LINK.resolve() == ROOT:
         return
     LINK.parent.mkdir(parents=True, exist_ok=True)
-    LINK.unlink(missing_ok=True)
-    LINK.symlink_to(ROOT, target_is_directory=True)
+    link = LINK.with_name(f"core.{os.getpid()}")
+    link.symlink_to(ROOT, target_is_directory=True)
+    link.replace(LINK)
