@@ -214,7 +214,9 @@ def written(seen: dict[str, bytes]) -> set[str]:
 
     A file is opened by its name, relative to a folder that is held open; one without a name gets it when it is whole.
     """
-    unpacked = re.compile(r"/tmp/(ansible_[^/]+_payload_[^/]+/[^/]+\.zip|[a-z0-9_]{8})\Z|/cache/zip-bytecode/")
+    unpacked = re.compile(
+        r"/tmp/(ansible_[^/]+_payload_[^/]+/[^/]+\.zip|[a-z0-9_]{8})\Z|/cache/zip-bytecode/|\.pyc\.[0-9]+\Z"
+    )
     paths = re.findall(r"^writes (.*)$", seen["process.log"].decode(), re.MULTILINE)
     names = {Path(path).name for path in paths if not unpacked.search(path)}
     # What is opened a second time, by its descriptor, is no further file.

@@ -14,7 +14,7 @@ import yaml
 from integration.playing import TARGET_PYTHON, Stage
 from peers.smtp import SmtpScript
 
-from ansible_collections.mailroom.core.plugins.plugin_utils._variables import VARIABLES
+from ansible_collections.mailroom.core.plugins.plugin_utils._variables import NAMES, VARIABLES
 
 ROOT = Path(__file__).resolve().parents[2]
 ROLES = sorted(path.name for path in (ROOT / "roles").iterdir())
@@ -67,7 +67,7 @@ def errors(said: str) -> dict[str, str]:
 # Hosts on which nothing is well, by the playbook that says so and what it says; each has variables of its own.
 WRONG_VALUES: dict[str, Any] = {
     **{name: ["x"] for name in VARIABLES if name != "mailroom_hosts"},  # which is read by the play itself
-    **{name: {"a": 1} for name in ("mailroom_only", "mailroom_packages")},
+    **{name: {"a": 1} for name, kind in VARIABLES.items() if kind is NAMES},
     "mailroom_apps": {"app": "postfix"},
     "mailroom_purposes": "alerts",
     "mailroom_batch": 0,

@@ -185,7 +185,7 @@ def test_every_verdict_of_smtp_and_imap_is_produced() -> None:
         ("smtp", "certificate_no_names", "127.0.0.1"),
         ("smtp", "certificate_other_ca", "ca_file"),
         ("smtp", "certificate_missing_intermediate", "intermediate"),
-        ("smtp", "certificate_expired_intermediate", "issued"),
+        ("smtp", "certificate_expired_intermediate", "intermediate"),
         ("smtp", "client_certificate_needed", "client_cert"),
         ("smtp", "implicit_tls_garbage", "starttls"),
         ("smtp", "tls_port_for_plain", "security to tls"),
