@@ -50,7 +50,7 @@ def wanted(existing: FileAttributes | None = None, **options: Any) -> FileAttrib
         ("u=rw,g=r,o=", 0o640, 0o640),
         ("g+r", 0o640, 0o640),
         ("o+r", 0o604, 0o644),
-        (None, 0o600, 0o640),
+        (None, 0o600, 0o600),
     ],
 )
 def test_a_mode(mode: Any, new: int, existing: int) -> None:
