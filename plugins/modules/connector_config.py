@@ -14,7 +14,6 @@ description:
     besides."
   - Writes the server, the encryption, the user, the password and the sender of a connector into the settings of an
     application that sends or reads mail, in that application's own words.
-  - The usual options are O(connector) or O(purpose), O(app), O(path), O(owner) and O(options).
   - Runs on the host of the application, which needs a registry that it can read.
   - What an application cannot express is an error that names the connector, the field and what is possible. Nothing is
     weakened or left out silently.
