@@ -2,55 +2,58 @@
 # Copyright the mailroom.core contributors
 
 PYTHON ?= python3
-RUN := @$(PYTHON) -B tests/tools
+export PYTHON
+BOOTSTRAP := tests/output/bootstrap
+CORES := 2.18 2.19 2.20 2.21 2.22 devel
+# Those that talk to no servers.
+PLAIN := lint docs sanity $(CORES:%=sanity-%) fuzz
+SERVED := unit integration servers jobs molecule bench live $(CORES:%=unit-%) $(CORES:%=integration-%) servers-2.18
+pip = $(1)/bin/python -m pip --quiet --disable-pip-version-check install --require-hashes --requirement
 
-.PHONY: help demo test lint sanity unit integration servers jobs molecule bench fuzz matrix lock clean live
+.PHONY: help demo test applications matrix lock clean $(PLAIN) $(SERVED)
 
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\): ## \(.*\)/\1\t\2/p' Makefile | expand -t 14
+	@sed -n 's/^\([a-z]*\): .*## \(.*\)/\1\t\2/p' Makefile | expand -t 14
+	@echo 'Also, as sessions of nox, with words for the tool behind them in ARGS:'
+	@echo '$(PLAIN) $(SERVED)' | fold --spaces --width 100
 
-demo: ## play a short example in a scratch folder
-	$(RUN) demo
+demo: .venv/made ## play a short example in a scratch folder
+	@PATH="$(CURDIR)/.venv/bin:$$PATH" .venv/bin/python examples/demo/run
 
-test: ## set up everything and run all checks and tests
-	$(RUN) test
+test: $(BOOTSTRAP)/made ## set up everything and run all checks and tests
+	@sh tests/debian.sh test
+	@$(BOOTSTRAP)/bin/python -B tests/run.py
 
-lint: ## read the code: ruff, mypy, ansible-lint, docs, licences, changelog
-	$(RUN) lint
+applications: $(BOOTSTRAP)/made ## test with large programs that use the collection
+	@sh tests/debian.sh test applications
+	@$(BOOTSTRAP)/bin/python -B tests/run.py applications
 
-sanity: ## ansible-test sanity
-	$(RUN) sanity
+$(PLAIN): $(BOOTSTRAP)/made
+	@$(BOOTSTRAP)/bin/nox -s $@ -- $(ARGS)
 
-unit: ## unit tests
-	$(RUN) unit
+$(SERVED): $(BOOTSTRAP)/made
+	@sh tests/debian.sh test
+	@$(BOOTSTRAP)/bin/nox -s $@ -- $(ARGS)
 
-integration: ## integration tests
-	$(RUN) integration
+matrix: $(BOOTSTRAP)/made ## sanity, unit and integration tests on every supported ansible-core
+	@sh tests/debian.sh test
+	@$(BOOTSTRAP)/bin/nox -t matrix
 
-servers: ## tests that talk to mail servers
-	$(RUN) servers
+lock: $(BOOTSTRAP)/made ## renew the pinned versions of the Python packages
+	@$(BOOTSTRAP)/bin/nox -s lock
 
-jobs: ## tests of the examples and of what AWX and pipelines run
-	$(RUN) jobs
+.venv/made: examples/ci/requirements.txt
+	@sh tests/debian.sh demo
+	@$(PYTHON) -m venv --clear .venv
+	@$(call pip,.venv) $<
+	@touch $@
 
-molecule: ## scenarios of the environment role
-	$(RUN) molecule
-
-bench: ## benchmarks, each beside what one would do instead
-	$(RUN) bench
-
-fuzz: ## what servers may say, made up by atheris: a minute for each target
-	$(RUN) fuzz
-
-live: ## test a real tenant, as environment variables describe it
-	$(RUN) live
-
-matrix: ## unit and integration tests on every supported ansible-core
-	$(RUN) matrix
-
-lock: ## renew the pinned versions of the Python packages
-	$(RUN) lock
+$(BOOTSTRAP)/made: tests/requirements/nox.txt
+	@sh tests/debian.sh demo
+	@$(PYTHON) -m venv --clear $(BOOTSTRAP)
+	@$(call pip,$(BOOTSTRAP)) $<
+	@touch $@
 
 clean: ## remove everything that make has left behind
-	rm -rf .venv .ansible tests/output
+	rm -rf .venv .ansible .nox tests/output
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

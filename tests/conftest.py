@@ -7,8 +7,8 @@ from __future__ import annotations
 import os
 import sys
 
+import places
 from hypothesis import HealthCheck, settings
-from tools import places
 
 places.link_collection()
 sys.path.insert(0, str(places.COLLECTIONS))

@@ -130,44 +130,44 @@ class ModuleDocFragment:
 
 def providers_page() -> str:
     presets = _load("_connector.presets").PRESETS
-    title = "Providers"
+    regions = [name for name in presets if name.startswith("ses_")]
     lines = [
-        "..",
-        f"  {COPYRIGHT}",
-        f"  {LICENCE}",
-        "",
-        "..",
-        "  Generated from plugins/module_utils/_connector/presets.py by tests/update_fragments.py.",
-        "",
-        ".. _ansible_collections.mailroom.core.docsite.providers:",
-        "",
-        title,
-        "=" * len(title),
-        "",
-        "``provider`` fills host, port and security of ``smtp`` and ``imap``. What is given explicitly wins. It is",
-        "resolved when the connector is written, so that an upgrade of the collection moves no connector. Encryption",
-        "is always required. Case is ignored.",
+        *_head("plugins/module_utils/_connector/presets.py", "providers", "Providers"),
+        "``provider`` fills host, port and security of ``smtp`` and ``imap``. Values that are given explicitly win.",
+        "It is resolved when the connector is written, so that an upgrade of the collection changes no connector.",
+        "All presets require encryption. Case is ignored.",
         "",
         ".. list-table::",
         "  :header-rows: 1",
         "",
         "  * - ``provider``",
-        "    - Sends through",
-        "    - Other ports",
-        "    - Reads from",
+        "    - Servers",
         "    - Signing in",
     ]
     for name, preset in presets.items():
+        if name in regions:
+            continue
         smtp, imap = preset["smtp"], preset.get("imap")
         others = ", ".join(str(port) for port in preset["ports"] if port != smtp["port"])
+        more = f"; also port {others}" if others else ""
         lines += [
             f"  * - ``{name}``",
-            f"    - {_server(smtp)}",
-            f"    - {others or '(none)'}",
-            f"    - {_server(imap) if imap else '(nothing)'}",
+            f"    - | SMTP: {_server(smtp)}{more}",
+            *([f"      | IMAP: {_server(imap)}"] if imap else []),
             f"    - {preset['sign_in']}",
         ]
-    lines += ["", "Other names are understood as well, and the provider's own name is stored:", ""]
+    lines += [
+        "",
+        "Amazon SES has one preset per region, such as ``ses_eu_west_1`` for",
+        "``email-smtp.eu-west-1.amazonaws.com``, with the same ports as ``ses``:",
+        f"{', '.join(f'``{name}``' for name in regions)}.",
+        "",
+        "Other names",
+        "-----------",
+        "",
+        "These names are accepted as well; the name of the preset is stored.",
+        "",
+    ]
     for name in presets:
         words = [word for word, preset in _load("_connector.presets").ALIASES.items() if preset == name]
         if words:
@@ -175,49 +175,94 @@ def providers_page() -> str:
     return "\n".join(lines) + "\n"
 
 
-def _server(server: dict[str, Any]) -> str:
-    return f"``{server['host']}`` port {server['port']}, {server['security']}"
-
-
-def verdicts_page() -> str:
-    remedies = _load("_verdict.table").REMEDIES
-    title = "Verdicts"
-    lines = [
+def _head(source: str, label: str, title: str) -> list[str]:
+    """The first lines of a page."""
+    return [
         "..",
         f"  {COPYRIGHT}",
         f"  {LICENCE}",
         "",
         "..",
-        "  Generated from _verdict in plugins/module_utils and docs/descriptions/verdicts.yml, by",
-        "  tests/update_fragments.py.",
+        f"  Generated from {source} by tests/update_fragments.py.",
         "",
-        ".. _ansible_collections.mailroom.core.docsite.verdicts:",
+        f".. _ansible_collections.mailroom.core.docsite.{label}:",
         "",
         title,
         "=" * len(title),
         "",
-        "What a test says of a connector. In a result, ``certainty`` tells how sure that is, ``remedy`` what to do",
-        "next for this very connector; here {host}, {text} and the like stand for what is known of it.",
+    ]
+
+
+def _server(server: dict[str, Any]) -> str:
+    return f"``{server['host']}`` port {server['port']}, {server['security']}"
+
+
+# What a page shows in place of the values of a real result.
+EXAMPLES = {
+    "better_security": "starttls",
+    "client_id": "1d4e6b2f-90ac-4f7b-8a53-c6d1e7f20b94",
+    "cloud": "global",
+    "host": "smtp.example.com",
+    "issuer": "CN=Example CA",
+    "names": "mail.example.com",
+    "not_after": "2026-10-31T12:00:00Z",
+    "offered": "PLAIN, LOGIN",
+    "phase": "the phase auth",
+    "port": "587",
+    "protocol": "SMTP",
+    "size_limit": "10 MB",
+    "speaks": "IMAP",
+    "tenant_id": "8f3c2a10-5d7e-4b69-9c41-2e0d6a7b1f35",
+    "text": "the reason",
+    "token_user": "alerts@example.com",
+    "username": "alerts@example.com",
+}
+QUOTATION = re.compile(r" (?:(?:It|The server) says|What happened): \{text\}")
+IN_BRACKETS = re.compile(r" \((?:now )?\{\w+\}\)")
+
+
+def _with_examples(remedy: str) -> str:
+    """A remedy with example values, and without what a server has said."""
+    text = IN_BRACKETS.sub("", QUOTATION.sub("", remedy)).replace(": {text}", ".")
+    return text.format(**EXAMPLES)
+
+
+GROUP_TITLES = {"fine": "Success", "talking": "Conversation with the server", "ours": "Internal"}
+
+
+def verdicts_page() -> str:
+    remedies = _load("_verdict.table").REMEDIES
+    lines = [
+        *_head("_verdict in plugins/module_utils and docs/descriptions/verdicts.yml,", "verdicts", "Verdicts"),
+        "The verdict of a test says what is wrong with a connector. In the result, ``certainty`` says how sure it is:",
+        "``certain`` is right in 99 of 100 cases, ``likely`` in 90 of 100, and ``possible`` in fewer. ``field`` is the",
+        "field of the connector to look at first, and ``remedy`` says what to do next. The remedies on this page have",
+        "example values; those of a result name your server, port and user, and quote the server's reason.",
+        "",
+        ".. contents::",
+        "  :local:",
+        "  :depth: 1",
     ]
     group = ""
     for name, verdict in read_descriptions("verdicts").items():
         if verdict["group"] != group:
             group = verdict["group"]
-            lines += ["", group.capitalize(), "-" * len(group)]
+            title = GROUP_TITLES.get(group, group.capitalize())
+            lines += ["", title, "-" * len(title)]
         lines += ["", f"``{name}``", "^" * (len(name) + 4), "", *_about(name, verdict, remedies[name])]
     return "\n".join(lines) + "\n"
 
 
 def _about(name: str, verdict: dict[str, str], remedy: str) -> list[str]:
-    """What a verdict means, how it is recognised, and what to do, also in the cases that are told apart."""
+    """What a verdict means, how it is recognised, and what to do, also in special cases."""
     lines = [verdict["meaning"], "", f"*Recognised by:* {verdict['recognised']}"]
     if remedy:
-        lines += ["", f"*What to do:* {remedy}"]
+        lines += ["", f"*What to do:* {_with_examples(remedy)}"]
     rules = _load("_verdict.connection_rules").CONNECTION_RULES
-    told_apart = dict.fromkeys(rule.remedy for rule in rules if rule.verdict == name)
-    told_apart.pop("", None)
-    if told_apart:
-        lines += ["", "*Where more is known:*", "", *(f"- {remedy}" for remedy in told_apart)]
+    special = dict.fromkeys(rule.remedy for rule in rules if rule.verdict == name)
+    special.pop("", None)
+    if special:
+        lines += ["", "*In special cases:*", "", *(f"- {_with_examples(remedy)}" for remedy in special)]
     return lines
 
 

@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
 # Copyright the mailroom.core contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A mail server to throw away: SMTP and IMAP on loopback, with a CA of its own. Nothing that it takes ever leaves it.
+"""A temporary mail server: SMTP and IMAP on loopback, with its own CA. It sends no mail to other servers.
 
-It runs a command and ends with it, or runs until it is told to stop:
+It runs a command and ends with it, or runs until it is interrupted:
 
     python3 sandbox.py --user alerts@example.test -- ansible-playbook --extra-vars @sandbox.json site.yml
 
-Once it is ready, the file of variables says where it is, and who signs in with which password.
+When it is ready, the file of variables holds its address and the passwords of its users.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ SIGNS_CERTIFICATES = x509.KeyUsage(
 
 
 class Authority:
-    """A certificate authority that lasts as long as the sandbox."""
+    """The certificate authority of the sandbox."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -67,7 +67,7 @@ class Authority:
         self.file.write_bytes(_pem(certificate.sign(self._key, hashes.SHA256())))
 
     def server(self, *names: str) -> ssl.SSLContext:
-        """What a server with a certificate for these names encrypts with."""
+        """Return a TLS context with a certificate for these names."""
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0])])
         alternatives = x509.SubjectAlternativeName([_general_name(name) for name in names])
@@ -103,7 +103,7 @@ def _general_name(name: str) -> x509.GeneralName:
 
 
 class Mailboxes:
-    """Who signs in, over SMTP and IMAP alike, and the mail of each."""
+    """The users and their mail, for SMTP and IMAP."""
 
     def __init__(self, users: t.Sequence[str]) -> None:
         self.passwords = {user: secrets.token_urlsafe(18) for user in users}
@@ -112,7 +112,7 @@ class Mailboxes:
             self._login.users_dict[user] = UserMetadata(self._login.config, user, password=password)
 
     def imap(self, context: ssl.SSLContext | None) -> t.Callable[..., t.Awaitable[None]]:
-        """What answers a connection over IMAP: with a context it offers STARTTLS, else it is encrypted already."""
+        """Return the handler of IMAP connections, which offers STARTTLS if it is given a context."""
         server = IMAPServer(self._login, _imap_config(context))
 
         async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -122,7 +122,7 @@ class Mailboxes:
         return answer
 
     def smtp(self, context: ssl.SSLContext | None) -> t.Callable[[], SMTP]:
-        """What answers a connection over SMTP, likewise."""
+        """Return the handler of SMTP connections, which offers STARTTLS if it is given a context."""
         encryption = {"tls_context": context, "require_starttls": bool(context), "auth_require_tls": bool(context)}
         options = {"hostname": "sandbox", "ident": "ESMTP", "enable_SMTPUTF8": True, "data_size_limit": LARGEST}
         return lambda: SMTP(self, auth_required=True, authenticator=self._signs_in, **encryption, **options)
@@ -135,9 +135,9 @@ class Mailboxes:
         return AuthResult(success=known, handled=False)
 
     async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802
-        """Keep a message; the first user gets what is for nobody here."""
+        """Store a message; the first user gets mail for unknown recipients."""
         first = next(iter(self.passwords))
-        # Nobody tells addresses apart by their case.
+        # Addresses are compared without regard to case.
         names = {user.lower(): user for user in self.passwords}
         for user in {names.get(to.lower(), first) for to in envelope.rcpt_tos}:
             async with Identity(user, self._login, None, frozenset()).new_session() as session:
@@ -147,7 +147,7 @@ class Mailboxes:
 
 
 class _FromAfar(SocketInfoLocal):
-    """A connection whose client has to encrypt it before signing in; pymap excuses those from loopback."""
+    """A connection that must be encrypted before signing in; pymap does not require that on loopback."""
 
     @property
     def from_localhost(self) -> bool:
@@ -170,7 +170,7 @@ class Sandbox:
         self._servers: list[asyncio.Server] = []
 
     async def start(self) -> None:
-        """Begin to listen."""
+        """Start the servers."""
         good = self._authority.server("localhost", HOST)
         loop, mailboxes = asyncio.get_running_loop(), self._mailboxes
         self._listen("submission", await loop.create_server(mailboxes.smtp(good), HOST, 0))
@@ -185,18 +185,18 @@ class Sandbox:
         self._ports[name] = server.sockets[0].getsockname()[1]
 
     def variables(self) -> dict[str, t.Any]:
-        """Where everything is, as variables for Ansible."""
+        """Return the variables for Ansible."""
         where = {"host": HOST, "ports": self._ports, "ca_file": str(self._authority.file)}
         return {"sandbox": {**where, "passwords": self._mailboxes.passwords}}
 
     def stop(self) -> None:
-        """Listen no more."""
+        """Stop the servers."""
         for server in self._servers:
             server.close()
 
 
 async def run(options: argparse.Namespace, folder: Path) -> int:
-    """Hold the sandbox open for a command, or until a signal comes; say the exit status."""
+    """Run the sandbox for a command, or until a signal arrives; return the exit status."""
     stopped = asyncio.Event()
     for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
@@ -206,7 +206,7 @@ async def run(options: argparse.Namespace, folder: Path) -> int:
     try:
         if options.command:
             return await accompany(options.command, stopped)
-        print(f"The sandbox is ready; {options.variables} says where it is.", flush=True)
+        print(f"The sandbox is ready; its address and passwords are in {options.variables}.", flush=True)
         await stopped.wait()
         return 0
     finally:
@@ -215,7 +215,7 @@ async def run(options: argparse.Namespace, folder: Path) -> int:
 
 
 async def accompany(command: t.Sequence[str], stopped: asyncio.Event) -> int:
-    """Run a command to its end, and tell it when the sandbox is told to stop."""
+    """Run a command, and terminate it if the sandbox is stopped."""
     try:
         process = await asyncio.create_subprocess_exec(*command)
     except OSError as error:
@@ -232,7 +232,7 @@ async def accompany(command: t.Sequence[str], stopped: asyncio.Event) -> int:
 
 
 def write(file: Path, variables: t.Mapping[str, t.Any]) -> None:
-    """Write a file that nobody else reads, all at once: where it is there, the sandbox is ready."""
+    """Write the variables into a private file, in one step: when it exists, the sandbox is ready."""
     draft = file.with_name(f".{file.name}.{os.getpid()}")
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as stream:
         json.dump(variables, stream, indent=2)
@@ -240,7 +240,7 @@ def write(file: Path, variables: t.Mapping[str, t.Any]) -> None:
 
 
 def address(text: str) -> str:
-    """A user's name."""
+    """Check the address of a user."""
     local, _at, domain = text.partition("@")
     if not (local and domain and text.isascii() and text.isprintable()) or " " in text or len(text) > 254:
         raise argparse.ArgumentTypeError("must be an address such as alerts@example.test")
@@ -249,11 +249,11 @@ def address(text: str) -> str:
 
 def parse() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(description="A mail server to throw away, on loopback.")
+    parser = argparse.ArgumentParser(description="A temporary mail server on loopback.")
     parser.add_argument(
-        "--user", action="append", type=address, metavar="ADDRESS", help="who has a mailbox; repeatable"
+        "--user", action="append", type=address, metavar="ADDRESS", help="a user with a mailbox; repeatable"
     )
-    variables = "the file to write when all is ready (default: sandbox.json)"
+    variables = "the file to write when the servers are ready (default: sandbox.json)"
     parser.add_argument("--variables", type=Path, default=Path("sandbox.json"), metavar="FILE", help=variables)
     parser.add_argument("command", nargs="*", help="what to run; without it the sandbox runs until it is interrupted")
     options = parser.parse_args()
@@ -266,9 +266,9 @@ def parse() -> argparse.Namespace:
 
 
 def main() -> int:
-    """Run the sandbox in a folder of its own."""
+    """Run the sandbox in a temporary folder."""
     options = parse()
-    # What the libraries log repeats what clients say, and would look up this machine's name.
+    # The logs of the libraries quote clients, and logging would resolve the name of this machine.
     logging.disable(logging.CRITICAL)
     warnings.simplefilter("ignore")
     os.environ.setdefault("FQDN", "sandbox")

@@ -13,9 +13,9 @@ class ModuleDocFragment:
 options: {}
 attributes:
   check_mode:
-    description: Whether the module can tell in C(check_mode) what it would do, without doing it.
+    description: Whether the module can run in C(check_mode) and return what it would change, without changing it.
   diff_mode:
-    description: Whether the module shows in diff mode what differs.
+    description: Whether the module returns details of what changes in diff mode.
   idempotent:
     description: Whether the same task, run again, changes nothing.
   action_group:
@@ -32,8 +32,8 @@ attributes:
     description: Whether a part of it runs on the controller, in an action plugin.
     support: partial
     details:
-      - The action plugin chooses the module that is run. What tests connectors is only shipped to the host for a task
-        with O(verify). All else happens on the host.
+      - The action plugin chooses the module that is run, so that the code that tests connectors is only sent to the
+        host for a task with O(verify). Everything else happens on the host.
   async:
     description: Whether it can be used with C(async).
     support: full
@@ -46,9 +46,9 @@ attributes:
     support: full
     details:
       - Nothing is written. The registry and its key file are not made either where they do not exist yet.
-      - Where something would change and this user may not write the registry, its folder or that of the key file, it
-        fails as the task itself would. A task that changes nothing needs no right to write.
-      - A Python library that is missing is a warning, since an earlier task may be going to install it.
+      - If something would change and the user may not write the registry, its folder or that of the key file, it fails
+        as the task itself would. A task that changes nothing needs no permission to write.
+      - A missing Python library is a warning, because an earlier task of the play may install it.
   diff_mode:
     support: full
     details:
@@ -56,7 +56,7 @@ attributes:
   idempotent:
     support: full
     details:
-      - A secret that is stored already is recognised by a keyed fingerprint, without opening it.
+      - A stored secret is compared by a keyed fingerprint, without opening it.
 """
 
     CONFIGURES = r"""
@@ -65,11 +65,11 @@ attributes:
   check_mode:
     support: full
     details:
-      - Nothing is written. Where the file or its folder cannot be written, it fails as the task itself would.
+      - Nothing is written. If the file or its folder cannot be written, it fails as the task itself would.
   diff_mode:
     support: full
     details:
-      - Only what the module has written is shown, and what it writes. A password shows as C((stored)) or C((changed)),
+      - Only what the module wrote before and writes now is shown. A password shows as C((stored)) or C((changed)),
         never as its value.
   idempotent:
     support: full
@@ -91,7 +91,7 @@ attributes:
   idempotent:
     support: full
     details:
-      - What was sent is recorded, and only sent again where it is due again, or where that is forced.
+      - Sent mail is recorded, and sent again only if it is due again or forced.
 """
 
     READS = r"""

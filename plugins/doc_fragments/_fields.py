@@ -27,23 +27,24 @@ options:
     type: bool
   provider:
     description:
-      - A preset that fills host, port and security of O(smtp) and O(imap); what is given explicitly wins.
-      - It is resolved when it is written, so that an upgrade of the collection moves no connector.
-      - 'V(custom), or left out: nothing is filled.'
-      - Case is ignored. Other names, as V(office365) or V(gsuite), are understood and kept as the preset's own.
+      - A preset that sets host, port and security of O(smtp) and O(imap); explicit values override it.
+      - It is resolved when the connector is stored, so an upgrade of the collection does not change stored connectors.
+      - 'V(custom), or left out: no preset.'
+      - Case is ignored. Aliases such as V(office365) or V(gsuite) are stored under the preset's name.
       - V(ses) is Amazon's region us-east-1; other regions are named like V(ses_eu_west_1).
       - One of V(custom), V(gmail), V(workspace_relay), V(microsoft365), V(outlook_com), V(ses), V(sendgrid), V(mailgun),
         V(postmark), V(mailjet), V(brevo), V(sparkpost), V(zoho), V(yahoo), V(icloud), V(fastmail), V(proton).
     type: str
   from_address:
     description:
-      - The address that the From header shows.
-      - As everywhere, an international domain may have the letters, marks and digits of Unicode 3.2 that every
-        version of IDNA encodes alike. Other names, such as those with V(ß), are written in their ASCII form, V(xn--…).
+      - The address in the From header.
+      - In all fields, an international domain may contain the letters, marks and digits of Unicode 3.2 that all
+        versions of IDNA encode in the same way. Other names, such as those with V(ß), must be written in their
+        ASCII form, V(xn--…).
     type: str
   from_name:
     description:
-      - The name that the From header shows.
+      - The name in the From header.
     type: str
   signature:
     description:
@@ -51,32 +52,32 @@ options:
     type: str
   reply_to:
     description:
-      - Where answers go.
+      - The address for replies.
     type: str
   errors_to:
     description:
-      - 'The envelope sender: where bounces go.'
+      - 'The envelope sender: the address for bounces.'
     type: str
   cc:
     description:
-      - Who gets a copy.
+      - The recipients of copies.
     type: list
     elements: str
   bcc:
     description:
-      - Who gets a copy without being named in a header.
+      - The recipients of blind copies, which no header shows.
     type: list
     elements: str
   headers:
     description:
-      - Custom headers. None that the message itself or the mail system sets.
+      - Custom headers, except those that the message itself or the mail system sets.
       - The message sets From, To, Cc, Bcc, Reply-To, Sender, Subject, Date, Message-ID, MIME-Version, Content-*.
       - Mail servers set Received, Return-Path, Delivered-To, DKIM-Signature, Authentication-Results, Resent-*.
       - The dictionary is replaced as a whole.
     type: dict
   test_address:
     description:
-      - 'Where test mail goes when the task names nobody. Default: the user who signs in, if that is an address,
+      - 'The recipient of test mail where the task names none. Default: the user who signs in, if that is an address,
         else O(from_address), else the mailbox of O(graph).'
     type: str
   available_to:
@@ -86,69 +87,69 @@ options:
     elements: str
   smtp:
     description:
-      - The server that sends. V({}) clears the block in M(mailroom.core.connector).
+      - The SMTP server. V({}) clears the block in M(mailroom.core.connector).
     type: dict
     suboptions:
       host:
         description:
           - The server's name or IP address.
           - An international name follows the rule of O(from_address).
-          - Filled by O(provider) where that names one.
+          - 'Default: the one of O(provider).'
         type: str
       port:
         description:
-          - 'The server''s port. Default: 465, 587 or 25, as O(smtp.security) is.'
+          - 'The server''s port. Default: 465, 587 or 25, according to O(smtp.security).'
         type: int
       security:
         description:
-          - 'How the connection is encrypted: V(tls) from the first byte, V(starttls) after the server was asked,
-            and required, V(starttls_optional) where the server offers it, V(none) never.'
-          - 'Default: V(tls) on ports 465 and 2465, else V(starttls). It is never V(none) unless that is written.'
+          - 'How the connection is encrypted: V(tls) from the first byte, V(starttls) by a required upgrade, V(starttls_optional)
+            by an upgrade if the server offers it, V(none) not at all.'
+          - 'Default: V(tls) on ports 465 and 2465, else V(starttls). It is V(none) only if that is set.'
           - One of V(none), V(starttls), V(starttls_optional), V(tls).
         type: str
       uri:
         description:
-          - Host and port in one, V(smtp://host:port) or V(smtps://host), in place of O(smtp.host) and O(smtp.port).
-          - A V(;) is accepted before the port. V(smtps) means O(smtp.security=tls).
+          - Host and port in one value, V(smtp://host:port) or V(smtps://host), instead of O(smtp.host) and O(smtp.port).
+          - V(;) is accepted instead of V(:) before the port. V(smtps) means O(smtp.security=tls).
         type: str
       auth:
         description:
           - How to sign in.
-          - 'Default: V(password) where a user and a password are there, V(oauth2) where O(oauth2) is there and
-            no password, else V(none).'
-          - V(none) drops a stored password.
+          - 'Default: V(password) with a user name and a password, V(oauth2) with O(oauth2) and no password, else
+            V(none).'
+          - V(none) deletes a stored password.
           - One of V(none), V(password), V(oauth2).
         type: str
       mechanisms:
         description:
-          - 'The SASL mechanisms that may be used. Default: what is safe and offered.'
-          - V(CRAM-MD5) is only used where it is named here.
+          - 'The SASL mechanisms that may be used. Default: the safe ones that the server offers.'
+          - V(CRAM-MD5) is only used if it is listed here.
           - One of V(PLAIN), V(LOGIN), V(CRAM-MD5), V(SCRAM-SHA-1), V(SCRAM-SHA-256), V(OAUTHBEARER), V(XOAUTH2).
         type: list
         elements: str
       username:
         description:
-          - Who signs in. It may differ from O(from_address).
-          - With nothing to sign in with, neither a password nor O(oauth2), it is an error unless C(auth) is V(none).
+          - The user name. It may differ from O(from_address).
+          - Without a password or O(oauth2) it is an error, unless C(auth) is V(none).
         type: str
       password:
         description:
-          - The password or app password, taken literally and stored sealed.
-          - 'A value in a variable that is not set must not erase it: an empty text is an error.'
+          - The password or app password, used as it is and stored sealed.
+          - An empty string is an error, so that an unset variable does not delete a password.
         type: str
       same_credentials:
         description:
-          - 'Sign in as the O(imap) block does. Default: V(false).'
+          - 'Whether to sign in with the user name and password of O(imap). Default: V(false).'
           - Replaces O(smtp.auth), O(smtp.username) and O(smtp.password).
         type: bool
       relay:
         description:
-          - 'Whether the server relays mail of foreign sender domains. Default: V(false).'
-          - Without it, an O(from_address) in another domain than the user's is a warning in a test.
+          - 'Whether the server relays mail for other sender domains. Default: V(false).'
+          - If it is V(false), an O(from_address) in another domain than the user name causes a warning.
         type: bool
       ehlo_name:
         description:
-          - 'The name to greet the server with. Default: this host''s name.'
+          - 'The name in the EHLO command. Default: this host''s name.'
         type: str
       validate_certs:
         description:
@@ -160,7 +161,7 @@ options:
         type: path
       client_cert:
         description:
-          - The client certificate in PEM, with its key unless that is in a file of its own.
+          - The client certificate in PEM, with its key unless O(smtp.client_key) is set.
         type: path
       client_key:
         description:
@@ -169,11 +170,11 @@ options:
       proxy:
         description:
           - The proxy to connect through, as V(socks5://host:port) or V(http://host:port).
-          - User and password belong in O(smtp.proxy_username) and O(smtp.proxy_password).
+          - Set user name and password in O(smtp.proxy_username) and O(smtp.proxy_password).
         type: str
       proxy_username:
         description:
-          - Who signs in at the proxy.
+          - The user name for the proxy.
         type: str
       proxy_password:
         description:
@@ -181,50 +182,50 @@ options:
         type: str
   imap:
     description:
-      - The server that is read. A connector with nothing but this block only receives.
+      - The IMAP server. A connector with this block only can receive, but not send.
     type: dict
     suboptions:
       host:
         description:
           - The server's name or IP address.
           - An international name follows the rule of O(from_address).
-          - Filled by O(provider) where that names one.
+          - 'Default: the one of O(provider).'
         type: str
       port:
         description:
-          - 'The server''s port. Default: 993 or 143, as O(imap.security) is.'
+          - 'The server''s port. Default: 993 or 143, according to O(imap.security).'
         type: int
       security:
         description:
-          - 'How the connection is encrypted: V(tls) from the first byte, V(starttls) after the server was asked,
-            and required, V(starttls_optional) where the server offers it, V(none) never.'
-          - 'Default: V(starttls) on port 143, else V(tls). It is never V(none) unless that is written.'
+          - 'How the connection is encrypted: V(tls) from the first byte, V(starttls) by a required upgrade, V(starttls_optional)
+            by an upgrade if the server offers it, V(none) not at all.'
+          - 'Default: V(starttls) on port 143, else V(tls). It is V(none) only if that is set.'
           - One of V(none), V(starttls), V(starttls_optional), V(tls).
         type: str
       auth:
         description:
           - How to sign in.
-          - 'Default: V(password) where a user and a password are there, V(oauth2) where O(oauth2) is there and
-            no password, else V(none).'
-          - V(none) drops a stored password.
+          - 'Default: V(password) with a user name and a password, V(oauth2) with O(oauth2) and no password, else
+            V(none).'
+          - V(none) deletes a stored password.
           - One of V(none), V(password), V(oauth2).
         type: str
       mechanisms:
         description:
-          - 'The SASL mechanisms that may be used. Default: what is safe and offered.'
-          - V(CRAM-MD5) is only used where it is named here.
+          - 'The SASL mechanisms that may be used. Default: the safe ones that the server offers.'
+          - V(CRAM-MD5) is only used if it is listed here.
           - One of V(PLAIN), V(LOGIN), V(CRAM-MD5), V(SCRAM-SHA-1), V(SCRAM-SHA-256), V(OAUTHBEARER), V(XOAUTH2).
         type: list
         elements: str
       username:
         description:
-          - Who signs in. It may differ from O(from_address).
-          - With nothing to sign in with, neither a password nor O(oauth2), it is an error unless C(auth) is V(none).
+          - The user name. It may differ from O(from_address).
+          - Without a password or O(oauth2) it is an error, unless C(auth) is V(none).
         type: str
       password:
         description:
-          - The password or app password, taken literally and stored sealed.
-          - 'A value in a variable that is not set must not erase it: an empty text is an error.'
+          - The password or app password, used as it is and stored sealed.
+          - An empty string is an error, so that an unset variable does not delete a password.
         type: str
       mailbox:
         description:
@@ -240,7 +241,7 @@ options:
         type: path
       client_cert:
         description:
-          - The client certificate in PEM, with its key unless that is in a file of its own.
+          - The client certificate in PEM, with its key unless O(imap.client_key) is set.
         type: path
       client_key:
         description:
@@ -249,11 +250,11 @@ options:
       proxy:
         description:
           - The proxy to connect through, as V(socks5://host:port) or V(http://host:port).
-          - User and password belong in O(imap.proxy_username) and O(imap.proxy_password).
+          - Set user name and password in O(imap.proxy_username) and O(imap.proxy_password).
         type: str
       proxy_username:
         description:
-          - Who signs in at the proxy.
+          - The user name for the proxy.
         type: str
       proxy_password:
         description:
@@ -261,7 +262,7 @@ options:
         type: str
   graph:
     description:
-      - Sends and reads over Microsoft Graph. Needs O(oauth2) and excludes O(smtp) and O(imap).
+      - Sends and reads mail over Microsoft Graph. Requires O(oauth2), and cannot be combined with O(smtp) and O(imap).
     type: dict
     suboptions:
       mailbox:
@@ -270,7 +271,7 @@ options:
         type: str
       url:
         description:
-          - Replaces the cloud's endpoint, as V(https://host) or V(https://host:port), without the version.
+          - Overrides the cloud's endpoint, as V(https://host) or V(https://host:port), without the version.
         type: str
       save_to_sent:
         description:
@@ -283,11 +284,11 @@ options:
       proxy:
         description:
           - The proxy to connect through, as V(socks5://host:port) or V(http://host:port).
-          - User and password belong in O(graph.proxy_username) and O(graph.proxy_password).
+          - Set user name and password in O(graph.proxy_username) and O(graph.proxy_password).
         type: str
       proxy_username:
         description:
-          - Who signs in at the proxy.
+          - The user name for the proxy.
         type: str
       proxy_password:
         description:
@@ -295,10 +296,10 @@ options:
         type: str
   oauth2:
     description:
-      - Who signs in where O(smtp.auth) or O(imap.auth) is V(oauth2), and for O(graph).
-      - 'One way at a time: O(oauth2.client_secret), O(oauth2.certificate), O(oauth2.certificate_file), O(oauth2.assertion_file),
-        O(oauth2.managed_identity) or O(oauth2.service_account).'
-      - Giving one replaces another that is stored.
+      - How to request tokens where O(smtp.auth) or O(imap.auth) is V(oauth2), and for O(graph).
+      - 'Only one of these can be set: O(oauth2.client_secret), O(oauth2.certificate), O(oauth2.certificate_file),
+        O(oauth2.assertion_file), O(oauth2.managed_identity) or O(oauth2.service_account).'
+      - Setting one of them replaces a stored one.
     type: dict
     suboptions:
       tenant_id:
@@ -316,7 +317,7 @@ options:
       client_secret_expires:
         description:
           - The day on which O(oauth2.client_secret) expires, as V(2027-05-31).
-          - 'For warnings only: a test warns when that day is near.'
+          - Only used for warnings when that day is near.
         type: str
       certificate:
         description:
@@ -328,7 +329,7 @@ options:
         type: path
       certificate_passphrase:
         description:
-          - What unlocks the certificate's key.
+          - The passphrase of the certificate's key.
         type: str
       assertion_file:
         description:
@@ -340,33 +341,33 @@ options:
         type: str
       service_account:
         description:
-          - A Google service account key. Needs O(oauth2.username), the user that it acts for.
+          - A Google service account key. Requires O(oauth2.username), the user that it acts for.
         type: json
       username:
         description:
-          - The user of the resource-owner flow, or whom a service account acts for, or the mailbox's address.
+          - The user of the resource-owner flow, the user that a service account acts for, or the mailbox's address.
         type: str
       password:
         description:
-          - The user's password, for the resource-owner flow. It is always warned about, since it cannot work with
-            multi-factor sign-in.
+          - The user's password, for the resource-owner flow. It always causes a warning, since it does not work
+            with multi-factor sign-in.
         type: str
       cloud:
         description:
-          - 'The Microsoft cloud that the tenant lives in. Default: V(global).'
+          - 'The Microsoft cloud of the tenant. Default: V(global).'
           - One of V(global), V(us_gov), V(us_gov_dod), V(china).
         type: str
       authority:
         description:
-          - Replaces the cloud's sign-in address, as V(https://host) or V(https://host:port), without the tenant.
+          - Overrides the cloud's sign-in URL, as V(https://host) or V(https://host:port), without the tenant.
         type: str
       token_url:
         description:
-          - The token endpoint of any other provider, for client credentials.
+          - The token endpoint of another provider, for client credentials.
         type: str
       scope:
         description:
-          - 'What the token is asked for. Default: what the protocol needs.'
+          - 'The scope of the token. Default: the one that the protocol requires.'
         type: str
       ca_file:
         description:
@@ -375,11 +376,11 @@ options:
       proxy:
         description:
           - The proxy to connect through, as V(socks5://host:port) or V(http://host:port).
-          - User and password belong in O(oauth2.proxy_username) and O(oauth2.proxy_password).
+          - Set user name and password in O(oauth2.proxy_username) and O(oauth2.proxy_password).
         type: str
       proxy_username:
         description:
-          - Who signs in at the proxy.
+          - The user name for the proxy.
         type: str
       proxy_password:
         description:
@@ -415,12 +416,12 @@ options:
         type: bool
       provider:
         description:
-          - A preset that fills host, port and security of O(connectors[].smtp) and O(connectors[].imap); what is
-            given explicitly wins.
-          - It is resolved when it is written, so that an upgrade of the collection moves no connector.
-          - 'V(custom), or left out: nothing is filled.'
-          - Case is ignored. Other names, as V(office365) or V(gsuite), are understood and kept as the preset's
-            own.
+          - A preset that sets host, port and security of O(connectors[].smtp) and O(connectors[].imap); explicit
+            values override it.
+          - It is resolved when the connector is stored, so an upgrade of the collection does not change stored
+            connectors.
+          - 'V(custom), or left out: no preset.'
+          - Case is ignored. Aliases such as V(office365) or V(gsuite) are stored under the preset's name.
           - V(ses) is Amazon's region us-east-1; other regions are named like V(ses_eu_west_1).
           - One of V(custom), V(gmail), V(workspace_relay), V(microsoft365), V(outlook_com), V(ses), V(sendgrid),
             V(mailgun), V(postmark), V(mailjet), V(brevo), V(sparkpost), V(zoho), V(yahoo), V(icloud), V(fastmail),
@@ -428,14 +429,14 @@ options:
         type: str
       from_address:
         description:
-          - The address that the From header shows.
-          - As everywhere, an international domain may have the letters, marks and digits of Unicode 3.2 that every
-            version of IDNA encodes alike. Other names, such as those with V(ß), are written in their ASCII form,
-            V(xn--…).
+          - The address in the From header.
+          - In all fields, an international domain may contain the letters, marks and digits of Unicode 3.2 that
+            all versions of IDNA encode in the same way. Other names, such as those with V(ß), must be written in
+            their ASCII form, V(xn--…).
         type: str
       from_name:
         description:
-          - The name that the From header shows.
+          - The name in the From header.
         type: str
       signature:
         description:
@@ -443,33 +444,33 @@ options:
         type: str
       reply_to:
         description:
-          - Where answers go.
+          - The address for replies.
         type: str
       errors_to:
         description:
-          - 'The envelope sender: where bounces go.'
+          - 'The envelope sender: the address for bounces.'
         type: str
       cc:
         description:
-          - Who gets a copy.
+          - The recipients of copies.
         type: list
         elements: str
       bcc:
         description:
-          - Who gets a copy without being named in a header.
+          - The recipients of blind copies, which no header shows.
         type: list
         elements: str
       headers:
         description:
-          - Custom headers. None that the message itself or the mail system sets.
+          - Custom headers, except those that the message itself or the mail system sets.
           - The message sets From, To, Cc, Bcc, Reply-To, Sender, Subject, Date, Message-ID, MIME-Version, Content-*.
           - Mail servers set Received, Return-Path, Delivered-To, DKIM-Signature, Authentication-Results, Resent-*.
           - The dictionary is replaced as a whole.
         type: dict
       test_address:
         description:
-          - 'Where test mail goes when the task names nobody. Default: the user who signs in, if that is an address,
-            else O(connectors[].from_address), else the mailbox of O(connectors[].graph).'
+          - 'The recipient of test mail where the task names none. Default: the user who signs in, if that is an
+            address, else O(connectors[].from_address), else the mailbox of O(connectors[].graph).'
         type: str
       available_to:
         description:
@@ -478,72 +479,71 @@ options:
         elements: str
       smtp:
         description:
-          - The server that sends. V({}) clears the block in M(mailroom.core.connector).
+          - The SMTP server. V({}) clears the block in M(mailroom.core.connector).
         type: dict
         suboptions:
           host:
             description:
               - The server's name or IP address.
               - An international name follows the rule of O(connectors[].from_address).
-              - Filled by O(connectors[].provider) where that names one.
+              - 'Default: the one of O(connectors[].provider).'
             type: str
           port:
             description:
-              - 'The server''s port. Default: 465, 587 or 25, as O(connectors[].smtp.security) is.'
+              - 'The server''s port. Default: 465, 587 or 25, according to O(connectors[].smtp.security).'
             type: int
           security:
             description:
-              - 'How the connection is encrypted: V(tls) from the first byte, V(starttls) after the server was asked,
-                and required, V(starttls_optional) where the server offers it, V(none) never.'
-              - 'Default: V(tls) on ports 465 and 2465, else V(starttls). It is never V(none) unless that is written.'
+              - 'How the connection is encrypted: V(tls) from the first byte, V(starttls) by a required upgrade,
+                V(starttls_optional) by an upgrade if the server offers it, V(none) not at all.'
+              - 'Default: V(tls) on ports 465 and 2465, else V(starttls). It is V(none) only if that is set.'
               - One of V(none), V(starttls), V(starttls_optional), V(tls).
             type: str
           uri:
             description:
-              - Host and port in one, V(smtp://host:port) or V(smtps://host), in place of O(connectors[].smtp.host)
+              - Host and port in one value, V(smtp://host:port) or V(smtps://host), instead of O(connectors[].smtp.host)
                 and O(connectors[].smtp.port).
-              - A V(;) is accepted before the port. V(smtps) means O(connectors[].smtp.security=tls).
+              - V(;) is accepted instead of V(:) before the port. V(smtps) means O(connectors[].smtp.security=tls).
             type: str
           auth:
             description:
               - How to sign in.
-              - 'Default: V(password) where a user and a password are there, V(oauth2) where O(connectors[].oauth2)
-                is there and no password, else V(none).'
-              - V(none) drops a stored password.
+              - 'Default: V(password) with a user name and a password, V(oauth2) with O(connectors[].oauth2) and
+                no password, else V(none).'
+              - V(none) deletes a stored password.
               - One of V(none), V(password), V(oauth2).
             type: str
           mechanisms:
             description:
-              - 'The SASL mechanisms that may be used. Default: what is safe and offered.'
-              - V(CRAM-MD5) is only used where it is named here.
+              - 'The SASL mechanisms that may be used. Default: the safe ones that the server offers.'
+              - V(CRAM-MD5) is only used if it is listed here.
               - One of V(PLAIN), V(LOGIN), V(CRAM-MD5), V(SCRAM-SHA-1), V(SCRAM-SHA-256), V(OAUTHBEARER), V(XOAUTH2).
             type: list
             elements: str
           username:
             description:
-              - Who signs in. It may differ from O(connectors[].from_address).
-              - With nothing to sign in with, neither a password nor O(connectors[].oauth2), it is an error unless
-                C(auth) is V(none).
+              - The user name. It may differ from O(connectors[].from_address).
+              - Without a password or O(connectors[].oauth2) it is an error, unless C(auth) is V(none).
             type: str
           password:
             description:
-              - The password or app password, taken literally and stored sealed.
-              - 'A value in a variable that is not set must not erase it: an empty text is an error.'
+              - The password or app password, used as it is and stored sealed.
+              - An empty string is an error, so that an unset variable does not delete a password.
             type: str
           same_credentials:
             description:
-              - 'Sign in as the O(connectors[].imap) block does. Default: V(false).'
+              - 'Whether to sign in with the user name and password of O(connectors[].imap). Default: V(false).'
               - Replaces O(connectors[].smtp.auth), O(connectors[].smtp.username) and O(connectors[].smtp.password).
             type: bool
           relay:
             description:
-              - 'Whether the server relays mail of foreign sender domains. Default: V(false).'
-              - Without it, an O(connectors[].from_address) in another domain than the user's is a warning in a
-                test.
+              - 'Whether the server relays mail for other sender domains. Default: V(false).'
+              - If it is V(false), an O(connectors[].from_address) in another domain than the user name causes a
+                warning.
             type: bool
           ehlo_name:
             description:
-              - 'The name to greet the server with. Default: this host''s name.'
+              - 'The name in the EHLO command. Default: this host''s name.'
             type: str
           validate_certs:
             description:
@@ -555,7 +555,7 @@ options:
             type: path
           client_cert:
             description:
-              - The client certificate in PEM, with its key unless that is in a file of its own.
+              - The client certificate in PEM, with its key unless O(connectors[].smtp.client_key) is set.
             type: path
           client_key:
             description:
@@ -564,11 +564,11 @@ options:
           proxy:
             description:
               - The proxy to connect through, as V(socks5://host:port) or V(http://host:port).
-              - User and password belong in O(connectors[].smtp.proxy_username) and O(connectors[].smtp.proxy_password).
+              - Set user name and password in O(connectors[].smtp.proxy_username) and O(connectors[].smtp.proxy_password).
             type: str
           proxy_username:
             description:
-              - Who signs in at the proxy.
+              - The user name for the proxy.
             type: str
           proxy_password:
             description:
@@ -576,51 +576,50 @@ options:
             type: str
       imap:
         description:
-          - The server that is read. A connector with nothing but this block only receives.
+          - The IMAP server. A connector with this block only can receive, but not send.
         type: dict
         suboptions:
           host:
             description:
               - The server's name or IP address.
               - An international name follows the rule of O(connectors[].from_address).
-              - Filled by O(connectors[].provider) where that names one.
+              - 'Default: the one of O(connectors[].provider).'
             type: str
           port:
             description:
-              - 'The server''s port. Default: 993 or 143, as O(connectors[].imap.security) is.'
+              - 'The server''s port. Default: 993 or 143, according to O(connectors[].imap.security).'
             type: int
           security:
             description:
-              - 'How the connection is encrypted: V(tls) from the first byte, V(starttls) after the server was asked,
-                and required, V(starttls_optional) where the server offers it, V(none) never.'
-              - 'Default: V(starttls) on port 143, else V(tls). It is never V(none) unless that is written.'
+              - 'How the connection is encrypted: V(tls) from the first byte, V(starttls) by a required upgrade,
+                V(starttls_optional) by an upgrade if the server offers it, V(none) not at all.'
+              - 'Default: V(starttls) on port 143, else V(tls). It is V(none) only if that is set.'
               - One of V(none), V(starttls), V(starttls_optional), V(tls).
             type: str
           auth:
             description:
               - How to sign in.
-              - 'Default: V(password) where a user and a password are there, V(oauth2) where O(connectors[].oauth2)
-                is there and no password, else V(none).'
-              - V(none) drops a stored password.
+              - 'Default: V(password) with a user name and a password, V(oauth2) with O(connectors[].oauth2) and
+                no password, else V(none).'
+              - V(none) deletes a stored password.
               - One of V(none), V(password), V(oauth2).
             type: str
           mechanisms:
             description:
-              - 'The SASL mechanisms that may be used. Default: what is safe and offered.'
-              - V(CRAM-MD5) is only used where it is named here.
+              - 'The SASL mechanisms that may be used. Default: the safe ones that the server offers.'
+              - V(CRAM-MD5) is only used if it is listed here.
               - One of V(PLAIN), V(LOGIN), V(CRAM-MD5), V(SCRAM-SHA-1), V(SCRAM-SHA-256), V(OAUTHBEARER), V(XOAUTH2).
             type: list
             elements: str
           username:
             description:
-              - Who signs in. It may differ from O(connectors[].from_address).
-              - With nothing to sign in with, neither a password nor O(connectors[].oauth2), it is an error unless
-                C(auth) is V(none).
+              - The user name. It may differ from O(connectors[].from_address).
+              - Without a password or O(connectors[].oauth2) it is an error, unless C(auth) is V(none).
             type: str
           password:
             description:
-              - The password or app password, taken literally and stored sealed.
-              - 'A value in a variable that is not set must not erase it: an empty text is an error.'
+              - The password or app password, used as it is and stored sealed.
+              - An empty string is an error, so that an unset variable does not delete a password.
             type: str
           mailbox:
             description:
@@ -636,7 +635,7 @@ options:
             type: path
           client_cert:
             description:
-              - The client certificate in PEM, with its key unless that is in a file of its own.
+              - The client certificate in PEM, with its key unless O(connectors[].imap.client_key) is set.
             type: path
           client_key:
             description:
@@ -645,11 +644,11 @@ options:
           proxy:
             description:
               - The proxy to connect through, as V(socks5://host:port) or V(http://host:port).
-              - User and password belong in O(connectors[].imap.proxy_username) and O(connectors[].imap.proxy_password).
+              - Set user name and password in O(connectors[].imap.proxy_username) and O(connectors[].imap.proxy_password).
             type: str
           proxy_username:
             description:
-              - Who signs in at the proxy.
+              - The user name for the proxy.
             type: str
           proxy_password:
             description:
@@ -657,8 +656,8 @@ options:
             type: str
       graph:
         description:
-          - Sends and reads over Microsoft Graph. Needs O(connectors[].oauth2) and excludes O(connectors[].smtp)
-            and O(connectors[].imap).
+          - Sends and reads mail over Microsoft Graph. Requires O(connectors[].oauth2), and cannot be combined with
+            O(connectors[].smtp) and O(connectors[].imap).
         type: dict
         suboptions:
           mailbox:
@@ -667,7 +666,7 @@ options:
             type: str
           url:
             description:
-              - Replaces the cloud's endpoint, as V(https://host) or V(https://host:port), without the version.
+              - Overrides the cloud's endpoint, as V(https://host) or V(https://host:port), without the version.
             type: str
           save_to_sent:
             description:
@@ -680,11 +679,11 @@ options:
           proxy:
             description:
               - The proxy to connect through, as V(socks5://host:port) or V(http://host:port).
-              - User and password belong in O(connectors[].graph.proxy_username) and O(connectors[].graph.proxy_password).
+              - Set user name and password in O(connectors[].graph.proxy_username) and O(connectors[].graph.proxy_password).
             type: str
           proxy_username:
             description:
-              - Who signs in at the proxy.
+              - The user name for the proxy.
             type: str
           proxy_password:
             description:
@@ -692,10 +691,12 @@ options:
             type: str
       oauth2:
         description:
-          - Who signs in where O(connectors[].smtp.auth) or O(connectors[].imap.auth) is V(oauth2), and for O(connectors[].graph).
-          - 'One way at a time: O(connectors[].oauth2.client_secret), O(connectors[].oauth2.certificate), O(connectors[].oauth2.certificate_file),
-            O(connectors[].oauth2.assertion_file), O(connectors[].oauth2.managed_identity) or O(connectors[].oauth2.service_account).'
-          - Giving one replaces another that is stored.
+          - How to request tokens where O(connectors[].smtp.auth) or O(connectors[].imap.auth) is V(oauth2), and
+            for O(connectors[].graph).
+          - 'Only one of these can be set: O(connectors[].oauth2.client_secret), O(connectors[].oauth2.certificate),
+            O(connectors[].oauth2.certificate_file), O(connectors[].oauth2.assertion_file), O(connectors[].oauth2.managed_identity)
+            or O(connectors[].oauth2.service_account).'
+          - Setting one of them replaces a stored one.
         type: dict
         suboptions:
           tenant_id:
@@ -713,7 +714,7 @@ options:
           client_secret_expires:
             description:
               - The day on which O(connectors[].oauth2.client_secret) expires, as V(2027-05-31).
-              - 'For warnings only: a test warns when that day is near.'
+              - Only used for warnings when that day is near.
             type: str
           certificate:
             description:
@@ -725,7 +726,7 @@ options:
             type: path
           certificate_passphrase:
             description:
-              - What unlocks the certificate's key.
+              - The passphrase of the certificate's key.
             type: str
           assertion_file:
             description:
@@ -737,33 +738,34 @@ options:
             type: str
           service_account:
             description:
-              - A Google service account key. Needs O(connectors[].oauth2.username), the user that it acts for.
+              - A Google service account key. Requires O(connectors[].oauth2.username), the user that it acts for.
             type: json
           username:
             description:
-              - The user of the resource-owner flow, or whom a service account acts for, or the mailbox's address.
+              - The user of the resource-owner flow, the user that a service account acts for, or the mailbox's
+                address.
             type: str
           password:
             description:
-              - The user's password, for the resource-owner flow. It is always warned about, since it cannot work
-                with multi-factor sign-in.
+              - The user's password, for the resource-owner flow. It always causes a warning, since it does not
+                work with multi-factor sign-in.
             type: str
           cloud:
             description:
-              - 'The Microsoft cloud that the tenant lives in. Default: V(global).'
+              - 'The Microsoft cloud of the tenant. Default: V(global).'
               - One of V(global), V(us_gov), V(us_gov_dod), V(china).
             type: str
           authority:
             description:
-              - Replaces the cloud's sign-in address, as V(https://host) or V(https://host:port), without the tenant.
+              - Overrides the cloud's sign-in URL, as V(https://host) or V(https://host:port), without the tenant.
             type: str
           token_url:
             description:
-              - The token endpoint of any other provider, for client credentials.
+              - The token endpoint of another provider, for client credentials.
             type: str
           scope:
             description:
-              - 'What the token is asked for. Default: what the protocol needs.'
+              - 'The scope of the token. Default: the one that the protocol requires.'
             type: str
           ca_file:
             description:
@@ -772,11 +774,11 @@ options:
           proxy:
             description:
               - The proxy to connect through, as V(socks5://host:port) or V(http://host:port).
-              - User and password belong in O(connectors[].oauth2.proxy_username) and O(connectors[].oauth2.proxy_password).
+              - Set user name and password in O(connectors[].oauth2.proxy_username) and O(connectors[].oauth2.proxy_password).
             type: str
           proxy_username:
             description:
-              - Who signs in at the proxy.
+              - The user name for the proxy.
             type: str
           proxy_password:
             description:
@@ -809,12 +811,12 @@ options:
         type: bool
       provider:
         description:
-          - A preset that fills host, port and security of O(declaration.smtp) and O(declaration.imap); what is
-            given explicitly wins.
-          - It is resolved when it is written, so that an upgrade of the collection moves no connector.
-          - 'V(custom), or left out: nothing is filled.'
-          - Case is ignored. Other names, as V(office365) or V(gsuite), are understood and kept as the preset's
-            own.
+          - A preset that sets host, port and security of O(declaration.smtp) and O(declaration.imap); explicit
+            values override it.
+          - It is resolved when the connector is stored, so an upgrade of the collection does not change stored
+            connectors.
+          - 'V(custom), or left out: no preset.'
+          - Case is ignored. Aliases such as V(office365) or V(gsuite) are stored under the preset's name.
           - V(ses) is Amazon's region us-east-1; other regions are named like V(ses_eu_west_1).
           - One of V(custom), V(gmail), V(workspace_relay), V(microsoft365), V(outlook_com), V(ses), V(sendgrid),
             V(mailgun), V(postmark), V(mailjet), V(brevo), V(sparkpost), V(zoho), V(yahoo), V(icloud), V(fastmail),
@@ -822,14 +824,14 @@ options:
         type: str
       from_address:
         description:
-          - The address that the From header shows.
-          - As everywhere, an international domain may have the letters, marks and digits of Unicode 3.2 that every
-            version of IDNA encodes alike. Other names, such as those with V(ß), are written in their ASCII form,
-            V(xn--…).
+          - The address in the From header.
+          - In all fields, an international domain may contain the letters, marks and digits of Unicode 3.2 that
+            all versions of IDNA encode in the same way. Other names, such as those with V(ß), must be written in
+            their ASCII form, V(xn--…).
         type: str
       from_name:
         description:
-          - The name that the From header shows.
+          - The name in the From header.
         type: str
       signature:
         description:
@@ -837,33 +839,33 @@ options:
         type: str
       reply_to:
         description:
-          - Where answers go.
+          - The address for replies.
         type: str
       errors_to:
         description:
-          - 'The envelope sender: where bounces go.'
+          - 'The envelope sender: the address for bounces.'
         type: str
       cc:
         description:
-          - Who gets a copy.
+          - The recipients of copies.
         type: list
         elements: str
       bcc:
         description:
-          - Who gets a copy without being named in a header.
+          - The recipients of blind copies, which no header shows.
         type: list
         elements: str
       headers:
         description:
-          - Custom headers. None that the message itself or the mail system sets.
+          - Custom headers, except those that the message itself or the mail system sets.
           - The message sets From, To, Cc, Bcc, Reply-To, Sender, Subject, Date, Message-ID, MIME-Version, Content-*.
           - Mail servers set Received, Return-Path, Delivered-To, DKIM-Signature, Authentication-Results, Resent-*.
           - The dictionary is replaced as a whole.
         type: dict
       test_address:
         description:
-          - 'Where test mail goes when the task names nobody. Default: the user who signs in, if that is an address,
-            else O(declaration.from_address), else the mailbox of O(declaration.graph).'
+          - 'The recipient of test mail where the task names none. Default: the user who signs in, if that is an
+            address, else O(declaration.from_address), else the mailbox of O(declaration.graph).'
         type: str
       available_to:
         description:
@@ -872,71 +874,71 @@ options:
         elements: str
       smtp:
         description:
-          - The server that sends. V({}) clears the block in M(mailroom.core.connector).
+          - The SMTP server. V({}) clears the block in M(mailroom.core.connector).
         type: dict
         suboptions:
           host:
             description:
               - The server's name or IP address.
               - An international name follows the rule of O(declaration.from_address).
-              - Filled by O(declaration.provider) where that names one.
+              - 'Default: the one of O(declaration.provider).'
             type: str
           port:
             description:
-              - 'The server''s port. Default: 465, 587 or 25, as O(declaration.smtp.security) is.'
+              - 'The server''s port. Default: 465, 587 or 25, according to O(declaration.smtp.security).'
             type: int
           security:
             description:
-              - 'How the connection is encrypted: V(tls) from the first byte, V(starttls) after the server was asked,
-                and required, V(starttls_optional) where the server offers it, V(none) never.'
-              - 'Default: V(tls) on ports 465 and 2465, else V(starttls). It is never V(none) unless that is written.'
+              - 'How the connection is encrypted: V(tls) from the first byte, V(starttls) by a required upgrade,
+                V(starttls_optional) by an upgrade if the server offers it, V(none) not at all.'
+              - 'Default: V(tls) on ports 465 and 2465, else V(starttls). It is V(none) only if that is set.'
               - One of V(none), V(starttls), V(starttls_optional), V(tls).
             type: str
           uri:
             description:
-              - Host and port in one, V(smtp://host:port) or V(smtps://host), in place of O(declaration.smtp.host)
+              - Host and port in one value, V(smtp://host:port) or V(smtps://host), instead of O(declaration.smtp.host)
                 and O(declaration.smtp.port).
-              - A V(;) is accepted before the port. V(smtps) means O(declaration.smtp.security=tls).
+              - V(;) is accepted instead of V(:) before the port. V(smtps) means O(declaration.smtp.security=tls).
             type: str
           auth:
             description:
               - How to sign in.
-              - 'Default: V(password) where a user and a password are there, V(oauth2) where O(declaration.oauth2)
-                is there and no password, else V(none).'
-              - V(none) drops a stored password.
+              - 'Default: V(password) with a user name and a password, V(oauth2) with O(declaration.oauth2) and
+                no password, else V(none).'
+              - V(none) deletes a stored password.
               - One of V(none), V(password), V(oauth2).
             type: str
           mechanisms:
             description:
-              - 'The SASL mechanisms that may be used. Default: what is safe and offered.'
-              - V(CRAM-MD5) is only used where it is named here.
+              - 'The SASL mechanisms that may be used. Default: the safe ones that the server offers.'
+              - V(CRAM-MD5) is only used if it is listed here.
               - One of V(PLAIN), V(LOGIN), V(CRAM-MD5), V(SCRAM-SHA-1), V(SCRAM-SHA-256), V(OAUTHBEARER), V(XOAUTH2).
             type: list
             elements: str
           username:
             description:
-              - Who signs in. It may differ from O(declaration.from_address).
-              - With nothing to sign in with, neither a password nor O(declaration.oauth2), it is an error unless
-                C(auth) is V(none).
+              - The user name. It may differ from O(declaration.from_address).
+              - Without a password or O(declaration.oauth2) it is an error, unless C(auth) is V(none).
             type: str
           password:
             description:
-              - The password or app password, taken literally and stored sealed.
-              - 'A value in a variable that is not set must not erase it: an empty text is an error.'
+              - The password or app password, used as it is and stored sealed.
+              - An empty string is an error, so that an unset variable does not delete a password.
             type: str
           same_credentials:
             description:
-              - 'Sign in as the O(declaration.imap) block does. Default: V(false).'
+              - 'Whether to sign in with the user name and password of O(declaration.imap). Default: V(false).'
               - Replaces O(declaration.smtp.auth), O(declaration.smtp.username) and O(declaration.smtp.password).
             type: bool
           relay:
             description:
-              - 'Whether the server relays mail of foreign sender domains. Default: V(false).'
-              - Without it, an O(declaration.from_address) in another domain than the user's is a warning in a test.
+              - 'Whether the server relays mail for other sender domains. Default: V(false).'
+              - If it is V(false), an O(declaration.from_address) in another domain than the user name causes a
+                warning.
             type: bool
           ehlo_name:
             description:
-              - 'The name to greet the server with. Default: this host''s name.'
+              - 'The name in the EHLO command. Default: this host''s name.'
             type: str
           validate_certs:
             description:
@@ -948,7 +950,7 @@ options:
             type: path
           client_cert:
             description:
-              - The client certificate in PEM, with its key unless that is in a file of its own.
+              - The client certificate in PEM, with its key unless O(declaration.smtp.client_key) is set.
             type: path
           client_key:
             description:
@@ -957,11 +959,11 @@ options:
           proxy:
             description:
               - The proxy to connect through, as V(socks5://host:port) or V(http://host:port).
-              - User and password belong in O(declaration.smtp.proxy_username) and O(declaration.smtp.proxy_password).
+              - Set user name and password in O(declaration.smtp.proxy_username) and O(declaration.smtp.proxy_password).
             type: str
           proxy_username:
             description:
-              - Who signs in at the proxy.
+              - The user name for the proxy.
             type: str
           proxy_password:
             description:
@@ -969,51 +971,50 @@ options:
             type: str
       imap:
         description:
-          - The server that is read. A connector with nothing but this block only receives.
+          - The IMAP server. A connector with this block only can receive, but not send.
         type: dict
         suboptions:
           host:
             description:
               - The server's name or IP address.
               - An international name follows the rule of O(declaration.from_address).
-              - Filled by O(declaration.provider) where that names one.
+              - 'Default: the one of O(declaration.provider).'
             type: str
           port:
             description:
-              - 'The server''s port. Default: 993 or 143, as O(declaration.imap.security) is.'
+              - 'The server''s port. Default: 993 or 143, according to O(declaration.imap.security).'
             type: int
           security:
             description:
-              - 'How the connection is encrypted: V(tls) from the first byte, V(starttls) after the server was asked,
-                and required, V(starttls_optional) where the server offers it, V(none) never.'
-              - 'Default: V(starttls) on port 143, else V(tls). It is never V(none) unless that is written.'
+              - 'How the connection is encrypted: V(tls) from the first byte, V(starttls) by a required upgrade,
+                V(starttls_optional) by an upgrade if the server offers it, V(none) not at all.'
+              - 'Default: V(starttls) on port 143, else V(tls). It is V(none) only if that is set.'
               - One of V(none), V(starttls), V(starttls_optional), V(tls).
             type: str
           auth:
             description:
               - How to sign in.
-              - 'Default: V(password) where a user and a password are there, V(oauth2) where O(declaration.oauth2)
-                is there and no password, else V(none).'
-              - V(none) drops a stored password.
+              - 'Default: V(password) with a user name and a password, V(oauth2) with O(declaration.oauth2) and
+                no password, else V(none).'
+              - V(none) deletes a stored password.
               - One of V(none), V(password), V(oauth2).
             type: str
           mechanisms:
             description:
-              - 'The SASL mechanisms that may be used. Default: what is safe and offered.'
-              - V(CRAM-MD5) is only used where it is named here.
+              - 'The SASL mechanisms that may be used. Default: the safe ones that the server offers.'
+              - V(CRAM-MD5) is only used if it is listed here.
               - One of V(PLAIN), V(LOGIN), V(CRAM-MD5), V(SCRAM-SHA-1), V(SCRAM-SHA-256), V(OAUTHBEARER), V(XOAUTH2).
             type: list
             elements: str
           username:
             description:
-              - Who signs in. It may differ from O(declaration.from_address).
-              - With nothing to sign in with, neither a password nor O(declaration.oauth2), it is an error unless
-                C(auth) is V(none).
+              - The user name. It may differ from O(declaration.from_address).
+              - Without a password or O(declaration.oauth2) it is an error, unless C(auth) is V(none).
             type: str
           password:
             description:
-              - The password or app password, taken literally and stored sealed.
-              - 'A value in a variable that is not set must not erase it: an empty text is an error.'
+              - The password or app password, used as it is and stored sealed.
+              - An empty string is an error, so that an unset variable does not delete a password.
             type: str
           mailbox:
             description:
@@ -1029,7 +1030,7 @@ options:
             type: path
           client_cert:
             description:
-              - The client certificate in PEM, with its key unless that is in a file of its own.
+              - The client certificate in PEM, with its key unless O(declaration.imap.client_key) is set.
             type: path
           client_key:
             description:
@@ -1038,11 +1039,11 @@ options:
           proxy:
             description:
               - The proxy to connect through, as V(socks5://host:port) or V(http://host:port).
-              - User and password belong in O(declaration.imap.proxy_username) and O(declaration.imap.proxy_password).
+              - Set user name and password in O(declaration.imap.proxy_username) and O(declaration.imap.proxy_password).
             type: str
           proxy_username:
             description:
-              - Who signs in at the proxy.
+              - The user name for the proxy.
             type: str
           proxy_password:
             description:
@@ -1050,8 +1051,8 @@ options:
             type: str
       graph:
         description:
-          - Sends and reads over Microsoft Graph. Needs O(declaration.oauth2) and excludes O(declaration.smtp) and
-            O(declaration.imap).
+          - Sends and reads mail over Microsoft Graph. Requires O(declaration.oauth2), and cannot be combined with
+            O(declaration.smtp) and O(declaration.imap).
         type: dict
         suboptions:
           mailbox:
@@ -1060,7 +1061,7 @@ options:
             type: str
           url:
             description:
-              - Replaces the cloud's endpoint, as V(https://host) or V(https://host:port), without the version.
+              - Overrides the cloud's endpoint, as V(https://host) or V(https://host:port), without the version.
             type: str
           save_to_sent:
             description:
@@ -1073,11 +1074,11 @@ options:
           proxy:
             description:
               - The proxy to connect through, as V(socks5://host:port) or V(http://host:port).
-              - User and password belong in O(declaration.graph.proxy_username) and O(declaration.graph.proxy_password).
+              - Set user name and password in O(declaration.graph.proxy_username) and O(declaration.graph.proxy_password).
             type: str
           proxy_username:
             description:
-              - Who signs in at the proxy.
+              - The user name for the proxy.
             type: str
           proxy_password:
             description:
@@ -1085,10 +1086,12 @@ options:
             type: str
       oauth2:
         description:
-          - Who signs in where O(declaration.smtp.auth) or O(declaration.imap.auth) is V(oauth2), and for O(declaration.graph).
-          - 'One way at a time: O(declaration.oauth2.client_secret), O(declaration.oauth2.certificate), O(declaration.oauth2.certificate_file),
-            O(declaration.oauth2.assertion_file), O(declaration.oauth2.managed_identity) or O(declaration.oauth2.service_account).'
-          - Giving one replaces another that is stored.
+          - How to request tokens where O(declaration.smtp.auth) or O(declaration.imap.auth) is V(oauth2), and for
+            O(declaration.graph).
+          - 'Only one of these can be set: O(declaration.oauth2.client_secret), O(declaration.oauth2.certificate),
+            O(declaration.oauth2.certificate_file), O(declaration.oauth2.assertion_file), O(declaration.oauth2.managed_identity)
+            or O(declaration.oauth2.service_account).'
+          - Setting one of them replaces a stored one.
         type: dict
         suboptions:
           tenant_id:
@@ -1106,7 +1109,7 @@ options:
           client_secret_expires:
             description:
               - The day on which O(declaration.oauth2.client_secret) expires, as V(2027-05-31).
-              - 'For warnings only: a test warns when that day is near.'
+              - Only used for warnings when that day is near.
             type: str
           certificate:
             description:
@@ -1118,7 +1121,7 @@ options:
             type: path
           certificate_passphrase:
             description:
-              - What unlocks the certificate's key.
+              - The passphrase of the certificate's key.
             type: str
           assertion_file:
             description:
@@ -1130,33 +1133,34 @@ options:
             type: str
           service_account:
             description:
-              - A Google service account key. Needs O(declaration.oauth2.username), the user that it acts for.
+              - A Google service account key. Requires O(declaration.oauth2.username), the user that it acts for.
             type: json
           username:
             description:
-              - The user of the resource-owner flow, or whom a service account acts for, or the mailbox's address.
+              - The user of the resource-owner flow, the user that a service account acts for, or the mailbox's
+                address.
             type: str
           password:
             description:
-              - The user's password, for the resource-owner flow. It is always warned about, since it cannot work
-                with multi-factor sign-in.
+              - The user's password, for the resource-owner flow. It always causes a warning, since it does not
+                work with multi-factor sign-in.
             type: str
           cloud:
             description:
-              - 'The Microsoft cloud that the tenant lives in. Default: V(global).'
+              - 'The Microsoft cloud of the tenant. Default: V(global).'
               - One of V(global), V(us_gov), V(us_gov_dod), V(china).
             type: str
           authority:
             description:
-              - Replaces the cloud's sign-in address, as V(https://host) or V(https://host:port), without the tenant.
+              - Overrides the cloud's sign-in URL, as V(https://host) or V(https://host:port), without the tenant.
             type: str
           token_url:
             description:
-              - The token endpoint of any other provider, for client credentials.
+              - The token endpoint of another provider, for client credentials.
             type: str
           scope:
             description:
-              - 'What the token is asked for. Default: what the protocol needs.'
+              - 'The scope of the token. Default: the one that the protocol requires.'
             type: str
           ca_file:
             description:
@@ -1165,11 +1169,11 @@ options:
           proxy:
             description:
               - The proxy to connect through, as V(socks5://host:port) or V(http://host:port).
-              - User and password belong in O(declaration.oauth2.proxy_username) and O(declaration.oauth2.proxy_password).
+              - Set user name and password in O(declaration.oauth2.proxy_username) and O(declaration.oauth2.proxy_password).
             type: str
           proxy_username:
             description:
-              - Who signs in at the proxy.
+              - The user name for the proxy.
             type: str
           proxy_password:
             description:

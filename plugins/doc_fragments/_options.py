@@ -7,7 +7,7 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """The options of modules that a second one shares, which the action plugin runs where a task tests."""
+    """The options that a module shares with the one that the action plugin runs for `verify`."""
 
     CONNECTOR = r"""
 options:
@@ -21,9 +21,9 @@ options:
     description:
       - V(present) creates or changes the connector.
       - V(absent) deletes it, with its secrets and its history. That cannot be undone.
-      - V(default) makes it the default. No field can be given then.
-      - V(duplicated) creates it as a copy of O(copy_from), with the fields given. Secrets are not copied; all
-        that the source holds must be given. Where the connector exists already, this is the same as V(present).
+      - V(default) makes it the default; fields cannot be given.
+      - V(duplicated) creates it as a copy of O(copy_from), with the given fields. Secrets are not copied, so all
+        secrets of the source must be given. Where the connector exists already, this is the same as V(present).
         A O(display_name) of the source gets V( (copy\)) appended, unless another one is given.
     type: str
     choices:
@@ -35,7 +35,7 @@ options:
   default:
     description:
       - V(true) makes the connector the default, V(false) makes sure that it is not. With O(state=present) only.
-      - There is at most one default; making one ends the other.
+      - There is at most one default; a new one replaces the former.
     type: bool
   new_name:
     description:
@@ -43,7 +43,7 @@ options:
     type: str
   copy_from:
     description:
-      - The connector to duplicate. Required with O(state=duplicated). It must be another one than O(name).
+      - The connector to duplicate. Required with O(state=duplicated). It must not be the same as O(name).
     type: str
   new_default:
     description:
@@ -53,14 +53,14 @@ options:
     type: str
   clear:
     description:
-      - Fields to clear, such as V(imap) or V(smtp.proxy). Clearing a block drops its secrets.
+      - Fields to clear, such as V(imap) or V(smtp.proxy). Clearing a block deletes its secrets.
     type: list
     elements: str
   update_password:
     description:
-      - V(always) stores the secrets that are given where they differ from what is stored.
-      - V(on_create) only stores a secret where none is stored yet, or where a change offers it to a new place,
-        or where what is stored was moved or edited from outside the collection.
+      - V(always) stores given secrets where they differ from the stored ones.
+      - V(on_create) only stores a secret where none is stored yet, where a change offers it to a new destination,
+        or where the stored secret was moved or edited outside of the collection.
     type: str
     choices:
       - always
@@ -68,15 +68,15 @@ options:
     default: always
   verify:
     description:
-      - What is about to be committed is tested first, so deep; where a test fails, nothing is changed, and the task
-        fails with a table of what is wrong and what to do. V(none) tests nothing.
+      - The depth to which changed connectors are tested before the change is committed. If a test fails, nothing is
+        changed, and the task fails with a table of problems and remedies. V(none) tests nothing.
       - V(connect), V(login) and V(send) are the depths of M(mailroom.core.connector_test). V(send) sends a test mail to
         C(test_address).
-      - The connector is tested where it is enabled, and new or enabled anew, or where its settings for connecting
+      - The connector is tested if it is enabled, and is new, was disabled, or its connection settings
         change (or C(from_address) or C(errors_to), with V(send)).
-      - The secrets are those that the task gives, and stored ones that stay. So a new password is proven before the
-        old one is replaced.
-      - In check mode the test goes no deeper than C(envelope), and says so, as with M(mailroom.core.connector_test).
+      - The test uses the secrets of the task and the stored ones that are kept, so a new password is proven before it
+        replaces the old one.
+      - In check mode the test is limited to C(envelope), which it reports, as with M(mailroom.core.connector_test).
     type: str
     choices:
       - none
@@ -90,29 +90,28 @@ options:
 options:
   default:
     description:
-      - The connector that is the default afterwards. Where it is left out, the default stays.
+      - The default connector. If it is left out, the default is not changed.
     type: str
   purposes:
     description:
-      - Which connector serves which purpose, as C(purpose) or C(purpose@tenant) and the connector's name.
+      - The bindings of purposes to connectors, as C(purpose) or C(purpose@tenant) and the connector's name.
     type: dict
   purge:
     description:
-      - Whether connectors that are not listed are deleted, and, if O(purposes) is given, purposes that are not
-        listed.
-      - An empty list is an error then.
+      - Whether to delete connectors that are not listed, and, if O(purposes) is given, purposes that are not listed.
+      - An empty list of connectors is an error then.
     type: bool
     default: false
   merge:
     description:
-      - Whether an entry changes only what it names, as M(mailroom.core.connector) does.
+      - Whether an entry only changes the fields that it sets, as M(mailroom.core.connector) does.
     type: bool
     default: false
   update_password:
     description:
-      - V(always) stores the secrets that are given where they differ from what is stored.
-      - V(on_create) only stores a secret where none is stored yet, or where a change offers it to a new place,
-        or where what is stored was moved or edited from outside the collection.
+      - V(always) stores given secrets where they differ from the stored ones.
+      - V(on_create) only stores a secret where none is stored yet, where a change offers it to a new destination,
+        or where the stored secret was moved or edited outside of the collection.
     type: str
     choices:
       - always
@@ -120,15 +119,15 @@ options:
     default: always
   verify:
     description:
-      - What is about to be committed is tested first, so deep; where a test fails, nothing is changed, and the task
-        fails with a table of what is wrong and what to do. V(none) tests nothing.
+      - The depth to which changed connectors are tested before the change is committed. If a test fails, nothing is
+        changed, and the task fails with a table of problems and remedies. V(none) tests nothing.
       - V(connect), V(login) and V(send) are the depths of M(mailroom.core.connector_test). V(send) sends a test mail to
         C(test_address).
-      - Only connectors that are enabled are tested, which are new or enabled anew, or whose settings for connecting
-        change (or C(from_address) or C(errors_to), with V(send)), many at once.
-      - The secrets are those that the task gives, and stored ones that stay. So a new password is proven before the
-        old one is replaced.
-      - In check mode the test goes no deeper than C(envelope), and says so, as with M(mailroom.core.connector_test).
+      - Enabled connectors are tested if they are new, were disabled, or their connection settings
+        change (or C(from_address) or C(errors_to), with V(send)), concurrently.
+      - The test uses the secrets of the task and the stored ones that are kept, so a new password is proven before it
+        replaces the old one.
+      - In check mode the test is limited to C(envelope), which it reports, as with M(mailroom.core.connector_test).
     type: str
     choices:
       - none

@@ -11,15 +11,15 @@ version_added: 0.1.0
 description:
   - Merges dictionaries of connectors by their names, deeply and in the order given, and returns the list that
     M(mailroom.core.connectors) takes.
-  - What a later layer says wins. V(null) in it leaves out a connector, a block or a field that an earlier one has.
-  - Empty strings are dropped wherever they stand, as blank answers to a survey come.
+  - A later layer overrides earlier ones. V(null) in it removes a connector, a block or a field of earlier ones.
+  - Empty strings, such as blank answers to a survey, are ignored.
   - A list is replaced as a whole, and so is O(ignore:oauth2.service_account).
 author:
   - mailroom.core contributors (!UNKNOWN)
 positional: _input
 options:
   _input:
-    description: The layers, each under the name that an error calls it by.
+    description: The layers by the names that errors use for them.
     type: dict
     required: true
   partial:
@@ -30,8 +30,8 @@ options:
     default: false
   problems:
     description:
-      - Whether to return what is wrong with the layers, a sentence for each mistake, in place of the connectors.
-      - Otherwise a mistake is an error.
+      - Whether to return the problems of the layers, a sentence for each, instead of the connectors.
+      - Otherwise a problem is an error.
     type: bool
     default: false
 seealso:
@@ -39,7 +39,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Declare what two layers say together
+- name: Declare the connectors of two layers
   mailroom.core.connectors:
     connectors: "{{ layers | mailroom.core.declared }}"
   vars:
@@ -58,7 +58,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 _value:
-  description: The connectors, each with its name, in the order in which they were first named; or what is wrong.
+  description: The connectors, each with its name, in the order in which they were first named; or the problems.
   type: list
   elements: raw
 """
@@ -68,7 +68,7 @@ from typing import Any
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.mailroom.core.plugins.module_utils._connector.layers import merged
+from ansible_collections.mailroom.core.plugins.module_utils._connector.layers import merge_layers
 from ansible_collections.mailroom.core.plugins.module_utils._errors import DeclarationError
 
 
@@ -76,7 +76,7 @@ def declared(layers: Any, partial: bool = False, problems: bool = False) -> list
     if not isinstance(layers, Mapping):
         raise AnsibleFilterError("mailroom.core.declared: the input must be a dictionary of layers by their names")
     try:
-        connectors = merged(layers, partial=partial)
+        connectors = merge_layers(layers, partial=partial)
     except DeclarationError as error:
         if problems:
             texts = [str(problem) for problem in error.problems]

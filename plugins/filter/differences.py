@@ -6,11 +6,11 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: differences
-short_description: Say in lines what a diff of connectors holds
+short_description: Format a diff of connectors in lines
 version_added: 0.1.0
 description:
   - Takes the RV(mailroom.core.connectors#module:diff) of M(mailroom.core.connectors), and returns one line for each
-    connector that comes or goes, and for each field that differs.
+    connector that is created or deleted, and for each field that differs.
   - A secret shows as C((stored)), C((changed)) or C((set)), never as its value.
 author:
   - mailroom.core contributors (!UNKNOWN)
@@ -21,13 +21,13 @@ options:
     type: dict
     required: true
   details:
-    description: Whether each field of a connector that is new is shown as well.
+    description: Whether to show each field of new connectors as well.
     type: bool
     default: false
 """
 
 EXAMPLES = r"""
-- name: Say what was changed
+- name: Show what was changed
   ansible.builtin.debug:
     msg: "{{ result.diff | mailroom.core.differences }}"
 """

@@ -27,7 +27,7 @@ options:
 """
 
 EXAMPLES = r"""
-- name: Keep what was found out
+- name: Save the results
   ansible.builtin.copy:
     content: "{{ tested.results | mailroom.core.junit(inventory_hostname) }}"
     dest: "results/{{ inventory_hostname }}.xml"

@@ -6,11 +6,10 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: unknown_names
-short_description: Say which names are not among those that are known
+short_description: List names that are not known
 version_added: 0.1.0
 description:
-  - Returns the names that are not among those that are known, each with the known name that it is nearest to, if one
-    is near.
+  - Returns the names that are not among the known ones, each with the most similar known name, if there is one.
 author:
   - mailroom.core contributors (!UNKNOWN)
 positional: _input, known
@@ -54,7 +53,7 @@ from typing import Any
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.mailroom.core.plugins.module_utils._connector.suggest import nearest, shown
+from ansible_collections.mailroom.core.plugins.module_utils._connector.suggest import nearest, printable_word
 
 
 def unknown_names(names: Any, known: Any) -> list[str]:
@@ -64,11 +63,11 @@ def unknown_names(names: Any, known: Any) -> list[str]:
                 "mailroom.core.unknown_names: the input must be a list of names, and known as well"
             )
     wanted, there = [str(name) for name in names], [str(name) for name in known]
-    return [_told(name, nearest(name, there)) for name in dict.fromkeys(wanted) if name not in there]
+    return [_describe(name, nearest(name, there)) for name in dict.fromkeys(wanted) if name not in there]
 
 
-def _told(name: str, near: str) -> str:
-    return f"{shown(name)} (did you mean {near}?)" if near else shown(name)
+def _describe(name: str, near: str) -> str:
+    return f"{printable_word(name)} (did you mean {near}?)" if near else printable_word(name)
 
 
 class FilterModule:

@@ -6,14 +6,14 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: variable_problems
-short_description: Say what is wrong with variables of the roles
+short_description: Validate variables of the roles
 version_added: 0.1.0
 description:
-  - Takes variables whose names begin with C(mailroom_), and returns a sentence for each that the collection does not
-    know, with the nearest name that it knows, and for each whose value is of another kind than it must be.
-  - Names that begin with C(mailroom_x_) are left to the user. A blank value is fine everywhere, since it counts as left
-    out.
-  - No value is repeated, as it may be a secret.
+  - Takes variables whose names begin with C(mailroom_), and returns a sentence for each unknown one, with the most
+    similar known name, and for each that has an invalid value.
+  - Names that begin with C(mailroom_x_) are for variables of the user. An empty value is always allowed, as it counts
+    as left out.
+  - Sentences never contain values, which may be secrets.
 author:
   - mailroom.core contributors (!UNKNOWN)
 positional: _input
@@ -50,7 +50,7 @@ from typing import Any
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.mailroom.core.plugins.plugin_utils._variables import problems_of
+from ansible_collections.mailroom.core.plugins.plugin_utils._variables import validate_variables
 
 
 def variable_problems(variables: Any) -> list[str]:
@@ -58,7 +58,7 @@ def variable_problems(variables: Any) -> list[str]:
         raise AnsibleFilterError(
             "mailroom.core.variable_problems: the input must be a dictionary of variables by their names"
         )
-    return problems_of(variables)
+    return validate_variables(variables)
 
 
 class FilterModule:

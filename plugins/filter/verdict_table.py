@@ -10,8 +10,8 @@ short_description: Show the results of tests as a table
 version_added: 0.1.0
 description:
   - Takes the RV(mailroom.core.connector_test#module:results) of M(mailroom.core.connector_test), and returns the
-    lines of a table with a row for each connector, the worst first, and below it what to do about those that are not
-    well. What is to be done for several of them is said once.
+    lines of a table with a row for each connector, failures first, and below it the remedies. A remedy that several
+    connectors share is listed once.
   - No line is longer than 88 characters, so that it fits into 100 columns as Ansible shows a list.
 author:
   - mailroom.core contributors (!UNKNOWN)
@@ -25,7 +25,7 @@ options:
 """
 
 EXAMPLES = r"""
-- name: Show what was found out
+- name: Show the results
   ansible.builtin.debug:
     msg: "{{ tested.results | mailroom.core.verdict_table }}"
 """

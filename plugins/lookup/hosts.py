@@ -6,11 +6,11 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: hosts
-short_description: Refuse to play on no host at all
+short_description: Fail if a pattern matches no host
 version_added: 0.1.0
 description:
   - Returns a pattern of hosts for the keyword C(hosts) of a play, unless no host matches it. Ansible itself would end
-    such a play well, although nothing was done.
+    such a play without an error, although nothing was done.
   - The limit that C(--limit) sets is taken into account. Where nothing runs, as with C(--syntax-check) and
     C(--list-tasks), no host is needed.
   - The playbooks of the collection use it.
@@ -23,11 +23,11 @@ options:
     elements: str
     required: true
   serial:
-    description: What the keyword C(serial) of the play says. It is checked as well.
+    description: The value of the keyword C(serial) of the play, which is checked as well.
     type: raw
     default: 100%
   allow_empty:
-    description: Whether a play on no host is what is meant.
+    description: Whether a play on no host is allowed.
     type: bool
     default: false
 seealso:
@@ -57,9 +57,9 @@ from ansible.errors import AnsibleLookupError
 from ansible.inventory.manager import InventoryManager
 from ansible.plugins.lookup import LookupBase
 
-from ansible_collections.mailroom.core.plugins.plugin_utils._variables import problems_of
+from ansible_collections.mailroom.core.plugins.plugin_utils._variables import validate_variables
 
-# With these options of ansible-playbook nothing runs.
+# With these options ansible-playbook runs nothing.
 _ONLY_READ = ("syntax", "listhosts", "listtasks", "listtags")
 
 
@@ -69,15 +69,15 @@ class LookupModule(LookupBase):
     def run(self, terms: list[Any], variables: dict[str, Any], **kwargs: Any) -> list[str]:
         pattern = [each for term in terms for each in (term if isinstance(term, list) else [term])]
         given = {"mailroom_hosts": pattern, **{f"mailroom_{name}": value for name, value in kwargs.items()}}
-        problems = problems_of(given)
+        problems = validate_variables(given)
         if problems:
             raise AnsibleLookupError("\n".join(problems))
         self.set_options(var_options=variables, direct=kwargs)
         is_needed = not self.get_option("allow_empty") and not any(context.CLIARGS.get(name) for name in _ONLY_READ)
         if is_needed and not self._matching(pattern, variables):
             raise AnsibleLookupError(
-                f"There is no host to work on: none in the inventory matches {', '.join(pattern)} and the limit."
-                " Say which hosts are meant with mailroom_hosts, or set mailroom_allow_empty: true."
+                f"No host in the inventory matches {', '.join(pattern)} and the limit."
+                " Set mailroom_hosts to the hosts that are meant, or mailroom_allow_empty: true."
             )
         return pattern
 

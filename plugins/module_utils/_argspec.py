@@ -3,7 +3,7 @@
 
 # This file is private to the collection mailroom.core and may change at any time.
 
-"""Argument specs as objects that compose, and those of a connector's fields."""
+"""Argument specs that can be merged, and those of a connector's fields."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ VERIFY: Options = {"verify": {"type": "str", "choices": ["none", "connect", "log
 
 
 class ArgumentSpec:
-    """What a module accepts."""
+    """The argument spec of a module."""
 
     def __init__(self, options: Options, *, declares: Iterable[str] = (), **conditions: Any) -> None:
         self.options = options
@@ -31,7 +31,7 @@ class ArgumentSpec:
         self.conditions = conditions
 
     def merge(self, *others: ArgumentSpec) -> ArgumentSpec:
-        """One spec that accepts what this one and the others accept."""
+        """Merge this spec with others."""
         options, declares, conditions = dict(self.options), self.declares, dict(self.conditions)
         for other in others:
             options.update(other.options)
@@ -45,7 +45,7 @@ class ArgumentSpec:
         return ArgumentSpec(options, declares=declares, **conditions)
 
     def to_kwargs(self) -> dict[str, Any]:
-        """The arguments that AnsibleModule wants."""
+        """The keyword arguments for AnsibleModule."""
         return {"argument_spec": self.options, **self.conditions}
 
 
@@ -61,12 +61,12 @@ def connector_list() -> ArgumentSpec:
     return ArgumentSpec({"connectors": option}, declares=["connectors"])
 
 
-def narrowed(options: Options, written: Mapping[str, Any]) -> Options:
-    """The options without the suboptions that nobody gives: looking for each in each of 1000 entries takes long."""
-    return {name: _narrow(option, [written.get(name)]) for name, option in options.items()}
+def reduce_options(options: Options, written: Mapping[str, Any]) -> Options:
+    """The options without suboptions that are not given: looking up each in each of 1000 entries is slow."""
+    return {name: _reduce_option(option, [written.get(name)]) for name, option in options.items()}
 
 
-def _narrow(option: dict[str, Any], values: list[Any]) -> dict[str, Any]:
+def _reduce_option(option: dict[str, Any], values: list[Any]) -> dict[str, Any]:
     entries = [entry for value in values for entry in (value if isinstance(value, list) else [value])]
     given = [entry for entry in entries if entry is not None]
     if "options" not in option or not all(isinstance(entry, dict) for entry in given):
@@ -75,7 +75,7 @@ def _narrow(option: dict[str, Any], values: list[Any]) -> dict[str, Any]:
     for name, inner in option["options"].items():
         contents = [entry[name] for entry in given if name in entry]
         if contents or inner.get("required"):
-            kept[name] = _narrow(inner, contents)
+            kept[name] = _reduce_option(inner, contents)
     return {**option, "options": kept}
 
 
@@ -90,15 +90,16 @@ def _options(fields: Iterable[Field]) -> Options:
 
 
 def _option(field: Field) -> dict[str, Any]:
-    """No default ever: what was left out must stay distinguishable. Choices are checked with the rest."""
+    """The option for a field, without a default or choices: omitted fields must stay distinguishable, and checks of
+    fields include their choices."""
     option: dict[str, Any] = {"type": field.type}
     if field.elements:
         option["elements"] = field.elements
     if field.fields:
         option["options"] = _options(field.fields)
-    if field.secret or field.name in _SOUNDS_SECRET:
+    if field.secret or field.name in _NOT_SECRET:
         option["no_log"] = field.secret
     return option
 
 
-_SOUNDS_SECRET = ("client_key", "token_url", "client_secret_expires")
+_NOT_SECRET = ("client_key", "token_url", "client_secret_expires")

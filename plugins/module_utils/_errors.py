@@ -3,7 +3,7 @@
 
 # This file is private to the collection mailroom.core and may change at any time.
 
-"""What can go wrong, as exceptions whose text is one clear sentence for the user."""
+"""Exceptions whose text is one clear sentence for the user."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-MOST_FRAMES = 30
-MOST_CAUSES = 5
-LONGEST_TEXT = 500
+MAX_FRAMES = 30
+MAX_CAUSES = 5
+MAX_TEXT_LENGTH = 500
 
 
 class MailroomError(Exception):
-    """Anything that the user is told about."""
+    """An error whose text is shown to the user."""
 
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing that is wrong with a declaration: where it is and what is allowed."""
+    """A problem with a declaration: where it is and what is allowed."""
 
     where: str
     field: str
@@ -35,11 +35,11 @@ class Problem:
 
 
 FieldMessage = tuple[str, str]
-"""The path of a field, and what is wrong or remarkable about it."""
+"""The path of a field, and a problem or warning."""
 
 
 class DeclarationError(MailroomError):
-    """What was declared, or the change it asks for, is not allowed."""
+    """The declaration, or the change that it requests, is not allowed."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = tuple(problems)
@@ -48,7 +48,7 @@ class DeclarationError(MailroomError):
 
 
 class ConnectorsFailed(MailroomError):
-    """Connectors did not pass a test; the results come with it."""
+    """Connectors failed a test or could not send; `result` is returned by the module."""
 
     def __init__(self, message: str, result: Mapping[str, Any]) -> None:
         self.result = result
@@ -59,12 +59,20 @@ class RegistryError(MailroomError):
     """The registry cannot be read or written."""
 
 
+class MissingRegistry(RegistryError):
+    """There is no registry of this version at the place that was given, and the task may not make one."""
+
+
+class RetryableError(RegistryError):
+    """A transaction was rolled back for a reason that may be gone when it is repeated."""
+
+
 class RegistryKeyError(MailroomError):
     """The registry's secrets cannot be sealed, compared or opened."""
 
 
 class ForeignSecret(RegistryKeyError):
-    """What is stored for a field was sealed as something else: it counts as not stored."""
+    """A stored secret was sealed for another registry, connector, field or destination; it counts as not stored."""
 
     def __init__(self, message: str, field: str) -> None:
         self.field = field
@@ -96,32 +104,32 @@ class MissingLibrary(MailroomError):
 
 
 def printable(text: str) -> str:
-    """What others say on one line of a message, with a question mark for whatever cannot be printed."""
+    """Text from elsewhere for one line of a message, with a question mark for each unprintable character."""
     return text if text.isprintable() else "".join(char if char.isprintable() else "?" for char in text)
 
 
-def traceback_of(bug: BaseException, redact: Callable[[str], str] | None = None) -> list[str]:
-    """Where a bug happened, in lines: files and source, never the values of variables.
+def format_traceback(error: BaseException, redact: Callable[[str], str] | None = None) -> list[str]:
+    """Format a traceback in lines: files and source, without values of variables.
 
-    What an exception says may hold a secret: it is left out unless it can be redacted.
+    The text of an exception may contain a secret, so it is left out unless it can be redacted.
     """
-    # The exception, and those that led to it.
+    # The exception and its causes.
     causes: list[BaseException] = []
-    cause: BaseException | None = bug
-    while cause is not None and len(causes) < MOST_CAUSES and not any(cause is each for each in causes):
+    cause: BaseException | None = error
+    while cause is not None and len(causes) < MAX_CAUSES and not any(cause is known for known in causes):
         causes.append(cause)
         cause = cause.__cause__ or (None if cause.__suppress_context__ else cause.__context__)
     lines: list[str] = []
-    for error in reversed(causes):
+    for each in reversed(causes):
         lines.append("Traceback (most recent call last):")
-        for entry in traceback.format_tb(error.__traceback__, limit=-MOST_FRAMES):
+        for entry in traceback.format_tb(each.__traceback__, limit=-MAX_FRAMES):
             lines += entry.rstrip().split("\n")
-        text = redact(_text_of(error))[:LONGEST_TEXT] if redact else ""
-        lines.append(f"{type(error).__name__}: {text}" if text else type(error).__name__)
+        text = redact(_error_text(each))[:MAX_TEXT_LENGTH] if redact else ""
+        lines.append(f"{type(each).__name__}: {text}" if text else type(each).__name__)
     return [redact(line) for line in lines] if redact else lines
 
 
-def _text_of(error: BaseException) -> str:
+def _error_text(error: BaseException) -> str:
     try:
         return " ".join(str(error).split())
     except Exception:  # noqa: BLE001  an exception may be broken itself

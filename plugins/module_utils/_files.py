@@ -3,20 +3,19 @@
 
 # This file is private to the collection mailroom.core and may change at any time.
 
-"""Open files in folders that others may write.
+"""Opens files in folders that other users may write to.
 
-`open_folder` walks to a folder from the root, name by name, each opened relative to the one before. It refuses a
-path on which somebody who is not trusted could put something else: every folder belongs to a trusted user (root, the
-user that runs the task, and whom the caller names) and is writable by nobody else, except with the sticky bit, or
-by a group that has no other member. A symbolic link is followed only where it and its folder belong to trusted users
+`open_folder` opens a path from the root, name by name, each relative to the one before. It refuses a path on which
+an untrusted user could replace something: every folder must belong to a trusted user (root, the user that runs the
+task, and those that the caller names) and be writable by nobody else, except with the sticky bit, or by a group that
+has no other member. A symbolic link is followed only where it and its folder belong to trusted users
 and nobody else may write that folder, sticky bit or not.
 
-So nobody else can rename or remove what a checked folder holds, as far as that belongs to a trusted user: `status`,
-`open_file` and `create_file` take it from there. Where `Folder.others_may_add` is true somebody else may still make
-files with names that are not taken yet.
+So nobody else can rename or remove files of trusted users in a checked folder, which `status`, `open_file` and
+`create_file` rely on. Where `Folder.others_may_add` is true, others may still create files with new names.
 
-What is wrong is raised as UnsafePath, whose text is a sentence without its full stop that names the path and what is
-allowed. What the operating system refuses is raised as OSError.
+An unsafe path is raised as UnsafePath, whose text names the path and what is allowed, without a full stop. Errors of
+the operating system are raised as OSError.
 """
 
 from __future__ import annotations
@@ -32,12 +31,12 @@ from dataclasses import dataclass
 
 from ._errors import MailroomError
 
-MOST_LINKS = 40
+MAX_LINKS = 40
 NO_UNNAMED_FILES = (errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL, errno.ENOENT)
-"""What a file system says that has no files without a name."""
+"""The errors of file systems that do not support O_TMPFILE."""
 
-# Only to pass through a folder, which needs no right to list it.
-_PASS = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+# To traverse a folder, which requires no permission to list it.
+_OPEN_FOLDER = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 _KINDS = {
     stat.S_IFDIR: "a directory",
@@ -50,7 +49,7 @@ _KINDS = {
 
 
 class UnsafePath(MailroomError):
-    """Somebody who is not trusted could have put this here, or could change it."""
+    """An untrusted user could have created this file or folder, or could change it."""
 
 
 @dataclass(frozen=True)
@@ -59,9 +58,9 @@ class Folder:
 
     descriptor: int
     path: str
-    """Where it is, without links."""
+    """Its path without symbolic links."""
     others_may_add: bool = False
-    """Whether somebody else may make files in it: its sticky bit only keeps those that are there."""
+    """Whether others may create files in it: the sticky bit only protects existing files."""
 
 
 def trusted_owners(*others: int) -> frozenset[int]:
@@ -71,8 +70,8 @@ def trusted_owners(*others: int) -> frozenset[int]:
 
 @contextmanager
 def open_folder(path: str, owners: Collection[int], *, create: bool = False) -> Iterator[Folder]:
-    """A folder, for as long as the block runs. What is missing of it is made, for its owner alone, on request."""
-    folder = _walk(path, owners, create)
+    """Open a folder for the duration of the block; with `create`, missing folders are created with mode 0700."""
+    folder = _resolve_folder(path, owners, create)
     try:
         yield folder
     finally:
@@ -80,7 +79,7 @@ def open_folder(path: str, owners: Collection[int], *, create: bool = False) -> 
 
 
 def status(folder: Folder, name: str) -> os.stat_result | None:
-    """What a folder holds under a name, None where there is nothing. Links are not followed."""
+    """The status of a name in a folder, None where it does not exist. Links are not followed."""
     try:
         return os.stat(name, dir_fd=folder.descriptor, follow_symlinks=False)
     except FileNotFoundError:
@@ -88,24 +87,24 @@ def status(folder: Folder, name: str) -> os.stat_result | None:
 
 
 def check_file(path: str, found: os.stat_result, owners: Collection[int], forbidden: int) -> None:
-    """Refuse what is no regular file of a trusted user, has a second name, or a mode with forbidden bits."""
+    """Refuse a file that is not regular, not of a trusted user, hard-linked, or has forbidden mode bits."""
     kind = stat.S_IFMT(found.st_mode)
     if kind != stat.S_IFREG:
-        raise UnsafePath(f"{path} must be a regular file and is {_KINDS.get(kind, 'something else')}")
+        raise UnsafePath(f"{path} must be a regular file, but is {_KINDS.get(kind, 'something else')}")
     if found.st_uid not in owners:
-        raise UnsafePath(f"{path} must belong to {_names(owners)} and belongs to {_name(found.st_uid)}")
+        raise UnsafePath(f"{path} must belong to {_user_names(owners)}, but belongs to {_user_name(found.st_uid)}")
     if found.st_nlink > 1:
-        raise UnsafePath(f"{path} must be a file with one name and has {found.st_nlink} (hard links)")
+        raise UnsafePath(f"{path} must be a file with one name, but has {found.st_nlink} (hard links)")
     mode = stat.S_IMODE(found.st_mode)
     if mode & forbidden:
         verb, advice = ("writable", "go-w") if not forbidden & 0o044 else ("accessible", "0600")
-        raise UnsafePath(f"{path} must not be {verb} for others, and its mode is {mode:04o}: chmod {advice} {path}")
+        raise UnsafePath(f"{path} must not be {verb} by others, and its mode is {mode:04o}: chmod {advice} {path}")
 
 
 def open_file(folder: Folder, name: str, flags: int, owners: Collection[int], forbidden: int) -> int:
     """The descriptor of a file that exists and passes check_file.
 
-    It is checked before it is opened, since to open a device may set it off, and again when it is open.
+    It is checked before it is opened, since opening a device may have side effects, and again when it is open.
     """
     path = os.path.join(folder.path, name)
     found = os.stat(name, dir_fd=folder.descriptor, follow_symlinks=False)
@@ -121,13 +120,13 @@ def open_file(folder: Folder, name: str, flags: int, owners: Collection[int], fo
 
 
 def create_file(folder: Folder, name: str) -> int:
-    """The descriptor of a new file, for its owner alone. FileExistsError where there is anything under this name."""
+    """The descriptor of a new file with mode 0600. Raises FileExistsError where the name exists."""
     flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     return os.open(name, flags, 0o600, dir_fd=folder.descriptor)
 
 
 def check_can_add(folder: int) -> None:
-    """Raise the OSError that making a file in an open folder would raise. Nothing is made that has a name."""
+    """Raise the OSError that creating a file in an open folder would raise. No file is left behind."""
     unnamed = getattr(os, "O_TMPFILE", 0)
     if unnamed:
         try:
@@ -142,36 +141,36 @@ def check_can_add(folder: int) -> None:
 
 
 def not_writable(folder: int) -> OSError:
-    """What the system says where a file cannot be made in an open folder."""
+    """The error of the system for a file that cannot be created in an open folder."""
     is_read_only = os.fstatvfs(folder).f_flag & os.ST_RDONLY
     number = errno.EROFS if is_read_only else errno.EACCES
     return OSError(number, os.strerror(number))
 
 
-def _walk(path: str, owners: Collection[int], create: bool) -> Folder:
+def _resolve_folder(path: str, owners: Collection[int], create: bool) -> Folder:
     if not path.startswith("/"):
         raise UnsafePath(f"{path} must be an absolute path")
-    here = _enter("/", "/", None, owners)
-    ahead = path.split("/")[::-1]
+    here = _open_checked("/", "/", None, owners)
+    remaining = path.split("/")[::-1]
     links = 0
     try:
-        while ahead:
-            name = ahead.pop()
+        while remaining:
+            name = remaining.pop()
             if name in ("", "."):
                 continue
             target = _link_target(here, name, owners)
-            inside: Folder | None
+            subfolder: Folder | None
             if target is None:
-                inside = _step(here, name, owners, create)
+                subfolder = _open_subfolder(here, name, owners, create)
             else:
                 links += 1
-                if links > MOST_LINKS:
+                if links > MAX_LINKS:
                     raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
-                ahead += target.split("/")[::-1]
-                inside = _enter("/", "/", None, owners) if target.startswith("/") else None
-            if inside:
+                remaining += target.split("/")[::-1]
+                subfolder = _open_checked("/", "/", None, owners) if target.startswith("/") else None
+            if subfolder:
                 os.close(here.descriptor)
-                here = inside
+                here = subfolder
     except BaseException:
         os.close(here.descriptor)
         raise
@@ -185,28 +184,28 @@ def _link_target(here: Folder, name: str, owners: Collection[int]) -> str | None
     path = os.path.join(here.path, name)
     if found.st_uid not in owners:
         raise UnsafePath(
-            f"{path} is a symbolic link that belongs to {_name(found.st_uid)}; only links of {_names(owners)} are"
-            " followed"
+            f"{path} is a symbolic link that belongs to {_user_name(found.st_uid)}; only links of"
+            f" {_user_names(owners)} are followed"
         )
     if here.others_may_add:
-        raise UnsafePath(f"{path} is a symbolic link in a folder that others may write; name the folder it leads to")
+        raise UnsafePath(f"{path} is a symbolic link in a folder that others may write to; use the path of its target")
     return os.readlink(name, dir_fd=here.descriptor)
 
 
-def _step(here: Folder, name: str, owners: Collection[int], create: bool) -> Folder:
+def _open_subfolder(here: Folder, name: str, owners: Collection[int], create: bool) -> Folder:
     path = os.path.dirname(here.path) if name == ".." else os.path.join(here.path, name)
     try:
-        return _enter(name, path, here.descriptor, owners)
+        return _open_checked(name, path, here.descriptor, owners)
     except FileNotFoundError:
         if not create:
             raise
     with suppress(FileExistsError):
         os.mkdir(name, 0o700, dir_fd=here.descriptor)
-    return _enter(name, path, here.descriptor, owners)
+    return _open_checked(name, path, here.descriptor, owners)
 
 
-def _enter(name: str, path: str, parent: int | None, owners: Collection[int]) -> Folder:
-    descriptor = os.open(name, _PASS, dir_fd=parent)
+def _open_checked(name: str, path: str, parent: int | None, owners: Collection[int]) -> Folder:
+    descriptor = os.open(name, _OPEN_FOLDER, dir_fd=parent)
     try:
         return Folder(descriptor, path, _others_may_add(path, descriptor, owners))
     except BaseException:
@@ -215,26 +214,28 @@ def _enter(name: str, path: str, parent: int | None, owners: Collection[int]) ->
 
 
 def _others_may_add(path: str, folder: int, owners: Collection[int]) -> bool:
-    """Refuse a folder in which others can replace files; say whether they can add some."""
+    """Refuse a folder in which others can replace files; return whether they can create files."""
     found = os.fstat(folder)
     if found.st_uid not in owners:
-        raise UnsafePath(f"the folder {path} must belong to {_names(owners)} and belongs to {_name(found.st_uid)}")
+        raise UnsafePath(
+            f"the folder {path} must belong to {_user_names(owners)}, but belongs to {_user_name(found.st_uid)}"
+        )
     writable = found.st_mode & _OTHERS_WRITE
-    if writable & stat.S_IWGRP and _is_private(found.st_gid, owners) and not _has_acl(folder):
+    if writable & stat.S_IWGRP and _is_private_group(found.st_gid, owners) and not _has_acl(folder):
         writable &= ~stat.S_IWGRP
     if not writable:
         return False
     if not found.st_mode & stat.S_ISVTX:
         who, advice = ("everybody", "o-w") if writable & stat.S_IWOTH else ("its group", "g-w")
         advice = "go-w" if writable == _OTHERS_WRITE else advice
-        raise UnsafePath(f"the folder {path} is writable for {who}: chmod {advice} {path}, or use another folder")
+        raise UnsafePath(f"the folder {path} is writable by {who}: chmod {advice} {path}, or use another folder")
     return True
 
 
 def _has_acl(folder: int) -> bool:
-    """Whether an access control list may name further users, whose rights show in the mode as the group's.
+    """Whether a folder has an access control list, which may grant rights to further users.
 
-    Where there is one is only known on Linux; where that cannot be found out, it counts as one.
+    This can only be read on Linux; where reading fails, a list is assumed.
     """
     if not hasattr(os, "getxattr"):
         return False
@@ -244,11 +245,11 @@ def _has_acl(folder: int) -> bool:
         return error.errno not in (errno.ENODATA, errno.EOPNOTSUPP)
 
 
-def _is_private(gid: int, owners: Collection[int]) -> bool:
-    """Whether all members of a group are trusted, as in a group that is a user's own.
+def _is_private_group(gid: int, owners: Collection[int]) -> bool:
+    """Whether all members of a group are trusted, as in a user's private group.
 
-    A directory service may not list the users whose primary group it is. So a group without members that are listed is
-    a user's own only where it has that user's name.
+    A directory service may not list the users whose primary group it is. So a group without listed members only counts
+    as private where it has the name of a trusted user.
     """
     try:
         group = grp.getgrgid(gid)
@@ -256,14 +257,14 @@ def _is_private(gid: int, owners: Collection[int]) -> bool:
     except KeyError:
         return False
     members |= {user.pw_uid for user in pwd.getpwall() if user.pw_gid == gid}
-    return members <= set(owners) and (bool(members) or group.gr_name in map(_name, owners))
+    return members <= set(owners) and (bool(members) or group.gr_name in map(_user_name, owners))
 
 
-def _names(owners: Collection[int]) -> str:
-    return " or ".join(_name(owner) for owner in sorted(owners))
+def _user_names(owners: Collection[int]) -> str:
+    return " or ".join(_user_name(owner) for owner in sorted(owners))
 
 
-def _name(uid: int) -> str:
+def _user_name(uid: int) -> str:
     try:
         return pwd.getpwuid(uid).pw_name
     except KeyError:

@@ -10,13 +10,15 @@ module: connector
 short_description: Declare one mail connector
 version_added: 0.1.0
 description:
+  - "In short: O(name), O(from_address), O(smtp.host), O(smtp.username) and O(smtp.password) declare a connector
+    that sends mail. O(provider) replaces the host. For reading mail, O(imap) has the same fields as O(smtp)."
   - Creates, changes, deletes or duplicates a mail connector in the registry, or makes it the default.
   - What is left out, or V(null), stays as it is. V(""), V([]) and V({}) clear a string, a list or a dictionary;
     O(clear) clears anything else.
   - A stored secret is never offered to a new place. Changing where it goes (the host, the port to another
     service, the user, the proxy, the C(ca_file), a weaker security, and the like) needs the secret given again
     in the same task.
-  - A task either does all of its change or nothing.
+  - A task makes all of its change or none of it.
 author:
   - mailroom.core contributors (!UNKNOWN)
 requirements:
@@ -44,7 +46,7 @@ EXAMPLES = r"""
       username: alerts@example.com
       password: "{{ alerts_password }}"
 
-- name: Send and read through a provider, and make that the default
+- name: Send and read through a provider, and make this connector the default
   mailroom.core.connector:
     name: support
     display_name: Support mailbox
@@ -69,7 +71,7 @@ EXAMPLES = r"""
       client_id: 00000000-1111-2222-3333-444444444444
       client_secret: "{{ graph_client_secret }}"
 
-- name: Change one field and see exactly that with --diff
+- name: Change one field only; --diff shows that field
   mailroom.core.connector:
     name: prod_alerts
     description: Alerts of the production systems
@@ -110,7 +112,7 @@ EXAMPLES = r"""
 RETURN = r"""
 connector:
   description:
-    - "The fields of the connector, derived ones included, and what the registry knows of it: C(type) (V(smtp),
+    - "The fields of the connector, derived ones included, and what the registry holds about it: C(type) (V(smtp),
       V(imap) or V(graph)), C(is_default), C(purposes), C(secrets) (the sorted names of those stored),
       C(revision), C(created_at), C(created_by), C(updated_at), C(updated_by) and C(init_mail) (when and to whom
       it was sent, and whether it is due)."
@@ -157,7 +159,7 @@ diff:
         port: 465
 result:
   description:
-    - What the test found out, as M(mailroom.core.connector_test) returns it. V(null) where there was nothing to test.
+    - The result of the test, as M(mailroom.core.connector_test) returns it. V(null) where nothing was tested.
   returned: with O(verify), unless it is V(none)
   type: dict
   sample:

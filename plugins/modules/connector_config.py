@@ -10,28 +10,31 @@ module: connector_config
 short_description: Write a mail connector into an application's settings
 version_added: 0.1.0
 description:
+  - "In short: O(purpose) or O(connector), O(app), O(path), O(owner), and O(options) for what an application needs
+    besides."
   - Writes the server, the encryption, the user, the password and the sender of a connector into the settings of an
-    application that sends mail, in that application's own words.
+    application that sends or reads mail, in that application's own words.
   - Runs on the host of the application, which needs a registry that it can read.
   - What an application cannot express is an error that names the connector, the field and what is possible. Nothing is
     weakened or left out silently.
-  - The application is not restarted. Notify a handler for that where it is needed.
+  - Values are quoted for the format of the file, and the text is read again before it replaces anything.
+  - The application is not restarted. RV(service) names the service that reads the settings, for a handler.
   - Files are replaced, never changed where they lie, and nothing that another user may have put in the way is followed.
     Only regular files are read, none that has further names (hard links), and none that is larger than 1 MiB.
 author:
   - mailroom.core contributors (!UNKNOWN)
 requirements:
-  - cryptography, where the connector signs in with a password
-  - PyYAML, for O(app=alertmanager)
+  - cryptography, where a secret is written
+  - PyYAML, for O(app=accuknox), O(app=alertmanager), O(app=redmine), O(app=yaml) and a O(options.template) with YAML
 options:
   connector:
     description:
-      - The connector that the application is to send with.
+      - The connector that the application is to use.
       - One of O(connector) and O(purpose) is required with O(state=present).
     type: str
   purpose:
     description:
-      - The purpose whose connector the application is to send with. Where none is bound to it, it is the default.
+      - The purpose whose connector the application is to use. Where none is bound to it, it is the default.
     type: str
   tenant:
     description:
@@ -39,25 +42,50 @@ options:
     type: str
   app:
     description:
-      - The application.
-      - With V(msmtp), O(path) is a file of msmtp's that holds nothing but this connector, as an account of that name
-        which is the default.
-      - With V(postfix), O(path) is C(main.cf). All mail is then relayed through the connector's server. Its senders are
-        those of the mail, so that a connector with C(from_address) needs that in O(options.leave_out).
-      - With V(alertmanager), O(path) is its configuration. The C(smtp_) settings under C(global) are replaced.
-      - The settings of Postfix and of Alertmanager are a block between two comments. What they override is kept as
-        comments and comes back with O(state=absent). All else in the file stays as it is.
+      - The application. R(The guide to applications, ansible_collections.mailroom.core.docsite.applications) has a
+        table of what each can express and which file it is.
+      - V(alertmanager), V(dma), V(gitea), V(gitlab), V(grafana), V(mailman3), V(postfix) and V(redmine) have a file
+        with other settings besides. Ours are a block in it between two comments. What they override is kept as comments
+        and comes back with O(state=absent). All else in the file stays as it is.
+      - The others have a file that holds nothing else, which is replaced as a whole.
+      - V(fetchmail), V(getmail) and V(mbsync) read mail and need an C(imap) block; V(gitea) and V(gitlab) also do so
+        with O(options.incoming_address). The others send.
+      - V(env), V(json) and V(yaml) hold every field of a connector under its own name, V(template) what its text says.
+      - V(evoluteiq), V(kianda) and V(privilege_manager), and V(accuknox) with O(options.format=sheet), are settings
+        sheets in Markdown for somebody who enters the values. They name secrets and never hold them.
     type: str
     required: true
     choices:
+      - accuknox
       - alertmanager
+      - django
+      - dma
+      - env
+      - evoluteiq
+      - fetchmail
+      - getmail
+      - gitea
+      - gitlab
+      - grafana
+      - json
+      - kianda
+      - mailman3
+      - mbsync
+      - monit
       - msmtp
+      - nextcloud
+      - nullmailer
       - postfix
+      - privilege_manager
+      - redmine
+      - template
+      - vaultwarden
+      - yaml
   path:
     description:
       - The file with the settings.
-      - That of V(msmtp) is made where it does not exist, that of the others has to exist.
-      - It must be another file than the registry, its journal and its key file, and so must O(options.password_file).
+      - It is made where it does not exist. Those of V(alertmanager) and V(postfix) have to exist.
+      - It must not be the registry, its journal or its key file, and so must O(options.password_file).
       - In a folder that a group or everybody can write, a file that is there already must belong to root, the user that
         runs the task, the owner of the folder or O(owner).
     type: path
@@ -72,35 +100,38 @@ options:
     default: false
   owner:
     description:
-      - Who owns the file that holds the password, by name or number.
-      - This is O(path) with V(msmtp), else O(options.password_file).
+      - Who owns the file that holds the secrets, by name or number.
+      - This is O(options.password_file) where there is one, else O(path).
       - A password file that is not needed any more is only removed from a folder that nobody but root, the user that
         runs the task and this owner can write.
     type: str
   group:
     description:
-      - The group of the file that holds the password, by name or number.
+      - The group of the file that holds the secrets, by name or number.
     type: str
   mode:
     description:
-      - The mode of the file that holds the password, as in M(ansible.builtin.file). Quote it.
-      - It is warned about where everybody may read the password.
+      - The mode of the file that holds the secrets, as in M(ansible.builtin.file). Quote it.
+      - "Default: V(0600). A file with other settings besides keeps its mode without what everybody may do."
+      - It is warned about where everybody may read the secrets.
     type: raw
-    default: "0600"
   backup:
     description:
-      - Whether to keep a copy of O(path) as it was. That of V(msmtp) holds the earlier password.
+      - Whether to keep a copy of O(path) as it was. It holds the earlier secrets where O(path) holds them.
       - The copy belongs to the owner of the file, and nobody else can read it.
     type: bool
     default: false
   options:
     description:
-      - What is to be said besides.
+      - What is to be said besides. An option of another application is an error.
     type: dict
     suboptions:
       leave_out:
         description:
           - Fields of the connector that the application may do without, where it cannot express them.
+          - V(smtp.validate_certs) and V(imap.validate_certs) permit an application that checks no certificates, and
+            cover C(ca_file). They never turn checks off where the application has them.
+          - V(smtp.security) counts for V(privilege_manager) alone, which has no field for encryption.
         type: list
         elements: str
         choices:
@@ -111,22 +142,90 @@ options:
           - cc
           - bcc
           - headers
+          - smtp.ehlo_name
+          - smtp.security
+          - smtp.validate_certs
+          - smtp.ca_file
+          - imap.validate_certs
+          - imap.ca_file
+      chart:
+        description:
+          - For V(accuknox), the Helm chart whose values are written.
+          - V(platform) has C(global.email), V(rinc) has C(email.smtp).
+          - "Default: V(platform)."
+        type: str
+        choices: [platform, rinc]
+      delete:
+        description:
+          - For V(fetchmail), V(getmail) and V(gitea), whether mail is deleted on the server once it is fetched.
+          - "Default: V(false)."
+        type: bool
+      format:
+        description:
+          - For V(grafana), V(ini) (the default) is a block in C(grafana.ini), V(env) a file with environment variables.
+          - For V(accuknox), V(values) (the default) are Helm values, V(sheet) is a settings sheet.
+        type: str
+        choices: [env, ini, sheet, values]
+      incoming_address:
+        description:
+          - For V(gitea) and V(gitlab), the address that answers go to. With it, the C(imap) block is written as well,
+            or in V(gitlab) the C(graph) block also for reading.
+          - It holds C(%{token}) for V(gitea) and C(%{key}) for V(gitlab) before the C(@).
+        type: str
+      local_user:
+        description:
+          - For V(fetchmail), the user of the host whom mail is handed to. Required there.
+        type: str
+      maildir:
+        description:
+          - For V(getmail) and V(mbsync), the maildir that mail is written to. Required there.
+        type: path
+      prefix:
+        description:
+          - For V(env), how the names of the variables begin.
+          - "Default: V(MAILROOM_)."
+        type: str
+      section:
+        description:
+          - For V(redmine), the section of C(configuration.yml) that C(email_delivery) belongs to.
+          - "Default: V(default)."
+        type: str
+        choices: [default, production]
+      template:
+        description:
+          - For V(template), the text of the file. Required there.
+          - C(${smtp.host}) stands for a field of the connector, and C($${) for the characters C(${). The fields are
+            those of O(app=json).
+          - Every placeholder names how its value is quoted, as in C(${smtp.password|json}), with one of C(json),
+            C(yaml), C(shell), C(ini) (Python), C(go_ini), C(xml), C(url), C(php), C(ruby), or C(raw) for the value as
+            it is. Only hosts, ports and truth values may go without. A value that the quoting cannot hold is an error.
+          - All quotings but C(ini), C(raw), C(url) and C(xml) add the quotes themselves.
+          - In a playbook, nothing of this is Jinja, so that it needs no escaping there.
+        type: str
+      version:
+        description:
+          - For V(alertmanager), the version that is written for, such as V(0.31). Quote it.
+          - Settings that it does not know are errors. From 0.31 on, encryption is possible on any port.
+          - If it is left out, settings are those of 0.28, where the connector needs them.
+        type: str
       password_file:
         description:
-          - The file that the password has for itself. V(msmtp) has none.
-          - "Default: C(mailroom_password) in the folder of O(path)."
+          - The file that the password has for itself.
+          - "V(alertmanager), V(dma) and V(postfix) always have one. Default: C(mailroom_password) in the folder of
+            O(path)."
+          - V(getmail), V(grafana), V(mbsync) and V(vaultwarden) have one if this is given. The others have none.
           - It is replaced as a whole. In its own place it is never a symbolic link.
           - When it is no longer needed it is removed, provided that it is known to be as it was written. That of
-            V(postfix) says so itself, that of V(alertmanager) is known to the registry. Otherwise it is left, and a
-            warning says so.
+            V(dma) and of V(postfix) say so themselves, those of the others are known to the registry. Otherwise it is
+            left, and a warning says so.
           - A file that only O(path) names, since this option has changed, is never touched. A warning names it.
         type: path
   state:
     description:
       - V(present) writes the connector, in place of another that was written there.
       - V(absent) removes what was written, and leaves a file alone in which nothing was written. No registry is needed,
-        but for the password file of V(alertmanager), which is left with a warning where the registry cannot tell that
-        it was written by this module.
+        but for the file of V(template) and for password files without a comment in them, which are left where the
+        registry cannot tell that they were written by this module.
     type: str
     choices:
       - present
@@ -171,6 +270,31 @@ EXAMPLES = r"""
     backup: true
   notify: Reload Alertmanager
 
+- name: Fetch the mailbox of a connector into a maildir
+  mailroom.core.connector_config:
+    connector: intake
+    app: mbsync
+    path: /etc/mbsync/intake.conf
+    owner: intake
+    options:
+      maildir: /srv/intake/mail
+      password_file: /etc/mbsync/intake.password
+
+- name: Give a connector to an application of one's own
+  mailroom.core.connector_config:
+    purpose: invoices
+    app: template
+    path: /etc/shop/mail.toml
+    owner: shop
+    options:
+      template: |
+        [mail]
+        server = "${smtp.host}:${smtp.port}"
+        user = ${smtp.username|json}
+        password = ${smtp.password|json}
+        tls = ${smtp.validate_certs}
+  notify: Restart the shop
+
 - name: Give main.cf back as it was
   mailroom.core.connector_config:
     app: postfix
@@ -190,6 +314,26 @@ path:
   returned: success
   type: str
   sample: /etc/postfix/main.cf
+check:
+  description: The command with which the application checks its settings, for a task of your own.
+  returned: where the application has one
+  type: list
+  elements: str
+  sample: [amtool, check-config, /etc/prometheus/alertmanager.yml]
+service:
+  description: The service that reads the settings, and what it needs to read them again.
+  returned: where the application is a service
+  type: dict
+  contains:
+    name:
+      description: The service, as Debian or the vendor calls it.
+      type: str
+      returned: always
+    state:
+      description: What M(ansible.builtin.service) makes of it, V(reloaded) or V(restarted).
+      type: str
+      returned: always
+  sample: {name: postfix, state: reloaded}
 backup_file:
   description: The copy of the file with the settings as it was.
   returned: when O(backup) is set and the file changes, not in check mode

@@ -10,32 +10,35 @@ module: connector_info
 short_description: Look up mail connectors
 version_added: 0.1.0
 description:
-  - Returns one connector, the one that serves a purpose, or all of them. Secrets are named, never shown.
-  - Where the registry's key is there, a secret that was moved or edited from outside the collection counts as not
-    stored, with a warning.
-  - A registry that does not exist yet holds no connectors; that is a warning.
+  - "In short: O(name) looks up one connector, O(purpose) and O(tenant) the one that is to be used. Without any of
+    these, all are returned."
+  - Returns one connector, the one that serves a purpose, or all of them. Secrets are listed by name, never shown.
+  - If the registry's key is available, a secret that was moved or edited outside the collection counts as not stored,
+    with a warning.
+  - A registry that does not exist yet holds no connectors, with a warning.
 author:
   - mailroom.core contributors (!UNKNOWN)
 options:
   name:
     description:
-      - The connector to look up. Where there is no such connector, the list is empty.
+      - The connector to look up. If it does not exist, the list is empty.
     type: str
   purpose:
     description:
-      - The purpose to find a connector for, which is the one bound to it for O(tenant), else the one bound to
-        it for all, else the default.
-      - Where the default serves it and nobody has bound it, for any tenant, that is a warning, which names the purpose
-        that was probably meant.
-      - Where there is none of these, and where that connector is not available to O(tenant), the task fails.
+      - The purpose to resolve to a connector. This is the connector bound to it for O(tenant), else the one bound to
+        it for all tenants, else the default.
+      - If the default is returned and the purpose is bound for no tenant at all, a warning names the purpose that was
+        probably meant.
+      - The task fails if there is no such connector, or if it is not available to O(tenant).
     type: str
   tenant:
     description:
-      - The tenant that O(purpose) is looked up for.
+      - The tenant for which O(purpose) is resolved.
     type: str
   history:
     description:
-      - Whether each connector comes with its revisions.
+      - Whether to return the revisions of each connector.
+      - With O(name), a connector that was deleted is found too, as long as no other has its name.
     type: bool
     default: false
 extends_documentation_fragment:
@@ -69,14 +72,16 @@ RETURN = r"""
 connectors:
   description:
     - The connectors found, sorted by name.
-    - "The fields of the connector, derived ones included, and what the registry knows of it: C(type) (V(smtp),
+    - "The fields of the connector, derived ones included, and what the registry holds about it: C(type) (V(smtp),
       V(imap) or V(graph)), C(is_default), C(purposes), C(secrets) (the sorted names of those stored),
       C(revision), C(created_at), C(created_by), C(updated_at), C(updated_by) and C(init_mail) (when and to whom
       it was sent, and whether it is due)."
-    - With O(purpose) it has C(resolved_by), which says what has led to it, V(tenant_purpose) (the purpose is bound to
-      it for O(tenant)), V(purpose) (it is bound to it for all) or V(default).
+    - With O(purpose), C(resolved_by) says how it was found, V(tenant_purpose) (bound for O(tenant)), V(purpose) (bound
+      for all tenants) or V(default).
     - With O(history=true) each has C(history), the list of its revisions with C(revision), C(at), C(by),
       C(before) and C(after), the oldest first.
+    - "Of a connector that was deleted there is only C(name), C(deleted) (V(true)) and C(history), the last entry of
+      which says by whom and when. Several that had the name one after another have an entry each."
   returned: success
   type: list
   elements: dict

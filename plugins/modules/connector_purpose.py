@@ -10,14 +10,15 @@ module: connector_purpose
 short_description: Choose which mail connector serves a purpose
 version_added: 0.1.0
 description:
-  - Binds a purpose, such as V(alerts) or V(approvals), to a connector, for everybody or for one tenant.
+  - "In short: O(purpose), O(connector), and O(tenant) for one tenant only."
+  - Binds a purpose, such as V(alerts) or V(approvals), to a connector, for all tenants or for one.
   - A connector that a purpose is bound to can be neither deleted nor disabled.
 author:
   - mailroom.core contributors (!UNKNOWN)
 options:
   purpose:
     description:
-      - What mail is sent for. 1 to 100 letters, digits or any of C(_ . -).
+      - The purpose that mail is sent for. 1 to 100 letters, digits or any of C(_ . -).
     type: str
     required: true
   connector:
@@ -28,11 +29,11 @@ options:
     type: str
   tenant:
     description:
-      - The tenant that this holds for. Left out, it holds for everybody who has no binding of their own.
+      - The tenant that the binding is for. Left out, it is for all tenants without a binding of their own.
     type: str
   state:
     description:
-      - V(present) binds the purpose to the connector, in place of another that it may be bound to.
+      - V(present) binds the purpose to the connector, and replaces an earlier binding.
       - V(absent) unbinds it.
     type: str
     choices:
@@ -73,7 +74,7 @@ purpose:
   type: str
   sample: alerts
 tenant:
-  description: The tenant that the binding holds for, V(null) where it holds for everybody.
+  description: The tenant that the binding is for, V(null) where it is for all.
   returned: success
   type: str
   sample: acme

@@ -10,23 +10,21 @@ module: connector_test
 short_description: Test mail connectors against their servers
 version_added: 0.1.0
 description:
-  - Tests any number of connectors at once, phase by phase, against the real servers, and says what is wrong and
+  - "In short: O(connectors) names what is tested (default: all that are enabled), O(depth) how far, O(to) who gets test
+    mail, O(timeout) how long a network step may take, and O(fail) whether the task fails with a connector."
+  - Tests any number of connectors in parallel, phase by phase, against the real servers, and reports what is wrong and
     what to do.
-  - Names and addresses are looked up, connections made, the encryption and the certificate checked, the user
-    signed in, and the mailbox opened for reading or sender and recipient named, as deep as O(depth) says. Mail is
-    sent with O(depth=send) and O(depth=deliver) only.
-  - Servers for SMTP and IMAP, and mailboxes in Microsoft Graph, are tested. Where C(auth) is V(oauth2), and for
-    Graph, a token is fetched first, as O(declaration.oauth2) says; it is kept in memory only, and never stored,
-    logged or returned.
-  - Each credential is tried once. There is no second attempt with another mechanism after a refusal, and
-    connectors that sign in as the same user do so one after another, since accounts get locked.
-  - A credential that was refused is not sent again in the same task, whatever the connector, the protocol or the
-    spelling of the server's name. It counts as refused, too, where the server closes the connection or falls silent
-    after the password was sent, as many do. Only where the reply's code says that nobody looked at the password, or
-    that the trouble is temporary (SMTP C(4xx), IMAP C([UNAVAILABLE])), the next connector tries it. The result
-    says where it was refused.
-  - A password only crosses an unencrypted connection where C(security) V(none) is written, and then with a
-    warning.
+  - Resolves names, connects, checks the encryption and the certificate, signs in, and opens the mailbox for reading or
+    names sender and recipient, as far as O(depth) says. Mail is sent with O(depth=send) and O(depth=deliver) only.
+  - Tests SMTP and IMAP servers, and mailboxes in Microsoft Graph. For Graph, and where C(auth) is V(oauth2), a token is
+    requested first, with O(declaration.oauth2). It is kept in memory only, and never stored, logged or returned.
+  - Each credential is tried once. After a refusal no other mechanism is tried, and connectors that sign in as the same
+    user do so one after another, because accounts get locked.
+  - A refused credential is not sent again in the same task, whatever the connector, the protocol or the spelling of the
+    server's name. It also counts as refused where the server closes the connection or stops answering after the
+    password was sent. Where the reply's code says that the password was not checked, or that the failure is temporary
+    (SMTP C(4xx), IMAP C([UNAVAILABLE])), the next connector tries it. The result says where it was refused.
+  - A password is sent without encryption only where C(security) V(none) is declared, and then with a warning.
 author:
   - mailroom.core contributors (!UNKNOWN)
 requirements:
@@ -42,20 +40,19 @@ options:
     elements: str
   depth:
     description:
-      - V(connect) ends when the server has said, encrypted where it is to be, what it can do. For Graph, it ends
-        when the encrypted connection is there.
-      - V(login) signs in and opens the mailbox for reading only. For Graph, it fetches a token and looks at the
-        mailbox; where the application is not permitted to look, that phase is skipped, which is no failure.
-      - V(envelope) names sender and recipient to the sending server and takes them back. For Graph, it sends
-        nothing and goes no further than V(login), and a warning says that only sending proves that the
-        application may send.
-      - V(send) sends a test mail, whose body names host, port, type, security and user. A connector that only
-        receives mail goes no further than V(login).
-      - V(deliver) sends it as well, finds that very mail in the connector's own mailbox or in that of O(deliver_via),
-        and removes it from there, and nothing else. The mailbox is opened first; where that fails, nothing is sent.
-      - In check mode the depth is V(envelope) at most. Results say so with the warning C(check_mode). The same holds
-        for the option C(verify) of M(mailroom.core.connector) and M(mailroom.core.connectors), and for the roles;
-        M(mailroom.core.init_mail) asks no server in check mode.
+      - V(connect) ends when the server has listed its capabilities, over TLS unless C(security) is V(none). For Graph,
+        it ends when the TLS connection is open.
+      - V(login) signs in and opens the mailbox for reading only. For Graph, it requests a token and reads the mailbox;
+        if the application has no permission to read, that phase is skipped, which is not a failure.
+      - V(envelope) names sender and recipient to the sending server and resets the transaction. For Graph, it ends
+        like V(login), with the warning that the permission to send is not proven.
+      - V(send) sends a test mail, whose body names host, port, type, security and user. For a connector that only
+        receives mail it ends like V(login).
+      - V(deliver) also finds this mail in the connector's own mailbox or in that of O(deliver_via), and removes it
+        from there. The mailbox is opened before anything is sent; if that fails, nothing is sent.
+      - In check mode the depth is V(envelope) at most, with the warning C(check_mode). The same holds for the option
+        C(verify) of M(mailroom.core.connector) and M(mailroom.core.connectors), and for the roles;
+        M(mailroom.core.init_mail) contacts no server in check mode.
     type: str
     choices:
       - connect
@@ -67,7 +64,7 @@ options:
   to:
     description:
       - The recipient at the depths V(envelope), V(send) and V(deliver). Left out, each connector's C(test_address),
-        which is the user who signs in where that is an address, and C(from_address) else.
+        which defaults to the user who signs in where that is an address, else to C(from_address).
       - With O(depth=deliver), mail for it has to arrive in the mailbox that is read.
       - The sender is C(errors_to), else C(from_address), else the user who signs in. Where C(relay) is set, a
         sender in a foreign domain is tried as well, to C(test_address) only.
@@ -80,45 +77,44 @@ options:
     default: false
   deliver_via:
     description:
-      - The connector in whose mailbox mail is looked for with O(depth=deliver), by name. Left out, each connector's
-        own.
-      - It needs C(imap) or C(graph), and its secrets are opened as well. Its server is the last in C(endpoints), with
+      - The name of the connector whose mailbox is searched with O(depth=deliver). Left out, each connector's own.
+      - It needs C(imap) or C(graph), and its secrets are opened as well. Its server is the last of C(endpoints), with
         its name as C(connector).
     type: str
   timeout:
     description:
-      - Seconds that a step, such as connecting or a reply, may take.
+      - Seconds that one step may take, such as connecting or a reply.
     type: float
     default: 10
   deadline:
     description:
-      - Seconds that a connector may take in all.
+      - Seconds that one connector may take in total.
     type: float
     default: 60
   concurrency:
     description:
-      - How many connectors are tested at once. Servers of a provider are never asked by more than ten at once.
-      - They are fewer where the process may not open as many files as that takes, about six for each connector.
+      - How many connectors are tested in parallel. At most ten of them use the servers of one provider at a time.
+      - Fewer run where the process may not open enough files, about six for each connector.
     type: int
     default: 32
   min_days_valid:
     description:
-      - A certificate that ends within this many days is a warning.
+      - A certificate that expires within this many days is a warning.
     type: int
     default: 14
   fail:
     description:
-      - Whether the task fails where a connector does. The results are returned either way.
+      - Whether the task fails if a connector fails. The results are returned either way.
     type: bool
     default: true
   alternatives:
     description:
-      - Whether the other usual ports of a host are tried where no encrypted connection comes about (refused, timed out,
+      - Whether the other usual ports of a host are tried if no encrypted connection can be made (refused, timed out,
         one side speaks TLS and the other plain text, no STARTTLS). These are 465 (tls), 587 (starttls) and 25
         (starttls) for SMTP, and 993 (tls) and 143 (starttls) for IMAP.
-      - They are tried side by side and without signing in, through the same proxy and with the same check of
-        certificates, each host once in a task. All together take O(timeout) at most, within O(deadline).
-      - The remedy names what answers. It is never used by itself.
+      - They are tried in parallel and without signing in, through the same proxy and with the same certificate checks,
+        each host once in a task. Together they take O(timeout) at most, within O(deadline).
+      - The remedy names the ports that answer. They are never used automatically.
     type: bool
     default: true
 extends_documentation_fragment:
@@ -148,11 +144,11 @@ EXAMPLES = r"""
     fail: false
   register: tests
 
-- name: Show what to do
+- name: Show the remedies
   ansible.builtin.debug:
     msg: "{{ tests.results | rejectattr('status', 'equalto', 'ok') | map(attribute='remedy') }}"
 
-- name: Try settings before declaring them
+- name: Test settings before declaring them
   mailroom.core.connector_test:
     declaration:
       smtp:
@@ -177,7 +173,7 @@ EXAMPLES = r"""
     to: support@example.com
     deadline: 180
 
-- name: Try an application's secret and its access to a mailbox in Microsoft Graph
+- name: Test an application's secret and its access to a mailbox in Microsoft Graph
   mailroom.core.connector_test:
     declaration:
       graph:
@@ -192,10 +188,9 @@ RETURN = r"""
 msg:
   description:
     - The table of verdicts, whether or not the task fails. It has a row for each connector, the worst first, and below
-      it what to do about those that are not well, once for all that it concerns. No line is longer than 88 characters.
-    - It never holds the details, which are in RV(results). The filter P(mailroom.core.verdict_table#filter) makes the
-      same table of them.
-    - Where the options are wrong, or the registry cannot be read, it says that.
+      them what to do, with equal remedies named once. No line is longer than 88 characters.
+    - The details are in RV(results). The filter P(mailroom.core.verdict_table#filter) renders them as the same table.
+    - If the options are wrong or the registry cannot be read, it holds that error.
   returned: always
   type: str
   sample: |-
@@ -208,21 +203,21 @@ msg:
         smtp.example.com.
 results:
   description:
-    - What was found out of each connector, in the order asked.
+    - The result of each connector, in the order of the task.
     - C(status) is V(ok), V(warn) or V(fail); C(verdict) says why, C(certainty) how sure that is, and C(remedy)
-      what to do. V(host_not_ready) is the verdict on the host rather than the connector, where a library or a key that
-      the task needs is missing or wrong there.
+      what to do. V(host_not_ready) is about the host rather than the connector. A library or a key that the task needs
+      is missing or wrong there.
     - C(field) is the declared field to look at first, such as C(smtp.password), or the option of the task, such as
       C(to) or C(deliver_via); V(null) where there is none. Where C(smtp) signs in as C(imap) does
       (C(same_credentials)), it is the field of C(imap).
-    - C(deliver_via) names the connector whose mailbox is read, where that is another one. Where it cannot be used,
-      it is in C(remedy), too, and C(field) is V(deliver_via).
-    - C(alternatives) lists what answers instead, as O(alternatives) says, each with C(protocol), C(port) and
-      C(security). It is empty where nothing was tried or nothing answered.
-    - C(message), of the server that sends, is V(null) where no mail was sent. It has C(message_id), C(queue_id)
-      (V(null) where the server does not tell), and, where the mail was found, C(delivered_ms) (how long that took from
-      when the server had accepted it), C(authentication) (the results of C(spf), C(dkim) and C(dmarc), where the
-      receiving server tells them) and C(hops) (how many servers it has passed).
+    - C(deliver_via) names the connector whose mailbox is read, if that is another one. If that mailbox cannot be used,
+      C(remedy) names it too, and C(field) is V(deliver_via).
+    - C(alternatives) lists the other ports that answer (see O(alternatives)), each with C(protocol), C(port) and
+      C(security). It is empty if none was tried or none answered.
+    - C(message), of the sending server, is V(null) if no mail was sent. It has C(message_id), C(queue_id) (V(null) if
+      the reply holds none), and, if the mail was found, C(delivered_ms) (the time from acceptance to delivery),
+      C(authentication) (the results of C(spf), C(dkim) and C(dmarc), if the receiving server records them) and C(hops)
+      (the number of servers on the way).
     - With C(-vvv), C(traceback) says where a bug of this collection happened (C(verdict=internal_error)). Secrets are
       hidden in it.
   returned: always
@@ -305,7 +300,7 @@ results:
               dmarc: pass
             hops: 2
 summary:
-  description: How many connectors have which status.
+  description: The number of connectors by status.
   returned: always
   type: dict
   sample:

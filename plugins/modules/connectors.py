@@ -10,16 +10,18 @@ module: connectors
 short_description: Declare all mail connectors of an environment
 version_added: 0.1.0
 description:
-  - Creates and changes any number of mail connectors, sets the default and the purposes, and deletes what is
-    not listed if that is wanted, all in one transaction.
-  - An entry is the whole truth about its connector, so that what it leaves out returns to its default. Stored
-    secrets stay, unless nothing uses them any more. With O(merge=true), what an entry leaves out stays as it
-    is.
+  - "In short: O(connectors) lists all connectors, each with the fields of M(mailroom.core.connector), usually
+    C(name), C(from_address), and C(host), C(username) and C(password) of C(smtp). O(default) and O(purposes) say
+    which one is used, and O(purge) deletes all others."
+  - Creates and changes any number of mail connectors, sets the default and the purposes, and with O(purge=true)
+    deletes connectors that are not listed, all in one transaction.
+  - An entry describes its connector completely. A field that it leaves out returns to its default. Stored secrets
+    stay, unless nothing uses them any more. With O(merge=true), fields that are left out stay as they are.
   - A stored secret is never offered to a new place. Changing where it goes (the host, the port to another
     service, the user, the proxy, the C(ca_file), a weaker security, and the like) needs the secret given again
     in the same task.
-  - All problems of a declaration are reported at once, each with its connector and field, and nothing is
-    changed then.
+  - All problems of a declaration are reported at once, each with its connector and field. Nothing is changed
+    then.
 author:
   - mailroom.core contributors (!UNKNOWN)
 requirements:
@@ -38,7 +40,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Declare what production has, and nothing else
+- name: Declare all connectors of production, and delete others
   mailroom.core.connectors:
     connectors:
       - name: alerts
@@ -73,7 +75,7 @@ EXAMPLES = r"""
           password: "{{ new_support_app_password }}"
     verify: login
 
-- name: Turn two connectors off and leave the rest of them alone
+- name: Disable two connectors and leave their other fields as they are
   mailroom.core.connectors:
     merge: true
     connectors:
@@ -117,7 +119,7 @@ default:
 diff:
   description:
     - What differs, by connector, and the default and the purposes where they change.
-    - Where nothing differs but the key that the secrets are to be sealed with, C(registry_key) says so.
+    - Where only the key changes with which secrets are sealed, it holds C(registry_key) alone.
   returned: success
   type: dict
   sample:
@@ -133,8 +135,7 @@ diff:
             mailbox: Requests
 results:
   description:
-    - What the tests found out, one entry for each connector that was tested, as M(mailroom.core.connector_test) returns
-      it.
+    - The results of the tests, one for each connector that was tested, as M(mailroom.core.connector_test) returns them.
   returned: with O(verify), unless it is V(none)
   type: list
   elements: dict

@@ -10,6 +10,8 @@ module: init_mail
 short_description: Prove once that mail connectors can send
 version_added: 0.1.0
 description:
+  - "In short: no option is needed. O(connectors) limits it to some connectors, O(to) sets the recipient, and
+    O(force) sends also what is not due."
   - Sends a mail with the subject C(Init Mail) through each connector for which it is due, and records that in the
     registry, so that a rerun sends nothing.
   - It is due until it was sent, and again when a field that sending depends on has changed (C(smtp), C(graph),
@@ -17,13 +19,13 @@ description:
     due.
   - Its body names the tenant, the connector, host, port, type, security and user, never a secret, and ends with the
     signature.
-  - What a server has accepted is recorded at once, connector by connector. Where a task is killed in between, the mail
-    is sent once more, with the same Message-ID, which is derived from the registry, the connector and its settings.
-  - Many connectors send at once, within the bounds of M(mailroom.core.connector_test). Where some fail, the others
-    still send, and the task fails with a table of those that did not. That a server has accepted the mail does not
-    say that it is delivered; M(mailroom.core.connector_test) with C(depth) V(deliver) finds that out.
-  - In check mode no server is asked. It says to whom mail would be sent, and fails where it cannot be written or its
-    sending not be recorded.
+  - Accepted mail is recorded at once, connector by connector. If a task is killed in between, the mail is sent again
+    with the same Message-ID, which is derived from the registry, the connector and its settings.
+  - Connectors send in parallel, within the limits of M(mailroom.core.connector_test). If some fail, the others still
+    send, and the task fails with a table of those that failed. Accepted mail is not necessarily delivered;
+    M(mailroom.core.connector_test) with C(depth) V(deliver) tests the delivery.
+  - In check mode no server is contacted. The result lists the recipients. The task fails where the mail could not be
+    composed or the registry not be written.
 author:
   - mailroom.core contributors (!UNKNOWN)
 requirements:
@@ -32,23 +34,22 @@ requirements:
 options:
   connectors:
     description:
-      - The connectors that are to send, by name. Left out, all that are enabled, can send, and are available to
-        O(tenant).
+      - The connectors that send, by name. Left out, all that are enabled, can send, and are available to O(tenant).
     type: list
     elements: str
   to:
     description:
-      - Whom the mail goes to. Left out, each connector's C(test_address), which is the user who signs in where that is
-        an address, and C(from_address) else.
+      - The recipient. Left out, each connector's C(test_address), which defaults to the user who signs in where that
+        is an address, else to C(from_address).
       - It goes to that address alone, unless O(include_copies=true).
     type: str
   tenant:
     description:
-      - The tenant whom the mail names. A connector that is not available to it is refused.
+      - The tenant named in the mail. A connector that is not available to it is refused.
     type: str
   force:
     description:
-      - Whether to send where it is not due as well. The Message-ID is the same as before while the settings are.
+      - Whether to send also where no Init Mail is due. The Message-ID stays the same while the settings do.
     type: bool
     default: false
   include_copies:
@@ -87,8 +88,7 @@ EXAMPLES = r"""
 RETURN = r"""
 sent:
   description:
-    - Where mail was sent, and under which id the server has queued it, V(null) where it does not tell. In check mode,
-      where it would be sent.
+    - The mail that was sent, in check mode the mail that would be sent.
   returned: always
   type: list
   elements: dict
@@ -98,7 +98,7 @@ sent:
       type: str
       returned: always
     to:
-      description: Whom it was sent to.
+      description: The recipient.
       type: str
       returned: always
     message_id:
@@ -106,7 +106,7 @@ sent:
       type: str
       returned: always
     queue_id:
-      description: Under which id the server has queued it.
+      description: The id under which the server queued it, V(null) where its reply holds none.
       type: str
       returned: always
   sample:
@@ -122,7 +122,7 @@ already_proven:
   sample:
     - approvals
 results:
-  description: What was found out of each connector that tried, as M(mailroom.core.connector_test) returns it.
+  description: The result for each connector that tried to send, as M(mailroom.core.connector_test) returns it.
   returned: when a connector could not send
   type: list
   elements: dict

@@ -3,7 +3,7 @@
 
 # This file is private to the collection mailroom.core and may change at any time.
 
-"""The variables of the roles and playbooks: which there are, and what each may hold."""
+"""Validates the variables of the roles and playbooks."""
 
 from __future__ import annotations
 
@@ -11,32 +11,37 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Callable, NamedTuple
 
-from ansible_collections.mailroom.core.plugins.module_utils._connector.layers import merged
-from ansible_collections.mailroom.core.plugins.module_utils._connector.suggest import did_you_mean, shown
+from ansible_collections.mailroom.core.plugins.module_utils._connector.layers import merge_layers
+from ansible_collections.mailroom.core.plugins.module_utils._connector.suggest import did_you_mean, printable_word
 from ansible_collections.mailroom.core.plugins.module_utils._errors import DeclarationError
 
 PREFIX = "mailroom_"
-OWN_PREFIX = "mailroom_x_"
+USER_PREFIX = "mailroom_x_"
 DEPTHS = ("none", "connect", "login", "envelope", "send", "deliver")
-APPLICATIONS = ("alertmanager", "msmtp", "postfix")
+APPLICATIONS = tuple(
+    (
+        "accuknox alertmanager django dma env evoluteiq fetchmail getmail gitea gitlab grafana json kianda "
+        "mailman3 mbsync monit msmtp nextcloud nullmailer postfix privilege_manager redmine template vaultwarden yaml"
+    ).split()
+)
 _NUMBER = re.compile(r"[1-9][0-9]{0,8}")
-_SHARE = re.compile(r"[1-9][0-9]{0,8}%?")
+_COUNT_OR_PERCENTAGE = re.compile(r"[1-9][0-9]{0,8}%?")
 
 
 class Kind(NamedTuple):
-    """What a value must be, in words and as a check."""
+    """The allowed values of a variable: a message and a check."""
 
     allowed: str
-    fits: Callable[[Any], bool]
+    is_valid: Callable[[Any], bool]
     may_be_null: bool = True
 
 
 def _is_text(value: Any) -> bool:
-    """Whether a value is a text or a number. A text from a vault is no str in every version of Ansible."""
+    """Whether a value is text or a number. Text from a vault is not a str in every version of Ansible."""
     return not isinstance(value, (Mapping, list, tuple, bool, type(None)))
 
 
-def _is_flag(value: Any) -> bool:
+def _is_boolean(value: Any) -> bool:
     return isinstance(value, bool) or str(value) in ("true", "false", "True", "False")
 
 
@@ -52,19 +57,20 @@ def _matches(pattern: re.Pattern[str]) -> Callable[[Any], bool]:
     return lambda value: _is_text(value) and bool(pattern.fullmatch(str(value)))
 
 
-def _each(fits: Callable[[Any], bool]) -> Callable[[Any], bool]:
-    return lambda value: all(map(fits, value)) if isinstance(value, (list, tuple)) else fits(value)
+def _each(is_valid: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    return lambda value: all(map(is_valid, value)) if isinstance(value, (list, tuple)) else is_valid(value)
 
 
 def _one_of(*choices: str) -> Kind:
     return Kind(f"must be one of: {', '.join(choices)}", lambda value: str(value) in choices, may_be_null=False)
 
 
-# Ansible 2.18 itself refuses a null where an argument spec wants a text, and with hundreds of lines.
-TEXT = Kind("must be a text", _is_text, may_be_null=False)
-FLAG = Kind("must be true or false", _is_flag, may_be_null=False)
+# Ansible 2.18 itself refuses null where an argument spec requires text, with hundreds of lines.
+TEXT = Kind("must be text", _is_text, may_be_null=False)
+BOOLEAN = Kind("must be true or false", _is_boolean, may_be_null=False)
+TEXT_OR_TRUE = Kind("must be text or true", lambda value: value is True or _is_text(value), may_be_null=False)
 NUMBER = Kind("must be a whole number above 0", _matches(_NUMBER))
-NAMES = Kind("must be a list of names, or names with commas between them", _is_list_of_text)
+NAMES = Kind("must be a list of names, or names separated by commas", _is_list_of_text)
 CONNECTORS = Kind("must be a dictionary of connectors by their names", _is_mapping)
 PURPOSES = Kind(
     "must be a dictionary of purposes, each with the name of its connector",
@@ -72,36 +78,44 @@ PURPOSES = Kind(
 )
 DICTIONARY = Kind("must be a dictionary", _is_mapping)
 LIST = Kind("must be a list of applications, each a dictionary", lambda value: isinstance(value, (list, tuple)))
-PATTERN = Kind("must be hosts or groups, as a list or with commas between them", _is_list_of_text)
-BATCHES = Kind("must be a whole number above 0, a percentage such as 25%, or a list of these", _each(_matches(_SHARE)))
+PATTERN = Kind("must be hosts or groups, as a list or separated by commas", _is_list_of_text)
+SERIAL = Kind(
+    "must be a whole number above 0, a percentage such as 25%, or a list of these",
+    _each(_matches(_COUNT_OR_PERCENTAGE)),
+)
 
 VARIABLES: dict[str, Kind] = {
     "mailroom_hosts": PATTERN,
-    "mailroom_serial": BATCHES,
+    "mailroom_serial": SERIAL,
     "mailroom_registry": TEXT,
     "mailroom_registry_key": TEXT,
+    "mailroom_registry_password": TEXT,
+    "mailroom_registry_create": BOOLEAN,
+    "mailroom_registry_grant_read": NAMES,
+    "mailroom_registry_grant_write": NAMES,
     "mailroom_actor": TEXT,
     "mailroom_delegate_to": TEXT,
-    "mailroom_secure_logging": FLAG,
-    "mailroom_allow_empty": FLAG,
+    "mailroom_test_from": _one_of("one", "each"),
+    "mailroom_secure_logging": BOOLEAN,
+    "mailroom_allow_empty": BOOLEAN,
     "mailroom_packages": NAMES,
     "mailroom_connectors": CONNECTORS,
     "mailroom_connectors_environment": CONNECTORS,
     "mailroom_connectors_secrets": CONNECTORS,
     "mailroom_default": TEXT,
     "mailroom_purposes": PURPOSES,
-    "mailroom_purge": FLAG,
+    "mailroom_purge": BOOLEAN,
     "mailroom_update_password": _one_of("always", "on_create"),
     "mailroom_verify": _one_of(*DEPTHS),
     "mailroom_only": NAMES,
     "mailroom_deliver_via": TEXT,
     "mailroom_batch": NUMBER,
     "mailroom_junit": TEXT,
-    "mailroom_init_mail": FLAG,
+    "mailroom_init_mail": BOOLEAN,
     "mailroom_apps": LIST,
 }
 
-# What an entry of mailroom_apps may hold. A boolean for the module may be written in any way that Ansible understands.
+# The keys of an entry of mailroom_apps. A boolean may be written in any way that the module accepts.
 APPLICATION: dict[str, Kind] = {
     "app": _one_of(*APPLICATIONS),
     "path": TEXT,
@@ -115,51 +129,51 @@ APPLICATION: dict[str, Kind] = {
     "follow": Kind("must be true or false", lambda value: not isinstance(value, (Mapping, list, tuple))),
     "options": DICTIONARY,
     "state": _one_of("present", "absent"),
-    "service": TEXT,
+    "service": TEXT_OR_TRUE,
 }
 _REQUIRED = ("app", "path")
 _LAYERS = ("mailroom_connectors", "mailroom_connectors_environment", "mailroom_connectors_secrets")
 
 
-def problems_of(variables: Mapping[str, Any]) -> list[str]:
-    """What is wrong with variables that begin with mailroom_, a sentence for each; no value is repeated."""
-    unknown = sorted(name for name in variables if name not in VARIABLES and not name.startswith(OWN_PREFIX))
-    problems = [_unknown(name) for name in unknown]
+def validate_variables(variables: Mapping[str, Any]) -> list[str]:
+    """The problems of variables that begin with mailroom_, a sentence for each, without values."""
+    unknown = sorted(name for name in variables if name not in VARIABLES and not name.startswith(USER_PREFIX))
+    problems = [_unknown_variable_message(name) for name in unknown]
     for name, kind in VARIABLES.items():
         value = variables.get(name, "")
         if _is_blank(value) and (value is not None or kind.may_be_null):
             continue
-        if not kind.fits(value):
+        if not kind.is_valid(value):
             problems.append(f"{name}: {kind.allowed}.")
         elif name == "mailroom_apps":
-            problems += [f"{name}[{position}]{problem}" for position, problem in _application_problems(value)]
-    problems += _layer_problems({name: variables[name] for name in _LAYERS if _is_mapping(variables.get(name))})
+            problems += [f"{name}[{position}]{problem}" for position, problem in _validate_applications(value)]
+    problems += _validate_layers({name: variables[name] for name in _LAYERS if _is_mapping(variables.get(name))})
     if unknown:
-        problems.append(f"Variables of your own begin with another prefix than {PREFIX}, or with {OWN_PREFIX}.")
+        problems.append(f"Names of your own variables must not begin with {PREFIX}, except with {USER_PREFIX}.")
     return problems
 
 
-def _layer_problems(layers: Mapping[str, Any]) -> list[str]:
-    """What is wrong within the layers, whichever of them a role or playbook uses."""
+def _validate_layers(layers: Mapping[str, Any]) -> list[str]:
+    """The problems within the layers, whether a role or playbook uses them or not."""
     try:
-        merged(layers, partial=True)
+        merge_layers(layers, partial=True)
     except DeclarationError as error:
         return [f"{problem}." for problem in error.problems]
     return []
 
 
 def _is_blank(value: Any) -> bool:
-    """Whether a value says nothing, as a blank answer to a survey does."""
+    """Whether a value is null or an empty string, as a survey returns for a blank answer."""
     return value is None or (isinstance(value, str) and value == "")
 
 
-def _unknown(name: str) -> str:
+def _unknown_variable_message(name: str) -> str:
     rest = [known.removeprefix(PREFIX) for known in VARIABLES]
     suggestion = did_you_mean(name.removeprefix(PREFIX), rest).replace("did you mean ", f"did you mean {PREFIX}")
-    return f"{shown(name)}: there is no such variable{suggestion or '.'}"
+    return f"{printable_word(name)}: there is no such variable{suggestion or '.'}"
 
 
-def _application_problems(entries: Any) -> Iterator[tuple[int, str]]:
+def _validate_applications(entries: Any) -> Iterator[tuple[int, str]]:
     for position, entry in enumerate(entries):
         if not isinstance(entry, Mapping):
             yield position, ": must be a dictionary."
@@ -167,10 +181,10 @@ def _application_problems(entries: Any) -> Iterator[tuple[int, str]]:
         for name in entry:
             if name not in APPLICATION:
                 suggestion = did_you_mean(str(name), APPLICATION)
-                yield position, f": {shown(str(name))}: there is no such option{suggestion or '.'}"
+                yield position, f": {printable_word(str(name))}: there is no such option{suggestion or '.'}"
         for name in _REQUIRED:
             if _is_blank(entry.get(name)):
                 yield position, f": {name}: is required."
         for name, kind in APPLICATION.items():
-            if not _is_blank(entry.get(name)) and not kind.fits(entry[name]):
+            if not _is_blank(entry.get(name)) and not kind.is_valid(entry[name]):
                 yield position, f": {name}: {kind.allowed}."

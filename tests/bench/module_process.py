@@ -14,10 +14,10 @@ import time
 import typing as t
 
 PARTS = {
-    "options read and checked": ("task.py", "read_options"),
-    "declarations read": ("connectors.py", "read_request"),
+    "options read and checked": ("task.py", "parse_options"),
+    "declarations read": ("connectors.py", "parse_request"),
     "registry read": ("registry.py", "load"),
-    "plan made": ("plan.py", "make_plan"),
+    "plan made": ("planning.py", "make_plan"),
     "registry written": ("registry.py", "apply"),
     "result masked and printed": ("basic.py", "exit_json"),
 }

@@ -81,10 +81,10 @@ class Scene:
         registry.unlink(missing_ok=True)
         registry.with_name(f"{registry.name}.key").unlink(missing_ok=True)
 
-    def fill(self, registry: Path, count: int) -> None:
+    def fill(self, registry: Path | str, count: int, key_file: str = "") -> None:
         """Fills a registry through the collection's own code, without a playbook for each chunk."""
         subprocess.run(
-            [sys.executable, HERE / "fill.py", registry, str(count)],
+            [sys.executable, HERE / "fill.py", registry, str(count), key_file],
             env={**self.environment, "PYTHONPATH": str(self.collections)},
             check=True,
         )

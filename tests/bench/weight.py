@@ -14,7 +14,7 @@ from scene import HERE, Scene
 
 sys.path.insert(0, str(HERE.parent))
 
-from tools import payload
+import payload
 
 MODULES = {
     "connector_info": 45,

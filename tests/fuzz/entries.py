@@ -12,7 +12,7 @@ from peers.connectors import job as connector_job
 
 from ansible_collections.mailroom.core.plugins.module_utils._auth.passwords import (
     BY_PREFERENCE,
-    ONLY_WHERE_NAMED,
+    ONLY_IF_LISTED,
 )
 from ansible_collections.mailroom.core.plugins.module_utils._check.credentials import RejectedCredentials
 from ansible_collections.mailroom.core.plugins.module_utils._check.endpoint import EndpointCheck
@@ -29,7 +29,7 @@ from ansible_collections.mailroom.core.plugins.module_utils._net.proxy import tu
 from ansible_collections.mailroom.core.plugins.module_utils._net.record import Record
 from ansible_collections.mailroom.core.plugins.module_utils._net.stream import Stream
 from ansible_collections.mailroom.core.plugins.module_utils._protocol.session import Session
-from ansible_collections.mailroom.core.plugins.module_utils._verdict.judge import judge
+from ansible_collections.mailroom.core.plugins.module_utils._verdict.diagnosis import diagnose
 from ansible_collections.mailroom.core.plugins.module_utils._verdict.observation import ProbeError
 
 BETWEEN = b"\xff\x00"
@@ -37,7 +37,7 @@ BETWEEN = b"\xff\x00"
 TAG = b"{tag}"
 """Becomes the tag of the IMAP command that is answered."""
 PASSWORD = "hunter2-not-to-be-seen"
-ALL_MECHANISMS = tuple(each.name for each in (*BY_PREFERENCE, *ONLY_WHERE_NAMED))
+ALL_MECHANISMS = tuple(each.name for each in (*BY_PREFERENCE, *ONLY_IF_LISTED))
 
 
 class ScriptedSocket:
@@ -161,13 +161,13 @@ def imap_starttls(data: bytes) -> str:
 
 def challenges(data: bytes) -> None:
     """Every mechanism, answering the parts as challenges."""
-    for mechanism in (*BY_PREFERENCE, *ONLY_WHERE_NAMED):
+    for mechanism in (*BY_PREFERENCE, *ONLY_IF_LISTED):
         with contextlib.suppress(ProbeError):
             conversation = mechanism("ann", Secret(PASSWORD))
-            conversation.first()
+            conversation.initial_response()
             for challenge in data.split(BETWEEN):
-                conversation.answer(challenge)
-            conversation.succeeded()
+                conversation.respond(challenge)
+            conversation.verify_server()
 
 
 def proxies(data: bytes) -> None:
@@ -178,7 +178,7 @@ def proxies(data: bytes) -> None:
             try:
                 tunnel_through_proxy(stream_of(data), proxy, "mail.example.com", 25)
             except ProbeError as stopped:
-                judge(stopped.observation)
+                diagnose(stopped.observation)
 
 
 TARGETS: dict[str, t.Callable[[bytes], object]] = {

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from contextlib import suppress
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 TARGETS = Path(__file__).parent / "targets"
+BYTECODE = Path(__file__).parent / "bytecode"
 # The interpreter that modules run under: where discovery looks, there may be one that does not run.
 TARGET_PYTHON = os.environ.get("MAILROOM_TARGET_PYTHON") or sys.executable
 LONGEST = 1800
@@ -55,6 +57,7 @@ class Stage:
             "ANSIBLE_PIPELINING": "1",
             "ANSIBLE_REMOTE_TMP": str(self.remote_tmp),
             "ANSIBLE_ROLES_PATH": str(TARGETS),
+            "PYTHONPATH": str(BYTECODE),
             **more,
         }
 
@@ -86,3 +89,34 @@ class Stage:
         """Plays on the one host there is."""
         book = [{"hosts": "testhost", "gather_facts": False, **play} for play in plays]
         return self.run("playbook", self.write("playbook.json", book), *arguments, **more)
+
+
+class Book:
+    """Plays for one start of ansible-playbook, each on a host of its own, so that where one fails the others go on."""
+
+    def __init__(self, stage: Stage) -> None:
+        self.stage = stage
+        self._plays: list[dict[str, Any]] = []
+        self._hosts: dict[str, dict[str, Any]] = {}
+
+    def add(self, name: str, tasks: list[dict[str, Any]], **of_play: Any) -> None:
+        """Adds a play; that a task of it failed is told by the recap, which counts it as rescued."""
+        tell = {"ansible.builtin.debug": {"msg": "{{ ansible_failed_result }}"}}
+        rescued = [{"block": tasks, "rescue": [tell]}]
+        self._plays.append({"name": name, "hosts": name, "gather_facts": False, "tasks": rescued, **of_play})
+        self.host(name)
+
+    def host(self, name: str, **variables: Any) -> None:
+        """Adds a host."""
+        self._hosts[name] = variables
+
+    def play(self, *arguments: object, **environment: str) -> dict[str, str]:
+        """What each play said, by its name; of one that failed, it begins with FAILED."""
+        variables = {"ansible_connection": "local", "ansible_python_interpreter": TARGET_PYTHON}
+        self.stage.write("inventory.json", {"all": {"vars": variables, "hosts": self._hosts}})
+        book = self.stage.write("playbook.json", self._plays)
+        output = self.stage.run("playbook", book, *arguments, **environment).stdout
+        assert "PLAY RECAP" in output, output
+        said = {part.partition("]")[0]: part for part in re.split(r"^PLAY \[", output, flags=re.MULTILINE)[1:]}
+        well = set(re.findall(r"^(\S+) +: .*unreachable=0 +failed=0 .*rescued=0 ", output, re.MULTILINE))
+        return {name: text if name in well else f"FAILED {text}" for name, text in said.items()}

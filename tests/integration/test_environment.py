@@ -4,19 +4,39 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
 import pytest
 from integration.playing import Stage
-from integration.tree import Tree
+from integration.tree import ALICE, WRONG, Played, Tree
 from peers.mail import MailServer
 
+pytestmark = pytest.mark.oldest
 
-@pytest.fixture
-def tree(stage: Stage, mail_server: MailServer) -> Tree:
-    return Tree(stage, mail_server)
+ROLES = {path.name for path in (Path(__file__).resolve().parents[2] / "roles").iterdir()}
+BLANK = dict.fromkeys(
+    [
+        *("mailroom_verify", "mailroom_init_mail", "mailroom_actor", "mailroom_registry_key", "mailroom_hosts"),
+        *("mailroom_update_password", "mailroom_only", "mailroom_deliver_via", "mailroom_junit"),
+        "mailroom_delegate_to",
+    ],
+    "",
+)
 
 
-def test_two_environments_from_one_tree(tree: Tree) -> None:
-    looked = tree.play("apply", "--check", "--diff")
+def test_two_environments_are_declared_compared_tested_and_rotated(stage: Stage, mail_server: MailServer) -> None:
+    tree = Tree(stage, mail_server)
+    first = declare(tree)
+    compare_after_a_manual_change(tree)
+    rotate(tree)
+    assert set(re.findall(r"^TASK \[mailroom\.core\.(\w+) : ", first.said, re.MULTILINE)) == ROLES
+
+
+def declare(tree: Tree) -> Played:
+    """Check mode says what would be done, the first run does it, and the next changes nothing."""
+    looked = tree.play("apply", "--check", "--diff", mailroom_verify="envelope", mailroom_init_mail=True)
     assert looked.code == 0, looked.said
     assert looked.changed == {"prod1": 1, "test1": 1}
     assert looked.said.count('"connector alerts: is new"') == 2
@@ -24,13 +44,14 @@ def test_two_environments_from_one_tree(tree: Tree) -> None:
     assert "connector support: imap.password: (set)" in looked.said
     assert not tree.registries.exists()
 
-    first = tree.play("apply", "--diff", "-vvv", mailroom_verify="login")
+    first = tree.play("apply", "--diff", "-vvv", mailroom_verify="login", mailroom_init_mail=True)
     assert first.code == 0, first.said
-    assert first.changed == {"prod1": 1, "test1": 1}
+    assert first.changed == {"prod1": 3, "test1": 2}, "declared, sent, and on prod1 an application configured"
     assert first.said.count('"2 tested: 2 ok, 0 warn, 0 fail"') == 1
     assert first.said.count('"1 tested: 1 ok, 0 warn, 0 fail"') == 1
+    assert f'user "{ALICE.address}"' in tree.rc.read_text(encoding="utf-8")
 
-    again = tree.play("apply", "--diff", "-vvv", mailroom_verify="login", mailroom_secure_logging=False)
+    again = tree.play("apply", "--diff", "-vvv", mailroom_secure_logging=False, **BLANK)
     assert again.code == 0, again.said
     assert again.changed == {"prod1": 0, "test1": 0}
 
@@ -42,22 +63,55 @@ def test_two_environments_from_one_tree(tree: Tree) -> None:
     assert production["support"]["purposes"] == ["requests"]
     assert production["alerts"]["is_default"]
     assert production["alerts"]["secrets"] == ["smtp.password"]
+    return first
 
 
-def test_drift_after_a_manual_change(tree: Tree) -> None:
-    assert tree.play("apply").code == 0
-    none = tree.play("drift")
-    assert none.code == 0, none.said
-    tree.change("prod1", name="support", imap={"mailbox": "Elsewhere"})
-    tree.change("prod1", name="by_hand", smtp={"host": "mail.example.com"})
+def compare_after_a_manual_change(tree: Tree) -> None:
+    """Drift names what differs, the test names what does not work, and neither changes anything."""
+    by_hand = [
+        {"name": "support", "description": "By hand", "imap": {"password": WRONG}},
+        {"name": "by_hand", "enabled": False, "smtp": {"host": "mail.example.com"}},
+    ]
+    tree.change("prod1", by_hand)
     before = (tree.registries / "prod1.db").read_bytes()
     drift = tree.play("drift")
     assert drift.code == 2, drift.said
     assert drift.changed == {"prod1": 0, "test1": 0}
-    assert "TASK [mailroom.core.connectors : Compare the registry with what is declared]" in drift.said
-    assert "Bring the registry" not in drift.said
-    assert "connector support: imap.mailbox: Elsewhere -> (none)" in drift.said
+    assert "TASK [mailroom.core.connectors : Compare the registry with the declaration]" in drift.said
+    assert "Apply the declaration" not in drift.said
+    assert "connector support: description: By hand -> Reads requests" in drift.said
     assert "connector by_hand: is deleted" in drift.said
+
+    junit = tree.stage.folder / "junit"
+    tested = tree.play("verify", mailroom_junit=str(junit))
+    assert tested.code == 2, tested.said
+    assert "1 of 2 connectors failed the test: support." in tested.said
+    assert "support: auth_rejected" in tested.said
+    cases = {case.get("name"): case.find("failure") for case in ET.parse(junit / "prod1.xml").iter("testcase")}
+    assert cases["alerts"] is None
+    assert cases["support"] is not None
+    assert cases["support"].get("type") == "auth_rejected"
     assert (tree.registries / "prod1.db").read_bytes() == before
-    assert tree.play("apply").code == 0
-    assert tree.play("drift").code == 0
+
+
+def rotate(tree: Tree) -> None:
+    """A secret is replaced only if all of the new ones work."""
+
+    def new(**passwords: str) -> Played:
+        blocks = {"alerts": "smtp", "support": "imap"}
+        secrets = {name: {blocks[name]: {"password": password}} for name, password in passwords.items()}
+        return tree.play("rotate", "--limit", "prod1", mailroom_connectors_secrets=secrets)
+
+    before = (tree.registries / "prod1.db").read_bytes()
+    refused = new(alerts=WRONG, support=ALICE.password)
+    assert refused.code == 2, refused.said
+    assert "alerts: auth_rejected" in refused.said
+    assert "so nothing was changed" in refused.said
+    assert (tree.registries / "prod1.db").read_bytes() == before
+
+    rotated = new(alerts=ALICE.password, support=ALICE.password)
+    assert rotated.code == 0, rotated.said
+    assert rotated.changed == {"prod1": 1}
+    only = tree.play("verify", "--limit", "prod1", mailroom_only="support, ")
+    assert only.code == 0, only.said
+    assert '"1 tested: 1 ok, 0 warn, 0 fail"' in only.said

@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from ansible.errors import AnsibleFilterError
 
+pytestmark = pytest.mark.oldest
+
 
 def of(name: str) -> Any:
     module = importlib.import_module(f"ansible_collections.mailroom.core.plugins.filter.{name}")
@@ -52,7 +54,7 @@ def test_declared_lists_what_is_wrong_where_that_is_asked_for() -> None:
         "connector alrts: only secrets are given for it; did you mean alerts?"
     ]
     assert of("declared")({"shape": {"alerts": 5}}, problems=True) == [
-        "shape: alerts: must be a dictionary, or null to leave the connector out."
+        "shape: alerts: must be a dictionary, or null to remove the connector."
     ]
     assert of("declared")({"shape": {"alerts": {}}}, problems=True) == []
 

@@ -1,50 +1,33 @@
 # Copyright the mailroom.core contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A task with verify is carried out by a module that can test, whatever else is said of the task."""
+"""A task with verify is carried out by a module that can test, whatever else is said of the task.
+
+All plays are played by one start of ansible-playbook; each test looks at what came of its own.
+"""
 
 from __future__ import annotations
 
 import json
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
-from integration.playing import TARGET_PYTHON, Stage
+from integration.playing import Book, Stage
 from peers import net
 from peers.smtp import SmtpScript
 
 PASSWORD = "correct-horse-battery-1"
-PLAIN = {"ansible_connection": "local", "ansible_python_interpreter": TARGET_PYTHON}
+Tasks = list[dict[str, Any]]
+Connector = dict[str, Any]
 
 
-@pytest.fixture
-def works() -> Iterator[dict[str, Any]]:
-    """A connector that passes the test."""
-    with SmtpScript().server() as server:
-        yield {"name": "works", "smtp": {"host": "127.0.0.1", "port": server.port, "security": "none"}}
-
-
-@pytest.fixture
-def refused() -> Iterator[dict[str, Any]]:
-    """A connector to a port on which nothing listens."""
-    with net.Refused() as closed:
-        yield {"name": "refused", "smtp": {"host": "127.0.0.1", "port": closed.port, "security": "none"}}
-
-
-def play(stage: Stage, tasks: list[dict[str, Any]], *arguments: object, **of_play: Any) -> str:
-    """Plays tasks that share a registry, and says what Ansible showed."""
-    defaults = {"group/mailroom.core.mailroom": {"registry": str(stage.folder / "registry.db"), "actor": "tester"}}
-    shared = {"module_defaults": {**defaults, **of_play.pop("module_defaults", {})}}
-    played = stage.play([{**shared, **of_play, "tasks": tasks}], *arguments)
-    assert played.returncode == 0, played.stdout
-    return played.stdout
-
-
-def one(connector: dict[str, Any], verify: Any = "connect", **of_task: Any) -> dict[str, Any]:
+def one(connector: Connector, verify: Any = "connect", **of_task: Any) -> dict[str, Any]:
     return {"mailroom.core.connector": {**connector, "verify": verify}, "register": "done", **of_task}
 
 
-def many(connector: dict[str, Any], **of_task: Any) -> dict[str, Any]:
+def many(connector: Connector, **of_task: Any) -> dict[str, Any]:
     options = {"connectors": [connector], "verify": "connect"}
     return {"mailroom.core.connectors": options, "register": "done", **of_task}
 
@@ -56,168 +39,200 @@ def check(*that: str) -> dict[str, Any]:
 TESTED = check("done is changed", "done.result.verdict == 'ok'", "done.connector.created_by == 'tester'")
 FAILED = check("done is failed", "done is not changed", "done.result.verdict == 'connect_refused'")
 UNTESTED = check("done is changed", "'result' not in done", "done.connector.created_by == 'tester'")
-HELD_NOTHING = [
-    {"mailroom.core.connector_info": {}, "register": "held"},
-    check("held.connectors == []"),
-]
+HELD_NOTHING = [{"mailroom.core.connector_info": {}, "register": "held"}, check("held.connectors == []")]
 
 
-def test_passing_is_committed_and_failing_is_not(stage: Stage, works: Any, refused: Any) -> None:
-    tasks = [
-        one(refused, ignore_errors=True),
-        FAILED,
-        many(refused, ignore_errors=True),
-        check("done is failed", "done.results[0].verdict == 'connect_refused'"),
-        *HELD_NOTHING,
-        one(works),
-        TESTED,
-        many({**works, "name": "another"}),
-        check("done.created == ['another']", "done.results | map(attribute='verdict') == ['ok']"),
-    ]
-    play(stage, tasks)
+class Plays:
+    """The plays of all tests, with a connector that passes and one to a port where nobody listens."""
+
+    def __init__(self, book: Book, works: Connector, refused: Connector) -> None:
+        self.book = book
+        self.works = works
+        self.refused = refused
+        self.folder = book.stage.folder
+
+    def add(self, name: str, tasks: Tasks, **of_play: Any) -> None:
+        """Adds tasks that share a registry of their own."""
+        shared = {"registry": str(self.folder / f"{name}.db"), "actor": "tester"}
+        defaults = {"group/mailroom.core.mailroom": shared, **of_play.pop("module_defaults", {})}
+        self.book.add(name, tasks, module_defaults=defaults, **of_play)
+
+    def add_all(self) -> None:
+        works, refused = self.works, self.refused
+        self.add(
+            "commits",
+            [
+                one(refused, ignore_errors=True),
+                FAILED,
+                many(refused, ignore_errors=True),
+                check("done is failed", "done.results[0].verdict == 'connect_refused'"),
+                *HELD_NOTHING,
+                one(works),
+                TESTED,
+                many({**works, "name": "another"}),
+                check("done.created == ['another']", "done.results | map(attribute='verdict') == ['ok']"),
+            ],
+        )
+        verify = {"verify": "connect"}
+        self.add(
+            "defaults",
+            [
+                {"mailroom.core.connector": works, "register": "done"},
+                TESTED,
+                {"mailroom.core.connectors": {"connectors": [refused]}, "register": "done", "ignore_errors": True},
+                check("done is failed", "done.results[0].verdict == 'connect_refused'"),
+                one({**refused, "name": "untested"}, "none"),
+                UNTESTED,
+            ],
+            module_defaults={"mailroom.core.connector": verify, "mailroom.core.connectors": verify},
+        )
+        untested = ((f"untested{number}", depth) for number, depth in enumerate(["none", None, "{{ omit }}"]))
+        self.add(
+            "no_depth",
+            [task for name, depth in untested for task in (one({**refused, "name": name}, depth), UNTESTED)],
+        )
+        self.add(
+            "template",
+            [one(works, "{{ depth }}"), TESTED, one(refused, "{{ depth }}", ignore_errors=True), FAILED],
+            vars={"depth": "connect"},
+        )
+        sentence = check("done is failed", "'verify: must be one of none, connect, login, send' in done.msg")
+        self.add("unknown_depth", [one(works, "deep", ignore_errors=True), sentence])
+        loop = [{"connector": works, "verify": "connect"}, {"connector": refused, "verify": "none"}]
+        options = {name: f"{{{{ item.connector.{name} }}}}" for name in ("name", "smtp")}
+        self.add(
+            "loop",
+            [
+                {
+                    "mailroom.core.connector": {**options, "verify": "{{ item.verify }}"},
+                    "loop": loop,
+                    "register": "done",
+                },
+                check("done.results[0].result.verdict == 'ok'", "'result' not in done.results[1]"),
+            ],
+        )
+        self.add(
+            "short_name",
+            [{"connector": {**works, **verify}, "register": "done"}, TESTED],
+            collections=["mailroom.core"],
+        )
+        self.add(
+            "check_mode", [one(works), TESTED, one(refused, ignore_errors=True), FAILED, *HELD_NOTHING], check_mode=True
+        )
+        for poll in (0, 1):
+            self.add(f"poll_{poll}", self._asynchronous(poll), vars={"ansible_async_dir": str(self.folder / "async")})
+        self.book.host("other", ansible_remote_tmp=str(self.folder / "other_tmp"))
+        self.add("delegated", [one(works, delegate_to="other"), TESTED])
+        environment = {"MAILROOM_REGISTRY": str(self.folder / "named.db"), "MAILROOM_ACTOR": "named"}
+        become = {"become": True, "become_method": "ansible.builtin.su"}
+        self.book.add(
+            "surroundings",
+            [
+                one(works, environment=environment, **become),
+                check("done.connector.created_by == 'named'", "done.result.verdict == 'ok'"),
+            ],
+        )
+        secret = {**refused, "smtp": {**refused["smtp"], "auth": "password", "username": "ann", "password": PASSWORD}}
+        self.add("secret", [one(secret, "login", ignore_errors=True), FAILED])
+        self.add("no_log", [one(secret, "login", ignore_errors=True, no_log=True), FAILED])
+        sentence = check("'verify: must be none where the module is run without its action plugin' in done.msg")
+        self.add("bare", [{"bare": {**works, **verify}, "register": "done", "ignore_errors": True}, sentence])
+
+    def _asynchronous(self, poll: int) -> Tasks:
+        """A job is waited for where the task itself does not."""
+        waits = {
+            "ansible.builtin.async_status": {"jid": "{{ done.ansible_job_id }}"},
+            "register": "done",
+            "until": "done is finished",
+            "retries": 600,
+            "delay": 0.2,
+            "ignore_errors": True,
+        }
+        waiting = [] if poll else [waits]
+        of_task = {"async": 600, "poll": poll}
+        return [
+            one(self.works, **of_task),
+            *waiting,
+            check("done is changed", "done.result.verdict == 'ok'"),
+            one(self.refused, **of_task, ignore_errors=True),
+            *waiting,
+            check("done is failed", "done.result.verdict == 'connect_refused'"),
+        ]
 
 
-def test_defaults_reach_the_module_that_tests(stage: Stage, works: Any, refused: Any) -> None:
-    defaults = {"mailroom.core.connector": {"verify": "connect"}, "mailroom.core.connectors": {"verify": "connect"}}
-    tasks = [
-        {"mailroom.core.connector": works, "register": "done"},
-        TESTED,
-        {"mailroom.core.connectors": {"connectors": [refused]}, "register": "done", "ignore_errors": True},
-        check("done is failed", "done.results[0].verdict == 'connect_refused'"),
-        one({**refused, "name": "untested"}, "none"),
-        UNTESTED,
-    ]
-    play(stage, tasks, module_defaults=defaults)
+BARE = """\
+from ansible.plugins.action import ActionBase
 
 
-def test_without_a_depth_nothing_is_tested(stage: Stage, refused: Any) -> None:
-    tasks = []
-    for number, verify in enumerate(["none", None, "{{ omit }}", "{{ nothing }}"]):
-        tasks += [one({**refused, "name": f"untested{number}"}, verify), UNTESTED]
-    play(stage, tasks, vars={"nothing": "none"})
+class ActionModule(ActionBase):
+    def run(self, tmp=None, task_vars=None):
+        return self._execute_module('mailroom.core.connector', self._task.args, task_vars=task_vars)
+"""
+PLAYS = {
+    "commits": "passing is committed and failing is not",
+    "defaults": "defaults reach the module that tests",
+    "no_depth": "without a depth nothing is tested",
+    "template": "a template says how deep",
+    "unknown_depth": "a depth that does not exist is refused",
+    "loop": "a loop may test some",
+    "short_name": "the short name of the module tests",
+    "check_mode": "check mode tests and writes nothing",
+    "poll_0": "a task that is not waited for tests",
+    "poll_1": "a task that is waited for tests",
+    "delegated": "another host may carry it out",
+    "surroundings": "environment and privileges reach the module that tests",
+    "secret": "a task with a secret tests",
+    "no_log": "a task without a log tests",
+    "bare": "a module without its action plugin refuses to test",
+}
 
 
-def test_a_template_says_how_deep(stage: Stage, works: Any, refused: Any) -> None:
-    tasks = [one(works, "{{ depth }}"), TESTED, one(refused, "{{ depth }}", ignore_errors=True), FAILED]
-    play(stage, tasks, vars={"depth": "connect"})
+@pytest.fixture(scope="module")
+def played() -> Iterator[dict[str, str]]:
+    """What each play said."""
+    at = {"host": "127.0.0.1", "security": "none"}
+    with (
+        tempfile.TemporaryDirectory(prefix="mailroom-", dir="/tmp") as folder,
+        SmtpScript().server() as server,
+        net.Refused() as closed,
+    ):
+        works = {"name": "works", "smtp": {**at, "port": server.port}}
+        refused = {"name": "refused", "smtp": {**at, "port": closed.port}}
+        plays = Plays(Book(Stage(Path(folder))), works, refused)
+        plays.add_all()
+        plugins = Path(folder, "plugins")
+        plugins.mkdir()
+        (plugins / "bare.py").write_text(BARE, encoding="utf-8")
+        yield plays.book.play("-vvv", "--diff", ANSIBLE_ACTION_PLUGINS=str(plugins))
 
 
-def test_a_depth_that_does_not_exist_is_refused(stage: Stage, works: Any) -> None:
-    sentence = check("done is failed", "'verify: must be one of none, connect, login, send' in done.msg")
-    play(stage, [one(works, "deep", ignore_errors=True), sentence, one(works, "", ignore_errors=True), sentence])
+@pytest.mark.parametrize("name", [pytest.param(name, id=what.replace(" ", "_")) for name, what in PLAYS.items()])
+def test_task_with_verify(played: dict[str, str], name: str) -> None:
+    assert not played[name].startswith("FAILED"), played[name]
 
 
-def test_a_loop_may_test_some(stage: Stage, works: Any, refused: Any) -> None:
-    loop = [{"connector": works, "verify": "connect"}, {"connector": refused, "verify": "none"}]
-    options = {"name": "{{ item.connector.name }}", "smtp": "{{ item.connector.smtp }}", "verify": "{{ item.verify }}"}
-    tasks = [
-        {"mailroom.core.connector": options, "loop": loop, "register": "done"},
-        check("done.results[0].result.verdict == 'ok'", "'result' not in done.results[1]"),
-    ]
-    play(stage, tasks)
+def test_each_play_is_looked_at(played: dict[str, str]) -> None:
+    assert set(played) == set(PLAYS)
 
 
-def test_a_short_name_and_a_role_included(stage: Stage, works: Any, refused: Any) -> None:
-    short = {"connector": {**works, "verify": "connect"}, "register": "done"}
-    role = {
-        "ansible.builtin.include_role": {"name": "mailroom.core.connectors"},
-        "vars": {
-            "mailroom_registry": str(stage.folder / "registry.db"),
-            "mailroom_connectors": {"refused": {"smtp": refused["smtp"]}},
-            "mailroom_verify": "connect",
-        },
-    }
-    rescued = {"block": [role], "rescue": [check("'connect_refused' in ansible_failed_result | string")]}
-    play(stage, [short, TESTED, rescued], collections=["mailroom.core"])
+def test_diff_is_shown_in_check_mode(played: dict[str, str]) -> None:
+    assert '+    "smtp": {' in played["check_mode"]
 
 
-def test_check_mode_tests_and_writes_nothing(stage: Stage, works: Any, refused: Any) -> None:
-    tasks = [one(works), TESTED, one(refused, ignore_errors=True), FAILED]
-    shown = play(stage, tasks, "--check", "--diff")
-    assert '+    "smtp": {' in shown
-    play(stage, HELD_NOTHING)
+def test_delegated_task_runs_where_it_is_delegated_to(played: dict[str, str]) -> None:
+    assert "<other>" in played["delegated"]
 
 
-@pytest.mark.parametrize("poll", [0, 1])
-def test_a_task_may_be_asynchronous(stage: Stage, works: Any, refused: Any, poll: int) -> None:
-    waits = {
-        "ansible.builtin.async_status": {"jid": "{{ done.ansible_job_id }}"},
-        "register": "done",
-        "until": "done is finished",
-        "retries": 600,
-        "delay": 0.2,
-        "ignore_errors": True,
-    }
-    waiting = [] if poll else [waits]
-    tasks = [
-        one(works, **{"async": 600, "poll": poll}),
-        *waiting,
-        check("done is changed", "done.result.verdict == 'ok'"),
-        one(refused, **{"async": 600, "poll": poll}, ignore_errors=True),
-        *waiting,
-        check("done is failed", "done.result.verdict == 'connect_refused'"),
-        one({**refused, "name": "untested"}, "none", **{"async": 600, "poll": poll}),
-        *waiting,
-        check("done is changed", "'result' not in done"),
-    ]
-    # Where it would otherwise be, in the home folder, has two meanings where HOME is not that of the user.
-    play(stage, tasks, vars={"ansible_async_dir": str(stage.folder / "async")})
+def test_secret_is_not_shown(played: dict[str, str]) -> None:
+    assert "_connector_verify.py" in played["secret"]
+    assert "the output has been hidden" in played["no_log"]
+    assert not [name for name, said in played.items() if PASSWORD in said]
 
 
-def test_another_host_may_carry_it_out(stage: Stage, works: Any) -> None:
-    variables = {**PLAIN, "ansible_remote_tmp": str(stage.folder / "other_tmp")}
-    stage.write("inventory.json", {"all": {"hosts": {"testhost": PLAIN, "other": variables}}})
-    shown = play(stage, [one(works, delegate_to="other"), TESTED], "-vvv")
-    assert "<other>" in shown
-
-
-def test_environment_and_privileges_reach_the_module_that_tests(stage: Stage, works: Any) -> None:
-    become = {"become": True, "become_method": "ansible.builtin.su"}
-    tasks = [
-        one(
-            works,
-            environment={"MAILROOM_REGISTRY": str(stage.folder / "named.db"), "MAILROOM_ACTOR": "named"},
-            **become,
-        ),
-        check("done.connector.created_by == 'named'", "done.result.verdict == 'ok'"),
-    ]
-    played = stage.play([{"tasks": tasks}])
-    assert played.returncode == 0, played.stdout
-    assert (stage.folder / "named.db").exists()
-
-
-def test_no_secret_is_shown(stage: Stage, refused: Any) -> None:
-    signing_in = {"auth": "password", "username": "ann", "password": PASSWORD}
-    connector = {**refused, "smtp": {**refused["smtp"], **signing_in}}
-    shown = play(stage, [one(connector, "login", ignore_errors=True), FAILED], "-vvv", "--diff")
-    assert "_connector_verify.py" in shown
-    assert PASSWORD not in shown
-    hidden = play(stage, [one(connector, "login", ignore_errors=True, no_log=True), FAILED], "-vvv")
-    assert "the output has been hidden" in hidden
-    assert PASSWORD not in hidden
-
-
-def test_an_ad_hoc_command_tests(stage: Stage, works: Any, refused: Any) -> None:
-    registry = {"registry": str(stage.folder / "registry.db"), "verify": "connect"}
-    for connector, code, verdict in ((works, 0, "ok"), (refused, 2, "connect_refused")):
-        options = json.dumps({**registry, **connector})
-        ran = stage.run("adhoc", "testhost", "-m", "mailroom.core.connector", "-a", options)
-        assert ran.returncode == code, ran.stdout
-        assert f'"verdict": "{verdict}"' in ran.stdout
-
-
-def test_a_module_without_its_action_plugin_refuses_to_test(stage: Stage, works: Any) -> None:
-    """Such as one that another action plugin runs."""
-    folder = stage.folder / "plugins"
-    folder.mkdir()
-    (folder / "bare.py").write_text(
-        "from ansible.plugins.action import ActionBase\n\n\n"
-        "class ActionModule(ActionBase):\n"
-        "    def run(self, tmp=None, task_vars=None):\n"
-        "        return self._execute_module('mailroom.core.connector', self._task.args, task_vars=task_vars)\n"
-    )
-    sentence = "verify: must be none where the module is not run by its action plugin"
-    options = {**works, "registry": str(stage.folder / "registry.db"), "verify": "connect"}
-    tasks = [{"bare": options, "register": "done", "ignore_errors": True}, check(f"'{sentence}' in done.msg")]
-    played = stage.play([{"tasks": tasks}], ANSIBLE_ACTION_PLUGINS=str(folder))
-    assert played.returncode == 0, played.stdout
+def test_ad_hoc_command_tests(stage: Stage) -> None:
+    with net.Refused() as closed:
+        smtp = {"host": "127.0.0.1", "port": closed.port, "security": "none"}
+        options = {"registry": str(stage.folder / "registry.db"), "name": "refused", "smtp": smtp, "verify": "connect"}
+        ran = stage.run("adhoc", "testhost", "-m", "mailroom.core.connector", "-a", json.dumps(options))
+    assert ran.returncode == 2, ran.stdout
+    assert '"verdict": "connect_refused"' in ran.stdout

@@ -44,7 +44,12 @@ class Tree:
             mailroom_purge=True,
         )
         self.variables("test", mailroom_connectors_environment={"support": None, "alerts": {"description": "Of test"}})
-        self.variables("production", mailroom_purposes={"requests": "support"}, mailroom_default="alerts")
+        self.rc = stage.folder / "msmtprc"
+        self.variables(
+            "production",
+            mailroom_purposes={"requests": "support"},
+            mailroom_apps=[{"app": "msmtp", "path": str(self.rc), "connector": "alerts"}],
+        )
 
     def write(self, name: str, content: Any) -> None:
         (self.folder / name).write_text(json.dumps(content), encoding="utf-8")
@@ -76,10 +81,10 @@ class Tree:
         assert played.returncode == 0, played.stdout
         return {each["name"]: each for each in json.loads(answer.read_text(encoding="utf-8"))}
 
-    def change(self, host: str, **fields: Any) -> None:
-        """Changes a connector by hand, past the inventory."""
-        changing = {"registry": str(self.registries / f"{host}.db"), **fields}
-        played = self.stage.play([{"tasks": [{"mailroom.core.connector": changing}]}])
+    def change(self, host: str, connectors: list[dict[str, Any]]) -> None:
+        """Changes connectors by hand, past the inventory."""
+        changing = {"registry": str(self.registries / f"{host}.db"), "connectors": connectors, "merge": True}
+        played = self.stage.play([{"tasks": [{"mailroom.core.connectors": changing}]}])
         assert played.returncode == 0, played.stdout
 
 

@@ -11,7 +11,7 @@ import tempfile
 import zipfile
 from pathlib import Path
 
-from tools import places
+import places
 
 # Later series of the package come without awx.awx.
 PACKAGE = "ansible==12.3.0"

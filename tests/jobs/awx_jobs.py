@@ -101,7 +101,7 @@ class Controller:
     def _injected(self, template: str) -> dict[str, Any]:
         """What the template's credentials inject. A blank input counts as undefined, as in AWX."""
         injected: dict[str, Any] = {}
-        for name in self._templates[template]["credentials"]:
+        for name in awx_project.credential_names(self._templates[template]):
             if name in self._types:
                 given = {field: value for field, value in self._credentials[name].items() if value}
                 injected |= rendered(self._types[name]["injectors"], given)

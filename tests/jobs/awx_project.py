@@ -4,10 +4,11 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
+import places
 import yaml
-from tools import places
 
 EXAMPLE = places.ROOT / "examples" / "awx"
 PROJECT = EXAMPLE / "project"
@@ -32,3 +33,9 @@ def declared(module: str) -> dict[str, dict[str, Any]]:
     """The objects that the tasks of a module of awx.awx declare, by their names."""
     objects = [task[f"awx.awx.{module}"] for task in tasks() if f"awx.awx.{module}" in task]
     return {one["name"].removeprefix("Mail connectors: "): one for one in objects}
+
+
+def credential_names(template: dict[str, Any]) -> list[str]:
+    """The credentials of a job template, where hosts have registries of their own and not one in a database."""
+    names = re.findall("'([^']+)'", template["credentials"])
+    return ["Mail registry", *names] if "awx_registry_credentials" in template["credentials"] else names

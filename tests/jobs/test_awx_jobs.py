@@ -53,7 +53,7 @@ class Scene:
     def connectors(self) -> dict[str, dict[str, Any]]:
         """What the host's registry holds."""
         answer = self._stage.folder / "connectors.json"
-        look = {"mailroom.core.connector_info": {"registry": self.registry}, "register": "found"}
+        look = {"mailroom.core.connector_info": {"registry": self.registry, "history": True}, "register": "found"}
         self._play(
             look, {"ansible.builtin.copy": {"content": "{{ found.connectors }}", "dest": str(answer), "mode": "0600"}}
         )
@@ -93,30 +93,45 @@ def scene(stage: Stage, mail_server: MailServer) -> Iterator[Scene]:
     assert staged.found() == []
 
 
-def test_apply_verify_and_drift(scene: Scene) -> None:
-    first = scene.launch("apply", mailroom_verify="send")
-    assert (first.code, first.changed) == (0, 1), first.said
-    assert scene.connectors()["alerts"]["created_by"] == "operator"
-    again = scene.launch("apply", user="somebody.else")
+def test_jobs_declare_rotate_test_and_compare(scene: Scene) -> None:
+    declare(scene)
+    rotate(scene)
+    # The credential still holds the old secret, which neither comes back nor counts as drift.
+    again = scene.launch("apply", "-vvvv", user="somebody.else")
     assert (again.code, again.changed) == (0, 0), again.said
-    assert scene.connectors()["alerts"]["updated_by"] == "operator"
-
-    verified = scene.launch("verify", mailroom_only="alerts, support")
+    verified = scene.launch("verify", mailroom_hosts="app1", mailroom_only="alerts, support")
     assert verified.code == 0, verified.said
     assert "2 tested: 2 ok" in verified.said
-
     scene.change(name="support", imap={"mailbox": "Elsewhere"})
     drift = scene.launch("drift")
     assert drift.code == 2, drift.said
     assert "connector support: imap.mailbox: Elsewhere -> (none)" in drift.said
-    assert scene.connectors()["support"]["imap"]["mailbox"] == "Elsewhere"
+    assert "imap.password" not in drift.said
+    support = scene.connectors()["support"]
+    assert support["imap"]["mailbox"] == "Elsewhere"
+    assert (support["created_by"], support["history"][1]["by"]) == ("operator", "rotator")
 
 
-def test_rotate(scene: Scene) -> None:
-    scene.credentials["Mail connectors"]["support_imap_password"] = WRONG
-    assert scene.launch("apply", mailroom_verify="none").code == 0
+def declare(scene: Scene) -> None:
+    """Blank inputs and blank answers say nothing."""
+    given = scene.credentials["Mail connectors"]
+    given["support_imap_password"] = ""
+    refused = scene.launch("apply", mailroom_hosts="")
+    assert refused.code == 2, refused.said
+    assert "connector support: imap.password" in refused.said
+    assert not Path(scene.registry).exists()
+    given["support_imap_password"] = WRONG
+    applied = scene.launch("apply", mailroom_hosts="", mailroom_init_mail="true", mailroom_verify="none")
+    assert applied.code == 0, applied.said
+    assert f"alerts -> {BOB.address}" in applied.said
+
+
+def rotate(scene: Scene) -> None:
+    """An answer is no template, and a secret that does not work is refused."""
+    blank = scene.launch("rotate", rotated_connector="", new_secret="")
+    assert (blank.code, blank.changed) == (2, 0), blank.said
+    assert "nothing was changed" in blank.said
     answers = {"rotated_connector": "support", "rotated_secret": "imap.password"}
-    # An answer is no template.
     owned = f"{scene.registry}.owned"
     template = f"{{{{ lookup('ansible.builtin.pipe', 'touch {owned}') }}}}"
     scene.secrets.seen("template", template)
@@ -126,29 +141,6 @@ def test_rotate(scene: Scene) -> None:
     assert not Path(owned).exists()
     rotated = scene.launch("rotate", "-vvvv", **answers, new_secret=ALICE.password, user="rotator")
     assert (rotated.code, rotated.changed) == (0, 1), rotated.said
-    assert scene.connectors()["support"]["updated_by"] == "rotator"
-    # The credential still holds the old one, which neither comes back nor counts as drift.
-    applied = scene.launch("apply", "-vvvv")
-    assert (applied.code, applied.changed) == (0, 0), applied.said
-    same = scene.launch("drift")
-    assert (same.code, same.changed) == (0, 0), same.said
-
-
-def test_blank_answers_and_blank_inputs_say_nothing(scene: Scene) -> None:
-    scene.credentials["Mail connectors"]["support_imap_password"] = ""
-    refused = scene.launch("apply", mailroom_hosts="")
-    assert refused.code == 2, refused.said
-    assert "connector support: imap.password" in refused.said
-    assert not Path(scene.registry).exists()
-    scene.credentials["Mail connectors"]["support_imap_password"] = ALICE.password
-    applied = scene.launch("apply", mailroom_hosts="", mailroom_init_mail="true")
-    assert applied.code == 0, applied.said
-    assert f"alerts -> {BOB.address}" in applied.said
-    verified = scene.launch("verify", mailroom_hosts="app1", mailroom_only="")
-    assert verified.code == 0, verified.said
-    rotated = scene.launch("rotate", rotated_connector="", new_secret="")
-    assert (rotated.code, rotated.changed) == (2, 0), rotated.said
-    assert "nothing was changed" in rotated.said
 
 
 def test_the_inventory_of_the_example_is_accepted(scene: Scene) -> None:

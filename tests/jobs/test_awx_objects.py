@@ -12,18 +12,23 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import places
 import pytest
 import yaml
 from integration.playing import Stage
 from jobs import awx_collection, awx_project
 from peers.awx import Awx
-from tools import places
 
 from ansible_collections.mailroom.core.plugins.module_utils._connector.fields import SECRETS
-from ansible_collections.mailroom.core.plugins.module_utils._module import registry
+from ansible_collections.mailroom.core.plugins.module_utils._module import shared_options
+from ansible_collections.mailroom.core.plugins.plugin_utils._variables import VARIABLES
 
-GIVEN = ("vault_ssh_key", "vault_mailroom_registry_key", "vault_alerts_smtp_password", "vault_support_imap_password")
-CREDENTIALS = {"Mail hosts", "Mail registry", "Mail connectors"}
+GIVEN = (
+    *("vault_ssh_key", "vault_mailroom_registry_key", "vault_mailroom_registry_password"),
+    *("vault_alerts_smtp_password", "vault_support_imap_password"),
+)
+CREDENTIALS = {"Mail hosts", "Mail registry", "Mail database", "Mail connectors"}
+DATABASE = "postgresql://mailroom@db.example.com/mail"
 
 
 @pytest.fixture(scope="module")
@@ -71,12 +76,12 @@ def configuring(stage: Stage, awx: Awx, collections: str) -> Configuring:
 
 def test_one_run_sets_up_everything_and_the_next_changes_nothing(configuring: Configuring, awx: Awx) -> None:
     made = [task["name"] for task in awx_project.tasks() if any(key.startswith("awx.awx.") for key in task)]
-    assert configuring.changed() == made
+    assert configuring.changed(awx_database=DATABASE) == made
     stored = {value for name in CREDENTIALS for value in awx.all_of("credentials")[name].fields["inputs"].values()}
     assert set(configuring.secrets.values()) <= stored
     # AWX does not show secrets: that they are to be replaced has to be said.
     configuring.secrets = {name: secrets.token_urlsafe(32) for name in GIVEN}
-    assert configuring.changed() == []
+    assert configuring.changed(awx_database=DATABASE) == []
 
     templates = awx.all_of("job_templates")
     assert {name.removeprefix("Mail connectors: ") for name in templates} == {"apply", "verify", "drift", "rotate"}
@@ -102,7 +107,10 @@ def test_a_missing_secret_is_named_before_anything_is_made(configuring: Configur
 def test_credential_types_inject_what_is_read() -> None:
     types = awx_project.declared("credential_type")
     env = types["Mail registry"]["injectors"]["env"]
-    assert env.keys() == {registry._ENVIRONMENT["registry"], registry._ENVIRONMENT["registry_key"]}
+    assert env.keys() == {shared_options._ENVIRONMENT["registry"], shared_options._ENVIRONMENT["registry_key"]}
+    database = types["Mail database"]["injectors"]
+    assert database["env"].keys() == {shared_options._ENVIRONMENT["registry_password"]}
+    assert database["extra_vars"].keys() <= VARIABLES.keys()
     layer = types["Mail connectors"]["injectors"]["extra_vars"]["mailroom_connectors_secrets"]
     connectors = inventory()["mailroom_connectors"]
     for name, blocks in layer.items():

@@ -4,25 +4,26 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
 import venv
 from pathlib import Path
 
+import places
 import pytest
 import yaml
 from jobs import awx_project
-from tools import places
 
-LIBRARIES = ("cryptography", "imapclient", "msal")
+LIBRARIES = ("cryptography", "imapclient", "msal", "psycopg")
 
 
 def run(*command: object, **more: str) -> str:
     """Runs a command that has to succeed; what it says."""
     done = subprocess.run(
         [*map(str, command)],
-        env=places.environment(Path(sys.executable).parent, **more),
+        env={**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}", **more},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -37,7 +38,7 @@ def run(*command: object, **more: str) -> str:
 def collections(tmp_path: Path) -> Path:
     """Where an environment has its collections, with the one that is built from this checkout."""
     target = tmp_path / "installed"
-    run("ansible-galaxy", "collection", "build", places.copy_collection(tmp_path), "--output-path", tmp_path)
+    run("ansible-galaxy", "collection", "build", places.LINK, "--output-path", tmp_path)
     (tarball,) = tmp_path.glob("*.tar.gz")
     run("ansible-galaxy", "collection", "install", "--offline", tarball, ANSIBLE_COLLECTIONS_PATH=str(target))
     return target
@@ -47,7 +48,7 @@ def test_the_libraries_that_the_collection_asks_for_install(collections: Path, t
     requirements = tmp_path / "requirements.txt"
     said = yaml.safe_load(run("ansible-builder", "introspect", collections, f"--write-pip={requirements}"))
     asked = [line.partition("#")[0].strip() for line in said["python"]]
-    assert sorted(asked) == sorted(LIBRARIES)
+    assert sorted(re.match(r"\w+", each)[0] for each in asked) == sorted(LIBRARIES)  # type: ignore[index]
     environment = tmp_path / "environment"
     venv.create(environment, with_pip=True)
     python = environment / "bin" / "python"

@@ -50,9 +50,9 @@ ENTRA: dict[str, tuple[str, Expected]] = {
 ENTRA_ANSWERS: dict[str, Expected] = {
     "no_error_codes": Expected("token_secret", LIKELY, "the secret's ID"),
     "device_only": Expected("token_endpoint", POSSIBLE, "Nobody knows this error."),
-    "no_access_token": Expected("token_endpoint", POSSIBLE, "without a token"),
-    "empty_access_token": Expected("token_endpoint", POSSIBLE, "without a token"),
-    "token_type_mac": Expected("token_endpoint", POSSIBLE, "of a type"),
+    "no_access_token": Expected("token_endpoint", POSSIBLE, "has no token"),
+    "empty_access_token": Expected("token_endpoint", POSSIBLE, "has no token"),
+    "token_type_mac": Expected("token_endpoint", POSSIBLE, "token_type is not bearer"),
     "no_roles": OK,
     "opaque_token": OK,
     "expires_in_text": OK,
@@ -69,14 +69,14 @@ ENTRA_FOUND: dict[str, tuple[str, Expected]] = {
     "assertion_issuer": ("700211", Expected("token_certificate", LIKELY, "issuer, subject and audience")),
     "assertion_subject": ("700213", Expected("token_certificate", LIKELY, "issuer, subject and audience")),
     "assertion_audience": ("700212", Expected("token_certificate", LIKELY, "issuer, subject and audience")),
-    "assertion_old": ("700024", Expected("token_certificate", LIKELY, "renewed before each use")),
+    "assertion_old": ("700024", Expected("token_certificate", LIKELY, "renew assertion_file")),
     "assertion_garbage": ("5000819", Expected("token_certificate", LIKELY, "assertion_file")),
     "scope": ("70011", Expected("token_consent", LIKELY, "/.default")),
     "resource": ("500011", Expected("token_consent", LIKELY, "https://vault.example.com")),
     "user": ("50034", Expected("token_user", LIKELY, "nobody@example.com")),
     "password": ("50126", Expected("token_user", LIKELY, "lock the account")),
     "no_proof": ("7000218", Expected("token_secret", LIKELY, "public client flows")),
-    "public_with_secret": ("700025", Expected("token_secret", LIKELY, "leave client_secret")),
+    "public_with_secret": ("700025", Expected("token_secret", LIKELY, "remove client_secret")),
 }
 GOOGLE: dict[str, Expected] = {
     "unauthorized_client": Expected("token_consent", CERTAIN, "Domain-wide delegation"),
@@ -88,7 +88,7 @@ GOOGLE: dict[str, Expected] = {
     "invalid_request": Expected("token_endpoint", POSSIBLE, "cannot be read"),
     "unsupported_grant_type": Expected("token_endpoint", CERTAIN, "token_url"),
     "account_disabled": Expected("token_client", LIKELY, "gserviceaccount.com"),
-    "no_access_token": Expected("token_endpoint", POSSIBLE, "without a token"),
+    "no_access_token": Expected("token_endpoint", POSSIBLE, "has no token"),
 }
 # Mistakes in a declaration that Google really finds.
 GOOGLE_FOUND: dict[str, Expected] = {
@@ -107,7 +107,7 @@ TOKEN_URL: dict[str, Expected] = {
     "invalid_scope": Expected("token_consent", CERTAIN, "(mail)"),
     "server_error": Expected("token_endpoint", LIKELY, "try again"),
     "temporarily_unavailable": Expected("token_throttled", CERTAIN, "minutes"),
-    "no_access_token": Expected("token_endpoint", POSSIBLE, "without a token"),
+    "no_access_token": Expected("token_endpoint", POSSIBLE, "has no token"),
     "lower_case_bearer": OK,
     "no_expires_in": OK,
 }
@@ -134,7 +134,7 @@ NETWORK: dict[str, Expected] = {
     "silent": Expected("token_endpoint", LIKELY, "firewall"),
     "proxy_refused": Expected("token_endpoint", CERTAIN, "oauth2.proxy"),
     "proxy_refuses": Expected("token_endpoint", CERTAIN, "403"),
-    "redirect": Expected("token_endpoint", LIKELY, "sends elsewhere"),
+    "redirect": Expected("token_endpoint", LIKELY, "redirects"),
 }
 _GARBAGE = Expected("token_endpoint", POSSIBLE)
 _TROUBLE = Expected("token_endpoint", LIKELY)
@@ -194,5 +194,5 @@ CAUSES = (
     "Enterprise applications",
     "Add-MailboxPermission",
     "the mailbox itself",
-    "aud the address of Outlook",
+    "aud is not the address of Outlook",
 )

@@ -24,7 +24,8 @@ from peers.relay import Relay
 from peers.scripted import Login
 from peers.smtp import SmtpScript
 from peers.users import USERS
-from servers.test_connector_test import Scene, connector, run
+from servers.playing import run
+from servers.test_connector_test import Scene, connector
 
 ALICE, BOB = USERS["alice"].address, USERS["bob"].address
 ELSEWHERE = "cron@elsewhere.example.org"

@@ -5,9 +5,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -18,11 +15,10 @@ from peers.ca import CertificateZoo
 from peers.mail import MailServer
 from peers.proxies import SOCKS_REPLIES, HttpProxy, Proxy, Socks5Proxy
 from peers.users import USERS
-from tools.modules import module_for
+from servers.playing import run
 
 from ansible_collections.mailroom.core.plugins.module_utils._report.table import table
 
-MODULES = "ansible_collections.mailroom.core.plugins.modules"
 FAULTY = ("expired", "not_yet_valid", "wrong_name", "no_address", "no_names", "other_ca", "self_signed")
 FAULTY_CHAINS = ("missing_intermediate", "expired_intermediate", "sha1", "sha1_intermediate", "loose_ca")
 OF_CERTIFICATES = {
@@ -34,24 +30,6 @@ OF_CERTIFICATES = {
 }
 Result = dict[str, Any]
 Results = Mapping[str, Result]
-
-
-def run(module: str, options: Mapping[str, Any], check: bool = False, **environment: str) -> dict[str, Any]:
-    """What a module prints, run as Ansible does; with `verify`, the one that the action plugin chooses."""
-    path = os.environ["ANSIBLE_COLLECTIONS_PATH"]
-    done = subprocess.run(
-        [sys.executable, "-m", f"{MODULES}.{module_for(module, options)}"],
-        input=json.dumps({"ANSIBLE_MODULE_ARGS": {**options, "_ansible_check_mode": check}}),
-        env={**os.environ, "PYTHONPATH": path, **environment},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert done.stderr == ""
-    printed: dict[str, Any] = json.loads(done.stdout)
-    assert not any(user.password in done.stdout for user in USERS.values())
-    return printed
 
 
 class Scene:

@@ -18,7 +18,7 @@ from peers.mail import MailServer
 from peers.users import USERS
 
 from ansible_collections.mailroom.core.plugins.module_utils._auth.tokens import Token
-from ansible_collections.mailroom.core.plugins.module_utils._connector.effective import effective
+from ansible_collections.mailroom.core.plugins.module_utils._connector.effective import derive_settings
 from ansible_collections.mailroom.core.plugins.module_utils._connector.redaction import Redaction
 from ansible_collections.mailroom.core.plugins.module_utils._connector.secret import Secret
 from ansible_collections.mailroom.core.plugins.module_utils._message.compose import (
@@ -29,11 +29,14 @@ from ansible_collections.mailroom.core.plugins.module_utils._message.compose imp
 )
 from ansible_collections.mailroom.core.plugins.module_utils._message.graph import GraphMail
 from ansible_collections.mailroom.core.plugins.module_utils._message.graph_message import SMALLEST_UPLOAD
-from ansible_collections.mailroom.core.plugins.module_utils._message.letter import Letter, random_message_id
+from ansible_collections.mailroom.core.plugins.module_utils._message.outgoing_mail import (
+    OutgoingMail,
+    random_message_id,
+)
 from ansible_collections.mailroom.core.plugins.module_utils._net.clock import Clock
 from ansible_collections.mailroom.core.plugins.module_utils._net.record import Record
-from ansible_collections.mailroom.core.plugins.module_utils._protocol.graph import MOST_AT_ONCE, GraphSession
-from ansible_collections.mailroom.core.plugins.module_utils._verdict.judge import judge
+from ansible_collections.mailroom.core.plugins.module_utils._protocol.graph import MAX_CONCURRENT_REQUESTS, GraphSession
+from ansible_collections.mailroom.core.plugins.module_utils._verdict.diagnosis import diagnose
 from ansible_collections.mailroom.core.plugins.module_utils._verdict.observation import Observation, ProbeError
 
 ALICE, BOB, UMA = (USERS[name].address for name in ("alice", "bob", "uma"))
@@ -71,15 +74,15 @@ class Rig:
         timeout: float = 10,
         **graph: Any,
     ) -> GraphMail:
-        connector = resolved(effective(self.settings(mailbox, **graph), {}, {}, "alerts"))
+        connector = resolved(derive_settings(self.settings(mailbox, **graph), {}, {}, "alerts"))
         session = GraphSession(connector.endpoints[0], Clock(deadline, timeout), Record("graph"), Redaction())
         self.sessions.append(session)
         token = self.cloud.tokens.issue({"aud": self.cloud.graph.url, "roles": list(roles)})
         session.sign_in(Token(Secret(token)))
         return GraphMail(session)
 
-    def letter(self, *to: str, **changes: Any) -> Letter:
-        connector = resolved(effective({**self.settings(), **changes}, {}, {}, "alerts"))
+    def sample_mail(self, *to: str, **changes: Any) -> OutgoingMail:
+        connector = resolved(derive_settings({**self.settings(), **changes}, {}, {}, "alerts"))
         facts = facts_of(connector, "Acme")
         message_id = random_message_id("example.com")
         return compose(connector, Request(TEST_MAIL, to or (BOB,), facts, message_id, WHEN, include_copies=True))
@@ -96,7 +99,7 @@ class Rig:
     def told(self) -> str:
         records = [vars(phase) for session in self.sessions for phase in session.record.phases]
         return repr(
-            (records, self.observations, [judge(observation) for observation in self.observations], self.sessions)
+            (records, self.observations, [diagnose(observation) for observation in self.observations], self.sessions)
         )
 
 
@@ -125,14 +128,14 @@ def squeezed(text: str) -> str:
 
 @pytest.mark.parametrize("saves", [True, False], ids=["as MIME", "in JSON"])
 def test_every_field_arrives_and_nobody_sees_who_is_hidden(rig: Rig, mail_server: MailServer, saves: bool) -> None:
-    letter = rig.letter(BOB)
-    accepted = rig.mail(save_to_sent=saves).hand_over(letter)
+    sample_mail = rig.sample_mail(BOB)
+    accepted = rig.mail(save_to_sent=saves).send(sample_mail)
     assert accepted.text.startswith("accepted (request-id ")
-    assert accepted.text.endswith("Auto-Submitted, List-Id, the text beside the HTML") != saves
+    assert accepted.text.endswith("Auto-Submitted, List-Id, the plain text alternative") != saves
     assert [each.mime for each in rig.cloud.graph.accepted] == [saves]
     assert len(rig.cloud.graph.messages(ALICE, "sentitems")) == saves
     for user in ("bob", "uma", "alice"):
-        arrived = mail_server.wait_for(user, "Message-ID", letter.message_id)
+        arrived = mail_server.wait_for(user, "Message-ID", sample_mail.message_id)
         assert "Bcc" not in arrived
         assert ALICE not in str(arrived["To"]) + str(arrived["Cc"])
         assert squeezed(arrived["From"].addresses[0].display_name) == squeezed(FULL["from_name"])
@@ -152,29 +155,29 @@ def test_every_field_arrives_and_nobody_sees_who_is_hidden(rig: Rig, mail_server
 
 
 def test_a_message_is_found_and_removed_and_nothing_else_is(rig: Rig, mail_server: MailServer) -> None:
-    other, letter = rig.letter(ALICE), rig.letter(ALICE)
+    other, sample_mail = rig.sample_mail(ALICE), rig.sample_mail(ALICE)
     mail = rig.mail()
-    mail.hand_over(other)
-    mail.hand_over(letter)
-    found = mail.find(letter.message_id)
+    mail.send(other)
+    mail.send(sample_mail)
+    found = mail.find(sample_mail.message_id)
     assert found.hops >= 1
     mail_server.wait_for("alice", "Message-ID", other.message_id)
-    assert mail.remove(letter.message_id) == 1
+    assert mail.remove(sample_mail.message_id) == 1
     left = [each["Message-ID"] for each in mail_server.messages("alice")]
     assert other.message_id in left
-    assert letter.message_id not in left
+    assert sample_mail.message_id not in left
     sent = [each["Message-ID"] for each in rig.cloud.graph.messages(ALICE, "sentitems")]
-    assert sent == [other.message_id, letter.message_id]
+    assert sent == [other.message_id, sample_mail.message_id]
 
 
 def test_a_copy_of_what_was_sent_is_not_a_delivery(rig: Rig) -> None:
-    letter = rig.letter(BOB, bcc=[], cc=[])
+    sample_mail = rig.sample_mail(BOB, bcc=[], cc=[])
     mail = rig.mail(deadline=2)
-    mail.hand_over(letter)
-    observation = rig.stopped(lambda: mail.find(letter.message_id))
-    assert (judge(observation).verdict, observation.phase) == ("delivery_timeout", "delivery")
+    mail.send(sample_mail)
+    observation = rig.stopped(lambda: mail.find(sample_mail.message_id))
+    assert (diagnose(observation).verdict, observation.phase) == ("delivery_timeout", "delivery")
     assert rig.asked("listMessages") > 1
-    assert rig.mail().remove(letter.message_id) == 0
+    assert rig.mail().remove(sample_mail.message_id) == 0
 
 
 def test_what_the_receiving_server_says_of_a_message_is_read(rig: Rig, mail_server: MailServer) -> None:
@@ -189,14 +192,14 @@ def test_what_the_receiving_server_says_of_a_message_is_read(rig: Rig, mail_serv
         return {**value, "internetMessageHeaders": [results, *value["internetMessageHeaders"]]}
 
     rig.cloud.graph._described = described  # type: ignore[method-assign]
-    letter = rig.letter(BOB)
-    rig.mail().hand_over(letter)
-    found = rig.mail(BOB, roles=("Mail.ReadBasic",)).find(letter.message_id)
+    sample_mail = rig.sample_mail(BOB)
+    rig.mail().send(sample_mail)
+    found = rig.mail(BOB, roles=("Mail.ReadBasic",)).find(sample_mail.message_id)
     assert found.authentication == {"spf": "pass", "dkim": "none"}
-    assert found.hops == len(mail_server.wait_for("bob", "Message-ID", letter.message_id).get_all("Received", []))
+    assert found.hops == len(mail_server.wait_for("bob", "Message-ID", sample_mail.message_id).get_all("Received", []))
 
 
-def large(*sizes: int) -> tuple[Letter, list[bytes]]:
+def large(*sizes: int) -> tuple[OutgoingMail, list[bytes]]:
     files = [bytes([number]) * size for number, size in enumerate(sizes)]
     message = EmailMessage(policy=SMTP)
     message["From"], message["To"], message["Subject"] = ALICE, BOB, "Gr\u00f6\u00dfe"
@@ -204,14 +207,14 @@ def large(*sizes: int) -> tuple[Letter, list[bytes]]:
     message.set_content("Look at this.")
     for number, content in enumerate(files):
         message.add_attachment(content, maintype="application", subtype="pdf", filename=f"\u00dcbersicht {number}.pdf")
-    return Letter(message.as_bytes(), ALICE, (BOB,), str(message["Message-ID"])), files
+    return OutgoingMail(message.as_bytes(), ALICE, (BOB,), str(message["Message-ID"])), files
 
 
 @pytest.mark.parametrize("saves", [True, False])
 def test_a_large_message_arrives_whole(rig: Rig, mail_server: MailServer, saves: bool) -> None:
-    letter, files = large(1000, SMALLEST_UPLOAD + 600_000)
-    accepted = rig.mail(save_to_sent=saves).hand_over(letter)
-    arrived = mail_server.wait_for("bob", "Message-ID", letter.message_id)
+    sample_mail, files = large(1000, SMALLEST_UPLOAD + 600_000)
+    accepted = rig.mail(save_to_sent=saves).send(sample_mail)
+    arrived = mail_server.wait_for("bob", "Message-ID", sample_mail.message_id)
     assert [each.get_content() for each in arrived.iter_attachments()] == files
     assert [each.get_filename() for each in arrived.iter_attachments()] == [
         "\u00dcbersicht 0.pdf",
@@ -239,7 +242,7 @@ def test_a_large_message_arrives_whole(rig: Rig, mail_server: MailServer, saves:
 )
 def test_a_draft_stays_only_where_it_may_have_been_sent(rig: Rig, at: str, fault: str, left: int) -> None:
     rig.cloud.graph.fail(fault, at=at)
-    rig.stopped(lambda: rig.mail().hand_over(large(10, SMALLEST_UPLOAD)[0]))
+    rig.stopped(lambda: rig.mail().send(large(10, SMALLEST_UPLOAD)[0]))
     assert len(rig.cloud.graph.messages(ALICE, "drafts")) == left
     assert rig.asked("send") == (at == "send")
     assert rig.cloud.graph.accepted == []
@@ -286,8 +289,8 @@ def test_each_refusal_has_its_verdict_and_nothing_is_sent_twice(
 ) -> None:
     rig.cloud.graph.fail(fault, at="sendMail")
     mail = rig.mail(deadline=2, timeout=1, save_to_sent=saves)
-    observation = rig.stopped(lambda: mail.hand_over(rig.letter()))
-    assert (judge(observation).verdict, observation.phase) == (verdict, "message")
+    observation = rig.stopped(lambda: mail.send(rig.sample_mail()))
+    assert (diagnose(observation).verdict, observation.phase) == (verdict, "message")
     assert rig.asked() == 1
 
 
@@ -295,58 +298,62 @@ def test_each_refusal_has_its_verdict_and_nothing_is_sent_twice(
 def test_each_refusal_of_reading_has_its_verdict(rig: Rig, fault: str) -> None:
     rig.cloud.graph.fail(fault, at="listMessages")
     observation = rig.stopped(lambda: rig.mail(deadline=2, timeout=1).find("<1@example.com>"))
-    assert (judge(observation).verdict, observation.phase) == (REFUSALS[fault], "delivery")
+    assert (diagnose(observation).verdict, observation.phase) == (REFUSALS[fault], "delivery")
 
 
 def test_a_sender_a_recipient_and_a_mailbox_that_are_really_wrong(rig: Rig) -> None:
-    wrong = rig.letter(from_address=BOB)
-    assert judge(rig.stopped(lambda: rig.mail().hand_over(wrong))).verdict == "sender_rejected"
+    wrong = rig.sample_mail(from_address=BOB)
+    assert diagnose(rig.stopped(lambda: rig.mail().send(wrong))).verdict == "sender_rejected"
     for mailbox in ("onprem@example.com", "guest@example.com", "nobody@example.com"):
-        letter = rig.letter(from_address=mailbox)
-        observation = rig.stopped(lambda mailbox=mailbox, letter=letter: rig.mail(mailbox).hand_over(letter))
-        assert judge(observation).verdict == "mailbox_missing"
+        sample_mail = rig.sample_mail(from_address=mailbox)
+        observation = rig.stopped(lambda mailbox=mailbox, sample_mail=sample_mail: rig.mail(mailbox).send(sample_mail))
+        assert diagnose(observation).verdict == "mailbox_missing"
     rig.cloud.graph.send_as[ALICE] = {BOB}
-    rig.mail().hand_over(wrong)
+    rig.mail().send(wrong)
 
 
 def test_who_asks_for_a_moment_gets_it_and_the_message_once(rig: Rig, mail_server: MailServer) -> None:
     rig.cloud.graph.fail("throttled_briefly", at="sendMail", times=2)
-    letter = rig.letter()
-    rig.mail().hand_over(letter)
+    sample_mail = rig.sample_mail()
+    rig.mail().send(sample_mail)
     assert rig.asked("sendMail") == 3
     assert len(rig.cloud.graph.accepted) == 1
-    mail_server.wait_for("bob", "Message-ID", letter.message_id)
+    mail_server.wait_for("bob", "Message-ID", sample_mail.message_id)
 
 
 def test_an_application_that_only_sends_cannot_look_for_what_it_sent(rig: Rig) -> None:
-    letter = rig.letter(ALICE)
+    sample_mail = rig.sample_mail(ALICE)
     mail = rig.mail(roles=("Mail.Send",))
-    mail.hand_over(letter)
-    observation = rig.stopped(lambda: mail.find(letter.message_id))
-    assert judge(observation).verdict == "mailbox_denied"
-    assert "reading is not permitted: it needs Mail.ReadBasic or more" in judge(observation).remedy
-    assert mail.remove(letter.message_id) == 0
+    mail.send(sample_mail)
+    observation = rig.stopped(lambda: mail.find(sample_mail.message_id))
+    assert diagnose(observation).verdict == "mailbox_denied"
+    assert "reading is not permitted: it needs Mail.ReadBasic or more" in diagnose(observation).remedy
+    assert mail.remove(sample_mail.message_id) == 0
 
 
 def test_who_reads_but_may_not_write_leaves_the_message_where_it_is(rig: Rig, mail_server: MailServer) -> None:
-    letter = rig.letter(ALICE)
+    sample_mail = rig.sample_mail(ALICE)
     mail = rig.mail(roles=("Mail.Send", "Mail.Read"))
-    mail.hand_over(letter)
-    mail.find(letter.message_id)
-    assert mail.remove(letter.message_id) == 0
-    mail_server.wait_for("alice", "Message-ID", letter.message_id)
+    mail.send(sample_mail)
+    mail.find(sample_mail.message_id)
+    assert mail.remove(sample_mail.message_id) == 0
+    mail_server.wait_for("alice", "Message-ID", sample_mail.message_id)
 
 
 def test_many_at_once_about_one_mailbox_are_never_too_many_for_graph(rig: Rig) -> None:
-    letters = [rig.letter() for _number in range(MOST_AT_ONCE * 3)]
-    mails = [rig.mail() for _letter in letters]
-    threads = [threading.Thread(target=mail.hand_over, args=(letter,)) for mail, letter in zip(mails, letters)]
+    sample_mails = [rig.sample_mail() for _number in range(MAX_CONCURRENT_REQUESTS * 3)]
+    mails = [rig.mail() for _mail in sample_mails]
+    threads = [
+        threading.Thread(target=mail.send, args=(sample_mail,)) for mail, sample_mail in zip(mails, sample_mails)
+    ]
     with rig.cloud.graph.paused():
         for thread in threads:
             thread.start()
-        rig.cloud.graph.await_waiting(MOST_AT_ONCE)
+        rig.cloud.graph.await_waiting(MAX_CONCURRENT_REQUESTS)
     for thread in threads:
         thread.join(30)
-    assert rig.asked() == len(letters)
-    assert rig.cloud.graph.most_at_once <= MOST_AT_ONCE
-    assert {each.message["Message-ID"] for each in rig.cloud.graph.accepted} == {each.message_id for each in letters}
+    assert rig.asked() == len(sample_mails)
+    assert rig.cloud.graph.most_at_once <= MAX_CONCURRENT_REQUESTS
+    assert {each.message["Message-ID"] for each in rig.cloud.graph.accepted} == {
+        each.message_id for each in sample_mails
+    }

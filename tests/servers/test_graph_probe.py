@@ -109,7 +109,7 @@ def test_no_permission_to_look_is_no_failure(rig: Rig) -> None:
     assert (result["status"], result["verdict"], failing_phase(result)) == ("ok", "ok", "")
     looked = phase(result, "mailbox")
     assert (looked["status"], looked["code"], looked["enhanced"]) == ("skipped", 403, "ErrorAccessDenied")
-    assert "no permission to look: Access is denied." in looked["text"]
+    assert "no permission to read: Access is denied." in looked["text"]
 
 
 def test_each_way_to_get_a_token_serves_graph(rig: Rig) -> None:

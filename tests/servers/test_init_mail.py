@@ -20,7 +20,8 @@ from peers import actions
 from peers.mail import MailServer
 from peers.smtp import SmtpScript
 from peers.users import USERS
-from servers.test_connector_test import MODULES, Scene, connector, run
+from servers.playing import MODULES, run
+from servers.test_connector_test import Scene, connector
 
 from ansible_collections.mailroom.core.plugins.module_utils._report.table import table
 
@@ -195,7 +196,7 @@ def test_without_anybody_to_send_to_nothing_is_tried(scene: Prover, check: bool)
     answer = scene.prove(check=check)
     assert answer["failed"]
     said = " ".join(answer["msg"].split())
-    assert "Correct the declaration: there is no address to send from: set from_address" in said
+    assert "Correct the declaration: there is no sender: set from_address" in said
     assert answer["sent"] == []
 
 
@@ -256,7 +257,7 @@ def test_mail_that_could_not_be_recorded_is_told(scene: Prover, mail_server: Mai
     scene.store([alerts(scene)])
     answer = prove_unrecorded(scene)
     assert answer["failed"]
-    assert "connector alerts: the Init Mail was sent, and that could not be recorded" in answer["msg"]
+    assert "connector alerts: the Init Mail was sent, but this could not be recorded" in answer["msg"]
     assert [each["connector"] for each in answer["sent"]] == ["alerts"]
     mail_server.wait_for("bob", "Message-ID", answer["sent"][0]["message_id"])
 
@@ -265,4 +266,4 @@ def test_what_was_sent_and_not_recorded_is_told_also_where_another_fails(scene: 
     scene.store([alerts(scene, "good"), alerts(scene, "bad", test_address="unknown@example.com")])
     message = prove_unrecorded(scene)["msg"]
     assert "bad: recipient_rejected" in message
-    assert "connector good: the Init Mail was sent, and that could not be recorded: The disk is full." in message
+    assert "connector good: the Init Mail was sent, but this could not be recorded: The disk is full." in message

@@ -19,7 +19,7 @@ from servers.verdicts_probing import ALICE, BOUNDS, ENDING, connector, probe
 
 from ansible_collections.mailroom.core.plugins.module_utils._check.job import Job
 from ansible_collections.mailroom.core.plugins.module_utils._protocol.smtp import SmtpSession
-from ansible_collections.mailroom.core.plugins.module_utils._verdict import judge
+from ansible_collections.mailroom.core.plugins.module_utils._verdict import diagnosis
 from ansible_collections.mailroom.core.plugins.module_utils._verdict.rule import Rule
 
 WRONG = "wrong-Secret-0"
@@ -62,8 +62,8 @@ def test_how_often_a_credential_is_sent_does_not_depend_on_the_rules(
     zoo: CertificateZoo, monkeypatch: pytest.MonkeyPatch, name: str, change: str
 ) -> None:
     """House review, defect 7: the order of 192 regular expressions that word remedies decided it."""
-    rules_for = judge.rules_for
-    monkeypatch.setattr(judge, "rules_for", lambda observation: CHANGES[change](rules_for(observation)))
+    rules_for = diagnosis.rules_for
+    monkeypatch.setattr(diagnosis, "rules_for", lambda observation: CHANGES[change](rules_for(observation)))
     action, by_smtp, by_imap = ANSWERS[name]
     with SmtpScript({"auth_end": action}, mechanisms=("PLAIN",)).server() as smtp, ImapScript().server() as imap:
         jobs = [connector(zoo, "smtp", smtp.port, name=f"smtp_{number}") for number in range(3)]

@@ -44,14 +44,17 @@ from ansible_collections.mailroom.core.plugins.module_utils._message.compose imp
     facts_of,
 )
 from ansible_collections.mailroom.core.plugins.module_utils._message.imap import ImapMail
-from ansible_collections.mailroom.core.plugins.module_utils._message.letter import Letter, random_message_id
+from ansible_collections.mailroom.core.plugins.module_utils._message.outgoing_mail import (
+    OutgoingMail,
+    random_message_id,
+)
 from ansible_collections.mailroom.core.plugins.module_utils._message.smtp import SmtpMail
 from ansible_collections.mailroom.core.plugins.module_utils._net.clock import Clock
 from ansible_collections.mailroom.core.plugins.module_utils._net.record import Record
 from ansible_collections.mailroom.core.plugins.module_utils._protocol.imap import ImapSession
 from ansible_collections.mailroom.core.plugins.module_utils._protocol.session import Session
 from ansible_collections.mailroom.core.plugins.module_utils._protocol.smtp import SmtpSession
-from ansible_collections.mailroom.core.plugins.module_utils._verdict.judge import judge
+from ansible_collections.mailroom.core.plugins.module_utils._verdict.diagnosis import diagnose
 from ansible_collections.mailroom.core.plugins.module_utils._verdict.observation import Observation, ProbeError
 
 ALICE, BOB, UMA, FULL = (USERS[name] for name in ("alice", "bob", "uma", "full"))
@@ -113,12 +116,14 @@ def session(
         conversation.close()
 
 
-def letter(message_id: str = "", to: tuple[str, ...] = (ALICE.address,), header: str = "", size: int = 0) -> Letter:
-    """A letter with a Message-ID, and lines to fill it."""
+def sample_mail(
+    message_id: str = "", to: tuple[str, ...] = (ALICE.address,), header: str = "", size: int = 0
+) -> OutgoingMail:
+    """A sample_mail with a Message-ID, and lines to fill it."""
     message_id = message_id or random_message_id("example.com")
     filling = "x" * 78 + "\r\n"
     text = f"From: {ALICE.address}\r\nMessage-ID: {message_id}\r\n{header}\r\nHello\r\n{filling * (size // 80)}"
-    return Letter(text.encode(), ALICE.address, to, message_id)
+    return OutgoingMail(text.encode(), ALICE.address, to, message_id)
 
 
 def refusal(mail: Any, task: str, argument: Any) -> Observation:
@@ -156,7 +161,7 @@ def test_every_field_arrives_as_it_was_set(clean: MailServer, zoo: CertificateZo
     )
     composed = compose(connector, request)
     with session(zoo, "smtp", smtp_port, security=security) as outgoing:
-        accepted = SmtpMail(outgoing).hand_over(composed)
+        accepted = SmtpMail(outgoing).send(composed)
     with session(zoo, "imap", imap_port, security=security) as incoming:
         delivered = ImapMail(incoming).find(composed.message_id)
     assert re.search(rf"\b{accepted.queue_id}: .*status=sent", clean.log_tail(400))
@@ -214,15 +219,15 @@ def _compare(message: EmailMessage) -> None:
 def test_only_the_one_message_is_removed(clean: MailServer, zoo: CertificateZoo) -> None:
     mine = "<test.1a2b@example.com>"
     others = {
-        "substring": letter(f"<x.y@example.com> {mine}"),
-        "other case": letter("<TEST.1A2B@EXAMPLE.COM>"),
-        "longer": letter("<test.1a2b@example.com.example.net>"),
-        "an answer to it": letter(header=f"References: {mine}\r\nIn-Reply-To: {mine}\r\n"),
-        "nothing alike": letter(),
+        "substring": sample_mail(f"<x.y@example.com> {mine}"),
+        "other case": sample_mail("<TEST.1A2B@EXAMPLE.COM>"),
+        "longer": sample_mail("<test.1a2b@example.com.example.net>"),
+        "an answer to it": sample_mail(header=f"References: {mine}\r\nIn-Reply-To: {mine}\r\n"),
+        "nothing alike": sample_mail(),
     }
     with session(zoo, "smtp", clean.ports["submission"]) as outgoing:
-        for each in (*others.values(), letter(mine)):
-            SmtpMail(outgoing).hand_over(each)
+        for each in (*others.values(), sample_mail(mine)):
+            SmtpMail(outgoing).send(each)
     _await_count(clean, "alice", len(others) + 1)
     with clean._signed_in("alice") as client:
         client.select("INBOX")
@@ -242,10 +247,10 @@ def test_only_the_one_message_is_removed(clean: MailServer, zoo: CertificateZoo)
 
 
 def test_copies_of_the_message_are_removed_with_it(clean: MailServer, zoo: CertificateZoo) -> None:
-    twice = letter()
+    twice = sample_mail()
     with session(zoo, "smtp", clean.ports["submission"]) as outgoing:
-        SmtpMail(outgoing).hand_over(twice)
-        SmtpMail(outgoing).hand_over(dataclasses.replace(twice, recipients=(ALICE.address, BOB.address)))
+        SmtpMail(outgoing).send(twice)
+        SmtpMail(outgoing).send(dataclasses.replace(twice, recipients=(ALICE.address, BOB.address)))
     _await_count(clean, "alice", 2)
     with session(zoo, "imap", clean.ports["imap"]) as incoming:
         assert ImapMail(incoming).remove(twice.message_id) == 2
@@ -264,20 +269,20 @@ def test_the_server_tells_when_the_message_has_come(
 ) -> None:
     monkeypatch.setattr(imap_mail, "LISTEN", FAR)
     listening = threading.Event()
-    sent = letter()
+    sent = sample_mail()
     with session(zoo, "imap", clean.ports["imap"], timeout=FAR, deadline=20) as incoming:
-        await_mail = incoming.await_mail
+        wait_for_new_mail = incoming.wait_for_new_mail
 
         def announced(*seconds: float) -> bool:
             listening.set()
-            return bool(await_mail(*seconds))
+            return bool(wait_for_new_mail(*seconds))
 
-        incoming.await_mail = announced
+        incoming.wait_for_new_mail = announced
         with ThreadPoolExecutor(1) as pool:
             found = pool.submit(ImapMail(incoming).find, sent.message_id)
             assert listening.wait(15)
             with session(zoo, "smtp", clean.ports["submission"]) as outgoing:
-                SmtpMail(outgoing).hand_over(sent)
+                SmtpMail(outgoing).send(sent)
             assert found.result().hops >= 1
 
 
@@ -369,14 +374,14 @@ REFUSED = {
 def test_a_refused_recipient_is_named_and_nobody_gets_anything(
     clean: MailServer, zoo: CertificateZoo, refused: tuple[str, ...], verdict: str, named: str
 ) -> None:
-    never, after = letter(to=(ALICE.address, *refused, BOB.address)), letter()
+    never, after = sample_mail(to=(ALICE.address, *refused, BOB.address)), sample_mail()
     with session(zoo, "smtp", clean.ports["submission"]) as outgoing:
         mail = SmtpMail(outgoing)
-        observation = refusal(mail, "hand_over", never)
-        assert (observation.phase, judge(observation).verdict) == ("recipient", verdict)
+        observation = refusal(mail, "send", never)
+        assert (observation.phase, diagnose(observation).verdict) == ("recipient", verdict)
         assert named in outgoing.record.phases[-1].text
         assert observation.facts["refused"] == refused
-        mail.hand_over(after)
+        mail.send(after)
     clean.wait_for("alice", "Message-ID", after.message_id)
     assert [each["Message-ID"] for each in clean.inbox("alice").values()] == [after.message_id]
     assert clean.inbox("bob") == {}
@@ -384,26 +389,26 @@ def test_a_refused_recipient_is_named_and_nobody_gets_anything(
 
 def test_a_foreign_sender_is_refused(clean: MailServer, zoo: CertificateZoo) -> None:
     with session(zoo, "smtp", clean.ports["own_sender"]) as outgoing:
-        foreign = dataclasses.replace(letter(), sender=BOB.address)
-        assert judge(refusal(SmtpMail(outgoing), "hand_over", foreign)).verdict == "sender_rejected"
+        foreign = dataclasses.replace(sample_mail(), sender=BOB.address)
+        assert diagnose(refusal(SmtpMail(outgoing), "send", foreign)).verdict == "sender_rejected"
 
 
 def test_a_message_that_is_too_large_is_not_sent(clean: MailServer, zoo: CertificateZoo) -> None:
     with session(zoo, "smtp", clean.ports["small"]) as outgoing:
-        observation = refusal(SmtpMail(outgoing), "hand_over", letter(size=12_000))
-        assert (observation.phase, judge(observation).verdict) == ("sender", "message_too_large")
-        assert "10240" in judge(observation.with_context(facts=outgoing.facts())).remedy
-        SmtpMail(outgoing).hand_over(letter(size=8_000))
+        observation = refusal(SmtpMail(outgoing), "send", sample_mail(size=12_000))
+        assert (observation.phase, diagnose(observation).verdict) == ("sender", "message_too_large")
+        assert "10240" in diagnose(observation.with_context(facts=outgoing.facts())).remedy
+        SmtpMail(outgoing).send(sample_mail(size=8_000))
     with session(zoo, "smtp", clean.ports["small"]) as outgoing:
         outgoing._features = {name: rest for name, rest in outgoing._features.items() if name != "size"}
-        observation = refusal(SmtpMail(outgoing), "hand_over", letter(size=12_000))
-    assert (observation.phase, judge(observation).verdict) == ("message", "message_too_large")
+        observation = refusal(SmtpMail(outgoing), "send", sample_mail(size=12_000))
+    assert (observation.phase, diagnose(observation).verdict) == ("message", "message_too_large")
 
 
 def test_a_large_message_arrives_whole(clean: MailServer, zoo: CertificateZoo) -> None:
-    large = letter(size=1_500_000)
+    large = sample_mail(size=1_500_000)
     with session(zoo, "smtp", clean.ports["smtps"], security="tls") as outgoing:
-        SmtpMail(outgoing).hand_over(large)
+        SmtpMail(outgoing).send(large)
     arrived = clean.wait_for("alice", "Message-ID", large.message_id)
     body = large.message.decode().partition("\r\n\r\n")[2]
     assert arrived.get_content().replace("\r\n", "\n") == body.replace("\r\n", "\n")
@@ -447,10 +452,10 @@ def test_each_fault_of_sending_has_its_verdict() -> None:
 def test_faults_of_sending(zoo: CertificateZoo, name: str) -> None:
     with SMTP[name].make(zoo) as server:
         observation, phase = _sent_to(zoo, server)
-    assert re.fullmatch(EXPECTED[name], judge(observation).verdict), (judge(observation), observation)
+    assert re.fullmatch(EXPECTED[name], diagnose(observation).verdict), (diagnose(observation), observation)
     assert observation.phase == "message"
     is_open = name.startswith("message_") and name.removeprefix("message_") in BROKEN
-    assert ("may have been accepted" in phase) == is_open
+    assert ("may have accepted it" in phase) == is_open
     assert sum(bytes(each).count(b"\r\nDATA\r\n") for each in server.received) == 1
     assert not any(form in f"{observation}{phase}" for form in forms(ALICE.address, ALICE.password))
 
@@ -458,17 +463,17 @@ def test_faults_of_sending(zoo: CertificateZoo, name: str) -> None:
 def _sent_to(zoo: CertificateZoo, server: ScriptedServer) -> tuple[Observation, str]:
     """What stops it, and what is kept of that."""
     with contextlib.suppress(ProbeError), session(zoo, "smtp", server.port, timeout=0.8, deadline=3) as outgoing:
-        observation = refusal(SmtpMail(outgoing), "hand_over", letter())
+        observation = refusal(SmtpMail(outgoing), "send", sample_mail())
     return observation, outgoing.record.phases[-1].text
 
 
 def test_a_server_without_smtputf8_is_not_sent_what_needs_it(zoo: CertificateZoo) -> None:
     with SmtpScript().server() as server, session(zoo, "smtp", server.port, security="none") as outgoing:
-        observation = refusal(SmtpMail(outgoing), "hand_over", letter(to=("b\u00f6b@example.com",)))
+        observation = refusal(SmtpMail(outgoing), "send", sample_mail(to=("b\u00f6b@example.com",)))
         assert (observation.kind, "SMTPUTF8" in observation.text) == ("config", True)
         assert b"MAIL FROM" not in server.received[0]
 
 
 def test_an_address_that_is_not_ascii_goes_to_a_server_that_takes_it(clean: MailServer, zoo: CertificateZoo) -> None:
     with session(zoo, "smtp", clean.ports["submission"]) as outgoing:
-        SmtpMail(outgoing).hand_over(letter(to=("b\u00f6b@example.net",)))
+        SmtpMail(outgoing).send(sample_mail(to=("b\u00f6b@example.net",)))

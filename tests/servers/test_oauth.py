@@ -29,7 +29,8 @@ from servers import oauth_probing as probing
 from servers import oauth_table as table
 from servers.oauth_probing import ALICE, MICROSOFT, ROLES, WAYS, Block, Results, Rig, asked, the_result
 from servers.oauth_table import Expected
-from servers.test_connector_test import Scene, run
+from servers.playing import run
+from servers.test_connector_test import Scene
 from servers.verdicts_probing import failing_phase, said
 
 IDENTITIES = ("imds", "app_service")

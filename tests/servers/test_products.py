@@ -14,7 +14,8 @@ import pytest
 from peers.cloud import Cloud
 from peers.mail import MailServer
 from peers.users import USERS
-from servers.test_connector_test import Result, Scene, failing_phase, run
+from servers.playing import run
+from servers.test_connector_test import Result, Scene, failing_phase
 
 ALICE, BOB, UMA = (USERS[name].address for name in ("alice", "bob", "uma"))
 MAILBOXES = ("alice", "bob", "uma")
@@ -379,7 +380,7 @@ def test_evoluteiq_a_duplicate_needs_the_password_and_proves_itself(page: Page) 
     page.init_mail("Generic_1", "bob")
     refused = page.save(state="duplicated", copy_from="Generic_1")
     assert refused["failed"]
-    assert "connector Generic_1_copied: smtp.password: must be given anew" in refused["msg"]
+    assert "connector Generic_1_copied: smtp.password: must be given" in refused["msg"]
     assert [each["name"] for each in page.info()] == ["Generic_1"]
     page.save(state="duplicated", copy_from="Generic_1", smtp={"password": USERS["alice"].password})
     message = page.init_mail("Generic_1_copied", "bob")
@@ -440,6 +441,6 @@ def test_evoluteiq_graph_fails_on_invalid_details_and_copies_no_secret(page: Pag
         assert (result["verdict"], failing_phase(result)) == (verdict, "token")
     refused = page.save(state="duplicated", copy_from="Graph_1", oauth2={"password": USERS["alice"].password})
     assert refused["failed"]
-    assert "connector Graph_1_copied: oauth2.client_secret: must be given anew" in refused["msg"]
+    assert "connector Graph_1_copied: oauth2.client_secret: must be given" in refused["msg"]
     assert [each["name"] for each in page.info()] == ["Graph_1"]
     assert page.nothing_came()

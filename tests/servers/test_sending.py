@@ -13,7 +13,8 @@ from peers.cloud import Cloud
 from peers.mail import MailServer
 from peers.users import USERS
 from servers.oauth_probing import Rig, steps, the_result
-from servers.test_connector_test import Result, Scene, connector, failing_phase, run
+from servers.playing import run
+from servers.test_connector_test import Result, Scene, connector, failing_phase
 
 ALICE, BOB = USERS["alice"].address, USERS["bob"].address
 

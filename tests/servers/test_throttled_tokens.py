@@ -18,7 +18,7 @@ from ansible_collections.mailroom.core.plugins.module_utils._check.credentials i
 from ansible_collections.mailroom.core.plugins.module_utils._connector.redaction import Redaction
 from ansible_collections.mailroom.core.plugins.module_utils._connector.secret import Secret
 from ansible_collections.mailroom.core.plugins.module_utils._net.clock import Clock
-from ansible_collections.mailroom.core.plugins.module_utils._verdict.judge import judge
+from ansible_collections.mailroom.core.plugins.module_utils._verdict.diagnosis import diagnose
 from ansible_collections.mailroom.core.plugins.module_utils._verdict.observation import ProbeError
 
 
@@ -84,7 +84,7 @@ def test_it_is_asked_once_more_only(entra: Entra, app: App) -> None:
     entra.fail("throttled", at="token", who=app.client_id)
     with pytest.raises(ProbeError) as stopped:
         tokens(entra, app, clock).obtain("smtp")
-    assert judge(stopped.value.observation).verdict == "token_throttled"
+    assert diagnose(stopped.value.observation).verdict == "token_throttled"
     assert clock.pauses == [7]
 
 

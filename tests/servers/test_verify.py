@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 from peers.mail import MailServer
 from peers.users import USERS
-from servers.test_connector_test import Scene, connector, run
+from servers.playing import run
+from servers.test_connector_test import Scene, connector
 
 from ansible_collections.mailroom.core.plugins.module_utils._report.table import table
 

@@ -18,15 +18,15 @@ from ansible.module_utils.common.arg_spec import ModuleArgumentSpecValidator
 
 from ansible_collections.mailroom.core.plugins.module_utils._check.warnings import RETIREMENTS
 from ansible_collections.mailroom.core.plugins.module_utils._connector.clouds import CLOUDS
-from ansible_collections.mailroom.core.plugins.module_utils._connector.declaration import WAYS
+from ansible_collections.mailroom.core.plugins.module_utils._connector.declaration import CLIENT_CREDENTIALS
 from ansible_collections.mailroom.core.plugins.module_utils._connector.fields import BLOCKS, SECRETS
-from ansible_collections.mailroom.core.plugins.module_utils._connector.layers import merged
+from ansible_collections.mailroom.core.plugins.module_utils._connector.layers import merge_layers
 from ansible_collections.mailroom.core.plugins.module_utils._connector.plan import Plan, Request
 from ansible_collections.mailroom.core.plugins.module_utils._connector.planning import make_plan
 from ansible_collections.mailroom.core.plugins.module_utils._connector.state import Stamp, State
 from ansible_collections.mailroom.core.plugins.module_utils._errors import DeclarationError
 from ansible_collections.mailroom.core.plugins.module_utils._module import connector, connector_test, connectors
-from ansible_collections.mailroom.core.plugins.module_utils._verdict.judge import judge
+from ansible_collections.mailroom.core.plugins.module_utils._verdict.diagnosis import diagnose
 from ansible_collections.mailroom.core.plugins.module_utils._verdict.observation import Observation
 from ansible_collections.mailroom.core.plugins.module_utils._verdict.table import REMEDIES
 
@@ -102,12 +102,12 @@ def _plan(module: str, options: Mapping[str, Any]) -> Plan | None:
     assert not result.error_messages
     params = result.validated_parameters
     if module == "connector":
-        request = connector.read_request(params, written)
+        request = connector.parse_request(params, written)
         return _made(request) if any(block in written for block in ("smtp", "imap", "graph")) else None
     if module == "connectors":
-        return _made(connectors.read_request(params, written))
+        return _made(connectors.parse_request(params, written))
     if module == "connector_test" and params["declaration"]:
-        declaration, problems = connector_test._read(params["declaration"])
+        declaration, problems = connector_test._parse_inline(params["declaration"])
         return _made(Request((declaration,), problems=tuple(problems)))
     return None
 
@@ -134,7 +134,8 @@ def _declared(task: Task) -> Iterator[Mapping[str, Any]]:
 
 def test_there_is_something_to_read() -> None:
     assert len([task for task in TASKS if task.page == SIGNING_IN.name]) >= 14
-    assert {task.module for task in OF_README} >= {"connector", "connectors", "connector_info", "connector_test"}
+    assert {task.module for task in OF_README} == {"connector", "connector_test"}
+    assert {task.module for task in TASKS} == {module for module in MODULES if not module.startswith("_")}
 
 
 @pytest.mark.parametrize("task", [*TASKS, *OF_README], ids=_ids)
@@ -145,13 +146,15 @@ def test_a_task_is_accepted_without_a_warning(task: Task) -> None:
     assert [remark for remark in remarks if "oauth2.password" not in remark] == []
 
 
-@pytest.mark.parametrize("task", TASKS, ids=_ids)
-def test_secrets_come_from_a_vault_and_nothing_else_does(task: Task) -> None:
-    for declared in _declared(task):
-        for block in BLOCKS:
-            for name, value in declared.get(block, {}).items():
-                is_variable = str(value).startswith("{{ vault_")
-                assert is_variable == (f"{block}.{name}" in SECRETS), f"{block}.{name}"
+def test_secrets_come_from_a_vault_and_nothing_else_does() -> None:
+    written = [
+        (_ids(task), f"{block}.{name}", str(value).startswith("{{ vault_"))
+        for task in TASKS
+        for declared in _declared(task)
+        for block in BLOCKS
+        for name, value in declared.get(block, {}).items()
+    ]
+    assert [(task, path) for task, path, in_vault in written if in_vault != (path in SECRETS)] == []
 
 
 def test_the_way_that_is_being_retired_is_warned_about() -> None:
@@ -159,9 +162,9 @@ def test_the_way_that_is_being_retired_is_warned_about() -> None:
     assert [["oauth2.password" in remark for remark in plan.warnings] for plan in plans if plan] == [[True]]
 
 
-@pytest.mark.parametrize("way", [*WAYS, "token_url", "password"])
-def test_every_way_has_an_example(way: str) -> None:
-    assert any(way in task.options.get("oauth2", {}) for task in TASKS)
+def test_every_way_to_get_a_token_has_an_example() -> None:
+    shown = {way for task in TASKS for way in task.options.get("oauth2", {})}
+    assert {*CLIENT_CREDENTIALS, "token_url", "password"} - shown == set()
 
 
 class Row(NamedTuple):
@@ -200,14 +203,20 @@ def test_every_verdict_about_tokens_is_explained() -> None:
     assert {verdict for verdict in REMEDIES if verdict.startswith("token_")} <= explained
 
 
-@pytest.mark.parametrize(("code", "verdict"), CODES)
-def test_a_code_of_entra_has_the_verdict_that_the_guide_says(code: str, verdict: str) -> None:
-    assert judge(Observation("token", phase="token", code=400, enhanced=f"invalid_request {code}")).verdict == verdict
+def test_code_of_entra_has_the_verdict_that_the_guide_says() -> None:
+    observations = [
+        Observation("token", phase="token", code=400, enhanced=f"invalid_request {code}") for code, _verdict in CODES
+    ]
+    found = [diagnose(observation).verdict for observation in observations]
+    assert list(zip((code for code, _verdict in CODES), found)) == CODES
 
 
-@pytest.mark.parametrize(("status", "code", "verdict"), GRAPH_CODES)
-def test_a_code_of_graph_has_the_verdict_that_the_guide_says(status: int, code: str, verdict: str) -> None:
-    assert judge(Observation("graph", phase="mailbox", code=status, enhanced=code)).verdict == verdict
+def test_code_of_graph_has_the_verdict_that_the_guide_says() -> None:
+    found = [
+        (status, code, diagnose(Observation("graph", phase="mailbox", code=status, enhanced=code)).verdict)
+        for status, code, _verdict in GRAPH_CODES
+    ]
+    assert found == GRAPH_CODES
 
 
 def test_the_clouds_are_those_of_the_table() -> None:
@@ -233,12 +242,36 @@ def test_the_pages_are_registered() -> None:
     assert sorted(pages) == sorted(path.stem for path in RST.glob("*.rst"))
 
 
+def test_start_page_lists_all_pages_of_the_site() -> None:
+    index = (RST.parent / "index.rst").read_text(encoding="utf-8")
+    guides = [f"docsite/{path.stem}" for path in RST.glob("*.rst")]
+    roles = [f"{path.name}_role" for path in (ROOT / "roles").iterdir()]
+    plugins = [
+        f"{path.stem}_{kind}"
+        for folder, kind in (("modules", "module"), ("filter", "filter"), ("lookup", "lookup"))
+        for path in (ROOT / "plugins" / folder).iterdir()
+        if path.suffix in (".py", ".yml") and not path.name.startswith("_")
+    ]
+    filters = {name for name in plugins if name.endswith("_filter")}
+    assert filters, "the test looks in the wrong place"
+    assert sorted(re.findall(r"^  (?:[\w ]+ <)?([a-z_/]+)>?$", index, re.MULTILINE)) == sorted(
+        [*guides, *roles, *plugins, "environment_variables"]
+    )
+
+
+def test_links_of_the_readme_exist() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    links = [link for link in re.findall(r"\]\(([^)]+)\)", text) if not link.startswith("https://")]
+    assert links
+    assert [link for link in links if not (ROOT / link).exists()] == []
+
+
 @pytest.mark.parametrize("page", [RST / "environments.rst", ROOT / "README.md"], ids=lambda page: page.name)
 def test_the_layers_of_an_environment_are_accepted(page: Path) -> None:
     blocks = [block for block in _blocks(page.read_text(encoding="utf-8")) if isinstance(block, dict)]
     names = ("mailroom_connectors", "mailroom_connectors_environment", "mailroom_connectors_secrets")
     layers = {name: block[name] for name in names for block in blocks if name in block}
     assert list(layers) == list(names)
-    plan = _plan("connectors", {"connectors": merged(layers)})
+    plan = _plan("connectors", {"connectors": merge_layers(layers)})
     assert plan
     assert plan.created == ["alerts"]

@@ -3,7 +3,7 @@
 
 # This file is private to the collection mailroom.core and may change at any time.
 
-"""An application's certificate and key, from PEM text or a PFX file."""
+"""Load an application's certificate and key from PEM text or a PFX file."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-
 
 
 class KeyPair(NamedTuple):
-    """A certificate and its key, as PEM. Not to be shown."""
+    """A certificate and its key, as PEM. The representation does not show the key."""
 
     key: str
     certificate: str
@@ -29,8 +29,8 @@ class KeyPair(NamedTuple):
         return "KeyPair()"
 
 
-def key_pair(data: bytes, passphrase: str, where: str) -> KeyPair:
-    """The key and the certificate that belongs to it; `where` names the field that they come from."""
+def load_key_pair(data: bytes, passphrase: str, field: str) -> KeyPair:
+    """Load an RSA key and the certificate that belongs to it; error messages name `field`."""
     try:
         from cryptography.hazmat.primitives import serialization
         from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
@@ -38,21 +38,21 @@ def key_pair(data: bytes, passphrase: str, where: str) -> KeyPair:
         raise MissingLibrary("cryptography", "to sign in with a certificate", str(missing)) from None
 
     secret = passphrase.encode() or None
-    key, certificates = (_of_pem if b"-----BEGIN" in data else _of_pfx)(data, secret, where)
+    key, certificates = (_parse_pem if b"-----BEGIN" in data else _parse_pfx)(data, secret, field)
     if not isinstance(key, RSAPrivateKey):
-        raise probe_error("config", f"{where}: the key must be an RSA key")
+        raise probe_error("config", f"{field}: the key must be an RSA key")
     encoding = serialization.Encoding.PEM
     public = (encoding, serialization.PublicFormat.SubjectPublicKeyInfo)
     own = key.public_key().public_bytes(*public)
-    fitting = [each for each in certificates if each.public_key().public_bytes(*public) == own]
-    if not fitting:
-        raise probe_error("config", f"{where}: it has no certificate that belongs to its key")
+    matching = [each for each in certificates if each.public_key().public_bytes(*public) == own]
+    if not matching:
+        raise probe_error("config", f"{field}: there is no certificate that belongs to the key")
     private = key.private_bytes(encoding, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    return KeyPair(private.decode("ascii"), fitting[0].public_bytes(encoding).decode("ascii"))
+    return KeyPair(private.decode("ascii"), matching[0].public_bytes(encoding).decode("ascii"))
 
 
-def read(path: str, field: str) -> bytes:
-    """A file that a field names, read anew at each use."""
+def read_file(path: str, field: str) -> bytes:
+    """Read the file that a field names."""
     try:
         with open(path, "rb") as file:
             data = file.read(LARGEST_FILE + 1)
@@ -65,37 +65,37 @@ def read(path: str, field: str) -> bytes:
     return data
 
 
-def _of_pem(data: bytes, passphrase: bytes | None, where: str) -> tuple[Any, list[Any]]:
+def _parse_pem(data: bytes, passphrase: bytes | None, field: str) -> tuple[Any, list[Any]]:
     from cryptography import x509
     from cryptography.hazmat.primitives import serialization
 
     block = _KEY.search(data)
     if block is None:
-        raise probe_error("config", f"{where}: it has no private key")
-    is_locked = b"ENCRYPTED" in block.group(0)
-    if is_locked and passphrase is None:
-        raise probe_error("config", f"{where}: its key is locked, and there is no certificate_passphrase")
+        raise probe_error("config", f"{field}: there is no private key")
+    is_encrypted = b"ENCRYPTED" in block.group(0)
+    if is_encrypted and passphrase is None:
+        raise probe_error("config", f"{field}: the key is encrypted, and there is no certificate_passphrase")
     try:
-        key = serialization.load_pem_private_key(block.group(0), passphrase if is_locked else None)
+        key = serialization.load_pem_private_key(block.group(0), passphrase if is_encrypted else None)
         certificates = [x509.load_pem_x509_certificate(each) for each in _CERTIFICATE.findall(data)]
-    except Exception:  # noqa: BLE001  a file may hold anything, and what the library says may quote it
-        raise probe_error("config", f"{where}: {_unusable(is_locked)}") from None
+    except Exception:  # noqa: BLE001  a file may hold anything, and the library's error may quote it
+        raise probe_error("config", f"{field}: {_parse_error(is_encrypted)}") from None
     return key, certificates
 
 
-def _of_pfx(data: bytes, passphrase: bytes | None, where: str) -> tuple[Any, list[Any]]:
+def _parse_pfx(data: bytes, passphrase: bytes | None, field: str) -> tuple[Any, list[Any]]:
     from cryptography.hazmat.primitives.serialization import pkcs12
 
     try:
         key, certificate, others = pkcs12.load_key_and_certificates(data, passphrase)
-    except Exception:  # noqa: BLE001  a file may hold anything, and what the library says may quote it
-        raise probe_error("config", f"{where}: {_unusable(True)}") from None
+    except Exception:  # noqa: BLE001  a file may hold anything, and the library's error may quote it
+        raise probe_error("config", f"{field}: {_parse_error(True)}") from None
     if key is None:
-        raise probe_error("config", f"{where}: it has no private key")
+        raise probe_error("config", f"{field}: there is no private key")
     return key, [each for each in (certificate, *others) if each is not None]
 
 
-def _unusable(may_be_locked: bool) -> str:
-    if may_be_locked:
-        return "it is damaged, neither PEM nor PFX, or certificate_passphrase does not unlock it"
-    return "its key or certificate is damaged"
+def _parse_error(may_be_encrypted: bool) -> str:
+    if may_be_encrypted:
+        return "it is damaged, it is neither PEM nor PFX, or certificate_passphrase is wrong"
+    return "the key or the certificate is damaged"

@@ -3,7 +3,7 @@
 
 # This file is private to the collection mailroom.core and may change at any time.
 
-"""What a token says of itself, for those who look for a mistake; nothing is decided by it."""
+"""Parse the claims of a token, for error messages only: nothing is decided by them."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from typing import Any
 
 from .._connector.redaction import Redaction
 
-SHOWN = ("aud", "roles", "scp", "idtyp", "appid", "azp", "oid", "tid", "upn", "exp")
+SHOWN_CLAIMS = ("aud", "roles", "scp", "idtyp", "appid", "azp", "oid", "tid", "upn", "exp")
 
 _LONGEST_TOKEN = 64 * 1024
 _LONGEST_CLAIM = 200
 _MOST_VALUES = 30
 
 
-def claims_of(token: str, redact: Redaction) -> dict[str, Any]:
-    """The claims that are no secret. The signature is not checked: only the server that it is for can do that."""
+def parse_claims(token: str, redact: Redaction) -> dict[str, Any]:
+    """Parse the claims that may be shown. The signature is not checked: only the server can do that."""
     parts = token.split(".")
     if len(parts) != 3 or len(token) > _LONGEST_TOKEN:
         return {}
@@ -35,17 +35,17 @@ def claims_of(token: str, redact: Redaction) -> dict[str, Any]:
         return {}
     if not isinstance(claims, dict):
         return {}
-    kept = {name: _kept(claims[name], redact) for name in SHOWN if name in claims}
+    kept = {name: _redact_claim(claims[name], redact) for name in SHOWN_CLAIMS if name in claims}
     return {name: value for name, value in kept.items() if value is not None}
 
 
-def claims_text(claims: Mapping[str, Any]) -> str:
-    """The claims on one line."""
-    parts = [f"{name} {_text(name, claims[name])}" for name in SHOWN if name in claims]
+def format_claims(claims: Mapping[str, Any]) -> str:
+    """Format the claims on one line."""
+    parts = [f"{name} {_format_claim(name, claims[name])}" for name in SHOWN_CLAIMS if name in claims]
     return "; ".join(parts)
 
 
-def _kept(value: Any, redact: Redaction) -> Any:
+def _redact_claim(value: Any, redact: Redaction) -> Any:
     if isinstance(value, bool):
         return None
     if isinstance(value, int):
@@ -58,7 +58,7 @@ def _kept(value: Any, redact: Redaction) -> Any:
     return None
 
 
-def _text(name: str, value: Any) -> str:
+def _format_claim(name: str, value: Any) -> str:
     if isinstance(value, list):
         return ", ".join(value) or "none"
     if name == "exp" and isinstance(value, int):

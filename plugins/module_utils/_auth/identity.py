@@ -3,7 +3,7 @@
 
 # This file is private to the collection mailroom.core and may change at any time.
 
-"""Tells credentials apart without keeping them."""
+"""Hashes of credentials, by which a refused credential is recognized without keeping it."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from .._connector.domain import canonical
 from .._connector.secret import Secret
 
 
-def site_of(host: str) -> str:
-    """Whose server it is, however it is spelled: smtp.example.com and imap.example.com know the same users."""
+def base_domain(host: str) -> str:
+    """The last two labels of a host name: smtp.example.com and imap.example.com have the same users."""
     name = canonical(host).rstrip(".")
     labels = name.split(".")
     is_name = any(char.isalpha() for char in labels[-1])
@@ -22,10 +22,10 @@ def site_of(host: str) -> str:
 
 
 def identity(host: str, username: str, secret: Secret | None) -> str:
-    """The same text for the same user with the same password at the same site, and for nobody else.
+    """A hash of domain, user and password.
 
-    The case of a user's name makes no other user: hardly a server distinguishes it, and a lock knows no case either.
+    The case of the user name is ignored, as nearly all servers and their account locks do.
     """
     password = secret.reveal() if secret else ""
-    known = f"{site_of(host)}\0{username.casefold()}\0{password}"
+    known = f"{base_domain(host)}\0{username.casefold()}\0{password}"
     return hashlib.sha256(known.encode("utf-8", "surrogatepass")).hexdigest()

@@ -3,7 +3,7 @@
 
 # This file is private to the collection mailroom.core and may change at any time.
 
-"""A way to sign in: what the client says first, and what it answers. No network here."""
+"""The interface of a SASL mechanism: initial response and responses to challenges. No network here."""
 
 from __future__ import annotations
 
@@ -16,37 +16,37 @@ from .saslprep import saslprep
 
 
 class Mechanism(ABC):
-    """One sign-in with a SASL mechanism, from its first word to its end."""
+    """One sign-in with a SASL mechanism."""
 
     name: str
 
     def __init__(self, username: str, secret: Secret, *, redact: Redaction | None = None) -> None:
         self.has_used_secret = False
-        """Whether anything was said that is made of the secret."""
+        """Whether a response was derived from the secret."""
         self.username = username
         self.secret = secret
         self._redact = redact
 
-    def redact(self, said: bytes | str) -> str:
-        """What the server says while signing in, fit to be shown."""
-        return (self._redact or Redaction([self.secret]))(said)
+    def redact(self, text: bytes | str) -> str:
+        """Redact what the server says while signing in."""
+        return (self._redact or Redaction([self.secret]))(text)
 
     def check(self) -> None:
-        """Stop before anything is sent where the user's name or password cannot be used to sign in."""
+        """Fail before anything is sent if the user name or password cannot be used to sign in."""
         saslprep(self.username, "username")
         saslprep(self.secret.reveal(), "password")
 
-    def first(self) -> bytes | None:
-        """What the client says unasked, or None where it waits for the server."""
+    def initial_response(self) -> bytes | None:
+        """The initial response, or None if the server speaks first."""
         return None
 
     @abstractmethod
-    def answer(self, challenge: bytes, /) -> bytes:
-        """The answer to a challenge."""
+    def respond(self, challenge: bytes, /) -> bytes:
+        """The response to a challenge."""
 
-    def explained(self, observation: Observation) -> Observation:
-        """A refusal, with what the server has told during the sign-in."""
+    def add_error_details(self, observation: Observation) -> Observation:
+        """Add what the server said about its refusal during the sign-in."""
         return observation
 
-    def succeeded(self) -> None:  # noqa: B027  most mechanisms have nothing to add
-        """The server says that the sign-in succeeded; stop where it did not prove what it had to."""
+    def verify_server(self) -> None:  # noqa: B027  most mechanisms do not authenticate the server
+        """After a successful sign-in: fail if the server did not prove that it knows the password."""

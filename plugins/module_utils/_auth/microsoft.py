@@ -5,8 +5,8 @@
 
 """Tokens of Microsoft's identity platform, through msal.
 
-Every token is asked for by a new application object, since msal keeps failures for a while. Region, proxies and
-certificates of the environment have no influence.
+Every token is requested by a new application object, since msal caches failures. Region, proxies and certificates of
+the environment are ignored.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ from abc import abstractmethod
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from .._connector.clouds import authority_of, scope_of
+from .._connector.clouds import authority_url, token_scope
 from .._connector.resolved import OAuthSettings, Protocol
 from .._errors import MissingLibrary
 from .._verdict.observation import Kind, ProbeError, probe_error
-from .certificates import key_pair, read
-from .exchange import Exchange
-from .source import TokenSource, revealed
-from .tokens import Answer
+from .certificates import load_key_pair, read_file
+from .source import TokenSource, reveal_or_empty
+from .token_client import TokenClient
+from .tokens import Response
 
 OLDEST_FOR_CERTIFICATES = (1, 35)
 
 _RESERVED_SCOPES = ("openid", "profile", "offline_access")
-_NOBODY_THERE: tuple[Kind, ...] = (
+_NO_SERVICE: tuple[Kind, ...] = (
     "timeout",
     "refused",
     "unreachable",
@@ -44,7 +44,7 @@ _JWT = re.compile(r"[\w-]+\.[\w-]+\.[\w-]+", re.ASCII)
 
 
 def _msal() -> Any:
-    """The library, told not to speak of what it sees: its log would hold answers, which hold tokens."""
+    """Import msal and silence its log, which would hold tokens."""
     try:
         import msal
     except ImportError as missing:
@@ -57,36 +57,36 @@ def _msal() -> Any:
 
 
 class _Microsoft(TokenSource):
-    """What all of Microsoft's ways have in common."""
+    """A token source of Microsoft."""
 
     provider = "microsoft"
 
     @property
     def authority(self) -> str:
-        return authority_of(self.settings.cloud, self.settings.authority)
+        return authority_url(self.settings.cloud, self.settings.authority)
 
     def default_scope(self, protocol: Protocol) -> str:
-        return scope_of(self.settings.cloud, protocol)
+        return token_scope(self.settings.cloud, protocol)
 
     def facts(self) -> dict[str, Any]:
         return {"authority": self.authority, **super().facts()}
 
 
 class _Application(_Microsoft):
-    """A registered application, which proves that it is the one it says."""
+    """A registered application."""
 
-    def ask(self, exchange: Exchange, scope: str) -> Any:
-        return self._made(_msal(), exchange).acquire_token_for_client(scope.split())
+    def request_token(self, client: TokenClient, scope: str) -> Any:
+        return self._create_application(_msal(), client).acquire_token_for_client(scope.split())
 
     @abstractmethod
     def credential(self, msal: Any) -> Any:
-        """The proof, as msal wants it."""
+        """The client credential in the form that msal expects."""
 
-    def _made(self, msal: Any, exchange: Exchange) -> Any:
+    def _create_application(self, msal: Any, client: TokenClient) -> Any:
         credential = self.credential(msal)
         common = {
             "authority": f"{self.authority}/{self.settings.tenant_id}",
-            "http_client": _AtAuthority(exchange, self.authority),
+            "http_client": _AuthorityHttp(client, self.authority),
             "instance_discovery": False,
         }
         if credential is None:
@@ -97,58 +97,60 @@ class _Application(_Microsoft):
 
 
 class ClientSecret(_Application):
-    """By the application's secret."""
+    """An application with a client secret."""
 
     def credential(self, _msal: Any) -> str:
-        return revealed(self.settings.client_secret)
+        return reveal_or_empty(self.settings.client_secret)
 
 
 class Certificate(_Application):
-    """By a certificate that is written into the declaration."""
+    """An application with a certificate in the declaration."""
 
     def credential(self, msal: Any) -> dict[str, str]:
         _check_version(msal)
-        pair = key_pair(self._data(), revealed(self.settings.certificate_passphrase), f"oauth2.{self._field()}")
+        pair = load_key_pair(
+            self._data(), reveal_or_empty(self.settings.certificate_passphrase), f"oauth2.{self._field()}"
+        )
         return {"private_key": pair.key, "public_certificate": pair.certificate}
 
     def _data(self) -> bytes:
-        return revealed(self.settings.certificate).encode()
+        return reveal_or_empty(self.settings.certificate).encode()
 
     def _field(self) -> str:
         return "certificate"
 
 
 class CertificateFile(Certificate):
-    """By a certificate in a file, PEM or PFX."""
+    """An application with a certificate in a PEM or PFX file."""
 
     def _data(self) -> bytes:
-        return read(self.settings.certificate_file, "certificate_file")
+        return read_file(self.settings.certificate_file, "certificate_file")
 
     def _field(self) -> str:
         return "certificate_file"
 
 
 class Assertion(_Application):
-    """By an assertion of another identity provider that the application trusts."""
+    """An application with an assertion of another identity provider (a federated credential)."""
 
     def credential(self, _msal: Any) -> dict[str, Any]:
         return {"client_assertion": self._assertion}
 
     def _assertion(self) -> str:
         path = self.settings.assertion_file
-        text = read(path, "assertion_file").decode("ascii", "replace").strip()
-        # Nothing else that a file may hold is sent anywhere.
+        text = read_file(path, "assertion_file").decode("ascii", "replace").strip()
+        # The file is checked, so that a wrong path sends no other secret.
         if len(text) > _LONGEST_ASSERTION or not _JWT.fullmatch(text):
             raise probe_error(
                 "config",
-                f"assertion_file {path} does not hold an assertion: three parts in base64url, separated by full stops",
+                f"assertion_file {path} is not a JWT: three base64url parts separated by dots",
                 field="oauth2.assertion_file",
             )
         return text
 
 
-def proof_of(settings: OAuthSettings) -> type[_Application] | None:
-    """How an application proves that it is the one it says."""
+def application_type(settings: OAuthSettings) -> type[_Application] | None:
+    """The type of application for the declared client credential; None if there is none."""
     if settings.client_secret:
         return ClientSecret
     if settings.certificate:
@@ -159,60 +161,62 @@ def proof_of(settings: OAuthSettings) -> type[_Application] | None:
 
 
 class ResourceOwner(_Application):
-    """As a user with a password; the application may prove itself besides."""
+    """A user with a password; the application may have a credential too."""
 
-    def ask(self, exchange: Exchange, scope: str) -> Any:
+    def request_token(self, client: TokenClient, scope: str) -> Any:
         scopes = [each for each in scope.split() if each not in _RESERVED_SCOPES]
-        application = self._made(_msal(), exchange)
+        application = self._create_application(_msal(), client)
         return application.acquire_token_by_username_password(
-            self.settings.username, revealed(self.settings.password), scopes
+            self.settings.username, reveal_or_empty(self.settings.password), scopes
         )
 
     def credential(self, msal: Any) -> Any:
-        proof = proof_of(self.settings)
-        return proof(self.settings, self._http, self._redact).credential(msal) if proof else None
+        application = application_type(self.settings)
+        return application(self.settings, self._http, self._redact).credential(msal) if application else None
 
 
 class ManagedIdentity(_Microsoft):
-    """As the machine itself, where it runs in Azure or is joined to it."""
+    """The identity of a machine in Azure, or of one joined by Azure Arc."""
 
     sends_credential = False
 
-    def ask(self, exchange: Exchange, scope: str) -> Any:
+    def request_token(self, client: TokenClient, scope: str) -> Any:
         msal = _msal()
-        who = self.settings.managed_identity
+        name = self.settings.managed_identity
         identity = (
-            msal.SystemAssignedManagedIdentity() if who == "system" else msal.UserAssignedManagedIdentity(client_id=who)
+            msal.SystemAssignedManagedIdentity()
+            if name == "system"
+            else msal.UserAssignedManagedIdentity(client_id=name)
         )
-        client = msal.ManagedIdentityClient(identity, http_client=exchange)
+        managed = msal.ManagedIdentityClient(identity, http_client=client)
         try:
-            body = client.acquire_token_for_client(resource=_resource(scope))
-        except ProbeError as stopped:
-            if stopped.observation.kind in _NOBODY_THERE:
-                raise ProbeError(stopped.observation.with_context(kind="no_identity_service")) from stopped
+            body = managed.acquire_token_for_client(resource=_resource(scope))
+        except ProbeError as error:
+            if error.observation.kind in _NO_SERVICE:
+                raise ProbeError(error.observation.with_context(kind="no_identity_service")) from error
             raise
-        # Where a service answers in its own way, msal makes up an error, which says nothing.
-        return body if "access_token" in body else {**body, "error": None, **exchange.last_json()}
+        # msal replaces an error that it does not know by a meaningless one; use the response instead.
+        return body if "access_token" in body else {**body, "error": None, **client.last_json()}
 
     def facts(self) -> dict[str, Any]:
         return {**super().facts(), "managed_identity": self.settings.managed_identity}
 
 
-class _AtAuthority:
-    """HTTP for msal, which forgets the authority's port, and to quote the name, where it asks about a user."""
+class _AuthorityHttp:
+    """HTTP for msal, whose user realm request lacks the authority's port and does not quote the user name."""
 
-    def __init__(self, exchange: Exchange, authority: str) -> None:
-        self._exchange = exchange
-        self._asked = f"https://{urlsplit(authority).hostname}/common/userrealm/"
-        self._meant = f"{authority}/common/userrealm/"
-        self.post = exchange.post
-        self.close = exchange.close
+    def __init__(self, client: TokenClient, authority: str) -> None:
+        self._client = client
+        self._msal_url = f"https://{urlsplit(authority).hostname}/common/userrealm/"
+        self._user_realm_url = f"{authority}/common/userrealm/"
+        self.post = client.post
+        self.close = client.close
 
-    def get(self, url: str, **more: Any) -> Answer:
-        if url.startswith(self._asked):
-            user, _mark, query = url[len(self._asked) :].rpartition("?")
-            url = f"{self._meant}{quote(user, safe='@')}?{query}"
-        return self._exchange.get(url, **more)
+    def get(self, url: str, **more: Any) -> Response:
+        if url.startswith(self._msal_url):
+            user, _mark, query = url[len(self._msal_url) :].rpartition("?")
+            url = f"{self._user_realm_url}{quote(user, safe='@')}?{query}"
+        return self._client.get(url, **more)
 
 
 def _resource(scope: str) -> str:

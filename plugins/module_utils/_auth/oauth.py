@@ -3,7 +3,7 @@
 
 # This file is private to the collection mailroom.core and may change at any time.
 
-"""Signing in with a token: OAUTHBEARER (RFC 7628), and XOAUTH2, which came before it."""
+"""The SASL mechanisms for tokens: OAUTHBEARER (RFC 7628) and its predecessor XOAUTH2."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from collections.abc import Collection
 from .._connector.redaction import Redaction
 from .._connector.secret import Secret
 from .._verdict.observation import Kind, Observation, probe_error
-from .claims import claims_text
+from .claims import format_claims
 from .mechanism import Mechanism
 from .tokens import Token
 
 ERROR_DETAILS = ("status", "schemes", "scope")
 
 _LONGEST_DETAIL = 200
-_REFUSED_BY: dict[str, Kind] = {"microsoft": "token_refused_microsoft", "google": "token_refused_google"}
+_KIND_BY_PROVIDER: dict[str, Kind] = {"microsoft": "token_refused_microsoft", "google": "token_refused_google"}
 _REFUSAL = re.compile(r"(535 (?!5\.7\.139|5\.7\.30)|NO( \[AUTHENTICATIONFAILED\])?\Z)", re.IGNORECASE)
 
 
 class TokenMechanism(Mechanism):
-    """One sign-in with a token. Where it fails, the server tells why before it refuses."""
+    """One sign-in with a token. If it fails, the server sends the error as a challenge before it refuses."""
 
     def __init__(
         self, username: str, secret: Secret, host: str = "", port: int = 0, *, redact: Redaction | None = None
@@ -47,33 +47,33 @@ class TokenMechanism(Mechanism):
         if not token or not (token.isascii() and token.isprintable()) or " " in token:
             raise probe_error("unfit_secret", "the token has characters that cannot be used to sign in")
 
-    def first(self) -> bytes:
+    def initial_response(self) -> bytes:
         self.check()
         self.has_used_secret = True
         return self._message()
 
-    def answer(self, challenge: bytes, /) -> bytes:
-        """The server's reason, after which it waits for an answer without meaning before it refuses."""
+    def respond(self, challenge: bytes, /) -> bytes:
+        """Keep the server's error; it refuses only after a dummy response."""
         if self._is_answered:
-            raise probe_error("protocol", "a challenge where none belongs")
+            raise probe_error("protocol", "the server sent an unexpected challenge")
         self._is_answered = True
-        self.error_details = self._reason(challenge)
-        return self.dummy
+        self.error_details = self._parse_error_details(challenge)
+        return self.dummy_response
 
-    def explained(self, observation: Observation) -> Observation:
-        """The same refusal, with what the server has told before it."""
+    def add_error_details(self, observation: Observation) -> Observation:
+        """Add the error that the server sent as a challenge."""
         if not self.error_details:
             return observation
         details = ", ".join(f"{name} {value}" for name, value in self.error_details.items())
         return observation.with_context(text=f"{observation.text} ({details})")
 
-    dummy: bytes
+    dummy_response: bytes
 
     @abstractmethod
     def _message(self) -> bytes:
-        """User and token as the mechanism puts them."""
+        """The initial response with user and token."""
 
-    def _reason(self, challenge: bytes) -> dict[str, str]:
+    def _parse_error_details(self, challenge: bytes) -> dict[str, str]:
         try:
             reason = json.loads(challenge[:4096].decode("utf-8", "replace"))
         except (ValueError, RecursionError):
@@ -85,10 +85,10 @@ class TokenMechanism(Mechanism):
 
 
 class OAuthBearer(TokenMechanism):
-    """The standard."""
+    """The standard mechanism."""
 
     name = "OAUTHBEARER"
-    dummy = b"\x01"
+    dummy_response = b"\x01"
 
     def _message(self) -> bytes:
         user = self.username.replace("=", "=3D").replace(",", "=2C")
@@ -99,10 +99,10 @@ class OAuthBearer(TokenMechanism):
 
 
 class XOAuth2(TokenMechanism):
-    """Google's forerunner of it, and all that Exchange Online offers."""
+    """The older mechanism, and the only one that Exchange Online offers."""
 
     name = "XOAUTH2"
-    dummy = b""
+    dummy_response = b""
 
     def _message(self) -> bytes:
         return f"user={self.username}\x01auth=Bearer {self.secret.reveal()}\x01\x01".encode()
@@ -112,23 +112,20 @@ BY_PREFERENCE: tuple[type[TokenMechanism], ...] = (OAuthBearer, XOAuth2)
 
 
 def choose_token_mechanism(offered: Collection[str], allowed: Collection[str]) -> type[TokenMechanism]:
-    """The better mechanism that is offered and may be used."""
+    """The preferred mechanism that is offered and allowed."""
     for mechanism in BY_PREFERENCE:
         if mechanism.name in offered and (not allowed or mechanism.name in allowed):
             return mechanism
-    raise probe_error("no_mechanism", "no common way to sign in")
+    raise probe_error("no_mechanism", "the server offers no mechanism that the connector may use")
 
 
-def refused(observation: Observation, token: Token, provider: str) -> Observation:
-    """A server's refusal of a token that was issued, with what the token says of itself.
-
-    Where the reply names another reason, such as a switch that is off, it stays the reply that it is.
-    """
-    facts = {"claims": claims_text(token.claims) or "(it is opaque)"}
+def explain_token_refusal(observation: Observation, token: Token, provider: str) -> Observation:
+    """Add the token's claims to a refusal; if the reply names no other reason, make it a refusal of the token."""
+    facts = {"claims": format_claims(token.claims) or "(it is opaque)"}
     if "appid" in token.claims:
         facts["client_id"] = str(token.claims["appid"])
     observation = observation.with_context(facts=facts)
     reply = f"{observation.code or ''} {observation.enhanced}".lstrip()
     if observation.kind != "reply" or not _REFUSAL.match(reply):
         return observation
-    return observation.with_context(kind=_REFUSED_BY.get(provider, "token_refused"))
+    return observation.with_context(kind=_KIND_BY_PROVIDER.get(provider, "token_refused"))

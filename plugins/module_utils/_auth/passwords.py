@@ -3,7 +3,7 @@
 
 # This file is private to the collection mailroom.core and may change at any time.
 
-"""The ways to sign in with a password, the safest first."""
+"""The SASL mechanisms for passwords, the safest first."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from .mechanism import Mechanism
 from .refusal import SCRAM_ERRORS
 from .saslprep import saslprep
 
-FEWEST_ITERATIONS = 4096
-MOST_ITERATIONS = 200_000
+MIN_ITERATIONS = 4096
+MAX_ITERATIONS = 200_000
 
 
 class Scram(Mechanism):
-    """SCRAM (RFC 5802, RFC 7677): the password is not sent, and the server proves that it knows it."""
+    """SCRAM (RFC 5802, RFC 7677): the password is not sent, and the server proves that it knows it too."""
 
     hash_name: str
 
@@ -36,30 +36,30 @@ class Scram(Mechanism):
         super().__init__(username, secret, redact=redact)
         self._nonce = nonce or base64.b64encode(os.urandom(18)).decode("ascii")
         self._expected_signature: bytes | None = None
-        self._is_proven = False
+        self._is_server_verified = False
 
-    def first(self) -> bytes:
-        return b"n,," + self._first_bare()
+    def initial_response(self) -> bytes:
+        return b"n,," + self._client_first_bare()
 
-    def answer(self, challenge: bytes, /) -> bytes:
+    def respond(self, challenge: bytes, /) -> bytes:
         if self._expected_signature is None:
-            return self._final(challenge)
-        self._check_signature(challenge)
+            return self._client_final(challenge)
+        self._verify_server_final(challenge)
         return b""
 
-    def succeeded(self) -> None:
-        if not self._is_proven:
+    def verify_server(self) -> None:
+        if not self._is_server_verified:
             raise probe_error("server_signature", "the server did not prove that it knows the password")
 
-    def _first_bare(self) -> bytes:
+    def _client_first_bare(self) -> bytes:
         name = saslprep(self.username, "username").replace("=", "=3D").replace(",", "=2C")
         return f"n={name},r={self._nonce}".encode()
 
-    def _final(self, server_first: bytes) -> bytes:
-        nonce, salt, iterations = self._parse(server_first)
+    def _client_final(self, server_first: bytes) -> bytes:
+        nonce, salt, iterations = self._parse_server_first(server_first)
         self.has_used_secret = True
         without_proof = b"c=biws,r=" + nonce
-        message = b",".join((self._first_bare(), server_first, without_proof))
+        message = b",".join((self._client_first_bare(), server_first, without_proof))
         password = saslprep(self.secret.reveal(), "password").encode()
         salted = hashlib.pbkdf2_hmac(self.hash_name, password, salt, iterations)
         client_key = self._mac(salted, b"Client Key")
@@ -68,50 +68,52 @@ class Scram(Mechanism):
         self._expected_signature = self._mac(self._mac(salted, b"Server Key"), message)
         return without_proof + b",p=" + base64.b64encode(proof)
 
-    def _parse(self, server_first: bytes) -> tuple[bytes, bytes, int]:
-        fields = _fields(server_first)
-        if b"m" in fields:
-            raise probe_error("protocol", "a SCRAM challenge with an extension that no client understands")
+    def _parse_server_first(self, server_first: bytes) -> tuple[bytes, bytes, int]:
+        attributes = _parse_attributes(server_first)
+        if b"m" in attributes:
+            raise probe_error("protocol", "the SCRAM challenge requires an unknown extension")
         try:
-            nonce, iterations = fields[b"r"], _count(fields[b"i"])
-            salt = base64.b64decode(fields[b"s"], validate=True)
+            nonce, iterations = attributes[b"r"], _parse_iterations(attributes[b"i"])
+            salt = base64.b64decode(attributes[b"s"], validate=True)
         except (KeyError, ValueError, binascii.Error):
-            raise probe_error("protocol", "a malformed SCRAM challenge") from None
+            raise probe_error("protocol", "the SCRAM challenge is malformed") from None
         if not nonce.startswith(self._nonce.encode()) or len(nonce) <= len(self._nonce):
-            raise probe_error("protocol", "a SCRAM challenge that was not made for this sign-in")
-        if not FEWEST_ITERATIONS <= iterations <= MOST_ITERATIONS:
+            raise probe_error("protocol", "the SCRAM challenge is not for this sign-in")
+        if not MIN_ITERATIONS <= iterations <= MAX_ITERATIONS:
             raise probe_error(
-                "protocol", f"a SCRAM challenge outside of {FEWEST_ITERATIONS} to {MOST_ITERATIONS} iterations"
+                "protocol", f"the SCRAM iteration count is not between {MIN_ITERATIONS} and {MAX_ITERATIONS}"
             )
         return nonce, salt, iterations
 
-    def _check_signature(self, server_final: bytes) -> None:
-        fields = _fields(server_final)
-        if b"e" in fields:
-            error = fields[b"e"].decode("utf-8", "replace")
+    def _verify_server_final(self, server_final: bytes) -> None:
+        attributes = _parse_attributes(server_final)
+        if b"e" in attributes:
+            error = attributes[b"e"].decode("utf-8", "replace")
             known = error if error in SCRAM_ERRORS else ""
             raise ProbeError(
-                Observation("refused_proof", enhanced=known, text=f"the server refuses: {self.redact(fields[b'e'])}")
+                Observation(
+                    "refused_proof", enhanced=known, text=f"the server refuses: {self.redact(attributes[b'e'])}"
+                )
             )
         try:
-            signature = base64.b64decode(fields[b"v"], validate=True)
+            signature = base64.b64decode(attributes[b"v"], validate=True)
         except (KeyError, binascii.Error):
             raise probe_error("server_signature", "the server did not prove that it knows the password") from None
         if not hmac.compare_digest(signature, self._expected_signature or b""):
             raise probe_error("server_signature", "the server's proof that it knows the password is wrong")
-        self._is_proven = True
+        self._is_server_verified = True
 
     def _mac(self, key: bytes, message: bytes) -> bytes:
         return hmac.new(key, message, self.hash_name).digest()
 
 
-def _count(text: bytes) -> int:
+def _parse_iterations(text: bytes) -> int:
     if not text.isdigit():
         raise ValueError
     return int(text[:10])
 
 
-def _fields(message: bytes) -> dict[bytes, bytes]:
+def _parse_attributes(message: bytes) -> dict[bytes, bytes]:
     return {part[:1]: part[2:] for part in message.split(b",") if part[1:2] == b"="}
 
 
@@ -123,7 +125,7 @@ class ScramSha256(Scram):
 
 
 class ScramSha1(Scram):
-    """SCRAM with SHA-1, which is still sound for this use."""
+    """SCRAM with SHA-1, which is still secure for this use."""
 
     name = "SCRAM-SHA-1"
     hash_name = "sha1"
@@ -134,34 +136,34 @@ class Plain(Mechanism):
 
     name = "PLAIN"
 
-    def first(self) -> bytes:
+    def initial_response(self) -> bytes:
         username, password = saslprep(self.username, "username"), saslprep(self.secret.reveal(), "password")
         self.has_used_secret = True
         return f"\0{username}\0{password}".encode()
 
-    def answer(self, _challenge: bytes, /) -> bytes:
-        raise probe_error("protocol", "a challenge where none belongs")
+    def respond(self, _challenge: bytes, /) -> bytes:
+        raise probe_error("protocol", "the server sent an unexpected challenge")
 
 
 class Login(Mechanism):
-    """User and password one after the other; never standardised, widely offered."""
+    """User and password in two responses; never standardised, widely offered."""
 
     name = "LOGIN"
 
     def __init__(self, username: str, secret: Secret, *, redact: Redaction | None = None) -> None:
         super().__init__(username, secret, redact=redact)
-        self._answers = [saslprep(username, "username"), saslprep(secret.reveal(), "password")]
+        self._responses = [saslprep(username, "username"), saslprep(secret.reveal(), "password")]
 
-    def answer(self, _challenge: bytes, /) -> bytes:
-        if not self._answers:
-            raise probe_error("protocol", "a challenge where none belongs")
-        answer = self._answers.pop(0).encode()
-        self.has_used_secret = not self._answers
-        return answer
+    def respond(self, _challenge: bytes, /) -> bytes:
+        if not self._responses:
+            raise probe_error("protocol", "the server sent an unexpected challenge")
+        response = self._responses.pop(0).encode()
+        self.has_used_secret = not self._responses
+        return response
 
 
 class CramMd5(Mechanism):
-    """A keyed hash of a challenge (RFC 2195); outdated, and only used where it is named."""
+    """A keyed hash of a challenge (RFC 2195); outdated, so it is used only if `mechanisms` lists it."""
 
     name = "CRAM-MD5"
 
@@ -169,24 +171,24 @@ class CramMd5(Mechanism):
         super().__init__(username, secret, redact=redact)
         self._is_answered = False
 
-    def answer(self, challenge: bytes, /) -> bytes:
+    def respond(self, challenge: bytes, /) -> bytes:
         if self._is_answered:
-            raise probe_error("protocol", "a challenge where none belongs")
+            raise probe_error("protocol", "the server sent an unexpected challenge")
         self._is_answered = self.has_used_secret = True
         digest = hmac.new(self.secret.reveal().encode(), challenge, "md5").hexdigest()
         return f"{self.username} {digest}".encode()
 
 
 BY_PREFERENCE: tuple[type[Mechanism], ...] = (ScramSha256, ScramSha1, Plain, Login)
-REVEALING = ("PLAIN", "LOGIN")
-"""Those that send the password itself."""
-ONLY_WHERE_NAMED: tuple[type[Mechanism], ...] = (CramMd5,)
+SENDS_PASSWORD = ("PLAIN", "LOGIN")
+"""Mechanisms that send the password itself."""
+ONLY_IF_LISTED: tuple[type[Mechanism], ...] = (CramMd5,)
 
 
-def choose(offered: Collection[str], allowed: Collection[str]) -> type[Mechanism]:
-    """The safest mechanism that is offered and may be used."""
-    for mechanism in (*BY_PREFERENCE, *ONLY_WHERE_NAMED):
-        may_be_used = mechanism.name in allowed if allowed else mechanism in BY_PREFERENCE
-        if may_be_used and mechanism.name in offered:
+def choose_password_mechanism(offered: Collection[str], allowed: Collection[str]) -> type[Mechanism]:
+    """The safest mechanism that is offered and allowed."""
+    for mechanism in (*BY_PREFERENCE, *ONLY_IF_LISTED):
+        is_allowed = mechanism.name in allowed if allowed else mechanism in BY_PREFERENCE
+        if is_allowed and mechanism.name in offered:
             return mechanism
-    raise probe_error("no_mechanism", "no common way to sign in")
+    raise probe_error("no_mechanism", "the server offers no mechanism that the connector may use")

@@ -3,10 +3,10 @@
 
 # This file is private to the collection mailroom.core and may change at any time.
 
-"""Whether a failed sign-in refused the credential. It is decided by protocol codes: accounts get locked by repetition.
+"""Whether a failed sign-in refused the credential, decided by protocol codes. Repeating a refused one locks accounts.
 
-Where a credential was sent, and nothing says that it was not judged or may be tried again, it counts as refused: some
-servers answer a wrong password by closing the connection, or not at all.
+A credential that was sent counts as refused unless the server says that it did not check it or that it may be tried
+again: some servers answer a wrong password by closing the connection, or not at all.
 """
 
 from __future__ import annotations
@@ -15,20 +15,20 @@ from collections.abc import Collection
 
 from .._verdict.observation import Observation, Refused
 
-# SMTP: the command or the mechanism is not known, so that nobody looked at the credential.
+# SMTP: the command or the mechanism is unknown, so the server did not check the credential.
 _SMTP_UNKNOWN = (500, 502, 503, 504)
 _SMTP_NEEDS_ENCRYPTION = (530, 538)
 _SMTP_MALFORMED = 501
-_WRONG_CREDENTIALS = ".7.8"  # of an enhanced code; some servers give it with 454, which they should not
-_SMTP_AUTH_IS_OFF = "smtpclientauthentication is disabled"  # Exchange has one code, 5.7.139, for this and for others
+_WRONG_CREDENTIALS = ".7.8"  # end of the enhanced code; some servers wrongly give it with 454
+_SMTP_AUTH_IS_OFF = "smtpclientauthentication is disabled"  # TokenClient has one code, 5.7.139, for this and for others
 
 # IMAP: response codes of RFC 5530. They count at the beginning of a reply only.
 _IMAP_TEMPORARY = ("[UNAVAILABLE", "[INUSE", "[LIMIT", "[SERVERBUG")
 _IMAP_NEEDS_ENCRYPTION = "[PRIVACYREQUIRED"
 _IMAP_NOT_AUTHORIZED = "[AUTHORIZATIONFAILED"
 
-# SCRAM: errors of RFC 5802 that say nothing of the password.
-SCRAM_NOT_JUDGED = (
+# SCRAM: errors of RFC 5802 that do not mean a wrong password.
+SCRAM_PASSWORD_NOT_CHECKED = (
     "no-resources",
     "extensions-not-supported",
     "server-does-support-channel-binding",
@@ -36,7 +36,7 @@ SCRAM_NOT_JUDGED = (
     "unsupported-channel-binding-type",
 )
 SCRAM_ERRORS = (
-    *SCRAM_NOT_JUDGED,
+    *SCRAM_PASSWORD_NOT_CHECKED,
     "invalid-encoding",
     "invalid-proof",
     "channel-bindings-dont-match",
@@ -45,11 +45,11 @@ SCRAM_ERRORS = (
     "other-error",
 )
 
-# Token endpoints: what passes. Numbers are Microsoft's (AADSTS).
+# Token endpoints: temporary errors. Numbers are Microsoft's (AADSTS).
 _TOKEN_TEMPORARY = frozenset(
     ("temporarily_unavailable", "slow_down", "server_error", "50033", "50196", "90006", "90024", "90033", "90055")
 )
-# What the credential may not be used for, which says nothing of another scope.
+# Errors about the scope: the credential may work for another scope.
 _TOKEN_SCOPE = frozenset(
     (
         *("invalid_scope", "invalid_resource", "invalid_target", "consent_required", "access_denied"),
@@ -60,29 +60,29 @@ _HTTP_TEMPORARY = (408, 425, 429)
 
 
 def refused_sign_in(observation: Observation, *, is_encrypted: bool, was_sent: bool) -> Refused:
-    """What an attempt to sign in says of the credential; `was_sent` tells whether anything made of it went out."""
+    """Whether a failed sign-in refused the credential; `was_sent`: something derived from it was sent."""
     if observation.kind == "reply" and observation.code is None:
-        return _by_imap(observation, is_encrypted, was_sent)
+        return _refused_by_imap(observation, is_encrypted, was_sent)
     if observation.kind == "reply":
-        return _by_smtp(observation, is_encrypted, was_sent)
+        return _refused_by_smtp(observation, is_encrypted, was_sent)
     if observation.kind == "refused_proof":
-        return "" if observation.enhanced in SCRAM_NOT_JUDGED else "everywhere"
+        return "" if observation.enhanced in SCRAM_PASSWORD_NOT_CHECKED else "everywhere"
     return "everywhere" if was_sent else ""
 
 
 def refused_token(status: int | None, words: Collection[str]) -> Refused:
-    """What the answer of a token endpoint says of the credential: its HTTP status, its error and its numbers."""
+    """Whether a token endpoint refused the credential; `words` are its error and error codes."""
     if (status or 0) >= 500 or status in _HTTP_TEMPORARY or not _TOKEN_TEMPORARY.isdisjoint(words):
         return ""
     return "everywhere" if _TOKEN_SCOPE.isdisjoint(words) else "here"
 
 
 def refused_user(observation: Observation) -> bool:
-    """Whether a token endpoint refused the user (RFC 6749, 5.2), and not the application or what it asks for."""
+    """Whether a token endpoint refused the user (RFC 6749, 5.2), not the application or the scope."""
     return observation.refused == "everywhere" and "invalid_grant" in observation.enhanced.split()
 
 
-def _by_smtp(observation: Observation, is_encrypted: bool, was_sent: bool) -> Refused:
+def _refused_by_smtp(observation: Observation, is_encrypted: bool, was_sent: bool) -> Refused:
     code, enhanced = observation.code or 0, observation.enhanced
     is_about_security = enhanced.startswith("5.7.")
     if code < 500 and not enhanced.startswith("5.") and enhanced[1:] != _WRONG_CREDENTIALS:
@@ -98,7 +98,7 @@ def _by_smtp(observation: Observation, is_encrypted: bool, was_sent: bool) -> Re
     return "everywhere"
 
 
-def _by_imap(observation: Observation, is_encrypted: bool, was_sent: bool) -> Refused:
+def _refused_by_imap(observation: Observation, is_encrypted: bool, was_sent: bool) -> Refused:
     status = observation.enhanced.partition(" ")[0]
     text = observation.text.strip().upper()
     text = text[len("BYE ") :] if text.startswith("BYE ") else text

@@ -3,7 +3,7 @@
 
 # This file is private to the collection mailroom.core and may change at any time.
 
-"""Prepares names and passwords for comparison (RFC 4013)."""
+"""Prepare user names and passwords for comparison (RFC 4013)."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _PROHIBITED = (
 
 
 def saslprep(text: str, what: str) -> str:
-    """The prepared text; plain ASCII stays as it is. Code points that were not assigned then are let through."""
+    """Prepare a text. Code points that Unicode 3.2 does not assign are allowed."""
     if text.isascii() and text.isprintable():
         return text
     mapped = "".join(

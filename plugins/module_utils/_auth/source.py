@@ -3,7 +3,7 @@
 
 # This file is private to the collection mailroom.core and may change at any time.
 
-"""What every way to get a token has in common. No network here: HTTP is handed in."""
+"""The interface of a token source. No network here: HTTP is passed in."""
 
 from __future__ import annotations
 
@@ -12,30 +12,27 @@ from dataclasses import fields
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
-from .._connector.clouds import authority_of
+from .._connector.clouds import authority_url
 from .._connector.redaction import Redaction
 from .._connector.resolved import OAuthSettings, Protocol
 from .._connector.secret import Secret
 from .._errors import MissingLibrary
 from .._verdict.observation import Kind, ProbeError, Refused
-from .exchange import Exchange
 from .identity import identity
+from .token_client import TokenClient
 from .tokens import Http, Token
 
 
 class TokenSource(ABC):
-    """One way to get a token: what the oauth2 settings say, and HTTP to ask with.
-
-    A source is for one use: it keeps no token, and nothing of what an earlier attempt has brought about.
-    """
+    """A way to get a token. A source is for one use: it caches nothing."""
 
     provider: ClassVar[str] = "other"
-    """Whose way it is: microsoft, google or other. RejectedCredentials are judged by it."""
+    """microsoft, google or other; a refusal of the token is diagnosed by it."""
 
     observation_kind: ClassVar[Kind] = "token"
 
     sends_credential: ClassVar[bool] = True
-    """Whether there is anything that an answer could refuse."""
+    """Whether the request holds a credential that can be refused."""
 
     def __init__(self, settings: OAuthSettings, http: Http, redact: Redaction) -> None:
         self.settings = settings
@@ -43,32 +40,32 @@ class TokenSource(ABC):
         self._redact = redact
 
     def obtain(self, protocol: Protocol) -> Token:
-        """A new token to sign in with over smtp, imap or graph."""
+        """Request a new token for smtp, imap or graph."""
         scope = self.settings.scope or self.default_scope(protocol)
         facts = {**self.facts(), "scope": scope or "none"}
-        exchange = Exchange(self._http, self._redact, self.observation_kind)
+        client = TokenClient(self._http, self._redact, self.observation_kind)
         try:
-            return exchange.token(self.ask(exchange, scope))
-        except ProbeError as stopped:
-            failed = stopped
+            return client.parse_token(self.request_token(client, scope))
+        except ProbeError as error:
+            failed = error
         except MissingLibrary:
             raise
-        except Exception as error:  # noqa: BLE001  libraries raise anything over what a server may answer
-            failed = exchange.failed(error)
+        except Exception as error:  # noqa: BLE001  libraries raise anything over malformed responses
+            failed = client.translate_error(error)
         observation = failed.observation
         refused: Refused = observation.refused if self.sends_credential else ""
         raise ProbeError(observation.with_context(facts={**facts, **observation.facts}, refused=refused)) from failed
 
     @abstractmethod
     def default_scope(self, protocol: Protocol) -> str:
-        """What is asked for unless a scope is written."""
+        """The scope that is requested unless one is declared."""
 
     @abstractmethod
-    def ask(self, exchange: Exchange, scope: str) -> Any:
-        """Ask for a token; what was answered, as the JSON object of RFC 6749."""
+    def request_token(self, client: TokenClient, scope: str) -> Any:
+        """Request a token; returns the JSON object of RFC 6749."""
 
     def facts(self) -> dict[str, Any]:
-        """What a remedy may speak of."""
+        """Facts for the remedy."""
         settings = self.settings
         known = {
             "client_id": settings.client_id,
@@ -78,10 +75,10 @@ class TokenSource(ABC):
         }
         return {name: value for name, value in known.items() if value}
 
-    def identities(self) -> list[str]:
-        """The same texts for the same credentials: first with all settings, then a user's password for an application.
+    def credential_ids(self) -> list[str]:
+        """Hashes of the credentials: of all settings, and of a user's password for an application.
 
-        Other settings, such as another scope, make no other password of it, and repeating a refused one locks the user.
+        The second does not depend on settings such as the scope: repeating a refused password locks the user.
         """
         settings = self.settings
         values = (getattr(settings, each.name) for each in fields(settings))
@@ -89,11 +86,11 @@ class TokenSource(ABC):
         whole = identity("", "", Secret("\0".join(known)))
         if not settings.password:
             return [whole]
-        service = urlsplit(settings.token_url or authority_of(settings.cloud, settings.authority)).hostname or ""
+        service = urlsplit(settings.token_url or authority_url(settings.cloud, settings.authority)).hostname or ""
         user = f"{settings.tenant_id}\0{settings.client_id}\0{settings.username}"
         return [whole, identity(service, user, settings.password)]
 
 
-def revealed(secret: Secret | None) -> str:
-    """A secret's value, or nothing where it was not given."""
+def reveal_or_empty(secret: Secret | None) -> str:
+    """A secret's value, or an empty text if there is none."""
     return secret.reveal() if secret else ""

@@ -3,7 +3,7 @@
 
 # This file is private to the collection mailroom.core and may change at any time.
 
-"""Tokens of any other provider, by its token endpoint (RFC 6749)."""
+"""Tokens from the token endpoint of any other provider (RFC 6749)."""
 
 from __future__ import annotations
 
@@ -13,36 +13,35 @@ from urllib.parse import quote_plus
 
 from .._connector.resolved import Protocol
 from .._verdict.observation import probe_error
-from .exchange import Exchange
-from .source import TokenSource, revealed
+from .source import TokenSource, reveal_or_empty
+from .token_client import TokenClient
 
 
 class TokenUrl(TokenSource):
-    """By the client's id and secret; as a user, where a user's password is given besides."""
+    """Client credentials, or a user's password if one is declared."""
 
     def default_scope(self, _protocol: Protocol) -> str:
         return ""
 
-    def ask(self, exchange: Exchange, scope: str) -> Any:
-        """The client proves itself in the header, which every server must understand, else in the form.
+    def request_token(self, client: TokenClient, scope: str) -> Any:
+        """Authenticate the client in the header, which every server must support.
 
-        Only a server that does not know the client from the header is asked again: to it the first attempt was
-        none.
+        After invalid_client it is tried once more in the form: a server that answers so did not read the header.
         """
-        client, secret = self.settings.client_id, revealed(self.settings.client_secret)
+        client_id, secret = self.settings.client_id, reveal_or_empty(self.settings.client_secret)
         if not secret:
             raise probe_error("config", "oauth2.client_secret is required beside token_url")
-        body = self._posted(exchange, self._form(scope), {"Authorization": _basic(client, secret)})
+        body = self._post_form(client, self._form(scope), {"Authorization": _basic(client_id, secret)})
         if body.get("error") == "invalid_client":
-            body = self._posted(exchange, {**self._form(scope), "client_id": client, "client_secret": secret}, {})
+            body = self._post_form(client, {**self._form(scope), "client_id": client_id, "client_secret": secret}, {})
         return body
 
     def facts(self) -> dict[str, Any]:
         return {**super().facts(), "token_url": self.settings.token_url}
 
-    def _posted(self, exchange: Exchange, form: dict[str, str], headers: dict[str, str]) -> dict[str, Any]:
-        exchange.post(self.settings.token_url, data=form, headers={"Accept": "application/json", **headers})
-        return exchange.last_json()
+    def _post_form(self, client: TokenClient, form: dict[str, str], headers: dict[str, str]) -> dict[str, Any]:
+        client.post(self.settings.token_url, data=form, headers={"Accept": "application/json", **headers})
+        return client.last_json()
 
     def _form(self, scope: str) -> dict[str, str]:
         form = {"grant_type": "client_credentials"}
@@ -52,6 +51,6 @@ class TokenUrl(TokenSource):
         return {**form, "scope": scope} if scope else form
 
 
-def _basic(client: str, secret: str) -> str:
-    pair = f"{quote_plus(client)}:{quote_plus(secret)}"
+def _basic(client_id: str, secret: str) -> str:
+    pair = f"{quote_plus(client_id)}:{quote_plus(secret)}"
     return f"Basic {base64.b64encode(pair.encode('ascii')).decode('ascii')}"

@@ -3,7 +3,7 @@
 
 # This file is private to the collection mailroom.core and may change at any time.
 
-"""A token, and what those who ask for one need of HTTP, which is handed to them."""
+"""The type of a token, and the HTTP interface that token sources use."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from .._connector.secret import Secret
 
 @dataclass(frozen=True)
 class Token:
-    """An access token, which is a secret, and what it says of itself, which is not."""
+    """An access token, and its claims, which are not secret."""
 
     secret: Secret
     claims: Mapping[str, Any] = field(default_factory=dict)
 
 
-class Answer(Protocol):
-    """What is needed of an answer over HTTP."""
+class Response(Protocol):
+    """The part of an HTTP response that token sources use."""
 
     @property
     def status_code(self) -> int: ...
@@ -38,8 +38,8 @@ class Answer(Protocol):
 
 
 class Http(Protocol):
-    """What is needed of HTTP; also what msal asks of it."""
+    """The part of an HTTP client that token sources and msal use."""
 
-    def get(self, url: str, params: Any = None, headers: Any = None, **more: Any) -> Answer: ...
+    def get(self, url: str, params: Any = None, headers: Any = None, **more: Any) -> Response: ...
 
-    def post(self, url: str, data: Any = None, params: Any = None, headers: Any = None, **more: Any) -> Answer: ...
+    def post(self, url: str, data: Any = None, params: Any = None, headers: Any = None, **more: Any) -> Response: ...

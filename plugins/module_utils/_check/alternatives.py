@@ -21,7 +21,7 @@ from .._connector.resolved import Endpoint, Protocol, Security
 from .._net.clock import Clock
 from .._net.record import Record
 from .._protocol.session import MailSession
-from .._verdict.judge import judge
+from .._verdict.diagnosis import diagnose
 from .._verdict.observation import Observation, PhaseName, ProbeError
 
 
@@ -48,14 +48,14 @@ _ANYWHERE = frozenset(("security_mismatch", "starttls_missing"))
 
 
 def is_worth_trying(observation: Observation) -> bool:
-    """Whether another port may do what this one does not."""
-    verdict = judge(observation).verdict
+    """Whether another port may work where this one failed."""
+    verdict = diagnose(observation).verdict
     if observation.phase not in _UP_TO_ENCRYPTION:
         return verdict in _ANYWHERE
     return observation.kind == "proxy_target" or verdict in _ANYWHERE | _NO_CONNECTION | _NO_ENCRYPTION
 
 
-class Tried(NamedTuple):
+class TriedPairs(NamedTuple):
     """The pairs that were tried, and those of them that answered."""
 
     pairs: tuple[Pair, ...] = ()
@@ -63,7 +63,7 @@ class Tried(NamedTuple):
 
 
 class Alternatives:
-    """The tries of a whole task: each host is tried once, whoever asks, and all its pairs share one timeout."""
+    """The probes of other usual ports in a task: each host is probed once, and all its ports share one timeout."""
 
     def __init__(self, timeout: float, usual: Mapping[Protocol, Sequence[Pair]] | None = None) -> None:
         self._timeout = timeout
@@ -71,18 +71,18 @@ class Alternatives:
         self._lock = threading.Lock()
         self._hosts: dict[tuple[Any, ...], _Host] = {}
 
-    def of(
+    def probe(
         self, endpoint: Endpoint, observation: Observation, session_type: type[MailSession], seconds: float
-    ) -> Tried:
-        """What answers instead of an endpoint that failed so, known within this time."""
-        has_connection = judge(observation).verdict not in _NO_CONNECTION and observation.kind != "proxy_target"
+    ) -> TriedPairs:
+        """Find the other usual ports of a failed endpoint that answer within this time."""
+        has_connection = diagnose(observation).verdict not in _NO_CONNECTION and observation.kind != "proxy_target"
         wanted = [
             pair
             for pair in self._usual.get(endpoint.protocol, ())
             if (pair != (endpoint.port, endpoint.security) if has_connection else pair.port != endpoint.port)
         ]
         if not wanted or seconds <= 0:
-            return Tried()
+            return TriedPairs()
         trust = replace(endpoint.trust, client_cert="", client_key="")
         key = (endpoint.protocol, canonical(endpoint.host).rstrip("."), endpoint.proxy, trust)
         with self._lock:
@@ -95,11 +95,11 @@ class Alternatives:
             host.probe(anonymous, wanted, session_type, min(self._timeout, seconds))
         with suppress(ProbeError):
             Clock(seconds, self._timeout).wait_for(lambda: host.is_done)
-        return Tried(host.tried, tuple(pair for pair in host.answered if pair in wanted))
+        return TriedPairs(host.tried, tuple(pair for pair in host.answered if pair in wanted))
 
 
 class _Host:
-    """The tries of one host."""
+    """The probes of one host."""
 
     def __init__(self) -> None:
         self.is_done = False
@@ -107,7 +107,7 @@ class _Host:
         self.answered: tuple[Pair, ...] = ()
 
     def probe(self, endpoint: Endpoint, pairs: Sequence[Pair], session_type: type[MailSession], seconds: float) -> None:
-        """Try all pairs side by side; the threads are daemons, so that nobody waits for those that hang."""
+        """Try all pairs side by side, in daemon threads, so that the task never waits for one that hangs."""
         answers: dict[Pair, bool] = {}
 
         def try_pair(pair: Pair) -> None:
@@ -133,15 +133,15 @@ def _answers(endpoint: Endpoint, session_type: type[MailSession], seconds: float
     try:
         session.negotiate()
         session.quit()
-    except Exception:  # noqa: BLE001  whatever goes wrong, there is no alternative
+    except Exception:  # noqa: BLE001  any failure means that this pair is no alternative
         return False
     finally:
         session.close()
     return session.is_encrypted
 
 
-def advice(host: str, tried: Tried) -> str:
-    """The sentence that the remedy ends with."""
+def advice(host: str, tried: TriedPairs) -> str:
+    """The sentence about other ports at the end of a remedy."""
     if tried.answered:
         which = ", ".join(f"port {pair.port} with security {pair.security}" for pair in tried.answered)
         return f"What answers on {host} instead: {which}."

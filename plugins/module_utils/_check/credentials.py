@@ -25,11 +25,11 @@ from .._verdict.observation import Observation, ProbeError, probe_error
 from .job import Job
 
 _TURN = 0.05
-_ASKED_TO_WAIT = (429, 503)
+_RETRY_AFTER_CODES = (429, 503)
 
 
 class RejectedCredentials:
-    """The refusals of this run, by the identities of a credential: one for each place that knows it."""
+    """The credentials that were refused in this run, each by the identities under which it is known."""
 
     def __init__(self) -> None:
         self._observations: dict[tuple[str, str], Observation] = {}
@@ -37,7 +37,7 @@ class RejectedCredentials:
         self._turns_lock = threading.Lock()
 
     def earlier(self, identities: Collection[str], protocol: Protocol) -> Observation | None:
-        """The refusal because of which none of these is to be tried over this protocol."""
+        """The refusal that forbids trying any of these over this protocol again."""
         for identity in identities:
             for reach in ("", protocol):
                 if (identity, reach) in self._observations:
@@ -63,7 +63,7 @@ class RejectedCredentials:
         while not turn.acquire(blocking=False):
             if not session.clock.pause(_TURN):
                 with session.record.phase("auth"):
-                    raise probe_error("timeout", "others who sign in as the same user did not come to an end in time")
+                    raise probe_error("timeout", "other sign-ins of the same user did not finish in time")
         try:
             yield
         finally:
@@ -89,14 +89,14 @@ class Tokens:
         """A server's refusal to sign in; where a token was issued, as a refusal of that token."""
         if self._token is None:
             return observation
-        from .._auth.oauth import refused
+        from .._auth.oauth import explain_token_refusal
 
-        return refused(observation.with_context(facts=self._facts), self._token, self._provider)
+        return explain_token_refusal(observation.with_context(facts=self._facts), self._token, self._provider)
 
     def obtain(self, protocol: Protocol) -> Token:
         """The token, requested once; where the endpoint is throttled and says how long to wait, once more after that.
 
-        A user's password is not offered twice, since accounts get locked; an application is not.
+        A user's password is not sent twice, because accounts get locked; applications do not.
         """
         if self._error:
             raise self._error
@@ -109,8 +109,8 @@ class Tokens:
                 observation = error.observation
                 seconds = str(observation.facts.get("retry_after") or "")
                 may_repeat = may_repeat and bool(seconds) and observation.kind in ("token", "token_google")
-                may_repeat = may_repeat and observation.code in _ASKED_TO_WAIT
-                # Where the deadline comes before, nobody waits.
+                may_repeat = may_repeat and observation.code in _RETRY_AFTER_CODES
+                # No wait where the deadline is earlier.
                 if not may_repeat or not self._clock.pause(float(seconds)):
                     self._error = error
                     raise
@@ -118,16 +118,16 @@ class Tokens:
         return self._token
 
     def _request(self, protocol: Protocol) -> Token:
-        from .._auth.ways import token_source
+        from .._auth.token_sources import token_source
         from .._net.https import HttpClient
 
         settings = self._job.connector.oauth2
         if settings is None:
-            raise probe_error("internal", "there is nothing to ask for a token with")
+            raise probe_error("internal", "there are no oauth2 settings to request a token with")
         http = HttpClient(self._clock, self._redact, TlsTrust(ca_file=settings.ca_file), settings.proxy)
         try:
             source = token_source(settings, http, self._redact)
-            self._provider, self._facts, identities = source.provider, source.facts(), source.identities()
+            self._provider, self._facts, identities = source.provider, source.facts(), source.credential_ids()
             self.identity = identities[0]
             earlier = self._rejected.earlier(identities, protocol)
             if earlier:

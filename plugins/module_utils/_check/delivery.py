@@ -11,27 +11,29 @@ import time
 from typing import Any
 
 from .._connector.redaction import Redaction
-from .._message.letter import Letter
-from .._message.transport import incoming, outgoing
+from .._message.outgoing_mail import OutgoingMail
+from .._message.transport import mail_reader, mail_sender
 from .._net.record import Record
 from .._protocol.session import Session
 from .._verdict.observation import ProbeError
 from .job import Job
 from .result import ProbeWarning
 
-NO_MAILBOX = "there is no mailbox to find the mail in: name a connector that reads with deliver_via, or declare imap"
-NO_SIGN_IN = "the mailbox in which the mail is looked for cannot be opened: its imap block does not sign in"
+NO_MAILBOX = (
+    "there is no mailbox to look for the mail in: set deliver_via to a connector that reads mail, or declare imap"
+)
+NO_SIGN_IN = "the mailbox to look for the mail in cannot be opened: its imap block does not sign in"
 
 
-def letter_of(job: Job, to: str, *, include_copies: bool = False) -> Letter:
-    """The letter that a connector sends: to whom the task says, else to its test_address.
+def compose_mail(job: Job, to: str, *, include_copies: bool = False) -> OutgoingMail:
+    """The mail that a connector sends: to whom the task says, else to its test_address.
 
     What composes mail is imported only where mail is sent.
     """
     from datetime import datetime, timezone
 
     from .._message.compose import INIT_MAIL, TEST_MAIL, Request, compose, facts_of, sending_domain
-    from .._message.letter import random_message_id
+    from .._message.outgoing_mail import random_message_id
 
     connector = job.connector
     recipient = to or connector.test_address
@@ -48,27 +50,27 @@ def letter_of(job: Job, to: str, *, include_copies: bool = False) -> Letter:
 
 
 class Delivery:
-    """One letter, from handing it over until it is found and removed."""
+    """One mail, from handing it over until it is found and removed."""
 
-    def __init__(self, letter: Letter, redact: Redaction) -> None:
+    def __init__(self, mail: OutgoingMail, redact: Redaction) -> None:
         self.message: dict[str, Any] | None = None
         self.is_left = False
-        self._letter = letter
+        self._letter = mail
         self._redact = redact
         self._accepted_at = 0.0
 
-    def hand_over(self, session: Session) -> None:
-        accepted = outgoing(session).hand_over(self._letter)
+    def send(self, session: Session) -> None:
+        accepted = mail_sender(session).send(self._letter)
         self._accepted_at = time.monotonic()
         self.message = {"message_id": self._letter.message_id, "queue_id": self._redact(accepted.queue_id) or None}
 
     def find(self, mailbox: Session, record: Record) -> list[ProbeWarning]:
-        """Wait for the letter in an open mailbox, and remove it; that belongs to the record of the sending server."""
+        """Wait for the mail in an open mailbox, and remove it; that belongs to the record of the sending server."""
         message_id = self._letter.message_id
         own, mailbox.record = mailbox.record, record
         try:
             try:
-                delivered = incoming(mailbox).find(message_id)
+                delivered = mail_reader(mailbox).find(message_id)
             except ProbeError as error:
                 self.is_left = True
                 raise ProbeError(error.observation.with_context(facts=mailbox.facts())) from error
@@ -76,7 +78,11 @@ class Delivery:
             found = {"authentication": self._redact.value(delivered.authentication), "hops": delivered.hops}
             self.message = {**(self.message or {}), "delivered_ms": elapsed, **found}
             try:
-                reason = "" if incoming(mailbox).remove(message_id) else "it may not be removed, or is gone already"
+                reason = (
+                    ""
+                    if mail_reader(mailbox).remove(message_id)
+                    else "removing it is not permitted, or it is gone already"
+                )
             except ProbeError as error:
                 reason = str(error)
         finally:

@@ -15,11 +15,11 @@ from .._auth.identity import identity as identity_of
 from .._auth.tokens import Token
 from .._connector.resolved import Endpoint, Protocol
 from .._connector.secret import Secret
-from .._errors import MissingLibrary, traceback_of
+from .._errors import MissingLibrary, format_traceback
 from .._net.record import Record
 from .._protocol.session import Session
 from .._verdict.observation import Observation, PhaseName, ProbeError, Refused, probe_error
-from .delivery import NO_MAILBOX, NO_SIGN_IN, Delivery, letter_of
+from .delivery import NO_MAILBOX, NO_SIGN_IN, Delivery, compose_mail
 from .interface import Check, CheckContext
 from .result import Depth, EndpointResult, ProbeWarning, reaches
 from .warnings import warnings_of
@@ -63,12 +63,12 @@ class EndpointCheck(Check):
         except (ProbeError, MissingLibrary) as error:
             observation = _observation_of(error, record)
             if observation.kind == "internal":
-                result.traceback = traceback_of(error, context.redact)
+                result.traceback = format_traceback(error, context.redact)
             observation = context.tokens.explain_refusal(observation) if observation.phase == "auth" else observation
             result.observation = observation.with_context(facts={**session.facts(), **observation.facts})
-        except Exception as error:  # noqa: BLE001  what was found out so far is worth being shown
+        except Exception as error:  # noqa: BLE001  the phases passed so far are reported
             result.observation = Observation("internal", phase=record.current, text=type(error).__name__)
-            result.traceback = traceback_of(error, context.redact)
+            result.traceback = format_traceback(error, context.redact)
         finally:
             session.close()
         result.message = self._delivery.message if self._delivery else None
@@ -87,7 +87,7 @@ class EndpointCheck(Check):
 
     @abstractmethod
     def after_login(self, session: Session) -> list[ProbeWarning]:
-        """Goes on as deep as asked, once signed in."""
+        """Test further, to the depth of the task, once signed in."""
 
     def reads_own_mail(self) -> bool:
         """Whether mail is sent and read in one and the same session."""
@@ -97,7 +97,7 @@ class EndpointCheck(Check):
         """Hand the mail over, and find it again where that is asked for."""
         if not self._delivery:
             return []
-        self._delivery.hand_over(session)
+        self._delivery.send(session)
         mailbox = session if self.reads_own_mail() else self.mailbox
         if not mailbox or not reaches(self.depth, "deliver"):
             return []
@@ -109,7 +109,7 @@ class EndpointCheck(Check):
         return ["message", "delivery"] if reaches(self.depth, "deliver") else ["message"]
 
     def mail_phases(self, hello: PhaseName) -> list[PhaseName]:
-        """The phases up to the sign-in, over SMTP or IMAP; in `hello` the server says what it can do."""
+        """The phases up to the sign-in, over SMTP or IMAP; in phase `hello` the server lists its capabilities."""
         security = self.endpoint.security
         phases: list[PhaseName] = ["config", "dns", "tcp"]
         phases += ["tls", "greeting", hello] if security == "tls" else ["greeting", hello]
@@ -120,21 +120,21 @@ class EndpointCheck(Check):
         return [*phases, "token", "auth"] if self.endpoint.auth == "oauth2" else [*phases, "auth"]
 
     def _compose(self, record: Record) -> Delivery:
-        """Compose the mail before connecting: what cannot be sent or found is not tried."""
+        """Compose the mail before connecting, so that mistakes are found without a connection."""
         bounds = self.context.bounds
         try:
             if reaches(self.depth, "deliver") and not self.mailbox and not self.reads_own_mail():
                 if (self.job.reader or self.job).connector.reader:
                     raise probe_error("config", NO_SIGN_IN, field="deliver_via" if self.job.reader else "imap.auth")
                 raise probe_error("config", NO_MAILBOX, field="deliver_via")
-            letter = letter_of(self.job, bounds.to, include_copies=bounds.include_copies)
+            mail = compose_mail(self.job, bounds.to, include_copies=bounds.include_copies)
         except ProbeError:
             with record.phase("config"):
                 raise
-        return Delivery(letter, self.context.redact)
+        return Delivery(mail, self.context.redact)
 
     def _sign_in(self, session: Session) -> None:
-        """Sign in with a credential that nobody has refused in this run, one connector at a time."""
+        """Sign in unless this credential was refused earlier in this run; one connector at a time."""
         endpoint, rejected = self.endpoint, self.context.rejected
         if endpoint.auth == "oauth2":
             with session.record.phase("token"):

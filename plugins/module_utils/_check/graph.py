@@ -32,9 +32,9 @@ class GraphCheck(EndpointCheck):
         claims = self.token.claims if self.token else {}
         roles = claims.get("roles")
         granted = [*(roles if isinstance(roles, list) else ()), *str(claims.get("scp", "")).split()]
-        text = "graph: nothing was sent, and only that proves it"
+        text = "graph: permission to send is not proven, because nothing was sent"
         if claims and SENDING not in granted:
-            text += f"; the token does not name {SENDING}, which only RBAC for Applications can make up for"
+            text += f"; the token does not name {SENDING}, so the permission must come from RBAC for Applications"
         return [ProbeWarning("send_unproven", text)]
 
     @property
@@ -46,13 +46,13 @@ class GraphCheck(EndpointCheck):
         return reaches(self.depth, "deliver") and self.mailbox is None
 
     def _look_at_mailbox(self, session: GraphSession) -> None:
-        """An application that may only send is refused here, and nothing is wrong with it unless it is to read."""
+        """An application that may only send is refused here, which is an error only where it is to read."""
         is_to_read = self.reads_own_mail() or self.on_session_open is not None
         with session.record.phase("mailbox") as phase:
             try:
-                session.folder()
+                session.get_folder()
             except ProbeError as error:
                 if error.observation.code != 403 or is_to_read:
                     raise
                 phase.status = "skipped"
-                phase.reply(error.observation.code, error.observation.enhanced, f"no permission to look: {error}")
+                phase.set_reply(error.observation.code, error.observation.enhanced, f"no permission to read: {error}")

@@ -18,7 +18,7 @@ from .job import Job
 from .result import Depth, EndpointResult, ProbeWarning, reaches
 
 DEEPEST_IN_CHECK_MODE: Depth = "envelope"
-"""What sends is beyond it. It holds for whatever tests: connector_test, verify, init_mail, and the roles."""
+"""Deeper tests send mail. Holds for connector_test, verify, init_mail and the roles."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Bounds:
     deadline: float = 60
     min_days_valid: int = 14
     alternatives: bool = False
-    """Whether the other usual ports of a host are tried where no encrypted connection comes about."""
+    """Whether the other usual ports of a host are tried where no encrypted connection can be made."""
     warnings: tuple[ProbeWarning, ...] = ()
 
     def in_check_mode(self) -> Bounds:
@@ -53,7 +53,7 @@ class CheckContext:
     bounds: Bounds
     clock: Clock
     redact: Redaction
-    """One for everything that is asked: one server may repeat what another was told."""
+    """Shared by all servers: one may quote what was sent to another."""
     rejected: RejectedCredentials
     tokens: Tokens
 
@@ -81,4 +81,4 @@ class Check(ABC):
 
     @abstractmethod
     def run(self) -> list[EndpointResult]:
-        """Run it; whatever goes wrong is in the results, one for each server, with or without a session."""
+        """Run it; errors are part of the results, of which there is one for each server."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .._auth.identity import site_of
+from .._auth.identity import base_domain
 from .._connector.resolved import Endpoint, ResolvedConnector
 from .._connector.secret import Secret
 from .._verdict.observation import Observation
@@ -62,7 +62,7 @@ class Job:
     def accounts(self) -> frozenset[tuple[str, str]]:
         """Who signs in, and where: the same user never does so twice at once."""
         found = {
-            (site_of(endpoint.host), endpoint.username.lower())
+            (base_domain(endpoint.host), endpoint.username.lower())
             for endpoint in self.all_endpoints()
             if endpoint.auth != "none" and endpoint.username
         }

@@ -15,14 +15,15 @@ from .._connector.redaction import Redaction
 from .._connector.resolved import Endpoint, ResolvedConnector
 from .._net.record import Phase, Record
 from .._protocol.session import Session
+from .._verdict.diagnosis import Diagnosis, diagnose
 from .._verdict.fields import field_of
-from .._verdict.judge import Diagnosis, judge
 from .._verdict.observation import Observation, PhaseName
-from .alternatives import Tried, advice
+from .alternatives import TriedPairs, advice
 
-# What is not redacted here: what is no server's, and that in which a server's words were redacted before ours were put
-# around them. Everything else in a result is redacted, so that nothing can be forgotten.
-_OWN = frozenset("connector protocol host port phase status ms enhanced text message_id delivered_ms hops".split())
+# Fields that are not redacted: our own, and texts in which the server's part was redacted before. All others are.
+_NOT_REDACTED = frozenset(
+    "connector protocol host port phase status ms enhanced text message_id delivered_ms hops".split()
+)
 
 Depth = Literal["connect", "login", "envelope", "send", "deliver"]
 DEPTHS: tuple[Depth, ...] = get_args(Depth)
@@ -35,7 +36,7 @@ def reaches(depth: Depth, wanted: Depth) -> bool:
 
 @dataclass(frozen=True)
 class ProbeWarning:
-    """Something that works today and deserves attention."""
+    """Something that works but needs attention."""
 
     code: str
     text: str
@@ -53,8 +54,8 @@ class EndpointResult:
     warnings: list[ProbeWarning] = field(default_factory=list)
     message: dict[str, Any] | None = None
     """The mail that the server has accepted, and what is known of its delivery."""
-    alternatives: Tried | None = None
-    """What was tried instead of this server, where no encrypted connection came about."""
+    alternatives: TriedPairs | None = None
+    """What was tried instead of this server, where no encrypted connection could be made."""
     reads_for: str = ""
     """The connector that the mailbox belongs to, where that is another than the tested one."""
     traceback: list[str] = field(default_factory=list)
@@ -85,7 +86,7 @@ class EndpointResult:
             "message": self.message,
         }
         is_declared = shown["address"] == self.endpoint.host
-        return dict(self.redact.value(shown, _OWN | {"address"} if is_declared else _OWN))
+        return dict(self.redact.value(shown, _NOT_REDACTED | {"address"} if is_declared else _NOT_REDACTED))
 
 
 def _phase_to_dict(phase: Phase) -> dict[str, Any]:
@@ -120,11 +121,11 @@ class Result:
     def diagnosis(self) -> Diagnosis:
         """The verdict on what failed first; the remedy says whose mailbox it is, and what answers instead."""
         if self.observation:
-            return judge(self.observation)
+            return diagnose(self.observation)
         failed = self._failed()
         if not failed or not failed.observation:
             return Diagnosis("ok", "certain", "")
-        diagnosis = judge(failed.observation)
+        diagnosis = diagnose(failed.observation)
         if failed.reads_for:
             opening = f"The mailbox of connector {failed.reads_for}, in which the mail is looked for, cannot be used."
             return diagnosis._replace(remedy=f"{opening} {diagnosis.remedy}")

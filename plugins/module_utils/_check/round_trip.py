@@ -18,7 +18,7 @@ from .result import Depth, EndpointResult
 
 
 class RoundTripCheck(Check):
-    """Sends while the mailbox is open: a message that nobody can find could not be removed either."""
+    """Opens the mailbox before sending; otherwise the test message could not be cleaned up."""
 
     needs: ClassVar[Depth] = "deliver"
 

@@ -18,8 +18,8 @@ from .._connector.domain import canonical
 from .._connector.presets import PRESETS
 from .._connector.redaction import Redaction
 from .._connector.resolved import Protocol
-from .._errors import MissingLibrary, traceback_of
-from .._net.limits import tests_at_once
+from .._errors import MissingLibrary, format_traceback
+from .._net.limits import max_tests
 from .._protocol.session import MailSession
 from .._verdict.observation import Observation
 from .alternatives import USUAL_PAIRS, Alternatives, is_worth_trying
@@ -40,14 +40,18 @@ _PROVIDERS = frozenset(
 ResultCallback = Callable[[int, Result], None]
 
 
-def run(
+def run(  # noqa: PLR0913
     jobs: Sequence[Job],
     bounds: Bounds,
     concurrency: int,
     on_result: ResultCallback | None = None,
     alternatives: Alternatives | None = None,
+    *,
+    refuse: Callable[[], Observation | None] | None = None,
 ) -> list[Result]:
     """Test every connector; the results are in the order of the jobs, and go to `on_result` as soon as they are there.
+
+    `refuse` is asked before each, and says why it must not begin any more, if it must not.
 
     Connectors that sign in as the same user are tested one after another. The threads are daemons, so that an
     interrupted task ends at once. There are no more of them than there can be sockets for.
@@ -55,12 +59,12 @@ def run(
     _import_early(jobs, bounds)
     if alternatives is None and bounds.alternatives:
         alternatives = Alternatives(bounds.timeout)
-    batch = _Batch(jobs, bounds, alternatives)
+    batch = _Batch(jobs, bounds, alternatives, refuse)
     groups = _group_by_account(jobs)
     waiting: queue.SimpleQueue[Sequence[int]] = queue.SimpleQueue()
     for group in groups:
         waiting.put(group)
-    started, limit = 0, tests_at_once(min(concurrency, len(groups)))
+    started, limit = 0, max_tests(min(concurrency, len(groups)))
     with suppress(RuntimeError):  # this host lets no more threads be started
         while started < limit:
             threading.Thread(target=batch.work, args=(waiting,), daemon=True, name=f"test {started + 1}").start()
@@ -85,15 +89,15 @@ def _import_early(jobs: Sequence[Job], bounds: Bounds) -> None:
     for protocol in sorted(protocols):
         endpoint_check(protocol)
     if "imap" in protocols:
-        from .._protocol.imap_client import client_type
+        from .._protocol.imap_client import import_imap_client
 
         with suppress(MissingLibrary):
-            client_type()
+            import_imap_client()
     if any(job.connector.oauth2 for job in jobs):
-        from .._auth import oauth, ways  # noqa: F401
+        from .._auth import oauth, token_sources  # noqa: F401
         from .._net import https  # noqa: F401
     if reaches(bounds.depth, "send"):
-        from .._message import compose, letter, smtp  # noqa: F401
+        from .._message import compose, outgoing_mail, smtp  # noqa: F401
 
         if "imap" in protocols:
             from .._message import imap  # noqa: F401
@@ -104,10 +108,17 @@ def _import_early(jobs: Sequence[Job], bounds: Bounds) -> None:
 class _Batch:
     """The connectors of one run and their results so far."""
 
-    def __init__(self, jobs: Sequence[Job], bounds: Bounds, alternatives: Alternatives | None) -> None:
+    def __init__(
+        self,
+        jobs: Sequence[Job],
+        bounds: Bounds,
+        alternatives: Alternatives | None,
+        refuse: Callable[[], Observation | None] | None,
+    ) -> None:
         self._jobs = jobs
         self._bounds = bounds
         self._alternatives = alternatives
+        self._refuse = refuse
         self._rejected = RejectedCredentials()
         self._done: queue.SimpleQueue[tuple[int, Result]] = queue.SimpleQueue()
         self._gates = {host: threading.BoundedSemaphore(MOST_PER_PROVIDER) for host in _PROVIDERS}
@@ -135,11 +146,13 @@ class _Batch:
         result.to, result.reader = self._bounds.to, job.reader.name if job.reader else ""
         try:
             result.connector = job.connector
-            if not job.refused:
+            if not result.observation and self._refuse:
+                result.observation = self._refuse()
+            if not result.observation:
                 self._run_checks(job, result)
         except BaseException as error:  # noqa: BLE001  one connector's crash must not be another's
             result.observation = Observation("internal", text=type(error).__name__)
-            result.traceback = traceback_of(error, Redaction(job.all_secrets()))
+            result.traceback = format_traceback(error, Redaction(job.all_secrets()))
         result.elapsed_ms = round((time.monotonic() - started) * 1000)
         return result
 
@@ -177,7 +190,7 @@ def _try_alternatives(context: CheckContext, result: Result, alternatives: Alter
         has_usual_ports = endpoint.protocol in USUAL_PAIRS and not each.reads_for
         if observation and has_usual_ports and is_worth_trying(observation):
             session_type = cast(type[MailSession], endpoint_check(endpoint.protocol).session_type)
-            each.alternatives = alternatives.of(endpoint, observation, session_type, context.clock.remaining)
+            each.alternatives = alternatives.probe(endpoint, observation, session_type, context.clock.remaining)
 
 
 def _group_by_account(jobs: Sequence[Job]) -> list[list[int]]:

@@ -34,20 +34,20 @@ class SmtpCheck(EndpointCheck):
                 missing = "from_address" if not sender else "test_address or the option to"
                 text = f"{missing} is needed to test the envelope"
                 raise probe_error("config", text, field=missing.partition(" ")[0])
-        session.envelope(sender, [recipient])
+        session.check_envelope(sender, [recipient])
         self._test_relaying(session)
         return []
 
     def _test_relaying(self, session: SmtpSession) -> None:
-        """With relay set, see whether the server takes mail of a foreign sender, to the connector's own address."""
+        """With relay set, test whether the server accepts a foreign sender, to the connector's own address."""
         smtp, recipient = self.job.connector.smtp, self.job.connector.test_address
         if not smtp or not smtp.relay or not recipient or self.job.init_mail:
             return
         try:
-            session.envelope(FOREIGN_SENDER, [recipient])
+            session.check_envelope(FOREIGN_SENDER, [recipient])
         except ProbeError as error:
             observation = error.observation
-            # Some servers refuse for good with a code that says "later": 454 4.7.1.
+            # Some servers refuse relaying permanently with a temporary code: 454 4.7.1.
             is_for_good = (observation.code or 0) >= 500 or (observation.code, observation.enhanced) == (454, "4.7.1")
             if observation.kind == "reply" and is_for_good:
                 raise ProbeError(observation.with_context(kind="relay_refused")) from error

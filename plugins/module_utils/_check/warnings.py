@@ -37,7 +37,7 @@ def warnings_of(job: Job, endpoint: Endpoint, session: Session, min_days_valid: 
             yield ProbeWarning(
                 "from_domain_differs",
                 f"smtp: from_address is in {_domain(sender)} and the user in {_domain(smtp.username)}: the server may"
-                " refuse it, or others may take the mail for forged; set relay if the server is meant to do this",
+                " refuse it, or receivers may take the mail for forged; set relay if the server relays for this domain",
             )
         if smtp and not smtp.is_security_declared and (endpoint.port, endpoint.security) == (_PLAIN_PORT, "starttls"):
             yield ProbeWarning(
@@ -54,14 +54,14 @@ def _about_encryption(endpoint: Endpoint, session: Session, min_days_valid: int)
         yield ProbeWarning("starttls_optional", f"{where}encryption is not required, and the connection {state}")
     if not endpoint.trust.validate and endpoint.security != "none":
         yield ProbeWarning(
-            "certificate_unchecked", f"{where}validate_certs is off, so that anybody can pose as the server"
+            "certificate_unchecked", f"{where}validate_certs is off, so another server can pose as this one"
         )
     tls = session.tls or {}
     days = tls.get("days_left")
     if days is not None and 0 <= days < min_days_valid:
-        yield ProbeWarning("certificate_ends", f"{where}the certificate ends in {days} days, on {tls['not_after']}")
+        yield ProbeWarning("certificate_ends", f"{where}the certificate expires in {days} days, on {tls['not_after']}")
     if days is not None and days < 0 and not endpoint.trust.validate:
-        yield ProbeWarning("certificate_ends", f"{where}the certificate has ended, on {tls['not_after']}")
+        yield ProbeWarning("certificate_ends", f"{where}the certificate has expired, on {tls['not_after']}")
     if tls.get("signature_hash") in _WEAK_HASHES:
         yield ProbeWarning("certificate_weak", f"{where}the certificate is signed with {tls['signature_hash'].upper()}")
     if tls.get("version") and tls["version"] != "TLSv1.3":
@@ -74,7 +74,7 @@ def _about_signing_in(endpoint: Endpoint, session: Session) -> Iterator[ProbeWar
     where = f"{endpoint.protocol}: "
     if not session.is_encrypted:
         yield ProbeWarning(
-            "cleartext_login", f"{where}the sign-in crosses the network without encryption, where anybody may listen"
+            "cleartext_login", f"{where}the credentials are sent without encryption and can be read on the network"
         )
     if endpoint.auth != "password":
         return

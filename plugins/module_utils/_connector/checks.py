@@ -3,7 +3,7 @@
 
 # This file is private to the collection mailroom.core and may change at any time.
 
-"""What a single value may be. Each check returns the value as it is kept, or says what is allowed.
+"""Checks of single values. Each returns the value as it is stored, or raises what is allowed.
 
 No message repeats the value: a password may have slipped into any field.
 """
@@ -16,16 +16,16 @@ from collections.abc import Mapping
 from typing import Any, Callable, NamedTuple
 
 from .._errors import Problem
-from .domain import LONGEST_NAME, DomainError, check_characters, to_ascii
+from .domain import MAX_NAME_LENGTH, DomainError, check_characters, to_ascii
 from .suggest import did_you_mean
 
 Check = Callable[[Any], Any]
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
-_CONTROL_BUT_LINES = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
-LONGEST_CONNECTOR_NAME = 50
+_CONTROL_EXCEPT_NEWLINE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
+MAX_CONNECTOR_NAME_LENGTH = 50
 
-_IDENTIFIER = re.compile(rf"[A-Za-z0-9_]{{1,{LONGEST_CONNECTOR_NAME}}}\Z")
+_IDENTIFIER = re.compile(rf"[A-Za-z0-9_]{{1,{MAX_CONNECTOR_NAME_LENGTH}}}\Z")
 _PURPOSE = re.compile(r"[A-Za-z0-9_.-]{1,100}\Z")
 _LABEL = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)\Z")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}\Z")
@@ -39,7 +39,7 @@ _SCOPE = re.compile(r"%[A-Za-z0-9_.-]{1,32}\Z")
 _TENANT_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]{0,199}\Z")
 _VISIBLE = re.compile(r"[!-~]{1,200}\Z")
 
-_LONGEST_ADDRESS = 254
+_MAX_ADDRESS_LENGTH = 254
 
 _SET_BY_MESSAGE = frozenset(
     "from to cc bcc reply-to sender subject date message-id mime-version content-type content-transfer-encoding".split()
@@ -48,54 +48,56 @@ _SET_BY_SYSTEM = frozenset("received return-path delivered-to dkim-signature aut
 _SET_BY_SYSTEM_PREFIXES = ("content-", "resent-")
 
 
-class NotAllowed(ValueError):
-    """A value is refused; the text says what is allowed."""
+class InvalidValueError(ValueError):
+    """A value is not allowed; the text says what is allowed."""
 
 
-def complaint(check: Check, value: Any, where: str, field: str) -> list[Problem]:
-    """The problem that a check has with a value, if any."""
+def run_check(check: Check, value: Any, where: str, field: str) -> list[Problem]:
+    """Run a check on a value and return its problems: none or one."""
     try:
         check(value)
-    except NotAllowed as refused:
-        return [Problem(where, field, str(refused))]
+    except InvalidValueError as error:
+        return [Problem(where, field, str(error))]
     return []
 
 
-def _as_text(value: Any) -> str:
+def _require_text(value: Any) -> str:
     if not isinstance(value, str):
-        raise NotAllowed("must be text")
+        raise InvalidValueError("must be text")
     try:
         value.encode("utf-8")
     except UnicodeEncodeError:
-        raise NotAllowed("must be valid Unicode text") from None
+        raise InvalidValueError("must be valid Unicode text") from None
     return value
 
 
-def text(longest: int, *, lines: bool = False) -> Check:
+def text(max_length: int, *, lines: bool = False) -> Check:
     """Free text of 1 to `longest` characters, on one line unless `lines`."""
-    unwanted = _CONTROL_BUT_LINES if lines else _CONTROL
-    allowed = f"must be 1 to {longest} characters" + (
+    forbidden = _CONTROL_EXCEPT_NEWLINE if lines else _CONTROL
+    allowed = f"must be 1 to {max_length} characters" + (
         " without control characters" if lines else " on one line, without control characters"
     )
 
     def check(value: Any) -> str:
-        value = _as_text(value)
-        if not 1 <= len(value) <= longest or not value.strip() or unwanted.search(value):
-            raise NotAllowed(allowed)
+        value = _require_text(value)
+        if not 1 <= len(value) <= max_length or not value.strip() or forbidden.search(value):
+            raise InvalidValueError(allowed)
         return str(value)
 
     return check
 
 
-def secret_text(longest: int) -> Check:
-    """A secret, taken literally."""
+def secret_text(max_length: int) -> Check:
+    """A secret, neither stripped nor converted."""
 
     def check(value: Any) -> str:
-        value = _as_text(value)
+        value = _require_text(value)
         if not value:
-            raise NotAllowed("must not be empty; leave it out to keep what is stored, or clear it by name")
-        if len(value) > longest or "\x00" in value:
-            raise NotAllowed(f"must be at most {longest} characters without NUL")
+            raise InvalidValueError(
+                "must not be empty; leave it out to keep the stored value, or name it in clear to remove it"
+            )
+        if len(value) > max_length or "\x00" in value:
+            raise InvalidValueError(f"must be at most {max_length} characters without NUL")
         return str(value)
 
     return check
@@ -104,7 +106,7 @@ def secret_text(longest: int) -> Check:
 def number(low: int, high: int) -> Check:
     def check(value: Any) -> int:
         if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-            raise NotAllowed(f"must be a whole number from {low} to {high}")
+            raise InvalidValueError(f"must be a whole number from {low} to {high}")
         return int(value)
 
     return check
@@ -114,46 +116,48 @@ def date(value: Any) -> str:
     from datetime import date as calendar_date
 
     allowed = "must be a date such as 2027-05-31"
-    if not _DATE.match(_as_text(value)):
-        raise NotAllowed(allowed)
+    if not _DATE.match(_require_text(value)):
+        raise InvalidValueError(allowed)
     try:
         return calendar_date.fromisoformat(value).isoformat()
     except ValueError:
-        raise NotAllowed(allowed) from None
+        raise InvalidValueError(allowed) from None
 
 
 def flag(value: Any) -> bool:
     if not isinstance(value, bool):
-        raise NotAllowed("must be true or false")
+        raise InvalidValueError("must be true or false")
     return value
 
 
-def one_of(*choices: str, others: Mapping[str, str] | None = None) -> Check:
-    """One of these words. `others` says which of them was meant by words that people use in their place."""
+def one_of(*choices: str, synonyms: Mapping[str, str] | None = None) -> Check:
+    """One of these words. `synonyms` maps other words to the choice that each stands for, for suggestions."""
     allowed = "must be one of " + ", ".join(choices)
 
     def check(value: Any) -> str:
         if value not in choices:
-            raise NotAllowed(allowed + (did_you_mean(value, choices, others or {}) if isinstance(value, str) else ""))
+            raise InvalidValueError(
+                allowed + (did_you_mean(value, choices, synonyms or {}) if isinstance(value, str) else "")
+            )
         return str(value)
 
     return check
 
 
-def many(each: Check, at_most: int) -> Check:
-    """A list whose items all pass `each`, none of them twice."""
+def list_of(each: Check, max_items: int) -> Check:
+    """A list without duplicates, whose items all pass the check `each`."""
 
     def check(value: Any) -> list[Any]:
-        if not isinstance(value, list) or len(value) > at_most:
-            raise NotAllowed(f"must be a list of at most {at_most} items")
+        if not isinstance(value, list) or len(value) > max_items:
+            raise InvalidValueError(f"must be a list of at most {max_items} items")
         items: list[Any] = []
         for position, item in enumerate(value):
             try:
                 kept = each(item)
-            except NotAllowed as refused:
-                raise NotAllowed(f"item {position + 1} {refused}") from None
+            except InvalidValueError as error:
+                raise InvalidValueError(f"item {position + 1} {error}") from None
             if kept in items:
-                raise NotAllowed(f"item {position + 1} is in the list already")
+                raise InvalidValueError(f"item {position + 1} is a duplicate")
             items.append(kept)
         return items
 
@@ -162,14 +166,14 @@ def many(each: Check, at_most: int) -> Check:
 
 def pattern(expression: re.Pattern[str], allowed: str) -> Check:
     def check(value: Any) -> str:
-        if not expression.match(_as_text(value)):
-            raise NotAllowed(allowed)
+        if not expression.match(_require_text(value)):
+            raise InvalidValueError(allowed)
         return str(value)
 
     return check
 
 
-connector_name = pattern(_IDENTIFIER, f"must be 1 to {LONGEST_CONNECTOR_NAME} letters, digits or underscores")
+connector_name = pattern(_IDENTIFIER, f"must be 1 to {MAX_CONNECTOR_NAME_LENGTH} letters, digits or underscores")
 purpose_name = pattern(_PURPOSE, "must be 1 to 100 letters, digits or any of _ . -")
 tenant_name = text(100)
 _user_text = text(320)
@@ -195,7 +199,7 @@ def _is_domain(value: str) -> bool:
     except DomainError:
         return False
     labels = ascii_name.split(".")
-    if len(ascii_name) > LONGEST_NAME or _NUMBER.match(labels[-1]):
+    if len(ascii_name) > MAX_NAME_LENGTH or _NUMBER.match(labels[-1]):
         return False
     return all(_LABEL.match(label) for label in labels)
 
@@ -203,45 +207,45 @@ def _is_domain(value: str) -> bool:
 def _check_characters(name: str) -> None:
     try:
         check_characters(name)
-    except DomainError as refused:
-        raise NotAllowed(str(refused)) from None
+    except DomainError as error:
+        raise InvalidValueError(str(error)) from None
 
 
 def _stored_host(value: str) -> str:
-    """A host as any release has accepted it: a stored one may be used until it is changed."""
+    """Check a host by the rules of all releases: a stored value stays usable until it is changed."""
     bare = value[1:-1] if value.startswith("[") and value.endswith("]") else value
-    if len(value) <= LONGEST_NAME and (_IPV4.match(value) or (":" in bare and _is_ipv6(bare)) or _is_domain(value)):
+    if len(value) <= MAX_NAME_LENGTH and (_IPV4.match(value) or (":" in bare and _is_ipv6(bare)) or _is_domain(value)):
         return bare
-    raise NotAllowed("must be a host name or an IP address, without scheme, port or path")
+    raise InvalidValueError("must be a host name or an IP address, without scheme, port or path")
 
 
 def host(value: Any) -> str:
     """A host's name or address; an IPv6 address may stand in brackets."""
-    value = _as_text(value)
+    value = _require_text(value)
     _check_characters(value)
     return _stored_host(value)
 
 
 def stored_address(value: Any) -> str:
-    """A bare mail address as any release has accepted it: a stored one may be used until it is changed."""
-    value = _as_text(value)
+    """Check a bare mail address by the rules of all releases: a stored value stays usable until it is changed."""
+    value = _require_text(value)
     local, at, domain = value.rpartition("@")
-    fits = at and len(value) <= _LONGEST_ADDRESS and len(local.encode()) <= 64 and not _CONTROL.search(value)
-    if fits and _LOCAL_PART.match(local) and _is_domain(domain):
+    is_valid = at and len(value) <= _MAX_ADDRESS_LENGTH and len(local.encode()) <= 64 and not _CONTROL.search(value)
+    if is_valid and _LOCAL_PART.match(local) and _is_domain(domain):
         return str(value)
-    raise NotAllowed("must be a mail address such as alerts@example.com, without a display name")
+    raise InvalidValueError("must be a mail address such as alerts@example.com, without a display name")
 
 
 def address(value: Any) -> str:
-    """A bare mail address: no display name, no angle brackets, and nothing that a reader would decode."""
-    value = _as_text(value)
+    """A bare mail address: no display name, no angle brackets, and no encoded word."""
+    value = _require_text(value)
     local, _at, domain = value.rpartition("@")
     _check_characters(domain)
     if "=?" in local:
-        raise NotAllowed("must be a mail address without =?, which begins an encoded word")
+        raise InvalidValueError("must be a mail address without =?, which begins an encoded word")
     stored_address(value)
-    if len(local.encode()) + len("@") + len(to_ascii(domain)) > _LONGEST_ADDRESS:
-        raise NotAllowed(f"must have at most {_LONGEST_ADDRESS} characters once its domain is in ASCII")
+    if len(local.encode()) + len("@") + len(to_ascii(domain)) > _MAX_ADDRESS_LENGTH:
+        raise InvalidValueError(f"must have at most {_MAX_ADDRESS_LENGTH} characters once its domain is in ASCII")
     return str(value)
 
 
@@ -249,40 +253,40 @@ def is_address(value: object) -> bool:
     """Whether mail can be sent to or from this, which may be the name of a user."""
     try:
         stored_address(value)
-    except NotAllowed:
+    except InvalidValueError:
         return False
     return True
 
 
 def user_name(value: Any) -> str:
-    """Who signs in. Where that is a mail address it has the rules of one, since mail may come from it or go to it."""
+    """A user name; one that is a mail address must be a valid one, since mail may be sent from it or to it."""
     value = _user_text(value)
     return address(value) if is_address(value) else str(value)
 
 
-class Endpoint(NamedTuple):
+class ParsedUrl(NamedTuple):
     scheme: str
     host: str
     port: int | None
 
 
-def endpoint(value: Any, schemes: tuple[str, ...], allowed: str, *, semicolon: bool = False) -> Endpoint:
-    """Take `scheme://host[:port]` apart; credentials in it are refused."""
-    value = _as_text(value)
+def parse_url(value: Any, schemes: tuple[str, ...], allowed: str, *, semicolon: bool = False) -> ParsedUrl:
+    """Parse `scheme://host[:port]`; credentials in it are refused."""
+    value = _require_text(value)
     if "@" in value:
-        raise NotAllowed(f"{allowed}; user and password do not belong in it")
+        raise InvalidValueError(f"{allowed}; it cannot contain a user or password")
     match = _ENDPOINT.match(value)
     if not match or match.group(1).lower() not in schemes or (";" in value and not semicolon):
-        raise NotAllowed(allowed)
+        raise InvalidValueError(allowed)
     port = int(match.group(3)) if match.group(3) else None
     try:
-        where = _stored_host(match.group(2))
+        host_name = _stored_host(match.group(2))
         if port is not None:
             number(1, 65535)(port)
-    except NotAllowed:
+    except InvalidValueError:
         _check_characters(match.group(2))
-        raise NotAllowed(allowed) from None
-    return Endpoint(match.group(1).lower(), where, port)
+        raise InvalidValueError(allowed) from None
+    return ParsedUrl(match.group(1).lower(), host_name, port)
 
 
 def smtp_uri(value: Any) -> str:
@@ -290,9 +294,9 @@ def smtp_uri(value: Any) -> str:
     return str(value)
 
 
-def parse_smtp_uri(value: Any) -> Endpoint:
+def parse_smtp_uri(value: Any) -> ParsedUrl:
     allowed = "must be smtp://host, smtp://host:port, smtps://host or smtps://host:port"
-    return endpoint(value, ("smtp", "smtps"), allowed, semicolon=True)
+    return parse_url(value, ("smtp", "smtps"), allowed, semicolon=True)
 
 
 _PROXY = "must be socks5://host:port or http://host:port"
@@ -301,57 +305,57 @@ _PROXY = "must be socks5://host:port or http://host:port"
 def proxy(value: Any) -> str:
     _scheme, name, port = parse_proxy(value)
     if not port:
-        raise NotAllowed(_PROXY)
+        raise InvalidValueError(_PROXY)
     _check_characters(name)
     return str(value)
 
 
 def parse_proxy(value: Any) -> tuple[str, str, int]:
-    """The scheme, host and port of a proxy that any release has accepted; port 0 where it has none."""
-    where = endpoint(value, ("socks5", "http"), _PROXY)
-    return where.scheme, where.host, where.port or 0
+    """The scheme, host and port of a proxy, by the rules of all releases; port 0 where it has none."""
+    url = parse_url(value, ("socks5", "http"), _PROXY)
+    return url.scheme, url.host, url.port or 0
 
 
 def https_origin(value: Any) -> str:
-    _check_characters(endpoint(value, ("https",), "must be https://host or https://host:port, without a path").host)
+    _check_characters(parse_url(value, ("https",), "must be https://host or https://host:port, without a path").host)
     return str(value)
 
 
 def https_url(value: Any) -> str:
-    value = _as_text(value)
+    value = _require_text(value)
     allowed = "must be an https:// address with a path, without user or password"
     match = _HTTPS_URL.match(value)
     if len(value) > 2000 or not match or "@" in match.group(1):
-        raise NotAllowed(allowed)
-    _check_characters(endpoint(match.group(1), ("https",), allowed).host)
+        raise InvalidValueError(allowed)
+    _check_characters(parse_url(match.group(1), ("https",), allowed).host)
     return str(value)
 
 
 def absolute_path(value: Any) -> str:
-    value = _as_text(value)
+    value = _require_text(value)
     if not value.startswith("/") or len(value) > 4096 or _CONTROL.search(value):
-        raise NotAllowed("must be an absolute path")
+        raise InvalidValueError("must be an absolute path")
     return str(value)
 
 
 def stored_headers(value: Any) -> dict[str, str]:
-    """Custom headers as any release has accepted them: stored ones may be used until they are changed."""
+    """Check custom headers by the rules of all releases: stored values stay usable until they are changed."""
     if not isinstance(value, dict) or len(value) > 50:
-        raise NotAllowed("must be a dictionary of at most 50 headers")
+        raise InvalidValueError("must be a dictionary of at most 50 headers")
     kept: dict[str, str] = {}
     for name, content in value.items():
         if not isinstance(name, str) or not _HEADER_NAME.match(name):
-            raise NotAllowed("a header's name must be 1 to 76 visible ASCII characters without a colon")
+            raise InvalidValueError("a header's name must be 1 to 76 visible ASCII characters without a colon")
         if name.lower() in _SET_BY_MESSAGE:
-            raise NotAllowed(f"{name} is set by the message itself")
+            raise InvalidValueError(f"{name} is set by the message itself")
         if name.lower() in (other.lower() for other in kept):
-            raise NotAllowed(f"{name} is there twice")
+            raise InvalidValueError(f"{name} is given twice")
         is_number = isinstance(content, int) and not isinstance(content, bool)
         try:
             kept[name] = str(text(2048)(str(content) if is_number else content))
-        except NotAllowed:
+        except InvalidValueError:
             allowed = f"{name} must be 1 to 2048 characters on one line, without control characters"
-            raise NotAllowed(allowed) from None
+            raise InvalidValueError(allowed) from None
     return kept
 
 
@@ -360,41 +364,41 @@ def headers(value: Any) -> dict[str, str]:
     kept = stored_headers(value)
     for name in kept:
         if name.lower() in _SET_BY_SYSTEM or name.lower().startswith(_SET_BY_SYSTEM_PREFIXES):
-            raise NotAllowed(f"{name} is set by the mail system")
+            raise InvalidValueError(f"{name} is set by the mail system")
     return kept
 
 
 def managed_identity(value: Any) -> str:
     try:
         return str(client_id(value))
-    except NotAllowed:
-        raise NotAllowed("must be system or a client id") from None
+    except InvalidValueError:
+        raise InvalidValueError("must be system or a client id") from None
 
 
 def certificate(value: Any) -> str:
     value = secret_text(65536)(value)
     if "-----BEGIN CERTIFICATE-----" not in value or "PRIVATE KEY-----" not in value:
-        raise NotAllowed("must be PEM text that holds a private key and its certificate")
+        raise InvalidValueError("must be PEM text that holds a private key and its certificate")
     return str(value)
 
 
 def service_account(value: Any) -> str:
-    """A Google service account key, kept in one spelling so that it compares."""
+    """A Google service account key, serialized in one form so that equal keys compare equal."""
     allowed = "must be a Google service account key in JSON, with type, client_email and private_key"
     try:
         written = value if isinstance(value, str) else json.dumps(value)
         value = json.loads(secret_text(65536)(written))
-    except NotAllowed:
+    except InvalidValueError:
         raise
     except (TypeError, ValueError, RecursionError):
-        raise NotAllowed(allowed) from None
+        raise InvalidValueError(allowed) from None
     if not isinstance(value, dict) or value.get("type") != "service_account":
-        raise NotAllowed(allowed)
+        raise InvalidValueError(allowed)
     if not all(isinstance(value.get(key), str) and value[key] for key in ("client_email", "private_key")):
-        raise NotAllowed(allowed)
+        raise InvalidValueError(allowed)
     if "token_uri" in value:
         try:
             https_url(value["token_uri"])
-        except NotAllowed as refused:
-            raise NotAllowed(f"its token_uri {refused}") from None
+        except InvalidValueError as error:
+            raise InvalidValueError(f"its token_uri {error}") from None
     return json.dumps(value, sort_keys=True, separators=(",", ":"))

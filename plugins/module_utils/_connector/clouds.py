@@ -3,25 +3,25 @@
 
 # This file is private to the collection mailroom.core and may change at any time.
 
-"""Microsoft's clouds: where each signs in, and what its tokens are for."""
+"""Microsoft's clouds: their URLs for signing in, and the resources that tokens are requested for."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
-MAIL = ("smtp", "imap")
+MAIL_PROTOCOLS = ("smtp", "imap")
 
 
 class Cloud(NamedTuple):
-    """One cloud. Tokens of one are of no use in another."""
+    """One cloud: a token of one is not valid in another."""
 
     authority: str
     graph: str
     outlook: str
 
     def resource(self, protocol: str) -> str:
-        """What a token for a protocol is asked for."""
-        return self.outlook if protocol in MAIL else self.graph
+        """The resource that a token for a protocol is requested for."""
+        return self.outlook if protocol in MAIL_PROTOCOLS else self.graph
 
 
 CLOUDS: dict[str, Cloud] = {
@@ -40,20 +40,20 @@ CLOUDS: dict[str, Cloud] = {
 }
 
 
-def authority_of(cloud: str, authority: str) -> str:
-    """Where to sign in: what was written, else the cloud's."""
+def authority_url(cloud: str, authority: str) -> str:
+    """The sign-in URL: the declared one, else the cloud's."""
     return (authority or CLOUDS[cloud].authority).rstrip("/")
 
 
-def graph_of(cloud: str, url: str) -> str:
-    """Where Graph is: what was written, else the cloud's."""
+def graph_url(cloud: str, url: str) -> str:
+    """The URL of Graph: the declared one, else the cloud's."""
     return (url or CLOUDS[cloud].graph).rstrip("/")
 
 
-def scope_of(cloud: str, protocol: str) -> str:
-    """What a token is asked for unless a scope is written.
+def token_scope(cloud: str, protocol: str) -> str:
+    """The scope of a token where none is declared.
 
-    It follows the cloud alone: graph.url and the host of a mail server say how the service is reached, such as over
-    a private address, and not what it calls itself. Who reaches a cloud that is not in the table writes the scope.
+    It depends on the cloud only: graph.url and the host of a mail server may be private addresses, which are no
+    resource names. For a cloud that is not in the table the scope must be declared.
     """
     return f"{CLOUDS[cloud].resource(protocol)}/.default"

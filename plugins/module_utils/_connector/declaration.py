@@ -3,7 +3,7 @@
 
 # This file is private to the collection mailroom.core and may change at any time.
 
-"""From what a user wrote to a Declaration: only what was written, checked value by value."""
+"""Parses what a task declares for a connector, and merges it with what is stored."""
 
 from __future__ import annotations
 
@@ -21,52 +21,52 @@ Settings = dict[str, Any]
 
 @dataclass(frozen=True)
 class Declaration:
-    """What a user says of one connector. What is left out is in none of the three."""
+    """What a task declares for one connector. A field that was left out is in none of the three."""
 
     name: str
     settings: Settings = field(default_factory=dict)
     secrets: Mapping[str, Secret] = field(default_factory=dict)
     cleared: frozenset[str] = frozenset()
 
-    def gives(self, path: str) -> bool:
+    def contains(self, path: str) -> bool:
         block, inner = split_path(path)
         value = self.settings.get(block)
         return path in self.secrets or (inner in value if inner and value else not inner and value is not None)
 
 
-def read_declaration(
+def parse_declaration(
     written: Mapping[str, Any],
     *,
     where: str = "",
     clear: Iterable[str] = (),
-    emptied: Iterable[str] = (),
+    empty_blocks: Iterable[str] = (),
 ) -> tuple[Declaration, list[Problem]]:
-    """Read one connector as Ansible hands it over, where null stands for what was left out.
+    """Parse one connector as Ansible passes it, where null means that a field was left out.
 
-    `emptied` names the blocks that were written as {}: Ansible fills those with nulls.
+    `empty_blocks` are the blocks that were written as {}, which Ansible fills with nulls.
     """
-    reading = _Reading(where)
-    reading.name(written.get("name"))
+    parser = _Parser(where)
+    parser.parse_name(written.get("name"))
     for unknown in sorted(str(key) for key in written if key != "name" and key not in BY_NAME):
-        reading.unknown(unknown)
+        parser.add_unknown_field(unknown)
     for known in FIELDS:
         value = written.get(known.name)
         if value is not None:
-            reading.field(known, value)
-    reading.clear(emptied)
-    reading.clear(clear, named=True)
-    return reading.declaration(), reading.problems
+            parser.parse_field(known, value)
+    parser.clear(empty_blocks)
+    parser.clear(clear, named=True)
+    return parser.result(), parser.problems
 
 
-def emptied_blocks(written: Any) -> list[str]:
+def empty_blocks(written: Any) -> list[str]:
     """The blocks that were written as {}, before Ansible filled them with nulls."""
     if not isinstance(written, dict):
         return []
     return [block for block in BLOCKS if written.get(block) in ({}, "{}")]
 
 
-class _Reading:
-    """One pass over what was written, gathering values and problems."""
+class _Parser:
+    """Collects the values and problems of one declaration."""
 
     def __init__(self, where: str) -> None:
         self._where = where
@@ -76,48 +76,48 @@ class _Reading:
         self._cleared: set[str] = set()
         self.problems: list[Problem] = []
 
-    def declaration(self) -> Declaration:
+    def result(self) -> Declaration:
         return Declaration(self._name, self._settings, self._secrets, frozenset(self._cleared))
 
-    def name(self, value: Any) -> None:
+    def parse_name(self, value: Any) -> None:
         try:
             self._name = checks.connector_name(value)
             self._where = f"connector {self._name}"
-        except checks.NotAllowed as refused:
-            advice = "; a name with blanks belongs in display_name" if isinstance(value, str) and " " in value else ""
-            self._refuse("name", f"{refused}{advice}" if value else "is required")
+        except checks.InvalidValueError as error:
+            advice = "; a name with spaces belongs in display_name" if isinstance(value, str) and " " in value else ""
+            self._add_problem("name", f"{error}{advice}" if value else "is required")
 
-    def unknown(self, path: str) -> None:
+    def add_unknown_field(self, path: str) -> None:
         block, name = split_path(path)
         if block in BLOCKS and name and path not in BY_PATH:
             known = [each.name for each in BY_NAME[block].fields]
             suggestion = did_you_mean_field(name, block, known)
         else:
             suggestion = did_you_mean_field(path, "", ["name", *BY_NAME])
-        self._refuse(printable(path[:100]), f"there is no such field{suggestion}")
+        self._add_problem(printable(path[:100]), f"there is no such field{suggestion}")
 
-    def field(self, known: Field, value: Any) -> None:
+    def parse_field(self, known: Field, value: Any) -> None:
         if known.fields and isinstance(value, dict):
-            self._block(known, value)
+            self._parse_block(known, value)
         elif value in ("", [], {}):
             self._cleared.add(known.name)
         else:
-            self._keep(known, known.name, self._settings, value)
+            self._parse_value(known, known.name, self._settings, value)
 
     def clear(self, paths: Iterable[str], *, named: bool = False) -> None:
         for path in paths:
             if path not in BY_PATH:
-                self.unknown(str(path))
-            elif named and self.declaration().gives(path):
-                self._refuse(path, "is both given and cleared")
+                self.add_unknown_field(str(path))
+            elif named and self.result().contains(path):
+                self._add_problem(path, "cannot be both set and cleared")
             else:
                 self._cleared.add(path)
 
-    def _block(self, block: Field, value: Mapping[str, Any]) -> None:
+    def _parse_block(self, block: Field, value: Mapping[str, Any]) -> None:
         inner_fields = {inner.name: inner for inner in block.fields}
         kept: Settings = {}
         for unknown in sorted(str(key) for key in value if key not in inner_fields):
-            self.unknown(f"{block.name}.{unknown}")
+            self.add_unknown_field(f"{block.name}.{unknown}")
         for name, inner in inner_fields.items():
             content = value.get(name)
             if content is None:
@@ -126,27 +126,27 @@ class _Reading:
             if not inner.secret and content in ("", []) and inner.type in ("str", "path", "list"):
                 self._cleared.add(path)
             else:
-                self._keep(inner, path, kept, content)
+                self._parse_value(inner, path, kept, content)
         if kept or any(path.startswith(block.name + ".") for path in self._secrets):
             self._settings[block.name] = kept
 
-    def _keep(self, known: Field, path: str, target: Settings, value: Any) -> None:
+    def _parse_value(self, known: Field, path: str, target: Settings, value: Any) -> None:
         try:
             checked = known.check(value)
-        except checks.NotAllowed as refused:
-            self._refuse(path, str(refused))
+        except checks.InvalidValueError as error:
+            self._add_problem(path, str(error))
             return
         if known.secret:
             self._secrets[path] = Secret(checked)
         else:
             target[known.name] = checked
 
-    def _refuse(self, path: str, message: str) -> None:
+    def _add_problem(self, path: str, message: str) -> None:
         self.problems.append(Problem(self._where, path, message))
 
 
-def merged(stored: Settings, declaration: Declaration) -> Settings:
-    """What is stored, changed by what was declared; a value that replaces another ends that one."""
+def merge_declaration(stored: Settings, declaration: Declaration) -> Settings:
+    """The stored settings, updated by a declaration; settings that a new value replaces are dropped."""
     result = {name: dict(value) if name in BLOCKS else value for name, value in stored.items()}
     for name in declaration.settings.keys() & BLOCKS:
         _drop_superseded(name, result.setdefault(name, {}), declaration)
@@ -155,19 +155,26 @@ def merged(stored: Settings, declaration: Declaration) -> Settings:
         if not inner:
             result.pop(block, None)
         elif block in result:
-            for name in (inner, *_GONE_WITH.get(inner, ())):
+            for name in (inner, *_CLEARED_TOGETHER.get(inner, ())):
                 result[block].pop(name, None)
     for name, value in declaration.settings.items():
         result[name] = {**result.get(name, {}), **value} if name in BLOCKS else value
     return result
 
 
-WAYS = ("client_secret", "certificate", "certificate_file", "assertion_file", "managed_identity", "service_account")
-_GONE_WITH = {"proxy": ("proxy_username",), "client_secret": ("client_secret_expires",)}
+CLIENT_CREDENTIALS = (
+    "client_secret",
+    "certificate",
+    "certificate_file",
+    "assertion_file",
+    "managed_identity",
+    "service_account",
+)
+_CLEARED_TOGETHER = {"proxy": ("proxy_username",), "client_secret": ("client_secret_expires",)}
 
 
 def _drop_superseded(name: str, block: Settings, declaration: Declaration) -> None:
-    """Drop what the declaration puts something else in the place of."""
+    """Drop the settings of a block that the declaration replaces by others."""
     given = declaration.settings[name]
     if "uri" in given:
         block.pop("host", None)
@@ -182,21 +189,21 @@ def _drop_superseded(name: str, block: Settings, declaration: Declaration) -> No
     if given.get("same_credentials"):
         for replaced in ("auth", "username"):
             block.pop(replaced, None)
-    if name == "oauth2" and given_way(declaration):
-        for way in WAYS:
-            block.pop(way, None)
-        if given_way(declaration) != "client_secret":
+    if name == "oauth2" and declared_client_credential(declaration):
+        for credential in CLIENT_CREDENTIALS:
+            block.pop(credential, None)
+        if declared_client_credential(declaration) != "client_secret":
             block.pop("client_secret_expires", None)
 
 
-def given_way(declaration: Declaration) -> str | None:
-    """Which way to prove who asks for a token the declaration gives, if any."""
+def declared_client_credential(declaration: Declaration) -> str | None:
+    """The client credential that the declaration sets, if any."""
     if "oauth2" not in declaration.settings:
         return None
-    return next((way for way in WAYS if declaration.gives(f"oauth2.{way}")), None)
+    return next((name for name in CLIENT_CREDENTIALS if declaration.contains(f"oauth2.{name}")), None)
 
 
-def ways_of(settings: Settings, secrets: Iterable[str]) -> list[str]:
-    """All ways to prove who asks for a token that are there."""
+def client_credentials(settings: Settings, secrets: Iterable[str]) -> list[str]:
+    """All client credentials that are set."""
     block, held = settings.get("oauth2", {}), set(secrets)
-    return [way for way in WAYS if way in block or f"oauth2.{way}" in held]
+    return [name for name in CLIENT_CREDENTIALS if name in block or f"oauth2.{name}" in held]

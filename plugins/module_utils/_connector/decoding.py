@@ -3,9 +3,9 @@
 
 # This file is private to the collection mailroom.core and may change at any time.
 
-"""What a text says once what is encoded in it is decoded, and where in the text that stands.
+"""Decodes what is encoded in a text, and maps decoded spans back to spans of the text.
 
-Nothing here raises on malformed input: what cannot be decoded stays as it is.
+Nothing here raises on malformed input: what cannot be decoded is kept.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Callable, NamedTuple
 
-DEEPEST = 3
-"""How many encodings may lie around each other."""
+MAX_DEPTH = 3
+"""How deep encodings may be nested."""
 
-MOST_TIMES, MOST_BESIDES = 16, 4096
-"""How long all readings of a text may be together, in proportion to it, so that hostile text cannot take long."""
+MAX_LENGTH_FACTOR, MAX_EXTRA_LENGTH = 16, 4096
+"""Limits for the total length of all decoded texts, so that hostile text cannot take long."""
 
-# White space, control and format characters, fillers, variation selectors, and what stands for undecodable bytes.
+# White space, control and format characters, fillers, variation selectors, and replacements for undecodable bytes.
 _IGNORED = (
     r"\s\x00-\x20\x7f-\xa0\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u1806\u180b-\u180f\u200b-\u200f\u2028-\u202f"
     r"\u205f-\u206f\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff9-\ufffd\U000e0000-\U000e0fff"
@@ -56,51 +56,51 @@ _HEXADECIMAL = re.compile(r"(?:0[xX])?[0-9A-Fa-f](?:[:;.,+/|_-]{0,3}(?:0[xX])?[0
 _UTF_7 = re.compile(r"[+&]([A-Za-z0-9+/,]{3,})(-?)")
 _STANDARD_BASE64 = bytes.maketrans(b"-_", b"+/")
 _BASE64_RUN = re.compile(r"[A-Za-z0-9+/_-]{10,}")
-# Printable characters, and those that sign-ins have between their fields.
+# Printable characters, and separators of SASL messages.
 _LEGIBLE = r"[\x00\x01\t\n\r\x20-\x7e\xa0-\ud7ff\ue000-\ufffc\U00010000-\U0010ffff]"
 _LEGIBLE_IN_HEXADECIMAL = re.compile(_LEGIBLE + "{6,}")
 _LEGIBLE_IN_BASE64 = re.compile(_LEGIBLE + "{8,}")
 _BETWEEN = "\uffff"
 
 
-class TooMuch(Exception):
-    """A text that would take too long to decode."""
+class DecodingLimitError(Exception):
+    """A text exceeds the limits for decoding."""
 
 
-class Reading:
-    """A text, or what it says decoded."""
+class DecodedText:
+    """A text, or a decoded form of it."""
 
     def __init__(self, text: str) -> None:
         self.text = text
-        self._squeezed: Squeezed | None = None
+        self._visible: _VisibleText | None = None
 
-    def origin(self, start: int, end: int) -> tuple[int, int]:
-        """The part of the original text that a part of this one stands for."""
+    def source_span(self, start: int, end: int) -> tuple[int, int]:
+        """The span of the original text that a span of this one was decoded from."""
         return start, end
 
-    def words(self, start: int, end: int, _low: int, _high: int) -> tuple[int, int]:
-        """A part between two bounds, and what nothing invisible separates from it."""
+    def expand_span(self, start: int, end: int, _low: int, _high: int) -> tuple[int, int]:
+        """A span, extended within two bounds up to the next invisible characters."""
         return start, end
 
-    def squeezed(self) -> Squeezed:
-        self._squeezed = self._squeezed or Squeezed(self)
-        return self._squeezed
+    def without_invisible(self) -> _VisibleText:
+        self._visible = self._visible or _VisibleText(self)
+        return self._visible
 
 
-class Squeezed(Reading):
-    """A text without what cannot be seen."""
+class _VisibleText(DecodedText):
+    """A text without invisible characters."""
 
-    def __init__(self, source: Reading) -> None:
-        super().__init__(squeezed(source.text))
+    def __init__(self, source: DecodedText) -> None:
+        super().__init__(without_invisible(source.text))
         self._source = source
         self._positions: list[int] = []
         self._gaps: list[int] = []
 
-    def origin(self, start: int, end: int) -> tuple[int, int]:
+    def source_span(self, start: int, end: int) -> tuple[int, int]:
         self._locate()
-        return self._source.origin(self._positions[start], self._positions[end - 1] + 1)
+        return self._source.source_span(self._positions[start], self._positions[end - 1] + 1)
 
-    def words(self, start: int, end: int, low: int, high: int) -> tuple[int, int]:
+    def expand_span(self, start: int, end: int, low: int, high: int) -> tuple[int, int]:
         self._locate()
         before, after = bisect_right(self._gaps, start), bisect_left(self._gaps, end)
         first = self._gaps[before - 1] if before else 0
@@ -116,150 +116,150 @@ class Squeezed(Reading):
 
 
 class _Part(NamedTuple):
-    """A part of a decoded text: where it begins there, and where it stands in the source."""
+    """A part of a decoded text: its offset, and its span in the source."""
 
-    at: int
+    offset: int
     start: int
     end: int
     width: int = 0
-    """For how many characters of the source each of its own stands; 0: for all of them."""
-    place: Callable[[int], tuple[int, int]] | None = None
-    """Where a character stands, where it is not as simple."""
+    """How many characters of the source each of its own was decoded from; 0: from the whole span."""
+    locate: Callable[[int], tuple[int, int]] | None = None
+    """Returns the span of a character, where it is not proportional."""
 
 
-class _Decoded(Reading):
-    """A text in which something was decoded, which is put together part by part."""
+class _TextBuilder(DecodedText):
+    """Builds a decoded text part by part."""
 
-    def __init__(self, source: Reading) -> None:
+    def __init__(self, source: DecodedText) -> None:
         super().__init__("")
         self._source = source
         self._pieces: list[str] = []
         self._parts: list[_Part] = []
-        self._ats: list[int] = []
+        self._offsets: list[int] = []
         self._length = 0
 
-    def keep(self, start: int, end: int) -> None:
+    def copy(self, start: int, end: int) -> None:
         if start < end:
-            self.put(self._source.text[start:end], start, end, 1)
+            self.append(self._source.text[start:end], start, end, 1)
 
-    def put(
-        self, text: str, start: int, end: int, width: int = 0, place: Callable[[int], tuple[int, int]] | None = None
+    def append(
+        self, text: str, start: int, end: int, width: int = 0, locate: Callable[[int], tuple[int, int]] | None = None
     ) -> None:
         if text:
             self._pieces.append(text)
-            self._parts.append(_Part(self._length, start, end, width, place))
-            self._ats.append(self._length)
+            self._parts.append(_Part(self._length, start, end, width, locate))
+            self._offsets.append(self._length)
             self._length += len(text)
 
-    def put_bytes(self, data: bytes, start: int, width: int) -> None:
-        """Bytes of which each stands for so many characters of the source."""
-        text = _text_of(data)
-        self.put(text, start, start + len(data) * width, width if len(text) == len(data) else 0)
+    def append_bytes(self, data: bytes, start: int, width: int) -> None:
+        """Append bytes, each of which was decoded from `width` characters of the source."""
+        text = _decode_bytes(data)
+        self.append(text, start, start + len(data) * width, width if len(text) == len(data) else 0)
 
-    def finished(self) -> Reading:
+    def build(self) -> DecodedText:
         self.text = "".join(self._pieces)
         return self
 
-    def origin(self, start: int, end: int) -> tuple[int, int]:
-        return self._source.origin(self._placed(start)[0], self._placed(end - 1)[1])
+    def source_span(self, start: int, end: int) -> tuple[int, int]:
+        return self._source.source_span(self._span_of_character(start)[0], self._span_of_character(end - 1)[1])
 
-    def _placed(self, position: int) -> tuple[int, int]:
-        part = self._parts[bisect_right(self._ats, position) - 1]
-        if part.place:
-            return self._source.words(*part.place(position - part.at), part.start, part.end)
+    def _span_of_character(self, position: int) -> tuple[int, int]:
+        part = self._parts[bisect_right(self._offsets, position) - 1]
+        if part.locate:
+            return self._source.expand_span(*part.locate(position - part.offset), part.start, part.end)
         if part.width:
-            first = part.start + (position - part.at) * part.width
+            first = part.start + (position - part.offset) * part.width
             return first, first + part.width
         return part.start, part.end
 
 
-def readings(text: str) -> Iterator[Reading]:
-    """The text as it is, then with everything decoded that looks encoded, as deeply as it is."""
-    level = [Reading(text)]
-    left = MOST_TIMES * len(text) + MOST_BESIDES
+def decode_all(text: str) -> Iterator[DecodedText]:
+    """The text itself, then each decoded form of it, level by level."""
+    level = [DecodedText(text)]
+    remaining = MAX_LENGTH_FACTOR * len(text) + MAX_EXTRA_LENGTH
     seen: set[tuple[str, tuple[int, int], tuple[int, int]]] = set()
-    for depth in range(DEEPEST + 1):
-        deeper: list[Reading] = []
-        for reading in level:
-            length = len(reading.text)
-            same = (reading.text, reading.origin(0, 1), reading.origin(length - 1, length)) if length else None
-            if same is None or same in seen:
+    for depth in range(MAX_DEPTH + 1):
+        deeper: list[DecodedText] = []
+        for current in level:
+            length = len(current.text)
+            key = (current.text, current.source_span(0, 1), current.source_span(length - 1, length)) if length else None
+            if key is None or key in seen:
                 continue
-            seen.add(same)
-            left -= length
-            if left < 0:
-                raise TooMuch
-            yield reading
-            if depth < DEEPEST:
-                deeper += [each for decode in _DECODERS for each in decode(reading)]
+            seen.add(key)
+            remaining -= length
+            if remaining < 0:
+                raise DecodingLimitError
+            yield current
+            if depth < MAX_DEPTH:
+                deeper += [each for decode in _DECODERS for each in decode(current)]
         level = deeper
 
 
-def squeezed(text: str) -> str:
-    """The text without white space and whatever else cannot be seen."""
+def without_invisible(text: str) -> str:
+    """The text without white space and other invisible characters."""
     return text.translate(_IGNORED_ASCII) if text.isascii() else _IGNORED_RUN.sub("", text)
 
 
-def unescaped(text: str) -> str:
-    """The text without escapes, whatever their kind and however deep."""
-    for _depth in range(DEEPEST):
-        once = _unescaped_once(Reading(text))
+def unescape(text: str) -> str:
+    """The text with all escapes decoded, also nested ones."""
+    for _depth in range(MAX_DEPTH):
+        once = _unescape_once(DecodedText(text))
         text = once.text if once else text
     return text
 
 
-def _unescaped(reading: Reading) -> Iterator[Reading]:
-    """With percent-encoding, quoted-printable, HTML entities and backslashes undone, as they are and within blanks."""
-    if _NOTHING_ESCAPED.match(reading.text):
+def _decode_escapes(current: DecodedText) -> Iterator[DecodedText]:
+    """Decode percent-encoding, quoted-printable, HTML entities and backslashes, also across white space."""
+    if _NOTHING_ESCAPED.match(current.text):
         return
-    bare = reading.squeezed()
-    for source in (reading,) if bare.text == reading.text else (reading, bare):
-        once = _unescaped_once(source)
-        for _depth in range(DEEPEST):
+    bare = current.without_invisible()
+    for source in (current,) if bare.text == current.text else (current, bare):
+        once = _unescape_once(source)
+        for _depth in range(MAX_DEPTH):
             if once is None:
                 break
             yield once
-            yield from _from_form(once)
-            once = _unescaped_once(once)
+            yield from _decode_form_blanks(once)
+            once = _unescape_once(once)
 
 
-def _unescaped_once(source: Reading) -> Reading | None:
-    """With one layer of escapes undone; None where there is none."""
-    decoded, end = _Decoded(source), 0
+def _unescape_once(source: DecodedText) -> DecodedText | None:
+    """Decode one layer of escapes; None where there is none."""
+    decoded, end = _TextBuilder(source), 0
     for found in _ESCAPED.finditer(source.text):
-        decoded.keep(end, found.start())
+        decoded.copy(end, found.start())
         end = found.end()
-        _unescape(decoded, str(found.lastgroup), found.group(), found.start())
-    decoded.keep(end, len(source.text))
-    return decoded.finished() if end else None
+        _decode_escape(decoded, str(found.lastgroup), found.group(), found.start())
+    decoded.copy(end, len(source.text))
+    return decoded.build() if end else None
 
 
 _WIDTHS = {"percent": 3, "quoted": 3, "hexadecimal": 4}
 
 
-def _unescape(decoded: _Decoded, kind: str, escape: str, start: int) -> None:
+def _decode_escape(decoded: _TextBuilder, kind: str, escape: str, start: int) -> None:
     end = start + len(escape)
     width = _WIDTHS.get(kind)
     if width:
-        decoded.put_bytes(bytes.fromhex(escape.replace(escape[: width - 2], "")), start, width)
+        decoded.append_bytes(bytes.fromhex(escape.replace(escape[: width - 2], "")), start, width)
     elif kind == "octal":
         codes = (int(escape[each + 1 : each + 4], 8) for each in range(0, len(escape), 4))
-        decoded.put_bytes(bytes(codes), start, 4)
+        decoded.append_bytes(bytes(codes), start, 4)
     elif kind == "units":
         units = bytes.fromhex(escape.replace("\\u", "").replace("%u", ""))
         text = units.decode("utf-16-be", "surrogatepass")
-        decoded.put(text, start, end, 6 if len(text) * 6 == len(escape) else 0)
+        decoded.append(text, start, end, 6 if len(text) * 6 == len(escape) else 0)
     elif kind == "point":
         code = int(escape.strip("\\uU{}"), 16)
-        decoded.put(chr(code) if code < 0x110000 else escape, start, end)
+        decoded.append(chr(code) if code < 0x110000 else escape, start, end)
     elif kind == "entity":
-        decoded.put(html.unescape(escape), start, end)
+        decoded.append(html.unescape(escape), start, end)
     elif kind == "character":
-        decoded.put(" " if escape[1] in _BLANKS else escape[1], start, end)
+        decoded.append(" " if escape[1] in _BLANKS else escape[1], start, end)
 
 
-def _text_of(data: bytes) -> str:
-    """The bytes as UTF-8, and what is none as Latin-1."""
+def _decode_bytes(data: bytes) -> str:
+    """Decode bytes as UTF-8, and invalid ones as Latin-1."""
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError:
@@ -269,111 +269,111 @@ def _text_of(data: bytes) -> str:
         )
 
 
-def _from_form(reading: Reading) -> Iterator[Reading]:
-    """With a blank for each plus sign, where there are many, or at the beginning of lines: so forms write blanks."""
-    text = reading.text
+def _decode_form_blanks(current: DecodedText) -> Iterator[DecodedText]:
+    """Replace plus signs, the form encoding of spaces, where there are many or they begin a line."""
+    text = current.text
     if text.count("+") * 4 > len(text) or _PLUS_IN_FRONT.search(text):
-        decoded = _Decoded(reading)
-        decoded.put(text.replace("+", " "), 0, len(text), 1)
-        yield decoded.finished()
+        decoded = _TextBuilder(current)
+        decoded.append(text.replace("+", " "), 0, len(text), 1)
+        yield decoded.build()
 
 
-def _composed(reading: Reading) -> Iterator[Reading]:
-    """With characters that are compatible with others written as those."""
-    text = reading.text
+def _decode_compatible_characters(current: DecodedText) -> Iterator[DecodedText]:
+    """Replace compatibility characters (NFKC)."""
+    text = current.text
     if text.isascii() or unicodedata.is_normalized("NFKC", text):
         return
-    decoded, end = _Decoded(reading), 0
+    decoded, end = _TextBuilder(current), 0
     for found in _BEYOND_ASCII.finditer(text):
-        decoded.keep(end, found.start())
+        decoded.copy(end, found.start())
         end = found.end()
         plain = [unicodedata.normalize("NFKC", char) for char in found.group()]
-        decoded.put("".join(plain), found.start(), end, 1 if all(len(each) == 1 for each in plain) else 0)
-    decoded.keep(end, len(text))
-    yield decoded.finished()
+        decoded.append("".join(plain), found.start(), end, 1 if all(len(each) == 1 for each in plain) else 0)
+    decoded.copy(end, len(text))
+    yield decoded.build()
 
 
-def _from_utf_7(reading: Reading) -> Iterator[Reading]:
-    """With UTF-7, and the variant of it that IMAP has, undone."""
-    decoded, end = _Decoded(reading), 0
-    for found in _UTF_7.finditer(reading.text):
+def _decode_utf_7(current: DecodedText) -> Iterator[DecodedText]:
+    """Decode UTF-7, and the modified UTF-7 of IMAP."""
+    decoded, end = _TextBuilder(current), 0
+    for found in _UTF_7.finditer(current.text):
         if not found.group(2):
             continue
         encoded = found.group(1).replace(",", "/")
         incomplete = len(encoded) % 4
-        # A single character at the end says nothing.
+        # A single character at the end encodes nothing.
         whole = encoded[:-1] if incomplete == 1 else encoded + "=" * (-incomplete % 4)
         data = base64.b64decode(whole)
-        decoded.keep(end, found.start())
+        decoded.copy(end, found.start())
         end = found.end()
-        decoded.put(data[: len(data) // 2 * 2].decode("utf-16-be", "replace"), found.start(), end)
+        decoded.append(data[: len(data) // 2 * 2].decode("utf-16-be", "replace"), found.start(), end)
     if end:
-        decoded.keep(end, len(reading.text))
-        yield decoded.finished()
+        decoded.copy(end, len(current.text))
+        yield decoded.build()
 
 
-def _from_hexadecimal(reading: Reading) -> Iterator[Reading]:
-    """What is legible in pairs of hexadecimal digits, with or without separators."""
-    source = reading.squeezed()
-    decoded = _Decoded(source)
+def _decode_hexadecimal(current: DecodedText) -> Iterator[DecodedText]:
+    """Decode legible text in hexadecimal, with or without separators."""
+    source = current.without_invisible()
+    decoded = _TextBuilder(source)
     for found in _HEXADECIMAL.finditer(source.text):
         digits = [each.start() for each in _DIGITS.finditer(source.text, *found.span()) if len(each.group()) == 1]
         text = "".join([source.text[each] for each in digits])
         for first in (0, 1):
             data = bytes.fromhex(text[first : len(text) - (len(text) - first) % 2])
-            _put_legible(decoded, _LEGIBLE_IN_HEXADECIMAL, data, partial(_place_of_pair, digits, first))
-    if decoded.finished().text:
+            _append_legible(decoded, _LEGIBLE_IN_HEXADECIMAL, data, partial(_span_of_pair, digits, first))
+    if decoded.build().text:
         yield decoded
 
 
-def _place_of_pair(digits: Sequence[int], first: int, number: int) -> tuple[int, int]:
+def _span_of_pair(digits: Sequence[int], first: int, number: int) -> tuple[int, int]:
     return digits[first + 2 * number], digits[first + 2 * number + 1] + 1
 
 
-def _from_base64(reading: Reading) -> Iterator[Reading]:
-    """What is legible in base64, wherever its groups of four begin."""
-    source = reading.squeezed()
-    decoded = _Decoded(source)
+def _decode_base64(current: DecodedText) -> Iterator[DecodedText]:
+    """Decode legible text in base64, at any alignment."""
+    source = current.without_invisible()
+    decoded = _TextBuilder(source)
     for found in _BASE64_RUN.finditer(source.text):
         encoded = found.group().encode("ascii").translate(_STANDARD_BASE64)
         for first in range(4):
             size = (len(encoded) - first) * 3 // 4
             data = binascii.a2b_base64(encoded[first:] + b"AAA"[: -(len(encoded) - first) % 4])[:size]
-            _put_legible(decoded, _LEGIBLE_IN_BASE64, data, partial(_place_in_base64, found.start() + first))
-    if decoded.finished().text:
+            _append_legible(decoded, _LEGIBLE_IN_BASE64, data, partial(_span_in_base64, found.start() + first))
+    if decoded.build().text:
         yield decoded
 
 
-def _place_in_base64(first: int, number: int) -> tuple[int, int]:
-    """Three bytes are four characters."""
+def _span_in_base64(first: int, number: int) -> tuple[int, int]:
+    """The span of a byte: three bytes are four characters."""
     return first + number * 4 // 3, first - (-(number + 1) * 4 // 3)
 
 
-def _put_legible(
-    decoded: _Decoded, legible: re.Pattern[str], data: bytes, place: Callable[[int], tuple[int, int]]
+def _append_legible(
+    decoded: _TextBuilder, legible: re.Pattern[str], data: bytes, locate: Callable[[int], tuple[int, int]]
 ) -> None:
-    """What is legible in bytes that were decoded from a part of the source, in which each byte has its place."""
+    """Append the legible parts of decoded bytes; `locate` returns the span of a byte in the source."""
     text = data.decode("utf-8", "surrogateescape")
     for found in legible.finditer(text):
         start = len(text[: found.start()].encode("utf-8", "surrogateescape"))
         size = len(found.group().encode())
-        first, last = place(start)[0], place(start + size - 1)[1]
+        first, last = locate(start)[0], locate(start + size - 1)[1]
         if size == len(found.group()):
-            decoded.put(found.group(), first, last, place=partial(_place_after, place, start))
+            decoded.append(found.group(), first, last, locate=partial(_shifted_span, locate, start))
         else:
-            decoded.put(found.group(), first, last)
-        decoded.put(_BETWEEN, first, last)
+            decoded.append(found.group(), first, last)
+        decoded.append(_BETWEEN, first, last)
 
 
-def _place_after(place: Callable[[int], tuple[int, int]], start: int, number: int) -> tuple[int, int]:
-    return place(start + number)
+def _shifted_span(locate: Callable[[int], tuple[int, int]], start: int, number: int) -> tuple[int, int]:
+    return locate(start + number)
 
 
-_DECODERS: tuple[Callable[[Reading], Iterator[Reading]], ...] = (
-    _unescaped,
-    _from_form,
-    _composed,
-    _from_utf_7,
-    _from_hexadecimal,
-    _from_base64,
+_DECODERS: tuple[Callable[[DecodedText], Iterator[DecodedText]], ...] = (
+    _decode_escapes,
+    _decode_form_blanks,
+    _decode_compatible_characters,
+    _decode_utf_7,
+    _decode_hexadecimal,
+    _decode_base64,
 )

@@ -3,7 +3,7 @@
 
 # This file is private to the collection mailroom.core and may change at any time.
 
-"""What differs between two states of a connector, without ever showing a secret."""
+"""The difference between two states of a connector, without the values of secrets."""
 
 from __future__ import annotations
 
@@ -21,32 +21,32 @@ Nested = dict[str, Any]
 
 
 def difference(before: Connector | None, after: Connector | None) -> tuple[Nested, Nested]:
-    """The fields that differ, as they were and as they will be."""
-    old, new = _flat(before), _flat(after)
+    """The fields that differ, before and after."""
+    old, new = _flatten(before), _flatten(after)
     paths = [path for path in {**old, **new} if old.get(path, _ABSENT) != new.get(path, _ABSENT)]
-    return _nested(paths, old), _nested(paths, new)
+    return _unflatten(paths, old), _unflatten(paths, new)
 
 
 _ABSENT = object()
 
 
-def _flat(connector: Connector | None) -> Flat:
+def _flatten(connector: Connector | None) -> Flat:
     if connector is None:
         return {}
     flat: Flat = {"name": connector.name}
     for name, value in connector.settings.items():
         if isinstance(value, dict) and name != "headers":
-            for inner, content in {**_from_preset(name, value, connector), **value}.items():
+            for inner, content in {**_preset_values(name, value, connector), **value}.items():
                 flat[f"{name}.{inner}"] = content
         else:
             flat[name] = value
     for path, secret in connector.secrets.items():
-        flat[path] = _Hidden(secret)
+        flat[path] = _ComparableSecret(secret)
     return flat
 
 
-def _from_preset(block: str, declared: Mapping[str, Any], connector: Connector) -> Mapping[str, Any]:
-    """What the preset fills, as far as nothing explicit wins over it."""
+def _preset_values(block: str, declared: Mapping[str, Any], connector: Connector) -> Mapping[str, Any]:
+    """The values of the preset that no declared value overrides."""
     filled = dict(connector.preset.get(block, {}))
     if "uri" in declared:
         return {}
@@ -56,14 +56,14 @@ def _from_preset(block: str, declared: Mapping[str, Any], connector: Connector) 
     return filled
 
 
-class _Hidden:
-    """A secret in a comparison."""
+class _ComparableSecret:
+    """A secret that can be compared, but is shown as a placeholder."""
 
     def __init__(self, secret: str | Secret) -> None:
         self.secret = secret
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Hidden) and is_same(self.secret, other.secret)
+        return isinstance(other, _ComparableSecret) and is_same(self.secret, other.secret)
 
     __hash__ = None  # type: ignore[assignment]
 
@@ -71,12 +71,12 @@ class _Hidden:
         return CHANGED if isinstance(self.secret, Secret) else STORED
 
 
-def _nested(paths: list[str], flat: Flat) -> Nested:
+def _unflatten(paths: list[str], flat: Flat) -> Nested:
     result: Nested = {}
     for path in paths:
         if path in flat:
             value = flat[path]
             block, inner = split_path(path)
             target, key = (result.setdefault(block, {}), inner) if inner else (result, block)
-            target[key] = str(value) if isinstance(value, _Hidden) else value
+            target[key] = str(value) if isinstance(value, _ComparableSecret) else value
     return result

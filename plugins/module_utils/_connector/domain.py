@@ -3,10 +3,10 @@
 
 # This file is private to the collection mailroom.core and may change at any time.
 
-"""International domain names: which may be declared, and the A-labels that all of them are used as.
+"""Which international domain names may be declared, and their conversion to A-labels.
 
-The standard library knows IDNA 2003 with Unicode 3.2 only. What it would encode otherwise than IDNA 2008 and UTS 46 do
-names another domain there, so it may not be declared: its A-labels (xn--…) are to be written instead.
+The standard library has only IDNA 2003 with Unicode 3.2. A name that IDNA 2008 or UTS 46 encode differently would
+stand for another domain, so it may not be declared: its A-labels (xn--…) must be written instead.
 """
 
 from __future__ import annotations
@@ -18,28 +18,28 @@ from encodings.idna import nameprep
 
 from .._errors import MailroomError
 
-LONGEST_NAME = 253
-LONGEST_LABEL = 63
+MAX_NAME_LENGTH = 253
+MAX_LABEL_LENGTH = 63
 USE_ASCII = (
-    "must be written in its ASCII form (xn--…): it holds a character that not every version of IDNA encodes alike"
+    "must be written in its ASCII form (xn--…): it contains a character that versions of IDNA encode differently"
 )
 
 # All characters that Unicode 3.2 has assigned, that are not invisible, and that UTS 46 maps to something else.
 _ENCODED_DIFFERENTLY = frozenset(
     "\u00df\u03c2\u115f\u1160\u17b4\u17b5\u3164\uffa0\U0002f868\U0002f874\U0002f91f\U0002f95f\U0002f9bf"
 )
-# What IDNA 2003 would make another name of; releases before this one let it be declared.
+# Characters that IDNA 2003 maps to others; earlier releases allowed them.
 _DEVIATIONS = re.compile("[\u00df\u1e9e\u03c2\u200c\u200d]")
 _DOTS = re.compile("[.\u3002\uff0e\uff61]")
 
 
 class DomainError(MailroomError):
-    """A name cannot be used as a domain; the text says why."""
+    """A name cannot be used as a domain; the text says what is allowed."""
 
 
 def check_characters(name: str) -> None:
-    """Refuse what not every version of IDNA encodes alike; what can be no name in any version passes, as ASCII does."""
-    name = name[: LONGEST_NAME + 1]
+    """Refuse characters that versions of IDNA encode differently; names that are invalid in all versions pass."""
+    name = name[: MAX_NAME_LENGTH + 1]
     if name.isascii() or any(char.isspace() or unicodedata.category(char) == "Cc" for char in name):
         return
     try:
@@ -57,25 +57,25 @@ def _is_unambiguous(char: str) -> bool:
 
 
 def to_ascii(name: str) -> str:
-    """The name in A-labels, as it goes over the wire; a label in ASCII, and an IP address, stays as it is written.
+    """Convert a name to A-labels; labels in ASCII and IP addresses are kept.
 
-    Whatever an earlier release has stored can be converted, also where it may no longer be declared.
+    Names that only earlier releases allowed are converted as well, since they may be stored.
     """
     if name.isascii():
         return name
-    if len(name) > LONGEST_NAME:
-        raise DomainError(f"must have at most {LONGEST_NAME} characters")
+    if len(name) > MAX_NAME_LENGTH:
+        raise DomainError(f"must have at most {MAX_NAME_LENGTH} characters")
     return ".".join(_to_a_label(label) for label in _DOTS.split(name))
 
 
 def address_to_ascii(address: str) -> str:
-    """A mail address with its domain in A-labels; what stands before the @ has no other spelling."""
+    """Convert the domain of a mail address to A-labels; the local part has no ASCII form."""
     local, at, domain = address.rpartition("@")
     return f"{local}{at}{to_ascii(domain)}" if at else address
 
 
 def canonical(name: str) -> str:
-    """The name in lower case and A-labels, to be compared; what cannot be converted stays as it is written."""
+    """The name in lower case and A-labels, for comparisons; only in lower case where it cannot be converted."""
     try:
         return to_ascii(name).lower()
     except DomainError:
@@ -96,6 +96,6 @@ def _to_a_label(label: str) -> str:
         encoded = "xn--" + lower.encode("punycode").decode("ascii")
     except UnicodeError:
         raise DomainError("must be a domain name") from None
-    if len(encoded) > LONGEST_LABEL:
-        raise DomainError(f"must have at most {LONGEST_LABEL} characters in each label of its ASCII form")
+    if len(encoded) > MAX_LABEL_LENGTH:
+        raise DomainError(f"must have at most {MAX_LABEL_LENGTH} characters in each label of its ASCII form")
     return encoded

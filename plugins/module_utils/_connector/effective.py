@@ -3,7 +3,7 @@
 
 # This file is private to the collection mailroom.core and may change at any time.
 
-"""What holds for a connector: what was declared, completed by the preset and the defaults."""
+"""Derives the effective settings: what was declared, completed by the preset and the defaults."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from .declaration import Settings
 from .presets import PRESETS
 
 _TLS_PORTS = (465, 2465)
-USUAL_PORT = {
+DEFAULT_PORT = {
     "smtp": {"tls": 465, "starttls": 587, "starttls_optional": 587, "none": 25},
     "imap": {"tls": 993, "starttls": 143, "starttls_optional": 143, "none": 143},
 }
-"""The port of each kind of encryption."""
+"""The port for each value of security."""
 
 Preset = dict[str, dict[str, Any]]
 
 
 def resolve_preset(settings: Settings, before: Settings, resolved: Preset) -> Preset:
-    """The preset's servers for the blocks that are there; what was resolved earlier stays."""
+    """The preset's servers for the declared blocks; values that were resolved earlier are kept."""
     provider = settings.get("provider")
     known = PRESETS.get(provider, {}) if provider else {}
     kept = resolved if provider == before.get("provider") else {}
@@ -33,7 +33,7 @@ def resolve_preset(settings: Settings, before: Settings, resolved: Preset) -> Pr
     return {block: dict(server) for block, server in servers.items() if server}
 
 
-def effective(settings: Settings, preset: Preset, secrets: Container[str], name: str) -> dict[str, Any]:
+def derive_settings(settings: Settings, preset: Preset, secrets: Container[str], name: str) -> dict[str, Any]:
     """Every field that has a value, declared or derived. Secrets are not part of it."""
     result: dict[str, Any] = {**settings}
     result.setdefault("display_name", name)
@@ -43,7 +43,7 @@ def effective(settings: Settings, preset: Preset, secrets: Container[str], name:
         result["oauth2"] = {"cloud": "global", **oauth2}
     for block in ("imap", "smtp"):
         if block in settings:
-            result[block] = _server(block, settings, preset.get(block, {}), secrets)
+            result[block] = _derive_server(block, settings, preset.get(block, {}), secrets)
     if "graph" in settings:
         result["graph"] = {"save_to_sent": True, **settings["graph"]}
         if oauth2 and "username" in oauth2:
@@ -57,7 +57,7 @@ def effective(settings: Settings, preset: Preset, secrets: Container[str], name:
 
 
 def with_test_address(result: Mapping[str, Any]) -> dict[str, Any]:
-    """The same with where test mail goes, which only matters to those who look at the connector."""
+    """The settings with the effective test_address, which is not part of what is compared or sealed."""
     users = (result.get(block, {}).get("username") for block in ("smtp", "oauth2", "imap"))
     test_address = (
         result.get("test_address")
@@ -68,14 +68,14 @@ def with_test_address(result: Mapping[str, Any]) -> dict[str, Any]:
     return {**result, **({"test_address": test_address} if test_address else {})}
 
 
-def kind(settings: Mapping[str, Any]) -> str:
-    """What sort of connector it is: by what it sends with, else by what it reads with."""
+def connector_type(settings: Mapping[str, Any]) -> str:
+    """The type of a connector: what it sends with, else what it reads with."""
     return next((block for block in ("graph", "smtp", "imap") if block in settings), "")
 
 
-def _server(block: str, settings: Settings, preset: dict[str, Any], secrets: Container[str]) -> dict[str, Any]:
+def _derive_server(block: str, settings: Settings, preset: dict[str, Any], secrets: Container[str]) -> dict[str, Any]:
     declared = settings[block]
-    server = {**declared, **_place(block, declared, preset)}
+    server = {**declared, **_derive_endpoint(block, declared, preset)}
     server.setdefault("validate_certs", True)
     if block == "smtp":
         server.setdefault("same_credentials", False)
@@ -83,14 +83,14 @@ def _server(block: str, settings: Settings, preset: dict[str, Any], secrets: Con
     else:
         server.setdefault("mailbox", "INBOX")
     if not server.get("same_credentials"):
-        server["auth"] = _auth(block, settings, secrets)
+        server["auth"] = _derive_auth(block, settings, secrets)
         username = (settings.get("oauth2") or {}).get("username")
         if server["auth"] == "oauth2" and username:
             server.setdefault("username", username)
     return server
 
 
-def _place(block: str, declared: Settings, preset: dict[str, Any]) -> dict[str, Any]:
+def _derive_endpoint(block: str, declared: Settings, preset: dict[str, Any]) -> dict[str, Any]:
     host, port, security = declared.get("host"), declared.get("port"), declared.get("security")
     if "uri" in declared:
         uri = checks.parse_smtp_uri(declared["uri"])
@@ -102,14 +102,14 @@ def _place(block: str, declared: Settings, preset: dict[str, Any]) -> dict[str, 
     if security is None and block == "smtp":
         security = "tls" if port in _TLS_PORTS else "starttls"
     elif security is None:
-        security = "starttls" if port == USUAL_PORT["imap"]["starttls"] else "tls"
+        security = "starttls" if port == DEFAULT_PORT["imap"]["starttls"] else "tls"
     if port is None:
-        port = USUAL_PORT[block][security]
-    place = {"host": host or preset.get("host"), "port": port, "security": security}
-    return {key: value for key, value in place.items() if value is not None}
+        port = DEFAULT_PORT[block][security]
+    endpoint = {"host": host or preset.get("host"), "port": port, "security": security}
+    return {key: value for key, value in endpoint.items() if value is not None}
 
 
-def _auth(block: str, settings: Settings, secrets: Container[str]) -> str:
+def _derive_auth(block: str, settings: Settings, secrets: Container[str]) -> str:
     declared = settings[block]
     if "auth" in declared:
         return str(declared["auth"])

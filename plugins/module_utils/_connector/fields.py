@@ -6,7 +6,7 @@
 """The field table: every field of a connector, once.
 
 The argument specs, the validation and the documentation of the fields are derived from it. What the documentation says
-of each is in docs/descriptions/fields.yml, since hosts need no prose.
+of each is in docs/descriptions/fields.yml, so that documentation is not shipped to hosts.
 """
 
 from __future__ import annotations
@@ -16,27 +16,27 @@ from dataclasses import dataclass
 from typing import Any
 
 from . import checks
-from .presets import ALIASES, NAMES, preset_name
-from .suggest import did_you_mean, folded, nearest
+from .presets import ALIASES, PRESET_NAMES, find_preset
+from .suggest import did_you_mean, nearest, normalize_word
 
 SECURITY = ("none", "starttls", "starttls_optional", "tls")
 MECHANISMS = ("PLAIN", "LOGIN", "CRAM-MD5", "SCRAM-SHA-1", "SCRAM-SHA-256", "OAUTHBEARER", "XOAUTH2")
-MOST_COPIES = 100
-LONGEST_DISPLAY_NAME = 64
+MAX_COPIES = 100
+MAX_DISPLAY_NAME_LENGTH = 64
 CLOUDS = ("global", "us_gov", "us_gov_dod", "china")
 
-# Words of other products, each with what is meant by it here.
-_OTHER_SECURITY = {
+# Words that other products use, and the value that each stands for.
+_SECURITY_SYNONYMS = {
     **dict.fromkeys(("ssl", "ssl/tls", "tls/ssl", "ssl_tls", "tls_ssl", "smtps", "imaps", "implicit", "true"), "tls"),
     **dict.fromkeys(("explicit", "start_tls"), "starttls"),
     **dict.fromkeys(("opportunistic", "auto", "may", "if_available"), "starttls_optional"),
 }
-_OTHER_AUTH = {
+_AUTH_SYNONYMS = {
     **dict.fromkeys(("plain", "login", "basic", "normal", "cram_md5"), "password"),
     **dict.fromkeys(("oauth", "oauth_2", "xoauth2", "oauthbearer", "modern"), "oauth2"),
     **dict.fromkeys(("anonymous", "false", "off"), "none"),
 }
-OTHER_FIELDS = {
+FIELD_SYNONYMS = {
     **dict.fromkeys(("from", "sender", "email", "from_email"), "from_address"),
     **dict.fromkeys(("server", "hostname", "smtp_host", "smtp_server", "imap_host"), "host"),
     **dict.fromkeys(("ssl", "tls", "starttls", "use_tls", "use_ssl", "encryption", "secure"), "security"),
@@ -46,12 +46,12 @@ OTHER_FIELDS = {
     **dict.fromkeys(("folder", "inbox"), "mailbox"),
     **dict.fromkeys(("tenant", "tenants"), "available_to"),
 }
-"""Names of fields elsewhere, each with the field that is meant by it here."""
+"""Names that other products use for a field, and the name of that field."""
 
 
 @dataclass(frozen=True)
 class Field:
-    """One field: its type in Ansible's words, and its check."""
+    """One field: its type in an argument spec, and its check."""
 
     name: str
     type: str
@@ -66,8 +66,8 @@ def _text(name: str, check: checks.Check) -> Field:
     return Field(name, "str", check)
 
 
-def _choice(name: str, choices: tuple[str, ...], others: Mapping[str, str]) -> Field:
-    return Field(name, "str", checks.one_of(*choices, others=others), choices=choices)
+def _choice(name: str, choices: tuple[str, ...], synonyms: Mapping[str, str]) -> Field:
+    return Field(name, "str", checks.one_of(*choices, synonyms=synonyms), choices=choices)
 
 
 def _flag(name: str) -> Field:
@@ -78,8 +78,8 @@ def _path(name: str) -> Field:
     return Field(name, "path", checks.absolute_path)
 
 
-def _list(name: str, each: checks.Check, at_most: int, choices: tuple[str, ...] = ()) -> Field:
-    return Field(name, "list", checks.many(each, at_most), elements="str", choices=choices)
+def _list(name: str, each: checks.Check, max_items: int, choices: tuple[str, ...] = ()) -> Field:
+    return Field(name, "list", checks.list_of(each, max_items), elements="str", choices=choices)
 
 
 def _secret(name: str, check: checks.Check, type_: str = "str") -> Field:
@@ -87,21 +87,21 @@ def _secret(name: str, check: checks.Check, type_: str = "str") -> Field:
 
 
 def _provider(value: Any) -> str:
-    name = preset_name(value) if isinstance(value, str) else ""
+    name = find_preset(value) if isinstance(value, str) else ""
     if not name:
-        names = [each for each in NAMES if not each.startswith("ses_")]
+        names = [each for each in PRESET_NAMES if not each.startswith("ses_")]
         allowed = ", ".join(f"{each} (other regions as ses_eu_west_1)" if each == "ses" else each for each in names)
-        suggestion = did_you_mean(value, NAMES, ALIASES) if isinstance(value, str) else ""
-        raise checks.NotAllowed(f"must be one of {allowed}{suggestion}")
+        suggestion = did_you_mean(value, PRESET_NAMES, ALIASES) if isinstance(value, str) else ""
+        raise checks.InvalidValueError(f"must be one of {allowed}{suggestion}")
     return name
 
 
-def _no_block(_value: object) -> object:
-    raise checks.NotAllowed("must be a dictionary")
+def _reject_value(_value: object) -> object:
+    raise checks.InvalidValueError("must be a dictionary")
 
 
 def _block(name: str, *fields: Field) -> Field:
-    return Field(name, "dict", _no_block, fields=fields)
+    return Field(name, "dict", _reject_value, fields=fields)
 
 
 _PASSWORD = checks.secret_text(1024)
@@ -109,11 +109,11 @@ _PASSWORD = checks.secret_text(1024)
 _SERVER = (
     _text("host", checks.host),
     Field("port", "int", checks.number(1, 65535)),
-    _choice("security", SECURITY, _OTHER_SECURITY),
+    _choice("security", SECURITY, _SECURITY_SYNONYMS),
 )
 
 _SIGN_IN = (
-    _choice("auth", ("none", "password", "oauth2"), _OTHER_AUTH),
+    _choice("auth", ("none", "password", "oauth2"), _AUTH_SYNONYMS),
     _list("mechanisms", checks.one_of(*MECHANISMS), len(MECHANISMS), MECHANISMS),
     _text("username", checks.user_name),
     _secret("password", _PASSWORD),
@@ -178,17 +178,17 @@ _OAUTH2 = _block(
 )
 
 FIELDS: tuple[Field, ...] = (
-    _text("display_name", checks.text(LONGEST_DISPLAY_NAME)),
+    _text("display_name", checks.text(MAX_DISPLAY_NAME_LENGTH)),
     _text("description", checks.text(1000, lines=True)),
     _flag("enabled"),
-    Field("provider", "str", _provider, choices=NAMES),
+    Field("provider", "str", _provider, choices=PRESET_NAMES),
     _text("from_address", checks.address),
     _text("from_name", checks.text(200)),
     _text("signature", checks.text(250, lines=True)),
     _text("reply_to", checks.address),
     _text("errors_to", checks.address),
-    _list("cc", checks.address, MOST_COPIES),
-    _list("bcc", checks.address, MOST_COPIES),
+    _list("cc", checks.address, MAX_COPIES),
+    _list("bcc", checks.address, MAX_COPIES),
     Field("headers", "dict", checks.headers),
     _text("test_address", checks.address),
     _list("available_to", checks.tenant_name, 1000),
@@ -200,7 +200,6 @@ FIELDS: tuple[Field, ...] = (
 
 BY_NAME = {field.name: field for field in FIELDS}
 BLOCKS = tuple(field.name for field in FIELDS if field.fields)
-SERVER_BLOCKS = ("smtp", "imap")
 
 
 BY_PATH = {
@@ -218,22 +217,24 @@ def split_path(path: str) -> tuple[str, str]:
 
 
 def did_you_mean_field(name: str, block: str, known: Iterable[str]) -> str:
-    """The end of a message about a name that no field has in a block, or with "" outside of one: where it belongs, or
-    which of the known ones there was probably meant."""
+    """The suggestion that ends a message about an unknown field: the block it belongs to, or a similar name.
+
+    `block` is "" for a name outside of the blocks; `known` are the names that are allowed there.
+    """
     if not block and name in BY_PATH:
         return "; write it as {1} within {0}".format(*split_path(name))
     if "." in name:
         return ""
     siblings = {each: f"{block}.{each}" if block else each for each in known}
-    other_names = {other: field for other, field in OTHER_FIELDS.items() if field in siblings}
+    synonyms = {other: field for other, field in FIELD_SYNONYMS.items() if field in siblings}
     if block and name in BY_NAME:
-        return f"; it belongs beside {block}, not in it"
+        return f"; it is a field of the connector, not of {block}"
     if _blocks_with(name):
         return f"; it belongs in {_blocks_with(name)}"
-    found = nearest(name, siblings, other_names)
+    found = nearest(name, siblings, synonyms)
     if found:
         return f"; did you mean {siblings[found]}?"
-    field = OTHER_FIELDS.get(folded(name), "")
+    field = FIELD_SYNONYMS.get(normalize_word(name), "")
     return f"; did you mean {field}, in {_blocks_with(field)}?" if _blocks_with(field) else ""
 
 

@@ -17,26 +17,26 @@ from .suggest import did_you_mean
 Connector = dict[str, Any]
 
 
-def merged(layers: Mapping[str, Any], *, partial: bool = False) -> list[Connector]:
-    """The connectors that named layers declare together, the later over the earlier, each with its name.
+def merge_layers(layers: Mapping[str, Any], *, partial: bool = False) -> list[Connector]:
+    """Merge named layers into a list of connectors; a later layer wins.
 
-    `partial` says that they are changes to connectors that are declared elsewhere.
+    `partial` means that the layers only change connectors that are declared elsewhere.
     """
     connectors: dict[str, Connector] = {}
-    left_out: set[str] = set()
+    removed: set[str] = set()
     problems: list[Problem] = []
     for layer, entries in layers.items():
         for name, entry in _entries(layer, entries, problems):
             if entry is None:
                 connectors.pop(name, None)
-                left_out.add(name)
-            elif name in connectors or name not in left_out or not _holds_only_secrets(entry):
+                removed.add(name)
+            elif name in connectors or name not in removed or not _has_only_secrets(entry):
                 connectors[name] = _overlay(connectors.get(name, {}), entry)
     for name, connector in connectors.items():
         if connector.get("name", name) != name:
-            problems.append(Problem(f"connector {name}", "name", "must be as the key above it, or left out"))
-        if not partial and _holds_only_secrets(connector):
-            declared = [each for each in connectors if not _holds_only_secrets(connectors[each])]
+            problems.append(Problem(f"connector {name}", "name", "must equal the connector's key, or be left out"))
+        if not partial and _has_only_secrets(connector):
+            declared = [each for each in connectors if not _has_only_secrets(connectors[each])]
             suggestion = did_you_mean(name, declared) or ": is it declared under another name?"
             problems.append(Problem(f"connector {name}", "", f"only secrets are given for it{suggestion}"))
     if problems:
@@ -54,12 +54,12 @@ def _entries(layer: str, entries: Any, problems: list[Problem]) -> Iterator[tupl
         if entry is None or isinstance(entry, Mapping):
             yield str(name), entry
         elif not _is_blank(entry):
-            message = "must be a dictionary, or null to leave the connector out"
+            message = "must be a dictionary, or null to remove the connector"
             problems.append(Problem(layer, str(name)[:200], message))
 
 
 def _overlay(lower: Mapping[str, Any], upper: Mapping[str, Any], block: str = "") -> dict[str, Any]:
-    """The upper layer wins; its nulls remove, and what is blank in it says nothing."""
+    """Merge two layers: the upper wins, its nulls remove a key, its empty strings are ignored."""
     result = dict(lower)
     for key, value in upper.items():
         path = f"{block}.{key}" if block else str(key)
@@ -68,7 +68,7 @@ def _overlay(lower: Mapping[str, Any], upper: Mapping[str, Any], block: str = ""
         elif _is_dictionary(path, value):
             below = result.get(key)
             inner = _overlay(below if isinstance(below, Mapping) else {}, value, path)
-            # A dictionary in which all was blank says nothing either: as {} it would clear a block.
+            # A dictionary of empty strings only is ignored: as {} it would clear the block.
             if inner or not value:
                 result[key] = inner
         elif not _is_blank(value):
@@ -77,7 +77,7 @@ def _overlay(lower: Mapping[str, Any], upper: Mapping[str, Any], block: str = ""
 
 
 def _is_dictionary(path: str, value: Any) -> bool:
-    """Whether a value is merged, not replaced: a key of a service account is one thing, though it is a dictionary."""
+    """Whether a value is merged, not replaced: a service account key is a dictionary, but one value."""
     field = BY_PATH.get(path)
     return isinstance(value, Mapping) and field is not None and field.type == "dict"
 
@@ -86,7 +86,7 @@ def _is_blank(value: Any) -> bool:
     return not isinstance(value, (Mapping, list)) and bool(value == "")
 
 
-def _holds_only_secrets(connector: Mapping[str, Any]) -> bool:
+def _has_only_secrets(connector: Mapping[str, Any]) -> bool:
     paths: set[str] = set()
     for name, value in connector.items():
         paths |= {f"{name}.{inner}" for inner in value} if _is_dictionary(name, value) else {name}

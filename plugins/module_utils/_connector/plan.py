@@ -3,7 +3,7 @@
 
 # This file is private to the collection mailroom.core and may change at any time.
 
-"""What a task asks for, and what is to be done for it."""
+"""A request for changes to the registry, and the plan that is made for it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .._errors import Problem
 from .declaration import Declaration
 from .secret import Secret
 from .secret_destinations import destination
-from .state import Connector, Purpose, State, Wanted, connects_alike
+from .state import Connector, Purpose, Stamp, State, Wanted, has_same_connection
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Request:
     """Purposes to unbind, each from one connector or, with None, from whichever it is bound to."""
     purge_purposes: bool = False
     problems: tuple[Problem, ...] = ()
-    """What is wrong already with what was written: it is told together with what the plan finds."""
+    """Problems of the options, reported together with those that planning finds."""
 
     def wanted(self) -> Wanted:
         names = {declaration.name for declaration in self.declarations}
@@ -60,7 +60,7 @@ class Change:
     after: Connector | None
     difference: tuple[dict[str, Any], dict[str, Any]]
     replaces: bool = False
-    """Whether this one is created in place of a damaged connector of its name."""
+    """Whether it replaces a damaged connector of the same name."""
 
     @property
     def name(self) -> str:
@@ -69,17 +69,19 @@ class Change:
 
 @dataclass(frozen=True)
 class Plan:
-    """What is to be done, and what holds afterwards."""
+    """The changes to the registry, and its state before and after them."""
 
     changes: tuple[Change, ...]
     unchanged: int
     before: State
     after: State
     warnings: tuple[str, ...]
+    stamp: Stamp = field(default_factory=lambda: Stamp("", ""))
+    """When and by whom it was made."""
 
     @property
     def changed(self) -> bool:
-        return bool(self.changes) or self.default_moves or bool(self.bound or self.unbound)
+        return bool(self.changes) or self.default_changed or bool(self.bound or self.unbound)
 
     @property
     def has_new_secrets(self) -> bool:
@@ -88,25 +90,26 @@ class Plan:
 
     @property
     def redirected(self) -> list[str]:
-        """The tokens of the stored secrets that are kept and sealed for another destination from now on."""
+        """The tokens of stored secrets that are kept, but must be sealed for another destination."""
         return [
             token
             for change in self.changes
             if change.before and change.after
             for path, token in change.after.secrets.items()
             if isinstance(token, str)
-            and destination(path, change.before.resolved_settings) != destination(path, change.after.resolved_settings)
+            and destination(path, change.before.effective_settings)
+            != destination(path, change.after.effective_settings)
         ]
 
     @property
     def dropped(self) -> set[str]:
-        """The tokens of the stored secrets that others replace, or that go."""
+        """The tokens of stored secrets that are replaced or deleted."""
         before = {token for each in self.changes if each.before for token in each.before.secrets.values()}
         after = {token for each in self.changes if each.after for token in each.after.secrets.values()}
         return {str(token) for token in before - after}
 
     @property
-    def default_moves(self) -> bool:
+    def default_changed(self) -> bool:
         return self.before.default != self.after.default
 
     @property
@@ -118,12 +121,14 @@ class Plan:
     def unbound(self) -> list[Purpose]:
         return [purpose for purpose in self.before.bindings if purpose not in self.after.bindings]
 
-    def newly_connecting(self, *, sends: bool = False) -> list[Connector]:
-        """The enabled connectors that are new or connect otherwise than before, or send otherwise if need be."""
+    def changed_connections(self, *, sends: bool = False) -> list[Connector]:
+        """The enabled connectors that are new or whose connection changes; with `sends`, sending settings too."""
         return [
             change.after
             for change in self.changes
-            if change.after and change.after.enabled and not connects_alike(change.before, change.after, sends=sends)
+            if change.after
+            and change.after.enabled
+            and not has_same_connection(change.before, change.after, sends=sends)
         ]
 
     @property

@@ -3,16 +3,16 @@
 
 # This file is private to the collection mailroom.core and may change at any time.
 
-"""Providers: where their servers are and how one signs in there. Data only.
+"""Presets: the servers of mail providers and their ways to sign in. Data only.
 
-Required encryption always. `ports` beyond the first are what else the provider offers.
+Encryption is always required. The first of `ports` is the preset's; the provider offers the others as well.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from .suggest import folded
+from .suggest import normalize_word
 
 _APP_PASSWORD = "Sign in with OAuth 2.0, or with an app password (two-step sign-in must be on)."
 
@@ -144,7 +144,7 @@ PRESETS: dict[str, dict[str, Any]] = {
 }
 
 _CUSTOM = "custom"
-NAMES = (_CUSTOM, *PRESETS)
+PRESET_NAMES = (_CUSTOM, *PRESETS)
 
 ALIASES = {
     "g_suite": "gmail",
@@ -175,11 +175,11 @@ ALIASES = {
     "proton_mail": "proton",
     "protonmail": "proton",
 }
-"""Other names of providers, in lower case and with underscores."""
+"""Other names of presets, normalized."""
 
-_BY_WORD = {**ALIASES, **{folded(name): name for name in NAMES}}
+_BY_WORD = {**ALIASES, **{normalize_word(name): name for name in PRESET_NAMES}}
 
 
-def preset_name(word: str) -> str:
-    """The name of the preset that a word stands for, whatever its case; empty where it stands for none."""
-    return _BY_WORD.get(folded(word), "")
+def find_preset(word: str) -> str:
+    """The name of the preset for a name or alias, whatever its case; empty where there is none."""
+    return _BY_WORD.get(normalize_word(word), "")

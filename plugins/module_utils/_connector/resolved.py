@@ -3,17 +3,17 @@
 
 # This file is private to the collection mailroom.core and may change at any time.
 
-"""A connector as it is used: every default and preset applied, its secrets opened, each setting with its type."""
+"""The typed model of a connector: every default and preset applied, secrets opened."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, Literal
 
 from . import checks
-from .clouds import graph_of
+from .clouds import graph_url
 from .domain import in_same_domain
 from .effective import with_test_address
 from .secret import Secret
@@ -29,7 +29,7 @@ _HTTPS = 443
 
 @dataclass(frozen=True)
 class Proxy:
-    """Where the proxy is and who signs in there."""
+    """A proxy and the credentials for it."""
 
     scheme: ProxyScheme
     host: str
@@ -40,7 +40,7 @@ class Proxy:
 
 @dataclass(frozen=True)
 class TlsTrust:
-    """How a server's certificate is checked, and which one is shown to it."""
+    """How a server's certificate is validated, and the client certificate."""
 
     validate: bool = True
     ca_file: str = ""
@@ -50,7 +50,7 @@ class TlsTrust:
 
 @dataclass(frozen=True)
 class Endpoint:
-    """A server: where to connect, how to encrypt, and who signs in."""
+    """A server: its address, encryption and credentials."""
 
     protocol: Protocol
     host: str
@@ -66,25 +66,25 @@ class Endpoint:
 
 @dataclass(frozen=True)
 class SmtpSettings(Endpoint):
-    """The server that sends."""
+    """The SMTP server."""
 
     ehlo_name: str = ""
     same_credentials: bool = False
     relay: bool = False
     is_security_declared: bool = True
-    """Whether anybody has said how the connection is encrypted."""
+    """Whether smtp.security was declared, not derived."""
 
 
 @dataclass(frozen=True)
 class ImapSettings(Endpoint):
-    """The server that is read."""
+    """The IMAP server."""
 
     mailbox: str = "INBOX"
 
 
 @dataclass(frozen=True)
 class GraphSettings(Endpoint):
-    """A mailbox in Microsoft Graph, which sends and is read."""
+    """A mailbox in Microsoft Graph, to send and to read."""
 
     mailbox: str = ""
     save_to_sent: bool = True
@@ -92,7 +92,7 @@ class GraphSettings(Endpoint):
 
 @dataclass(frozen=True)
 class OAuthSettings:
-    """Who asks for a token, and where. One of the ways to prove it is there, or a user with a password."""
+    """How to request a token: one client credential, or a user with a password, and the token service."""
 
     tenant_id: str = ""
     client_id: str = ""
@@ -116,7 +116,7 @@ class OAuthSettings:
 
 @dataclass(frozen=True)
 class ResolvedConnector:
-    """What holds for a connector. A secret that was not opened is None, and its field is still among `declared`."""
+    """A connector with every default applied. A secret that was not opened is None, but its field is in `declared`."""
 
     name: str
     display_name: str = ""
@@ -124,6 +124,7 @@ class ResolvedConnector:
     from_address: str = ""
     from_name: str = ""
     signature: str = ""
+    description: str = ""
     reply_to: str = ""
     errors_to: str = ""
     cc: tuple[str, ...] = ()
@@ -155,13 +156,13 @@ class ResolvedConnector:
 
     @property
     def author(self) -> str:
-        """The address that the From header shows: the declared one, else the user who signs in, if it is one."""
+        """The address for the From header: the declared one, else the user name if it is an address."""
         users = (self.smtp.username if self.smtp else "", self.graph.mailbox if self.graph else "")
         return self.from_address or next((each for each in users if checks.is_address(each)), "")
 
     @property
     def envelope_sender(self) -> str:
-        """Where bounces go, if that is an address."""
+        """The address for bounces; empty where there is none."""
         user = self.smtp.username if self.smtp else ""
         return next((each for each in (self.errors_to, self.from_address, user) if checks.is_address(each)), "")
 
@@ -175,16 +176,17 @@ class ResolvedConnector:
 
 
 def resolve_connector(connector: Connector, secrets: Mapping[str, Secret] = MappingProxyType({})) -> ResolvedConnector:
-    """A stored connector as it is used, with those of its secrets that were opened."""
-    settings = with_test_address(connector.resolved_settings)
+    """Resolve a stored connector with the secrets that were opened."""
+    settings = with_test_address(connector.effective_settings)
     security_declared = "security" in connector.settings.get("smtp", {})
-    return resolve_settings(connector.name, settings, secrets, security_declared=security_declared)
+    resolved = resolve_settings(connector.name, settings, secrets, security_declared=security_declared)
+    return replace(resolved, declared=resolved.declared | connector.secrets.keys())
 
 
 def resolve_settings(
     name: str, settings: Mapping[str, Any], secrets: Mapping[str, Secret], *, security_declared: bool = True
 ) -> ResolvedConnector:
-    """The connector of these settings, which are complete and valid."""
+    """Build a resolved connector from effective settings, which must be valid."""
     smtp, imap, graph, oauth2 = (settings.get(block) for block in ("smtp", "imap", "graph", "oauth2"))
     inner = (f"{block}.{each}" for block in ("smtp", "imap", "graph", "oauth2") for each in settings.get(block) or ())
     return ResolvedConnector(
@@ -194,6 +196,7 @@ def resolve_settings(
         from_address=settings.get("from_address", ""),
         from_name=settings.get("from_name", ""),
         signature=settings.get("signature", ""),
+        description=settings.get("description", ""),
         reply_to=settings.get("reply_to", ""),
         errors_to=settings.get("errors_to", ""),
         cc=tuple(settings.get("cc", ())),
@@ -210,7 +213,7 @@ def resolve_settings(
 
 
 def _smtp(server: Mapping[str, Any], secrets: Mapping[str, Secret], security_declared: bool) -> SmtpSettings:
-    shares_sign_in = server.get("same_credentials", False)
+    same_credentials = server.get("same_credentials", False)
     return SmtpSettings(
         "smtp",
         server["host"],
@@ -220,10 +223,10 @@ def _smtp(server: Mapping[str, Any], secrets: Mapping[str, Secret], security_dec
         proxy=_proxy("smtp", server, secrets),
         auth=server["auth"],
         username=server.get("username", ""),
-        password=secrets.get("imap.password" if shares_sign_in else "smtp.password"),
+        password=secrets.get("imap.password" if same_credentials else "smtp.password"),
         mechanisms=tuple(server.get("mechanisms", ())),
         ehlo_name=server.get("ehlo_name", ""),
-        same_credentials=shares_sign_in,
+        same_credentials=same_credentials,
         relay=server.get("relay", False),
         is_security_declared=security_declared,
     )
@@ -246,12 +249,12 @@ def _imap(server: Mapping[str, Any], secrets: Mapping[str, Secret]) -> ImapSetti
 
 
 def _graph(block: Mapping[str, Any], oauth2: Mapping[str, Any], secrets: Mapping[str, Secret]) -> GraphSettings:
-    url = graph_of(oauth2.get("cloud", "global"), block.get("url", ""))
-    where = checks.endpoint(url, ("https",), "must be https://host or https://host:port")
+    url = graph_url(oauth2.get("cloud", "global"), block.get("url", ""))
+    parsed = checks.parse_url(url, ("https",), "must be https://host or https://host:port")
     return GraphSettings(
         "graph",
-        where.host.lower(),
-        where.port or _HTTPS,
+        parsed.host.lower(),
+        parsed.port or _HTTPS,
         "tls",
         trust=TlsTrust(ca_file=block.get("ca_file", "")),
         proxy=_proxy("graph", block, secrets),

@@ -3,7 +3,7 @@
 
 # This file is private to the collection mailroom.core and may change at any time.
 
-"""A value that never shows itself."""
+"""A type for secrets, whose value is never in a repr, JSON or diff."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ HIDDEN = "********"
 
 
 class Secret:
-    """A secret text: only reveal() gives it away."""
+    """A secret text that only reveal() returns."""
 
     __slots__ = ("_value",)
 
@@ -32,13 +32,13 @@ class Secret:
 
 
 def is_same(one: str | Secret | None, other: str | Secret | None) -> bool:
-    """Whether both stand for one secret: the same token of a registry, or the very Secret that was given.
+    """Whether both are the same token of a registry, or the same Secret object.
 
-    What two secrets hold is never compared here: only the registry can tell whether a given one is stored already.
+    Values are never compared here: only the registry can tell whether a given secret is stored already.
     """
     return one == other
 
 
 def changed_secrets(before: Mapping[str, str | Secret], after: Mapping[str, str | Secret]) -> set[str]:
-    """The paths at which there is another secret than before, or none any more."""
+    """The paths of secrets that were added, replaced or removed."""
     return {path for path in {**before, **after} if not is_same(before.get(path), after.get(path))}

@@ -3,7 +3,7 @@
 
 # This file is private to the collection mailroom.core and may change at any time.
 
-"""Where a secret goes: whether it has a use, its destination, and whether a change would offer it to a new place."""
+"""Where a secret is used: its destination, and whether a change would offer it to a new destination."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from .domain import canonical
 from .fields import split_path
 
 VERSION = 1
-"""Of the form of destinations. What a version says of a connector never changes: secrets are bound to it."""
+"""The version of the serialized form. A version never changes, since secrets are bound to its digest."""
 
 _DEFAULTS: dict[str, Any] = {
     "cloud": "global",
     "mechanisms": ["LOGIN", "OAUTHBEARER", "PLAIN", "SCRAM-SHA-1", "SCRAM-SHA-256", "XOAUTH2"],
     "validate_certs": True,
 }
-"""What a field that is left out stands for in this version of the form."""
+"""The defaults of this version, which later changes to the fields do not alter."""
 
 _PROXY = ("proxy", "proxy_username")
 _SERVER = ("host", "port", "username", "security", "validate_certs", "ca_file", "mechanisms", *_PROXY)
@@ -32,14 +32,14 @@ _TOKEN_SERVICE = ("token_url", "authority", "cloud", "tenant_id", "client_id", "
 
 _MAIL_PORTS = {"smtp": (25, 465, 587, 2465, 2525, 2587), "imap": (143, 993)}
 _STRENGTH = {"none": 0, "starttls_optional": 1, "starttls": 2, "tls": 2, False: 0, True: 1}
-_EXPOSING = frozenset(("PLAIN", "LOGIN", "CRAM-MD5"))
-"""Mechanisms that reveal the password to the server, or let it be guessed from what was overheard."""
+_EXPOSING_MECHANISMS = frozenset(("PLAIN", "LOGIN", "CRAM-MD5"))
+"""Mechanisms that reveal the password to the server or allow an offline attack on it."""
 
 Destination = dict[str, dict[str, Any]]
 
 
-def has_use(path: str, effective: Mapping[str, Any], secrets: Container[str]) -> bool:
-    """Whether the connector, as it will be, uses the secret at this path."""
+def is_used(path: str, effective: Mapping[str, Any], secrets: Container[str]) -> bool:
+    """Whether a connector with these settings uses the secret at this path."""
     block_name, field = split_path(path)
     block = effective.get(block_name)
     if block is None:
@@ -54,63 +54,63 @@ def has_use(path: str, effective: Mapping[str, Any], secrets: Container[str]) ->
 
 
 def destination(path: str, effective: Mapping[str, Any]) -> Destination:
-    """Every server that the secret at this path is used at, by the block that declares it."""
+    """Every server where the secret at this path is used, by the block that declares it."""
     block, field = split_path(path)
     if block not in effective:
         return {}
     if field == "proxy_password":
-        return {block: _fields(block, effective, _PROXY)}
+        return {block: _field_values(block, effective, _PROXY)}
     if block in _MAIL_PORTS:
-        place = {block: _fields(block, effective, _SERVER)}
+        endpoints = {block: _field_values(block, effective, _SERVER)}
         if block == "imap" and effective.get("smtp", {}).get("same_credentials"):
-            place["smtp"] = _fields("smtp", effective, _SERVER)
-        return place
+            endpoints["smtp"] = _field_values("smtp", effective, _SERVER)
+        return endpoints
     owner = ("username",) if field in ("password", "service_account") else ()
-    place = {block: _fields(block, effective, (*_TOKEN_SERVICE, *owner))}
+    endpoints = {block: _field_values(block, effective, (*_TOKEN_SERVICE, *owner))}
     for server in _MAIL_PORTS:
         if effective.get(server, {}).get("auth") == "oauth2":
-            place[server] = _fields(server, effective, _SERVER)
+            endpoints[server] = _field_values(server, effective, _SERVER)
     if "graph" in effective:
-        place["graph"] = _fields("graph", effective, _GRAPH)
-    return place
+        endpoints["graph"] = _field_values("graph", effective, _GRAPH)
+    return endpoints
 
 
 def destination_digest(path: str, effective: Mapping[str, Any]) -> str:
-    """The destination in 64 characters, alike on every host and in every later release."""
-    form = _CANONICAL.encode([VERSION, destination(path, effective)])
+    """The SHA-256 digest of the destination, stable over hosts and releases."""
+    form = _CANONICAL_JSON.encode([VERSION, destination(path, effective)])
     return hashlib.sha256(form.encode("ascii")).hexdigest()
 
 
-_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
+_CANONICAL_JSON = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
 
 
-def newly_offered(path: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
-    """The fields whose change would offer the secret at this path to a new place."""
+def fields_with_new_destination(path: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+    """The fields whose change would offer the secret at this path to a new destination."""
     old = destination(path, before)
     found: list[str] = []
-    for block, place in destination(path, after).items():
+    for block, endpoints in destination(path, after).items():
         if block in old:
-            found += _moved(path, block, old[block], place)
+            found += _changed_fields(path, block, old[block], endpoints)
         elif block == "graph":
             found.append(block)
         else:
-            # The field that lets the secret be used at one more server.
+            # The field that makes the secret be used at one more server.
             found.append("smtp.same_credentials" if path == "imap.password" else f"{block}.auth")
     return found
 
 
-def _moved(path: str, block: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
-    """Any difference counts, save what leaves the secret as safe as it was with those who have it."""
+def _changed_fields(path: str, block: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
+    """The fields that differ, without changes that leave the secret with the same servers and as well protected."""
     for field, value in new.items():
-        was = old[field]
-        if value == was:
+        old_value = old[field]
+        if value == old_value:
             continue
         if field in ("security", "validate_certs"):
-            is_new = _STRENGTH[value] < _STRENGTH[was]
+            is_new = _STRENGTH[value] < _STRENGTH[old_value]
         elif field == "port":
-            is_new = not {value, was} <= {*_MAIL_PORTS[block]}
+            is_new = not {value, old_value} <= {*_MAIL_PORTS[block]}
         elif field == "mechanisms":
-            is_new = bool(_EXPOSING.intersection(value).difference(was))
+            is_new = bool(_EXPOSING_MECHANISMS.intersection(value).difference(old_value))
         elif field == "proxy_username":
             is_new = path == f"{block}.proxy_password"
         else:
@@ -119,7 +119,7 @@ def _moved(path: str, block: str, old: Mapping[str, Any], new: Mapping[str, Any]
             yield f"{block}.{field}"
 
 
-def _fields(block: str, effective: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
+def _field_values(block: str, effective: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
     declared = effective[block]
     found = {name: declared.get(name, _DEFAULTS.get(name)) for name in names}
     if found.get("host"):

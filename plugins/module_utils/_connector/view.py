@@ -3,14 +3,14 @@
 
 # This file is private to the collection mailroom.core and may change at any time.
 
-"""A connector as the user sees it: every field, derived ones included, and never a secret."""
+"""Serializes a connector for results: every field, derived ones included, without secrets."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from .effective import kind, with_test_address
+from .effective import connector_type, with_test_address
 from .fields import FIELDS
 from .state import Connector, State
 
@@ -18,9 +18,9 @@ _EMPTY: dict[str, Any] = {"list": [], "dict": {}}
 
 
 def view(connector: Connector, state: State) -> dict[str, Any]:
-    """The connector with what the registry knows of it."""
-    effective = with_test_address(connector.resolved_settings)
-    result: dict[str, Any] = {"name": connector.name, "type": kind(connector.settings)}
+    """The connector as a module returns it."""
+    effective = with_test_address(connector.effective_settings)
+    result: dict[str, Any] = {"name": connector.name, "type": connector_type(connector.settings)}
     for field in FIELDS:
         empty = None if field.fields else _EMPTY.get(field.type)
         result[field.name] = effective.get(field.name, empty)
@@ -40,7 +40,7 @@ def view(connector: Connector, state: State) -> dict[str, Any]:
 
 
 def views(names: Iterable[str], state: State) -> list[dict[str, Any]]:
-    """Many connectors; the purposes are sorted out once."""
+    """Many connectors as a module returns them; the purposes are grouped only once."""
     by_name: dict[str, dict[Any, str]] = {}
     for purpose, name in state.bindings.items():
         by_name.setdefault(name, {})[purpose] = name

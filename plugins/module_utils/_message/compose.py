@@ -3,7 +3,7 @@
 
 # This file is private to the collection mailroom.core and may change at any time.
 
-"""Composes the mail that the collection sends: from a connector's settings to a letter."""
+"""Composes the mail that the collection sends from the settings of a connector."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from email.utils import format_datetime
 from typing import Any
 
 from .._connector import checks
-from .._connector.fields import BY_NAME, MOST_COPIES
+from .._connector.fields import BY_NAME, MAX_COPIES
 from .._connector.resolved import ResolvedConnector
 from .._verdict.observation import probe_error
 from . import header
 from .body import Content, mime
-from .header import on_the_wire
-from .letter import Letter
+from .header import with_ascii_domain
+from .outgoing_mail import OutgoingMail
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What the body says of the connector; empty values are left out."""
+    """The facts about the connector in the body; empty values are left out."""
 
     connector: str
     display_name: str = ""
@@ -57,7 +57,7 @@ class Facts:
 
 
 def facts_of(connector: ResolvedConnector, tenant: str = "") -> Facts:
-    """What the body says of this connector."""
+    """Collect the facts about a connector."""
     server = connector.sender
     if server is None:
         return Facts(connector.name, connector.display_name, tenant=tenant)
@@ -80,7 +80,7 @@ _AUTO_SUBMITTED = "Auto-Submitted"
 
 @dataclass(frozen=True)
 class Wording:
-    """What a kind of mail says; {name} is the connector's display name."""
+    """Subject and opening of a kind of mail; {name} is the connector's display name."""
 
     subject: str
     opening: str
@@ -109,21 +109,21 @@ class Request:
     """Whether the connector's own cc and bcc get it too."""
 
 
-def compose(connector: ResolvedConnector, request: Request) -> Letter:
-    """The letter that a connector sends. It reads the settings it names and nothing else, so no secret gets in."""
+def compose(connector: ResolvedConnector, request: Request) -> OutgoingMail:
+    """The mail that a connector sends. It reads no secret."""
     _check(connector, request)
     author = author_of(connector)
-    to = _unique(on_the_wire(each) for each in request.to)
+    to = _unique(with_ascii_domain(each) for each in request.to)
     cc: list[str] = []
     bcc: list[str] = []
     if request.include_copies:
-        cc, bcc = ([on_the_wire(each) for each in copies] for copies in (connector.cc, connector.bcc))
+        cc, bcc = ([with_ascii_domain(each) for each in copies] for copies in (connector.cc, connector.bcc))
     name = request.facts.shown_name
     subject = request.wording.subject.format(name=name)
     headers = [
         ("Date", format_datetime(request.date)),
-        ("From", header.mailbox(on_the_wire(author), connector.from_name)),
-        ("Reply-To", on_the_wire(connector.reply_to) if connector.reply_to else ""),
+        ("From", header.mailbox(with_ascii_domain(author), connector.from_name)),
+        ("Reply-To", with_ascii_domain(connector.reply_to) if connector.reply_to else ""),
         ("To", header.mailboxes(to)),
         ("Cc", header.mailboxes(cc)),
         ("Subject", header.display_text(subject)),
@@ -133,9 +133,9 @@ def compose(connector: ResolvedConnector, request: Request) -> Letter:
     opening = request.wording.opening.format(name=name)
     content = Content(subject, opening, request.facts.rows(), connector.signature)
     lines = b"".join(header.line(label, text) for label, text in headers if text)
-    return Letter(
+    return OutgoingMail(
         message=lines + mime(content, request.message_id),
-        sender=on_the_wire(connector.errors_to or author),
+        sender=with_ascii_domain(connector.errors_to or author),
         recipients=tuple(_unique([*to, *cc, *bcc])),
         message_id=request.message_id,
         bcc=tuple(bcc),
@@ -145,13 +145,13 @@ def compose(connector: ResolvedConnector, request: Request) -> Letter:
 def author_of(connector: ResolvedConnector) -> str:
     """The address that the From header shows; without one there is nothing to send."""
     if not connector.author:
-        raise probe_error("config", "there is no address to send from: set from_address", field="from_address")
+        raise probe_error("config", "there is no sender: set from_address", field="from_address")
     return connector.author
 
 
 def sending_domain(connector: ResolvedConnector) -> str:
     """The domain for the Message-ID."""
-    return on_the_wire(author_of(connector)).rpartition("@")[2]
+    return with_ascii_domain(author_of(connector)).rpartition("@")[2]
 
 
 def _custom_headers(custom: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -173,8 +173,8 @@ def _unique(addresses: Iterable[str]) -> list[str]:
 
 def _check(connector: ResolvedConnector, request: Request) -> None:
     """Settings were validated when they were declared; what reaches a header is validated again against injection."""
-    copies = checks.many(checks.stored_address, MOST_COPIES)
-    recipients = checks.many(checks.stored_address, _MOST_RECIPIENTS)
+    copies = checks.list_of(checks.stored_address, MAX_COPIES)
+    recipients = checks.list_of(checks.stored_address, _MOST_RECIPIENTS)
     for name, check, value in (
         ("from_address", checks.stored_address, connector.from_address),
         ("reply_to", checks.stored_address, connector.reply_to),
@@ -189,9 +189,7 @@ def _check(connector: ResolvedConnector, request: Request) -> None:
         if value:
             _require(name, check, value)
     if not request.to:
-        raise probe_error(
-            "config", "there is nobody to send to: set test_address or the option to", field="test_address"
-        )
+        raise probe_error("config", "there is no recipient: set test_address or the option to", field="test_address")
     for each in fields(request.facts):
         value = getattr(request.facts, each.name)
         if isinstance(value, str) and value:
@@ -201,5 +199,5 @@ def _check(connector: ResolvedConnector, request: Request) -> None:
 
 
 def _require(name: str, check: checks.Check, value: Any) -> None:
-    for problem in checks.complaint(check, value, "", name):
+    for problem in checks.run_check(check, value, "", name):
         raise probe_error("config", str(problem))

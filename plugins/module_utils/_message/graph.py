@@ -16,9 +16,9 @@ from urllib.parse import quote
 from .._protocol.graph import LARGEST_REQUEST, GraphSession
 from .._verdict.observation import PERHAPS_ACCEPTED, Kind, Observation, ProbeError, probe_error
 from .graph_message import Attachment, GraphMessage, always_lost, graph_message
-from .letter import Letter
-from .trace import parse_headers
-from .transport import Accepted, Delivered, Incoming, Outgoing
+from .outgoing_mail import OutgoingMail
+from .received_headers import parse_headers
+from .transport import Accepted, Delivered, MailReader, MailSender
 
 FIRST_PAUSE, LONGEST_PAUSE, SHORTEST_PAUSE = 0.5, 5.0, 0.05
 
@@ -28,19 +28,20 @@ _SERVER_ERRORS = (500, 502, 504)
 _TRANSIENT = (429, 500, 502, 503, 504)
 
 
-class GraphMail(Outgoing, Incoming):
+class GraphMail(MailSender, MailReader):
     """Sends and reads in one mailbox."""
 
     def __init__(self, session: GraphSession) -> None:
         self._session = session
         self._saves = session.endpoint.save_to_sent
 
-    def hand_over(self, letter: Letter) -> Accepted:
+    def send(self, mail: OutgoingMail) -> Accepted:
         with self._session.record.phase("message") as phase:
-            lost = [*always_lost(letter), *self._send(letter)]
-            said = f"accepted (request-id {self._session.request_id})" if self._session.request_id else "accepted"
-            text = f"{said}; Graph does not carry: {', '.join(lost)}" if lost else said
-            phase.reply(_ACCEPTED, "", text)
+            lost = [*always_lost(mail), *self._submit_mail(mail)]
+            text = f"accepted (request-id {self._session.request_id})" if self._session.request_id else "accepted"
+            if lost:
+                text += f"; Graph does not carry: {', '.join(lost)}"
+            phase.set_reply(_ACCEPTED, "", text)
             return Accepted(text=text)
 
     def find(self, message_id: str) -> Delivered:
@@ -48,9 +49,9 @@ class GraphMail(Outgoing, Incoming):
             return parse_headers(_headers(self._wait_for(message_id)))
 
     def _wait_for(self, message_id: str) -> Mapping[str, Any]:
-        """The message as soon as it has arrived; a transient error is no reason to give up on what was accepted."""
+        """Poll until the message has arrived, through transient errors: the message was accepted before."""
         mailbox, clock = self._session.endpoint.mailbox, self._session.clock
-        overdue = probe_error("not_delivered", f"the message did not come to {mailbox} in time", mailbox=mailbox)
+        overdue = probe_error("not_delivered", f"the message did not arrive in {mailbox} in time", mailbox=mailbox)
         transient: ProbeError | None = None
         wait, has_waited = FIRST_PAUSE, False
         while True:
@@ -71,7 +72,7 @@ class GraphMail(Outgoing, Incoming):
             wait, has_waited = min(wait * 1.5, LONGEST_PAUSE), True
 
     def remove(self, message_id: str) -> int:
-        """What was sent from here stays in Sent Items, as save_to_sent says."""
+        """Delete the received copies only; the one in Sent Items is governed by save_to_sent."""
         try:
             return sum(self._delete(each.get("id")) for each in self._received(message_id))
         except ProbeError as error:
@@ -79,13 +80,13 @@ class GraphMail(Outgoing, Incoming):
                 raise
             return 0
 
-    def _send(self, letter: Letter) -> tuple[str, ...]:
-        """Send with the request that loses least of the letter; returns what is lost."""
-        mime = letter.naming_bcc()
+    def _submit_mail(self, mail: OutgoingMail) -> tuple[str, ...]:
+        """Choose the request that carries most of the mail, and return what it cannot carry."""
+        mime = mail.naming_bcc()
         if self._saves and len(mime) <= LARGEST_REQUEST // 4 * 3:
             self._submit("sendMail", mime)
             return ()
-        converted = graph_message(letter)
+        converted = graph_message(mail)
         if not self._saves:
             files = {"attachments": [each.attachment() for each in converted.files]} if converted.files else {}
             body = {"message": {**converted.message, **files}, "saveToSentItems": False}
@@ -108,7 +109,7 @@ class GraphMail(Outgoing, Incoming):
     def _submit_draft(self, converted: GraphMessage) -> None:
         """Send what is too large for one request as a draft; a draft that could not be completed is deleted."""
         try:
-            draft = self._path(self._session.ask("POST", "messages", converted.message).get("id"))
+            draft = self._path(self._session.request("POST", "messages", converted.message).get("id"))
         except ProbeError as error:
             raise _with_permission_hint(error, "a message of this size needs the permission Mail.ReadWrite") from None
         try:
@@ -126,17 +127,17 @@ class GraphMail(Outgoing, Incoming):
 
     def _attach(self, draft: str, file: Attachment) -> None:
         if not file.needs_upload:
-            self._session.ask("POST", f"{draft}/attachments", file.attachment())
+            self._session.request("POST", f"{draft}/attachments", file.attachment())
             return
         path = f"{draft}/attachments/createUploadSession"
-        url = self._session.ask("POST", path, {"AttachmentItem": file.item()}).get("uploadUrl")
+        url = self._session.request("POST", path, {"AttachmentItem": file.item()}).get("uploadUrl")
         if not isinstance(url, str):
             raise _not_graph()
         self._session.upload(url, file.content)
 
     def _discard(self, draft: str) -> None:
         with suppress(ProbeError):
-            self._session.ask("DELETE", draft)
+            self._session.request("DELETE", draft)
 
     def _received(self, message_id: str) -> list[Mapping[str, Any]]:
         """The messages with this id that were received. The copy in Sent Items has it too, but has passed no server."""
@@ -147,7 +148,7 @@ class GraphMail(Outgoing, Incoming):
         }
         path = "messages?" + "&".join(f"{name}={quote(text, safe='')}" for name, text in query.items())
         try:
-            found = self._session.ask("GET", path).get("value")
+            found = self._session.request("GET", path).get("value")
         except ProbeError as error:
             raise _with_permission_hint(error, "reading is not permitted: it needs Mail.ReadBasic or more") from None
         if not isinstance(found, list):
@@ -157,7 +158,7 @@ class GraphMail(Outgoing, Incoming):
 
     def _delete(self, identity: object) -> int:
         try:
-            self._session.ask("DELETE", self._path(identity))
+            self._session.request("DELETE", self._path(identity))
         except ProbeError as error:
             if error.observation.code != 404:
                 raise
@@ -170,7 +171,7 @@ class GraphMail(Outgoing, Incoming):
         return f"messages/{quote(identity, safe='')}"
 
     def _pause(self, seconds: float) -> bool:
-        """Wait that long, or for what is left."""
+        """Wait that long, or for the time that is left."""
         if self._session.clock.pause(seconds):
             return True
         return seconds > SHORTEST_PAUSE and self._pause(seconds / 2)
@@ -184,11 +185,11 @@ def _headers(message: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def _with_permission_hint(error: ProbeError, hint: str) -> ProbeError:
-    """The same error; a 403 says first which permission is missing."""
+    """Begin the text of a 403 with the permission that is missing."""
     if error.observation.code != 403:
         return error
     return ProbeError(error.observation.with_context(text=f"{hint}. {error.observation.text}"))
 
 
 def _not_graph() -> ProbeError:
-    return ProbeError(Observation("graph", text="an answer that is not one of Graph"))
+    return ProbeError(Observation("graph", text="the response is not one of Graph"))

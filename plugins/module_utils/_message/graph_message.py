@@ -3,7 +3,7 @@
 
 # This file is private to the collection mailroom.core and may change at any time.
 
-"""A message as Microsoft Graph describes it in JSON: what it can say of a letter, and what it leaves out."""
+"""A message as Microsoft Graph describes it in JSON: what it can say of a mail, and what it leaves out."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from email.utils import getaddresses
 from typing import Any
 
 from .._verdict.observation import probe_error
-from .letter import Letter
+from .outgoing_mail import OutgoingMail
 
 SMALLEST_UPLOAD = 3 * 1024 * 1024
 MOST_HEADERS = 5
@@ -65,10 +65,10 @@ class GraphMessage:
     lost: tuple[str, ...]
 
 
-def graph_message(letter: Letter) -> GraphMessage:
-    """A letter as Graph describes messages."""
-    head = _head(letter)
-    parts = list(_parts(message_from_bytes(letter.message)))
+def graph_message(mail: OutgoingMail) -> GraphMessage:
+    """A mail as Graph describes messages."""
+    head = _head(mail)
+    parts = list(_parts(message_from_bytes(mail.message)))
     texts: dict[str, Message] = {}
     for part in parts:
         is_attached = part.get_content_disposition() == "attachment" or part.get_filename()
@@ -81,35 +81,35 @@ def graph_message(letter: Letter) -> GraphMessage:
         if name.lower() not in _HAS_JSON_FIELD and not name.lower().startswith("content-")
     ]
     carried = [(name, text) for name, text in custom if name.lower().startswith("x-")][:MOST_HEADERS]
-    people = {
-        "toRecipients": _people(head, "To"),
-        "ccRecipients": _people(head, "Cc"),
-        "bccRecipients": [_person("", each) for each in letter.bcc],
-        "replyTo": _people(head, "Reply-To"),
+    recipients = {
+        "toRecipients": _recipients(head, "To"),
+        "ccRecipients": _recipients(head, "Cc"),
+        "bccRecipients": [_recipient("", each) for each in mail.bcc],
+        "replyTo": _recipients(head, "Reply-To"),
     }
-    # Graph sends to whom the headers name: that must be nobody else, and nobody less, than the envelope does.
-    named = {each["emailAddress"]["address"].lower() for key in _RECIPIENTS for each in people[key]}
-    if named != {each.lower() for each in letter.recipients}:
+    # Graph takes the recipients from the headers: they must be those of the envelope exactly.
+    named = {each["emailAddress"]["address"].lower() for key in _RECIPIENTS for each in recipients[key]}
+    if named != {each.lower() for each in mail.recipients}:
         raise probe_error("internal", "the headers and the envelope do not name the same recipients")
     described: dict[str, Any] = {
-        "subject": _decoded(head.get("Subject", "")),
+        "subject": _decode(head.get("Subject", "")),
         "body": {"contentType": "html" if "html" in texts else "text", "content": _body_text(body)},
-        "from": next(iter(_people(head, "From")), None),
-        **people,
-        "internetMessageId": letter.message_id,
-        "internetMessageHeaders": [{"name": name, "value": _unfolded(text)} for name, text in carried],
+        "from": next(iter(_recipients(head, "From")), None),
+        **recipients,
+        "internetMessageId": mail.message_id,
+        "internetMessageHeaders": [{"name": name, "value": _unfold(text)} for name, text in carried],
     }
     lost = [name for name, text in custom if (name, text) not in carried]
     return GraphMessage(
         message={name: value for name, value in described.items() if value},
         files=tuple(_attachment(part) for part in parts if part not in texts.values()),
-        lost=(*lost, *(["the text beside the HTML"] if len(texts) > 1 else [])),
+        lost=(*lost, *(["the plain text alternative"] if len(texts) > 1 else [])),
     )
 
 
-def _head(letter: Letter) -> Message:
+def _head(mail: OutgoingMail) -> Message:
     """The headers alone, decoded as UTF-8; those of the body are parsed as bytes."""
-    return message_from_string(_HEAD_END.split(letter.message, 1)[0].decode("utf-8", "replace"))
+    return message_from_string(_HEAD_END.split(mail.message, 1)[0].decode("utf-8", "replace"))
 
 
 def _parts(part: Message) -> Iterator[Message]:
@@ -138,7 +138,7 @@ def _content(part: Message) -> bytes:
 
 def _attachment(part: Message) -> Attachment:
     return Attachment(
-        name=_decoded(part.get_filename("") or "attachment"),
+        name=_decode(part.get_filename("") or "attachment"),
         kind=part.get_content_type(),
         content=_content(part),
         content_id=str(part.get("Content-ID", "")).strip("<> \r\n\t"),
@@ -146,27 +146,27 @@ def _attachment(part: Message) -> Attachment:
     )
 
 
-def _people(head: Message, name: str) -> list[dict[str, Any]]:
-    found = getaddresses([_unfolded(text) for text in head.get_all(name, [])])
-    return [_person(_decoded(shown), address) for shown, address in found if address]
+def _recipients(head: Message, name: str) -> list[dict[str, Any]]:
+    found = getaddresses([_unfold(text) for text in head.get_all(name, [])])
+    return [_recipient(_decode(shown), address) for shown, address in found if address]
 
 
-def _person(name: str, address: str) -> dict[str, Any]:
+def _recipient(name: str, address: str) -> dict[str, Any]:
     return {"emailAddress": {"name": name, "address": address} if name else {"address": address}}
 
 
-def _unfolded(text: object) -> str:
+def _unfold(text: object) -> str:
     return _FOLD.sub("", str(text)).strip()
 
 
-def _decoded(text: object) -> str:
+def _decode(text: object) -> str:
     try:
-        return str(make_header(decode_header(_unfolded(text))))
+        return str(make_header(decode_header(_unfold(text))))
     except (ValueError, LookupError):
-        return _unfolded(text)
+        return _unfold(text)
 
 
-def always_lost(letter: Letter) -> list[str]:
+def always_lost(mail: OutgoingMail) -> list[str]:
     """What Graph carries in no request: it chooses the envelope sender itself."""
-    author = next((address for _name, address in getaddresses([_unfolded(_head(letter).get("From", ""))])), "")
-    return ["errors_to"] if letter.sender.lower() != author.lower() else []
+    author = next((address for _name, address in getaddresses([_unfold(_head(mail).get("From", ""))])), "")
+    return ["errors_to"] if mail.sender.lower() != author.lower() else []

@@ -46,7 +46,7 @@ def unstructured(text: str) -> str:
 
 
 def display_text(text: str) -> str:
-    """A text that is shown to people: if it looks like an encoded word, it is encoded, so that nobody decodes it."""
+    """A text for display. A literal "=?" is encoded, so that clients do not decode it as an encoded word."""
     return encoded(text.strip(" ")) if "=?" in text else unstructured(text)
 
 
@@ -93,7 +93,7 @@ def _fits(text: str) -> bool:
     return all(len(word) <= _LONGEST_WORD for word in _WORD.findall(text))
 
 
-def on_the_wire(address: str) -> str:
+def with_ascii_domain(address: str) -> str:
     """The address with its domain in A-labels; what stands before the @ has no other spelling."""
     try:
         return address_to_ascii(address)

@@ -10,14 +10,14 @@ from __future__ import annotations
 from .._net.clock import Clock
 from .._protocol.imap import ImapSession
 from .._verdict.observation import ProbeError, probe_error
-from .trace import parse_header_text
-from .transport import Delivered, Incoming
+from .received_headers import parse_header_text
+from .transport import Delivered, MailReader
 
 LISTEN = 5.0
 PAUSE = 1.0
 
 
-class ImapMail(Incoming):
+class ImapMail(MailReader):
     """Over IMAP, in a session that is signed in."""
 
     def __init__(self, session: ImapSession) -> None:
@@ -30,44 +30,44 @@ class ImapMail(Incoming):
             session.select()
         with session.record.phase("delivery"):
             if is_open:
-                session.catch_up()
+                session.refresh_mailbox()
             return parse_header_text(self._wait_for(message_id))
 
     def remove(self, message_id: str) -> int:
-        """Remove that message and nothing else; one that stays is a "not_removed", whose text says why."""
+        """Remove this message only; raise "not_removed" with the reason where it is still there afterwards."""
         session = self._session
-        session.open_for_removal()
-        found = session.headers_of(message_id)
+        session.select_for_removal()
+        found = session.find_headers(message_id)
         if not found:
             return 0
         session.remove(list(found))
-        left = session.headers_of(message_id).keys() & found.keys()
+        left = session.find_headers(message_id).keys() & found.keys()
         if left:
-            raise probe_error("not_removed", "the server has not removed the message, though it did not refuse to")
+            raise probe_error("not_removed", "the server accepted the removal but did not remove the message")
         return len(found)
 
     def _wait_for(self, message_id: str) -> str:
-        """The header of the message, as soon as it is there."""
+        """Wait for the message and return its header."""
         session, has_looked = self._session, False
         try:
             while True:
-                headers = session.headers_of(message_id)
+                headers = session.find_headers(message_id)
                 if headers:
                     return next(iter(headers.values()))
                 has_looked = True
-                if not session.await_mail(LISTEN, PAUSE):
+                if not session.wait_for_new_mail(LISTEN, PAUSE):
                     break
         except ProbeError as error:
             if not (has_looked and error.observation.kind == "timeout" and _is_over(session.clock)):
                 raise
         mailbox = session.endpoint.mailbox
-        raise probe_error("not_delivered", f"the message did not come to {mailbox} in time", mailbox=mailbox)
+        raise probe_error("not_delivered", f"the message did not arrive in {mailbox} in time", mailbox=mailbox)
 
 
 def _is_over(clock: Clock) -> bool:
     """Whether there is no time for another step."""
     clock.start_step()
     try:
-        return clock.left() <= 0
+        return clock.step_remaining() <= 0
     except ProbeError:
         return True

@@ -11,10 +11,10 @@ import re
 from typing import NamedTuple
 
 from .._protocol.smtp import Envelope, SmtpSession
-from .letter import Letter
-from .transport import Accepted, Outgoing
+from .outgoing_mail import OutgoingMail
+from .transport import Accepted, MailSender
 
-# A reply that refuses has no id, whatever it says.
+# Replies with 4xx or 5xx have no queue id.
 _STATUS = re.compile(
     r"(?![013-9][0-9][0-9](?:[ -]|\Z))(?:2[0-9][0-9](?:[ -]|\Z))?"
     r"(?![013-9]\.[0-9]{1,3}\.[0-9]{1,3}(?: |\Z))(?:2\.[0-9]{1,3}\.[0-9]{1,3}(?: |\Z))?(?P<text>.*)\Z",
@@ -71,19 +71,19 @@ def queue_id(reply: str) -> str:
     return ""
 
 
-class SmtpMail(Outgoing):
+class SmtpMail(MailSender):
     """Over SMTP, in a session that is signed in where it has to be."""
 
     def __init__(self, session: SmtpSession) -> None:
         self._session = session
 
-    def hand_over(self, letter: Letter) -> Accepted:
+    def send(self, mail: OutgoingMail) -> Accepted:
         envelope = Envelope(
-            letter.sender,
-            letter.recipients,
-            letter.size,
-            is_8bit=letter.needs_8bit,
-            is_international=letter.needs_smtputf8,
+            mail.sender,
+            mail.recipients,
+            mail.size,
+            is_8bit=mail.needs_8bit,
+            is_international=mail.needs_smtputf8,
         )
-        text = self._session.hand_over(envelope, letter.message)
+        text = self._session.send_message(envelope, mail.message)
         return Accepted(queue_id(text), text)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, cast
 
 from .._protocol.session import Session
 from .._verdict.observation import probe_error
-from .letter import Letter
+from .outgoing_mail import OutgoingMail
 
 if TYPE_CHECKING:
     from .._protocol.graph import GraphSession
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Accepted:
-    """What a server said when it took a message: accepted is not delivered."""
+    """The reply to an accepted message. Accepted does not mean delivered."""
 
     queue_id: str = ""
     text: str = ""
@@ -32,23 +32,23 @@ class Accepted:
 
 @dataclass(frozen=True)
 class Delivered:
-    """A message that was found in a mailbox, and what the servers on its way wrote into it."""
+    """A message found in a mailbox, with what its headers say of the delivery."""
 
     authentication: Mapping[str, str] = field(default_factory=dict)
-    """The results of spf, dkim and dmarc, where the receiving server tells them."""
+    """The results of spf, dkim and dmarc, where the receiving server records them."""
 
     hops: int = 0
 
 
-class Outgoing(ABC):
-    """Hands letters over, in a session that is signed in."""
+class MailSender(ABC):
+    """Hands mails over, in a session that is signed in."""
 
     @abstractmethod
-    def hand_over(self, letter: Letter) -> Accepted:
+    def send(self, mail: OutgoingMail) -> Accepted:
         """One attempt. A recipient that is refused stops it, and is named, before anything is sent."""
 
 
-class Incoming(ABC):
+class MailReader(ABC):
     """Looks into a mailbox, in a session that is signed in."""
 
     @abstractmethod
@@ -60,7 +60,7 @@ class Incoming(ABC):
         """Remove that message and nothing else; how many were removed."""
 
 
-def outgoing(session: Session) -> Outgoing:
+def mail_sender(session: Session) -> MailSender:
     """Hands mail over in this session; what only one protocol needs is imported only for it."""
     protocol = session.endpoint.protocol
     if protocol == "smtp":
@@ -74,7 +74,7 @@ def outgoing(session: Session) -> Outgoing:
     raise probe_error("internal", f"nothing is sent over {protocol}")
 
 
-def incoming(session: Session) -> Incoming:
+def mail_reader(session: Session) -> MailReader:
     """Finds mail in this session; what only one protocol needs is imported only for it."""
     protocol = session.endpoint.protocol
     if protocol == "imap":

@@ -3,7 +3,7 @@
 
 # This file is private to the collection mailroom.core and may change at any time.
 
-"""Owner, group, mode and extended attributes of a file: as they are, and as a task wants them."""
+"""Owner, group, mode and extended attributes: those of a file, and those that the options request."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _NOT_SUPPORTED = (errno.ENODATA, errno.EOPNOTSUPP)
 
 @dataclass(frozen=True)
 class FileAttributes:
-    """What a file has besides its content."""
+    """The owner, group, mode and extended attributes of a file."""
 
     owner: int
     group: int
@@ -38,7 +38,7 @@ class FileAttributes:
     extended: Mapping[str, bytes] = field(default_factory=dict, compare=False)
 
     def apply(self, descriptor: int) -> None:
-        """Give them to a new file. What it inherited from its folder's access list goes."""
+        """Set them on a new file; the access list that it inherited from its folder is removed."""
         if hasattr(os, "setxattr"):
             self._apply_extended(descriptor)
         status = os.fstat(descriptor)
@@ -52,27 +52,27 @@ class FileAttributes:
         except OSError as error:
             if error.errno not in _NOT_SUPPORTED:
                 raise
-        # Without its access list, the rights of a file's group would be those of the list's mask.
+        # With an access list, the group bits of the mode are the list's mask, so the list has to be copied too.
         if _ACCESS_LIST in self.extended:
             os.setxattr(descriptor, _ACCESS_LIST, self.extended[_ACCESS_LIST])
         for name in self.extended.keys() - {_ACCESS_LIST}:
             with suppress(OSError):
                 os.setxattr(descriptor, name, self.extended[name])
 
-    def private(self) -> FileAttributes:
-        """The same for a copy that nobody but the owner can read; where that is not to be had, the running user."""
+    def for_private_copy(self) -> FileAttributes:
+        """The attributes for a copy that only the owner can read; without root, the owner is the running user."""
         extended = {name: value for name, value in self.extended.items() if name == _CONTEXT}
-        mine = {} if os.geteuid() == 0 else {"owner": os.geteuid(), "group": os.getegid()}
-        return replace(self, mode=PRIVATE_MODE, extended=extended, **mine)
+        own = {} if os.geteuid() == 0 else {"owner": os.geteuid(), "group": os.getegid()}
+        return replace(self, mode=PRIVATE_MODE, extended=extended, **own)
 
     def difference(self, other: FileAttributes) -> tuple[dict[str, Any], dict[str, Any]]:
-        """What differs in two files, for each of them."""
+        """The attributes that differ, before and after."""
         before, after = ({"owner": one.owner, "group": one.group, "mode": f"0{one.mode:03o}"} for one in (self, other))
         names = [name for name in before if before[name] != after[name]]
         return {name: before[name] for name in names}, {name: after[name] for name in names}
 
 
-def attributes_of(descriptor: int) -> FileAttributes:
+def read_attributes(descriptor: int) -> FileAttributes:
     """The attributes of an open file."""
     status = os.fstat(descriptor)
     extended: dict[str, bytes] = {}
@@ -86,36 +86,45 @@ def attributes_of(descriptor: int) -> FileAttributes:
 
 @dataclass(frozen=True)
 class WantedAttributes:
-    """What the options owner, group and mode ask for; None leaves an attribute as it is."""
+    """The values of the options owner, group and mode; None keeps an attribute."""
 
     owner: int | None
     group: int | None
     mode: str | int | None
+    is_mode_given: bool = True
 
-    def of_new_file(self, module: Task, path: str) -> FileAttributes:
+    def for_new_file(self, module: Task, path: str) -> FileAttributes:
         owner = os.geteuid() if self.owner is None else self.owner
         group = os.getegid() if self.group is None else self.group
-        # What SELinux gives to a file at this path, where it is in use.
+        # The default SELinux context of the path.
         context = module.selinux_default_context(path) if module.selinux_enabled() else []  # type: ignore[no-untyped-call]
         extended = {_CONTEXT: ":".join(context).encode() + b"\0"} if context and all(context) else {}
-        return FileAttributes(owner, group, _mode(self.mode, PRIVATE_MODE), extended)
+        return FileAttributes(owner, group, _parse_mode(self.mode, PRIVATE_MODE), extended)
 
-    def of_existing_file(self, attributes: FileAttributes) -> FileAttributes:
+    def for_existing_file(self, attributes: FileAttributes) -> FileAttributes:
         owner = attributes.owner if self.owner is None else self.owner
         group = attributes.group if self.group is None else self.group
-        return replace(attributes, owner=owner, group=group, mode=_mode(self.mode, attributes.mode))
+        return replace(attributes, owner=owner, group=group, mode=_parse_mode(self.mode, attributes.mode))
+
+    def for_shared_file(self, attributes: FileAttributes) -> FileAttributes:
+        """A file of others that now holds a secret: unless the task says more, just what everybody may do goes."""
+        if self.is_mode_given:
+            return self.for_existing_file(attributes)
+        private = replace(attributes, mode=attributes.mode & ~stat.S_IRWXO)
+        return replace(self, mode=None).for_existing_file(private)
 
 
-def wanted_attributes(module: Task) -> WantedAttributes:
-    """Read the options owner, group and mode, and fail where they say what cannot be."""
-    owner = _id_of(module, "owner", lambda name: pwd.getpwnam(name).pw_uid)
-    group = _id_of(module, "group", lambda name: grp.getgrnam(name).gr_gid)
-    mode = module.params["mode"]
-    _mode(mode, PRIVATE_MODE)
-    return WantedAttributes(owner, group, mode)
+def read_attribute_options(module: Task) -> WantedAttributes:
+    """Read the options owner, group and mode, and raise where they are invalid."""
+    owner = _parse_id(module, "owner", lambda name: pwd.getpwnam(name).pw_uid)
+    group = _parse_id(module, "group", lambda name: grp.getgrnam(name).gr_gid)
+    given = module.params["mode"]
+    mode = PRIVATE_MODE if given is None else given
+    _parse_mode(mode, PRIVATE_MODE)
+    return WantedAttributes(owner, group, mode, is_mode_given=given is not None)
 
 
-def _id_of(module: Task, option: str, find: Callable[[str], int]) -> int | None:
+def _parse_id(module: Task, option: str, find: Callable[[str], int]) -> int | None:
     given = module.params[option]
     if given is None:
         return None
@@ -134,8 +143,8 @@ def _id_of(module: Task, option: str, find: Callable[[str], int]) -> int | None:
     return number
 
 
-def _mode(given: Any, current: int) -> int:
-    """The mode that is given in octal digits or in symbols for a file with the current one; None leaves that."""
+def _parse_mode(given: Any, current: int) -> int:
+    """Parse a mode in octal digits or symbols, which may depend on the current one; None keeps that."""
     if given is None:
         return current
     try:
@@ -144,7 +153,7 @@ def _mode(given: Any, current: int) -> int:
         status = os.stat_result((stat.S_IFREG | current, *[0] * 9))
         try:
             mode = int(Task._symbolic_mode_to_octal(status, str(given)))  # type: ignore[no-untyped-call]  # noqa: SLF001
-        except Exception:  # noqa: BLE001  Ansible's parser raises whatever it stumbles over
+        except Exception:  # noqa: BLE001  Ansible's parser raises any exception for malformed input
             mode = -1
     if not 0 <= mode <= _HIGHEST_MODE:
         raise DeclarationError([Problem("", "mode", "must be an octal number, quoted, or symbolic such as u=rw,g=r")])

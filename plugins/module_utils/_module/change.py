@@ -3,7 +3,7 @@
 
 # This file is private to the collection mailroom.core and may change at any time.
 
-"""How a task changes the registry: planned, tested where that is asked for, carried out, and shown as a diff."""
+"""Changes the registry for a task: makes a plan, tests it with `verify`, applies it, and returns a diff."""
 
 from __future__ import annotations
 
@@ -15,52 +15,52 @@ from .._connector.plan import Plan, Request
 from .._connector.planning import make_plan
 from .._connector.state import Connector, Stamp
 from .._errors import DeclarationError, MailroomError, MissingLibrary, Problem, RegistryError, RegistryKeyError
-from .._registry.registry import Migration, Reader, Registry
-from .registry import open_registry, stamp
+from .._registry.registry import Migration, Reader, Registry, Writer
+from .shared_options import open_registry, stamp
 from .task import Task
 
-MOST_ATTEMPTS = 5
-MOST_NAMED = 20
+MAX_ATTEMPTS = 5
+MAX_NAMED = 20
 
 
-class Tests(Protocol):
-    """The tests of a task, so that what tests connectors is not imported, and not shipped, where nothing is tested."""
+class ConnectorTests(Protocol):
+    """The interface of tests, so that code that tests connectors is only shipped to hosts with tasks that test."""
 
     @property
-    def untested_here(self) -> Sequence[str]: ...
+    def skipped(self) -> Sequence[str]: ...
 
     def untested(self, plan: Plan) -> Sequence[Connector]: ...
 
-    def trials(self, plan: Plan, reader: Reader) -> Sequence[Any]: ...
+    def test_cases(self, plan: Plan, reader: Reader) -> Sequence[Any]: ...
 
-    def test(self, trials: Sequence[Any]) -> None: ...
+    def test(self, test_cases: Sequence[Any]) -> None: ...
 
     def results(self, plan: Plan) -> list[dict[str, Any]]: ...
 
 
-Tester = Callable[[str, bool, bool], Tests]
-"""Makes the tests of a depth; in check mode or not, and verbose or not."""
+Tester = Callable[[str, bool, bool], ConnectorTests]
+"""Creates the tests from the depth, check mode, and verbosity."""
 
 
-def tests_of(module: Task, tester: Tester | None) -> Tests | None:
-    """The tests that a task asks for with `verify`. The action plugin runs a module with a tester for such a task."""
+def create_tests(module: Task, tester: Tester | None) -> ConnectorTests | None:
+    """The tests for the option `verify`. For these tasks the action plugin runs a module that has a tester."""
     depth = module.params["verify"]
     if depth == "none":
         return None
     if tester is None:
-        allowed = "must be none where the module is not run by its action plugin, as a task or ad hoc command does"
+        allowed = "must be none where the module is run without its action plugin"
         raise DeclarationError([Problem("", "verify", allowed)])
     return tester(depth, module.check_mode, module.is_verbose)
 
 
-class _Untested(MailroomError):
-    """The registry has changed since the tests, so that what would be committed now was not tested."""
+class _UntestedChangeError(MailroomError):
+    """The registry has changed since the tests, so the change to commit was not tested."""
 
 
-def change(module: Task, request: Request, tests: Tests | None = None) -> tuple[Plan, bool]:
-    """Plan a request, have it tested where that is asked for, and carry it out, except in check mode.
+def change_registry(module: Task, request: Request, tests: ConnectorTests | None = None) -> tuple[Plan, bool]:
+    """Plan a request, test it if there are tests, and apply it except in check mode.
 
-    Say the plan and whether anything changes.
+    Return the plan and whether anything changes.
     """
     try:
         return _plan_and_apply(module, request, tests)
@@ -70,24 +70,24 @@ def change(module: Task, request: Request, tests: Tests | None = None) -> tuple[
         raise
 
 
-def _plan_and_apply(module: Task, request: Request, tests: Tests | None) -> tuple[Plan, bool]:
+def _plan_and_apply(module: Task, request: Request, tests: ConnectorTests | None) -> tuple[Plan, bool]:
     registry = open_registry(module)
     now = stamp(module)
-    for _attempt in range(MOST_ATTEMPTS):
+    for _attempt in range(MAX_ATTEMPTS):
         if module.check_mode or tests or not registry.exists() or not _is_writable(registry):
-            plan, changed, migration = _look_ahead(module, registry, request, now, tests)
+            plan, changed, migration = _preview(module, registry, request, now, tests)
             writes = changed or bool(migration.due)
             if module.check_mode and writes:
                 registry.check_writable(seals=plan.has_new_secrets)
             if module.check_mode or not writes:
                 return _report_outcome(module, plan, changed, migration)
-        with suppress(_Untested):
-            return _report_outcome(module, *_carry_out(registry, request, now, tests))
-    raise RegistryError("Others keep changing these connectors while they are tested: run the task again.")
+        with suppress(_UntestedChangeError):
+            return _report_outcome(module, *_apply(registry, request, now, tests))
+    raise RegistryError("These connectors were changed by others while they were tested: run the task again.")
 
 
 def _is_writable(registry: Registry) -> bool:
-    """Whether this user may change the registry. Who may not can still run a task that changes nothing."""
+    """Whether this user may write the registry; a task that changes nothing does not require that."""
     try:
         registry.check_writable()
     except RegistryError:
@@ -95,48 +95,51 @@ def _is_writable(registry: Registry) -> bool:
     return True
 
 
-def _look_ahead(
-    module: Task, registry: Registry, request: Request, now: Stamp, tests: Tests | None
+def _preview(
+    module: Task, registry: Registry, request: Request, now: Stamp, tests: ConnectorTests | None
 ) -> tuple[Plan, bool, Migration]:
-    """The plan as things are. It is tested when the registry is let go of: others go on working meanwhile."""
+    """Plan without a write transaction, and test the plan after closing the registry, so that others can write."""
     with registry.reading() as reader:
-        plan, changed = _plan(request, reader, now, lacking=module.warn if module.check_mode else None)
+        plan, changed = _plan(request, reader, now, on_missing_library=module.warn if module.check_mode else None)
         migration = reader.migration()
-        trials = tests.trials(plan, reader) if tests else []
+        test_cases = tests.test_cases(plan, reader) if tests else []
     if tests:
-        tests.test(trials)
-        for reason in dict.fromkeys(tests.untested_here):
+        tests.test(test_cases)
+        for reason in dict.fromkeys(tests.skipped):
             module.warn(reason)
     return plan, changed, migration
 
 
 def _plan(
-    request: Request, reader: Reader, now: Stamp, lacking: Callable[[str], object] | None = None
+    request: Request, reader: Reader, now: Stamp, on_missing_library: Callable[[str], object] | None = None
 ) -> tuple[Plan, bool]:
     """The plan, and whether it changes anything.
 
-    A library that is missing is told to `lacking`, if it is given: in check mode an earlier task may be to install it.
+    With `on_missing_library` a missing library is a warning: in check mode an earlier task may install it.
     """
     plan = make_plan(request, reader.load(request.wanted()), reader.is_same_secret, now, reader.is_foreign)
     try:
         reader.check_sealing(plan)
     except MissingLibrary as missing:
-        if lacking is None:
+        if on_missing_library is None:
             raise
-        lacking(str(missing))
+        on_missing_library(str(missing))
     return plan, plan.changed or reader.needs_resealing()
 
 
-def _carry_out(registry: Registry, request: Request, now: Stamp, tests: Tests | None) -> tuple[Plan, bool, Migration]:
-    with registry.writing() as writer:
+def _apply(
+    registry: Registry, request: Request, now: Stamp, tests: ConnectorTests | None
+) -> tuple[Plan, bool, Migration]:
+    def plan_and_apply(writer: Writer) -> tuple[Plan, bool, Migration]:
         plan, changed = _plan(request, writer, now)
         if tests and tests.untested(plan):
-            raise _Untested
+            raise _UntestedChangeError
         writer.apply(plan)
         if writer.needs_resealing():
             writer.reseal()
-        migration = writer.migration()
-    return plan, changed, migration
+        return plan, changed, writer.migration()
+
+    return registry.write(plan_and_apply)
 
 
 def _report_outcome(module: Task, plan: Plan, changed: bool, migration: Migration) -> tuple[Plan, bool]:
@@ -144,20 +147,20 @@ def _report_outcome(module: Task, plan: Plan, changed: bool, migration: Migratio
         module.warn(warning)
     if migration.put_off:
         module.warn(
-            "These secrets were sealed by an earlier release and are not bound to where they go yet, because their key"
-            " or the Python library cryptography is missing, or because they cannot be opened (then give them again):"
-            f" {_some_of(migration.put_off)}"
+            "These secrets were sealed by an earlier release and are not bound to their destination yet, because their"
+            " key or the Python library cryptography is missing, or because they cannot be opened (then give them"
+            f" again): {_join_limited(migration.put_off)}"
         )
     if migration.not_rotated:
         module.warn(
             "Nothing was sealed with the first key, since these secrets are sealed with a key that is not given: add it"
-            f" to registry_key or registry_key_file, or give the secrets again: {_some_of(migration.not_rotated)}"
+            f" to registry_key or registry_key_file, or give the secrets again: {_join_limited(migration.not_rotated)}"
         )
     return plan, changed
 
 
 def plan_diff(plan: Plan, only: str | None = None) -> dict[str, Any]:
-    """Only what differs: by connector, or the fields of one where the task is about `only` that one."""
+    """The differences by connector, or with `only` the fields of that connector."""
     before: dict[str, Any] = {}
     after: dict[str, Any] = {}
     for each in plan.changes:
@@ -170,7 +173,7 @@ def plan_diff(plan: Plan, only: str | None = None) -> dict[str, Any]:
             before.setdefault("connectors", {})[each.name] = old
         if each.after:
             after.setdefault("connectors", {})[each.name] = new
-    if plan.default_moves:
+    if plan.default_changed:
         before["default"], after["default"] = plan.before.default, plan.after.default
     touched = sorted({*plan.bound, *plan.unbound})
     if touched:
@@ -179,5 +182,5 @@ def plan_diff(plan: Plan, only: str | None = None) -> dict[str, Any]:
     return {"before": before, "after": after}
 
 
-def _some_of(secrets: Sequence[str]) -> str:
-    return "; ".join([*secrets[:MOST_NAMED], *(["and others"] if secrets[MOST_NAMED:] else [])])
+def _join_limited(secrets: Sequence[str]) -> str:
+    return "; ".join([*secrets[:MAX_NAMED], *(["and others"] if secrets[MAX_NAMED:] else [])])

@@ -3,7 +3,7 @@
 
 # This file is private to the collection mailroom.core and may change at any time.
 
-"""The body of the module connector: one connector."""
+"""The body of the module connector: creates, changes or deletes one connector."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from typing import Any
 
 from .._argspec import UPDATE_PASSWORD, VERIFY, ArgumentSpec, connector_fields
 from .._connector import checks
-from .._connector.declaration import Declaration, emptied_blocks, read_declaration
+from .._connector.declaration import Declaration, empty_blocks, parse_declaration
 from .._connector.fields import FIELDS
 from .._connector.plan import Request
 from .._connector.view import view
 from .._errors import ConnectorsFailed, DeclarationError, Problem
-from .change import Tester, change, plan_diff, tests_of
-from .registry import registry_options
+from .change import Tester, change_registry, create_tests, plan_diff
+from .shared_options import registry_options
 from .task import Task, run
 
 _FIELD_NAMES = tuple(field.name for field in FIELDS)
-_GOES_WITH = {
+_ALLOWED_STATES = {
     "default": ("present",),
     "new_name": ("present",),
     "new_default": ("present", "absent"),
@@ -54,40 +54,40 @@ def argument_spec() -> ArgumentSpec:
 
 
 def run_module(tester: Tester | None = None) -> None:
-    module = Task(argument_spec(), malformed=lambda params, written: _read_declaration(params, written)[1])
+    module = Task(argument_spec(), malformed=lambda params, written: _parse_declaration(params, written)[1])
     run(module, lambda module: _connector(module, tester))
 
 
 def _connector(module: Task, tester: Tester | None) -> dict[str, Any]:
-    request = read_request(module.params, module.written)
-    tests = tests_of(module, tester)
+    request = parse_request(module.params, module.written)
+    tests = create_tests(module, tester)
     try:
-        plan, changed = change(module, request, tests)
+        plan, changed = change_registry(module, request, tests)
     except ConnectorsFailed as failed:
-        raise ConnectorsFailed(str(failed), _of_one(failed.result)) from None
+        raise ConnectorsFailed(str(failed), _single_result(failed.result)) from None
     if request.declarations:
         name = request.new_name or request.declarations[0].name
     else:
         name = request.absent[0] if request.absent else str(request.default)
     connector = plan.after.connectors.get(name)
     return {
-        **(_of_one({"results": tests.results(plan)}) if tests else {}),
+        **(_single_result({"results": tests.results(plan)}) if tests else {}),
         "changed": changed,
         "connector": view(connector, plan.after) if connector else None,
         "diff": plan_diff(plan, only=name),
     }
 
 
-def _of_one(outcome: Mapping[str, Any]) -> dict[str, Any]:
-    """The outcome with the only result there is, if there is one, in place of the list."""
+def _single_result(outcome: Mapping[str, Any]) -> dict[str, Any]:
+    """The outcome with the single test result in place of the list."""
     others = {name: value for name, value in outcome.items() if name != "results"}
     return {**others, "result": next(iter(outcome["results"]), None)}
 
 
-def read_request(params: Mapping[str, Any], written: Mapping[str, Any]) -> Request:
-    """What the options ask for, or every problem they have."""
-    declaration, problems = _read_declaration(params, written)
-    problems += _misplaced(params, f"connector {declaration.name}" if declaration.name else "")
+def parse_request(params: Mapping[str, Any], written: Mapping[str, Any]) -> Request:
+    """Parse the options into a request, or raise all problems."""
+    declaration, problems = _parse_declaration(params, written)
+    problems += _validate_options(params, f"connector {declaration.name}" if declaration.name else "")
     if problems:
         raise DeclarationError(problems)
     state = params["state"]
@@ -110,20 +110,20 @@ def read_request(params: Mapping[str, Any], written: Mapping[str, Any]) -> Reque
     )
 
 
-def _read_declaration(params: Mapping[str, Any], written: Mapping[str, Any]) -> tuple[Declaration, list[Problem]]:
+def _parse_declaration(params: Mapping[str, Any], written: Mapping[str, Any]) -> tuple[Declaration, list[Problem]]:
     source = params.get("copy_from") if params.get("state") == "duplicated" and not params.get("name") else None
-    copied = f"{source}_copied" if source else None
-    declaration, problems = read_declaration(
-        {"name": copied or params.get("name"), **_fields(params)},
+    default_name = f"{source}_copied" if source else None
+    declaration, problems = parse_declaration(
+        {"name": default_name or params.get("name"), **_fields(params)},
         clear=params.get("clear") or (),
-        emptied=emptied_blocks(written),
+        empty_blocks=empty_blocks(written),
     )
-    if copied and not declaration.name:
-        # It cannot be used because copy_from cannot, which is told by itself, or because it is too long.
+    if default_name and not declaration.name:
+        # Either copy_from is invalid, which is a problem of its own, or the default name is too long.
         problems = [problem for problem in problems if problem.field != "name"]
-        if len(copied) > checks.LONGEST_CONNECTOR_NAME and not _complaints(params, "copy_from"):
-            allowed = f"is longer than {checks.LONGEST_CONNECTOR_NAME} characters: give the duplicate a name"
-            problems.append(Problem("", "name", f"{copied}, made from copy_from {source}, {allowed}"))
+        if len(default_name) > checks.MAX_CONNECTOR_NAME_LENGTH and not _check_name(params, "copy_from"):
+            allowed = f"is longer than {checks.MAX_CONNECTOR_NAME_LENGTH} characters: give the duplicate a name"
+            problems.append(Problem("", "name", f"{default_name}, made from copy_from {source}, {allowed}"))
     return declaration, problems
 
 
@@ -131,11 +131,11 @@ def _fields(params: Mapping[str, Any]) -> dict[str, Any]:
     return {name: params.get(name) for name in _FIELD_NAMES}
 
 
-def _misplaced(params: Mapping[str, Any], where: str) -> list[Problem]:
+def _validate_options(params: Mapping[str, Any], where: str) -> list[Problem]:
     state = params["state"]
     problems = [
-        Problem(where, option, f"goes with state {' or '.join(states)} only, not with {state}")
-        for option, states in _GOES_WITH.items()
+        Problem(where, option, f"can only be given with state {' or '.join(states)}, not with {state}")
+        for option, states in _ALLOWED_STATES.items()
         if params[option] is not None and state not in states
     ]
     if state in ("absent", "default"):
@@ -147,14 +147,14 @@ def _misplaced(params: Mapping[str, Any], where: str) -> list[Problem]:
     if state == "duplicated" and not params["copy_from"]:
         problems.append(Problem(where, "copy_from", "is required with state duplicated"))
     if state == "duplicated" and params["copy_from"] and params["copy_from"] == params["name"]:
-        problems.append(Problem(where, "copy_from", "must be another connector than the duplicate itself"))
+        problems.append(Problem(where, "copy_from", "must be a different connector than the duplicate"))
     if params["default"] and params["enabled"] is False:
         problems.append(Problem(where, "default", "cannot be true for a connector that is disabled"))
     for option in ("new_name", "copy_from", "new_default"):
-        problems += _complaints(params, option, where)
+        problems += _check_name(params, option, where)
     return problems
 
 
-def _complaints(params: Mapping[str, Any], option: str, where: str = "") -> list[Problem]:
+def _check_name(params: Mapping[str, Any], option: str, where: str = "") -> list[Problem]:
     name = params[option]
-    return [] if name is None else checks.complaint(checks.connector_name, name, where, option)
+    return [] if name is None else checks.run_check(checks.connector_name, name, where, option)

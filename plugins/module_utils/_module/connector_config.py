@@ -3,7 +3,7 @@
 
 # This file is private to the collection mailroom.core and may change at any time.
 
-"""The body of the module connector_config: write an application's settings."""
+"""The body of the module connector_config: writes the mail settings of an application."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import os
 import stat
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
+from dataclasses import replace
 from typing import Any
 
 from .._argspec import ArgumentSpec
@@ -18,26 +19,27 @@ from .._connector import checks
 from .._connector.diff import CHANGED, STORED
 from .._connector.resolved import resolve_connector
 from .._connector.secret import Secret
-from .._connector.state import Connector, read_purpose
+from .._connector.state import Connector, parse_purpose
 from .._errors import DeclarationError, FieldMessage, MailroomError, Problem, RegistryError, printable
 from .._registry.registry import Reader, Registry
-from .._target.interface import MAY_BE_LEFT_OUT, FileTarget, Sender, password_path, sender_of, unusable
-from .._target.targets import FILE_TARGETS
-from .attributes import wanted_attributes
-from .files import FileChange, FileContent, read_file, write_files
-from .registry import open_registry, registry_files, registry_options
-from .safe_path import Location, is_closed, locate, trusted_users
-from .stored import load_named, look_up, open_secrets
+from .._target.interface import MAY_BE_LEFT_OUT, Account, FileTarget, account_of
+from .._target.targets import FILE_TARGETS, option_specs
+from .attributes import read_attribute_options
+from .files import Access, FileChange, FileContent, read_file, write_files
+from .safe_path import Location, is_writable_only_by, locate, trusted_users
+from .shared_options import open_registry, registry_files, registry_options
+from .stored import load_connectors, open_secrets, resolve_purpose
 from .task import Task, run
 
 _PASSWORD_FILE = "mailroom_password"
-_LONGEST_SHOWN = 200
+_MAX_SHOWN_LENGTH = 200
 
 
 def argument_spec() -> ArgumentSpec:
     options = {
         "leave_out": {"type": "list", "elements": "str", "choices": list(MAY_BE_LEFT_OUT)},
         "password_file": {"type": "path", "no_log": False},
+        **option_specs(),
     }
     spec = ArgumentSpec(
         {
@@ -48,7 +50,7 @@ def argument_spec() -> ArgumentSpec:
             "path": {"type": "path", "required": True},
             "owner": {"type": "str"},
             "group": {"type": "str"},
-            "mode": {"type": "raw", "default": "0600"},
+            "mode": {"type": "raw"},
             "backup": {"type": "bool", "default": False},
             "follow": {"type": "bool", "default": False},
             "options": {"type": "dict", "options": options},
@@ -66,31 +68,37 @@ def run_module() -> None:
 
 
 def _connector_config(module: Task) -> dict[str, Any]:
-    application = FILE_TARGETS[module.params["app"]]
+    options = module.params["options"] or {}
+    application = FILE_TARGETS[module.params["app"]].variant(options)
     _check_paths(module.params)
-    wanted = wanted_attributes(module)
+    wanted = read_attribute_options(module)
     with ExitStack() as opened:
         settings, password, password_file = _locate_files(module, opened, application)
         _check_locations(module, application, settings, password)
         registry = open_registry(module) if module.params["state"] == "present" else None
-        sender = _sender(module, registry, application, password_file) if registry else None
-        change = _settings_change(application, settings, sender, wanted.owner)
-        needed = password if sender and sender.password else None
+        account = _account(module, registry, application, password_file) if registry else None
+        change = _settings_change(module, application, settings, account, wanted.owner)
+        needed = password if account and account.password else None
         changes = [change]
-        if needed and sender:
-            # Before the settings, which never name a file that is not there.
-            changes.insert(0, _password_change(application, needed, sender, wanted.owner))
-        for location in _unused_locations(change, password, needed, _former_file(application, change)):
-            changes += _removal(module, registry, application, location, wanted.owner)
+        if needed and account:
+            # The password file comes first, so that the settings never refer to a missing file.
+            changes.insert(0, _password_change(application, needed, account, wanted.owner))
+        for location in _unused_locations(change, password, needed, _previous_password_file(application, change)):
+            changes += _plan_removal(module, registry, application, location, wanted.owner)
         written = write_files(module, changes, wanted, change if module.params["backup"] else None)
-        _warn_of_former_file(module, application, change, password_file)
+        _warn_about_previous_file(module, application, change, password_file)
         if not module.check_mode:
             for each in changes:
-                if each is not change:
-                    _keep_record(module, registry, application, each)
-        if sender and sender.password:
-            _warn_of_others(module, password or settings)
-    return {"connector": sender.connector if sender else None, "path": settings.path, **written}
+                if each is not change or not application.has_mark:
+                    _record_file(module, registry, application, each)
+        if account and application.secret_paths(account.connector, account.options):
+            _warn_about_permissions(module, password or settings)
+    result = {"connector": account.name if account else None, "path": settings.path, **written}
+    if application.check:
+        result["check"] = [each.format(path=settings.path) for each in application.check]
+    if application.service:
+        result["service"] = {"name": application.service, "state": application.reload}
+    return result
 
 
 def _check_paths(params: Mapping[str, Any]) -> None:
@@ -99,38 +107,40 @@ def _check_paths(params: Mapping[str, Any]) -> None:
         problem
         for option, value in given.items()
         if value is not None
-        for problem in checks.complaint(checks.absolute_path, value, "", option)
+        for problem in checks.run_check(checks.absolute_path, value, "", option)
     ]
     if problems:
         raise DeclarationError(problems)
 
 
-def _warn_of_missing_folder(module: Task, option: str, location: Location) -> None:
-    """In check mode an earlier task may be going to make the folder."""
+def _warn_about_missing_folder(module: Task, option: str, location: Location) -> None:
+    """Warn about a missing folder: in check mode an earlier task may create it."""
     if not location.has_folder and module.params["state"] == "present":
         module.warn(f"{option}: is in a folder that does not exist yet: {os.path.dirname(location.path)}")
 
 
 def _locate_files(module: Task, opened: ExitStack, application: FileTarget) -> tuple[Location, Location | None, str]:
-    """The files of the settings and of the password, and its path as the settings name it; empty where it has none."""
+    """The locations of the settings and of the password file, and the path of the latter, empty where there is none."""
     params = module.params
     is_present = params["state"] == "present"
-    may_lack_folder = module.check_mode or not is_present
-    place = locate(params["path"], "path", follow=params["follow"], may_lack_folder=may_lack_folder)
+    allow_missing_folder = module.check_mode or not is_present
+    place = locate(params["path"], "path", follow=params["follow"], allow_missing_folder=allow_missing_folder)
     settings = opened.enter_context(place)
-    _warn_of_missing_folder(module, "path", settings)
+    _warn_about_missing_folder(module, "path", settings)
     given = (params["options"] or {}).get("password_file")
-    if not application.keeps_password_apart:
+    if not application.keeps_password_apart(params["options"] or {}):
         return settings, None, given or ""
     path = given or settings.sibling(_PASSWORD_FILE).path
     try:
-        password = opened.enter_context(locate(path, "options.password_file", may_lack_folder=may_lack_folder))
+        password = opened.enter_context(
+            locate(path, "options.password_file", allow_missing_folder=allow_missing_folder)
+        )
     except MailroomError as error:
         if is_present:
             raise
-        _warn_of_what_is_left(module, path, str(error))
+        _warn_about_leftover(module, path, str(error))
         return settings, None, path
-    _warn_of_missing_folder(module, "options.password_file", password)
+    _warn_about_missing_folder(module, "options.password_file", password)
     return settings, password, path
 
 
@@ -139,182 +149,192 @@ def _check_locations(module: Task, application: FileTarget, settings: Location, 
     files = registry_files(module)
     for option, location in (("path", settings), ("options.password_file", password)):
         if location and location.is_one_of(files):
-            problems.append(Problem("", option, "must be another file than the registry, its journal and its key file"))
+            problems.append(Problem("", option, "must not be the registry, its journal or its key file"))
     if password and password.is_same(settings):
-        problems.append(Problem("", "options.password_file", "must be another file than path"))
-    is_needed = application.keeps_password_apart and module.params["state"] == "present"
+        problems.append(Problem("", "options.password_file", "must be a different file than path"))
+    is_needed = application.needs_file and module.params["state"] == "present"
     if is_needed and settings.has_folder and settings.status() is None:
-        problems.append(Problem("", "path", f"does not exist: {application.name} is configured there first"))
+        problems.append(Problem("", "path", f"does not exist: {application.name} must be configured there first"))
     if problems:
         raise DeclarationError(problems)
 
 
-def _sender(module: Task, registry: Registry, application: FileTarget, password_file: str) -> Sender:
-    """What the connector sends with, or all that the application cannot express of it."""
+def _account(module: Task, registry: Registry, application: FileTarget, password_file: str) -> Account:
+    """What the application gets of the connector, or all that it cannot express of it."""
+    options = module.params["options"] or {}
     with registry.reading() as reader:
-        connector = _chosen(module, registry, reader)
+        connector, is_default = _select_connector(module, registry, reader)
         resolved = resolve_connector(connector)
-        refused = unusable(resolved)
+        refused = application.unusable(resolved, options)
         if refused:
-            raise _refusal(connector, [refused])
-        path = password_path(resolved)
-        resolved = resolve_connector(connector, open_secrets(reader, connector, [path] if path else []))
-    leave_out = (module.params["options"] or {}).get("leave_out") or ()
-    sender = sender_of(resolved, password_file, leave_out)
-    findings = list(application.unsupported(sender))
+            raise _unsupported_error(connector, [refused])
+        resolved = resolve_connector(
+            connector, open_secrets(reader, connector, application.secret_paths(resolved, options))
+        )
+    account = replace(account_of(resolved, application, options, password_file), is_default=is_default)
+    findings = list(application.unsupported(account))
     if findings:
-        raise _refusal(connector, findings)
-    return sender
+        raise _unsupported_error(connector, findings)
+    return account
 
 
-def _refusal(connector: Connector, findings: Sequence[FieldMessage]) -> DeclarationError:
-    return DeclarationError([Problem(f"connector {connector.name}", *finding) for finding in findings])
+def _unsupported_error(connector: Connector, findings: Sequence[FieldMessage]) -> DeclarationError:
+    """An option is the task's, every other field the connector's."""
+    where = f"connector {connector.name}"
+    return DeclarationError(
+        [Problem("" if field.startswith("options.") else where, field, what) for field, what in findings]
+    )
 
 
-def _chosen(module: Task, registry: Registry, reader: Reader) -> Connector:
+def _select_connector(module: Task, registry: Registry, reader: Reader) -> tuple[Connector, bool]:
+    """The connector, and whether it is the default."""
     params = module.params
     if params["purpose"]:
-        purpose, problems = read_purpose(params["purpose"], params["tenant"])
+        purpose, problems = parse_purpose(params["purpose"], params["tenant"])
         if problems:
             raise DeclarationError(problems)
-        return look_up(module, reader, purpose)[1].connector
+        state, resolution = resolve_purpose(module, reader, purpose)
+        return resolution.connector, resolution.connector.name == state.default
     name = params["connector"]
-    problems = checks.complaint(checks.connector_name, name, "", "connector")
+    problems = checks.run_check(checks.connector_name, name, "", "connector")
     if problems:
         raise DeclarationError(problems)
-    state = load_named(registry, reader, [name])
+    state = load_connectors(registry, reader, [name])
     if name in state.damaged:
         raise RegistryError(str(state.damaged[name]))
-    return state.connectors[name]
+    return state.connectors[name], name == state.default
 
 
 def _settings_change(
-    application: FileTarget, location: Location, sender: Sender | None, owner: int | None
+    module: Task, application: FileTarget, location: Location, account: Account | None, owner: int | None
 ) -> FileChange:
     before = read_file(location, owner)
     text = before.text if before else ""
-    is_own_file = not application.keeps_password_apart
-    if sender and "\0" in text and not is_own_file:
-        raise DeclarationError([Problem("", "path", "holds NUL characters, so it is no text")])
-    after = application.render(text, sender) if sender else application.clear(text)
-    gone = not after and (is_own_file or before is None)
-    # What was not written for a sender is somebody else's, and so are its owner and mode.
-    private = is_own_file and sender is not None
-    return FileChange(location, before, None if gone else after, application.difference(text, after), private)
+    if account and "\0" in text and not application.owns_file:
+        raise DeclarationError([Problem("", "path", "contains NUL characters, so it is not a text file")])
+    after: str | None = application.render(text, account) if account else application.clear(text)
+    if not after and (application.owns_file or before is None or (text and not application.needs_file)):
+        after = None
+    if not account and before and not application.has_mark and _is_managed(module, None, application, location, before):
+        after = None
+    # What was not written for an account is somebody else's, and so are its owner and mode.
+    holds_secret = application.owns_file or not application.keeps_password_apart(module.params["options"] or {})
+    access: Access = "unchanged"
+    if account and holds_secret:
+        access = "private" if application.owns_file else "restricted"
+    return FileChange(location, before, after, application.difference(text, after or ""), access)
 
 
-def _password_change(application: FileTarget, location: Location, sender: Sender, owner: int | None) -> FileChange:
+def _password_change(application: FileTarget, location: Location, account: Account, owner: int | None) -> FileChange:
     before = read_file(location, owner)
-    after = application.password_text(sender)
+    after = application.password_text(account)
     mark = application.password_mark
     if before and after and before.text.removeprefix(mark) == after.removeprefix(mark):
-        # An earlier version wrote no mark, and adding it would change nothing for the application.
+        # An earlier version wrote no marker, and adding it would change nothing for the application.
         after = before.text
-    return FileChange(location, before, after, (f"{STORED}\n" if before else "", f"{CHANGED}\n"), private=True)
+    return FileChange(location, before, after, (f"{STORED}\n" if before else "", f"{CHANGED}\n"), "private")
 
 
-def _former_file(application: FileTarget, settings: FileChange) -> str:
-    """The password file that settings name which are about to change. Anybody who can write them may have named it."""
+def _previous_password_file(application: FileTarget, settings: FileChange) -> str:
+    """The password file in settings that change. It is not trusted: anybody who can write the settings can set it."""
     return application.password_file_in(settings.before.text) if settings.before and settings.differs else ""
 
 
 def _unused_locations(
-    settings: FileChange, password: Location | None, needed: Location | None, former: str
+    settings: FileChange, password: Location | None, needed: Location | None, previous: str
 ) -> list[Location]:
-    """Where a password may be that is not needed any more: where the task says, else beside the settings.
+    """The password files that are no longer needed: the one that the task names, and the default one.
 
-    Never where only the settings say. They only decide whether the file beside them is theirs or another application's.
+    The path in the settings is not trusted: it only decides whether the default file belongs to these settings.
     """
     beside = settings.location.sibling(_PASSWORD_FILE)
     unused = [password] if password and not needed else []
-    return unused + ([beside] if former == beside.path and password and not beside.is_same(password) else [])
+    return unused + ([beside] if previous == beside.path and password and not beside.is_same(password) else [])
 
 
-def _removal(
+def _plan_removal(
     module: Task, registry: Registry | None, application: FileTarget, location: Location, owner: int | None
 ) -> list[FileChange]:
-    """Remove the file of a password that is not needed any more, if it is there and beyond doubt ours."""
+    """The removal of a password file that is no longer needed, if it exists and was written by this module."""
     try:
         before = read_file(location, owner)
         if before is None:
             return []
-        if not is_closed(location.folder_status(), trusted_users() | {owner}):
+        if not is_writable_only_by(location.folder_status(), trusted_users() | {owner}):
             raise MailroomError(
-                "others than root, the user that runs the task and the given owner can write its folder"
+                "users other than root, the user that runs the task and the given owner can write to its folder"
             )
-        if not _is_ours(module, registry, application, location, before):
-            raise MailroomError("it is not known to be as this module has written it")
+        if not _is_managed(module, registry, application, location, before):
+            raise MailroomError("it is not known to have been written by this module")
     except MailroomError as error:
-        _warn_of_what_is_left(module, location.path, str(error))
+        _warn_about_leftover(module, location.path, str(error))
         return []
-    return [FileChange(location, before, None, (f"{STORED}\n", ""), private=True)]
+    return [FileChange(location, before, None, (f"{STORED}\n", ""), "private")]
 
 
-def _is_ours(
+def _is_managed(
     module: Task, registry: Registry | None, application: FileTarget, location: Location, content: FileContent
 ) -> bool:
-    """Whether a file has our mark, or the registry knows that just this was written to it."""
-    if _is_marked(application, content.text):
+    """Whether a file has our marker, or the registry has a record of this content."""
+    if _has_marker(application, content.text):
         return True
     try:
         with (registry or open_registry(module)).reading() as reader:
             return reader.wrote_file(location.path, Secret(content.text))
     except (MailroomError, UnicodeEncodeError):
-        # What is no UTF-8 was not written by us.
+        # A file that is not UTF-8 was not written by this module.
         return False
 
 
-def _is_marked(application: FileTarget, text: str) -> bool:
+def _has_marker(application: FileTarget, text: str) -> bool:
     return bool(application.password_mark) and text.startswith(application.password_mark)
 
 
-def _keep_record(module: Task, registry: Registry | None, application: FileTarget, change: FileChange) -> None:
-    """Record that a file without our mark is ours, or that it is gone."""
+def _record_file(module: Task, registry: Registry | None, application: FileTarget, change: FileChange) -> None:
+    """Record in the registry that a file without a marker was written by this module, or was removed."""
     path = change.location.path
     if change.after is None:
-        # Should that fail, the record is of no use without a file that still is what it was.
+        # If this fails, the record has no effect, since there is no file with the recorded content.
         with suppress(MailroomError, UnicodeEncodeError):
             registry = registry or open_registry(module)
             if registry.exists():
-                with registry.writing() as writer:
-                    writer.forget_file(path)
+                registry.write(lambda writer: writer.forget_file(path))
         return
-    if not registry or _is_marked(application, change.after):
+    if not registry or _has_marker(application, change.after):
         return
     try:
         content = Secret(change.after)
         with registry.reading() as reader:
             if reader.wrote_file(path, content):
                 return
-        with registry.writing() as writer:
-            writer.record_file(path, content)
+        registry.write(lambda writer: writer.record_file(path, content))
     except (MailroomError, UnicodeEncodeError):
         module.warn(
-            f"The registry could not record that {path} was written by this task, so that no later task will remove"
-            " it: remove it yourself when it is not needed any more."
+            f"The registry could not record that {path} was written by this task, so later tasks will not remove"
+            " it: remove it yourself when it is no longer needed."
         )
 
 
-def _warn_of_what_is_left(module: Task, path: str, why: str) -> None:
+def _warn_about_leftover(module: Task, path: str, why: str) -> None:
     module.warn(f"The password file {path} was left as it is ({why}): remove it yourself if nothing needs it.")
 
 
-def _warn_of_former_file(module: Task, application: FileTarget, settings: FileChange, password_file: str) -> None:
-    """Tell of a password file that only the settings name: whoever may write them could have named any file there."""
-    former = _former_file(application, settings)
-    if former not in ("", password_file, settings.location.sibling(_PASSWORD_FILE).path):
-        path = printable(former[:_LONGEST_SHOWN])
+def _warn_about_previous_file(module: Task, application: FileTarget, settings: FileChange, password_file: str) -> None:
+    """Warn about a password file that only the settings refer to: its path is not trusted."""
+    previous = _previous_password_file(application, settings)
+    if previous not in ("", password_file, settings.location.sibling(_PASSWORD_FILE).path):
+        path = printable(previous[:_MAX_SHOWN_LENGTH])
         module.warn(
-            f"{settings.location.path} named another password file. It was not touched, as anybody who can write the"
-            f" settings could have put that name there. Remove it yourself if nothing needs it: {path}"
+            f"{settings.location.path} referred to another password file, which was not changed, since anybody who can"
+            f" write the settings could have put its name there. Remove it yourself if nothing needs it: {path}"
         )
 
 
-def _warn_of_others(module: Task, holder: Location) -> None:
-    """Tell who besides the application can read the password, or exchange the file that holds it."""
-    status = holder.status()
+def _warn_about_permissions(module: Task, location: Location) -> None:
+    """Warn where everybody can read the password, or replace the file that contains it."""
+    status = location.status()
     if status and status.st_mode & stat.S_IROTH:
-        module.warn(f"Everybody on this host can read the password in {holder.path}: give a mode such as 0600 or 0640.")
-    folder = holder.folder_status().st_mode if holder.has_folder else 0
+        module.warn(f"Everybody on this host can read the password in {location.path}: set mode to 0600 or 0640.")
+    folder = location.folder_status().st_mode if location.has_folder else 0
     if folder & stat.S_IWOTH and not folder & stat.S_ISVTX:
-        module.warn(f"Everybody on this host can write the folder of {holder.path}, and so exchange that file.")
+        module.warn(f"Everybody on this host can write to the folder of {location.path}, and so replace that file.")

@@ -3,7 +3,7 @@
 
 # This file is private to the collection mailroom.core and may change at any time.
 
-"""The body of the module connector_info: what the registry holds."""
+"""The body of the module connector_info: returns connectors from the registry."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from dataclasses import replace
 from typing import Any
 
 from .._argspec import ArgumentSpec
-from .._connector.state import Connector, Purpose, State, Wanted, read_purpose
+from .._connector.state import Connector, Purpose, State, Wanted, parse_purpose
 from .._connector.view import views
 from .._errors import DeclarationError, RegistryError, RegistryKeyError
 from .._registry.registry import Reader
-from .registry import open_registry, registry_options
-from .stored import look_up
+from .shared_options import open_registry, registry_options
+from .stored import resolve_purpose
 from .task import Task, run
 
 
@@ -42,45 +42,52 @@ def run_module() -> None:
 def _connector_info(module: Task) -> dict[str, Any]:
     purpose: Purpose | None = None
     if module.params["purpose"]:
-        purpose, problems = read_purpose(module.params["purpose"], module.params["tenant"])
+        purpose, problems = parse_purpose(module.params["purpose"], module.params["tenant"])
         if problems:
             raise DeclarationError(problems)
     registry = open_registry(module)
     if not registry.exists():
-        module.warn(f"There is no registry {module.params['registry']} yet, so there are no connectors.")
+        module.warn(f"There is no registry {registry.shown} yet, so there are no connectors.")
     with registry.reading() as reader:
-        state, found, resolved_by = _look(module, reader, purpose)
-        own = {each.name: _with_own_secrets(module, reader, each) for each in found}
+        state, found, resolved_by = _find_connectors(module, reader, purpose)
+        own = {each.name: _drop_foreign_secrets(module, reader, each) for each in found}
         state = replace(state, connectors={**state.connectors, **own})
         connectors = [{**entry, **resolved_by} for entry in views([connector.name for connector in found], state)]
         if module.params["history"]:
             revisions = reader.history(found)
             for entry in connectors:
                 entry["history"] = revisions[entry["name"]]
-    for warning in _damage(state, connectors):
+            if module.params["name"] and not found:
+                connectors = [
+                    {"name": module.params["name"], "deleted": True, "history": each}
+                    for each in reader.history_of_deleted(module.params["name"])
+                ]
+    for warning in _damage_warnings(state, connectors):
         module.warn(warning)
     return {"changed": False, "connectors": connectors}
 
 
-def _with_own_secrets(module: Task, reader: Reader, connector: Connector) -> Connector:
-    """The connector without what counts as not stored; only the key can tell."""
+def _drop_foreign_secrets(module: Task, reader: Reader, connector: Connector) -> Connector:
+    """The connector without foreign secrets, which count as not stored. Detecting them requires the key."""
     try:
         foreign = [path for path, token in connector.secrets.items() if reader.is_foreign(str(token))]
     except RegistryKeyError:
         return connector
     for path in foreign:
         module.warn(
-            f"connector {connector.name}: {path}: what is stored was not sealed for this connector and where it goes,"
-            " or was changed from outside, so that it counts as not stored: give it again."
+            f"connector {connector.name}: {path}: what is stored was not sealed for this connector and its destination,"
+            " or was changed from outside, so it counts as not stored: give it again."
         )
     own = {path: token for path, token in connector.secrets.items() if path not in foreign}
     return replace(connector, secrets=own) if foreign else connector
 
 
-def _look(module: Task, reader: Reader, purpose: Purpose | None) -> tuple[State, list[Connector], dict[str, str]]:
-    """What was loaded, the connectors asked for, and how the purpose has led there, if it was one."""
+def _find_connectors(
+    module: Task, reader: Reader, purpose: Purpose | None
+) -> tuple[State, list[Connector], dict[str, str]]:
+    """The loaded state, the requested connectors, and with a purpose how it was resolved."""
     if purpose:
-        state, resolution = look_up(module, reader, purpose)
+        state, resolution = resolve_purpose(module, reader, purpose)
         return state, [resolution.connector], {"resolved_by": resolution.by}
     name = module.params["name"]
     state = reader.load(Wanted(frozenset([name]) if name else None))
@@ -90,12 +97,12 @@ def _look(module: Task, reader: Reader, purpose: Purpose | None) -> tuple[State,
     return state, [state.connectors[each] for each in names if each in state.connectors], {}
 
 
-def _damage(state: State, connectors: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    """What is not shown, or not in full, because it cannot be read."""
+def _damage_warnings(state: State, connectors: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Warnings about data that cannot be read."""
     yield from map(str, state.damaged.values())
     for purpose in sorted(state.lost):
-        yield f"purpose {purpose} is bound to a connector that the registry does not hold: bind it again."
+        yield f"purpose {purpose} is bound to a connector that does not exist in the registry: bind it again."
     for connector in connectors:
-        broken = [str(entry["revision"]) for entry in connector.get("history", ()) if entry["after"] is None]
-        if broken:
-            yield f"connector {connector['name']}: its history is damaged at revision {', '.join(broken)}."
+        damaged = [str(entry["revision"]) for entry in connector.get("history", ()) if entry["after"] is None]
+        if damaged:
+            yield f"connector {connector['name']}: its history is damaged at revision {', '.join(damaged)}."

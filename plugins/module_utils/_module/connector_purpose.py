@@ -3,7 +3,7 @@
 
 # This file is private to the collection mailroom.core and may change at any time.
 
-"""The body of the module connector_purpose: who uses which connector."""
+"""The body of the module connector_purpose: binds purposes to connectors."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from typing import Any
 from .._argspec import ArgumentSpec
 from .._connector import checks
 from .._connector.plan import Request
-from .._connector.state import read_purpose
+from .._connector.state import parse_purpose
 from .._errors import DeclarationError
-from .change import change, plan_diff
-from .registry import registry_options
+from .change import change_registry, plan_diff
+from .shared_options import registry_options
 from .task import Task, run
 
 
@@ -38,8 +38,8 @@ def run_module() -> None:
 
 
 def _connector_purpose(module: Task) -> dict[str, Any]:
-    request = read_request(module.params)
-    plan, changed = change(module, request)
+    request = parse_request(module.params)
+    plan, changed = change_registry(module, request)
     purpose = next(iter({**request.bind, **request.unbind}))
     return {
         "changed": changed,
@@ -50,12 +50,12 @@ def _connector_purpose(module: Task) -> dict[str, Any]:
     }
 
 
-def read_request(params: Mapping[str, Any]) -> Request:
-    """What the options ask for, or every problem they have."""
-    purpose, problems = read_purpose(params["purpose"], params["tenant"])
+def parse_request(params: Mapping[str, Any]) -> Request:
+    """Parse the options into a request, or raise all problems."""
+    purpose, problems = parse_purpose(params["purpose"], params["tenant"])
     connector = params["connector"]
     if connector is not None:
-        problems += checks.complaint(checks.connector_name, connector, "", "connector")
+        problems += checks.run_check(checks.connector_name, connector, "", "connector")
     if problems:
         raise DeclarationError(problems)
     return Request(unbind={purpose: connector}) if params["state"] == "absent" else Request(bind={purpose: connector})

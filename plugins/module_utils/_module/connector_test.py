@@ -3,7 +3,7 @@
 
 # This file is private to the collection mailroom.core and may change at any time.
 
-"""The body of the module connector_test: does it work, and if not, why."""
+"""The body of the module connector_test: tests connectors and returns a verdict for each."""
 
 from __future__ import annotations
 
@@ -17,20 +17,21 @@ from .._check.job import Job
 from .._check.result import DEPTHS, reaches
 from .._check.runner import run as run_tests
 from .._connector import checks
-from .._connector.declaration import Declaration, read_declaration
+from .._connector.declaration import Declaration, parse_declaration
 from .._connector.plan import Request
 from .._connector.planning import make_plan
 from .._connector.state import Stamp, State, Wanted
 from .._connector.suggest import did_you_mean
 from .._connector.view import can_read
-from .._errors import ConnectorsFailed, DeclarationError, Problem
-from .._registry.registry import Reader
+from .._errors import ConnectorsFailed, DeclarationError, MissingLibrary, Problem
+from .._registry.registry import Reader, Registry
 from .._report.table import table_message
-from .abandoned import end_when_abandoned
-from .jobs import damaged_job, job_of, stored_job
-from .registry import open_registry, registry_options
-from .stored import load_named
+from .._verdict.observation import Observation
+from .jobs import damaged_job, make_job, refused_job, stored_job
+from .shared_options import open_registry, registry_options
+from .stored import load_connectors
 from .task import Task, run
+from .watchdog import start_watchdog
 
 UNNAMED = "declaration"
 
@@ -56,19 +57,19 @@ def argument_spec() -> ArgumentSpec:
 
 
 def run_module() -> None:
-    run(Task(argument_spec(), malformed=_malformed), _connector_test)
+    run(Task(argument_spec(), malformed=_find_malformed), _connector_test)
 
 
-def _malformed(params: Mapping[str, Any], _written: Mapping[str, Any]) -> Sequence[Problem]:
+def _find_malformed(params: Mapping[str, Any], _written: Mapping[str, Any]) -> Sequence[Problem]:
     declared = params.get("declaration")
-    return () if declared is None else _read(declared)[1]
+    return () if declared is None else _parse_inline(declared)[1]
 
 
 def _connector_test(module: Task) -> dict[str, Any]:
     params = module.params
     bounds = _bounds(params)
     bounds = bounds.in_check_mode() if module.check_mode else bounds
-    end_when_abandoned()
+    start_watchdog()
     declared = params["declaration"]
     if declared is None:
         jobs = _registered_jobs(module, bounds)
@@ -76,7 +77,7 @@ def _connector_test(module: Task) -> dict[str, Any]:
         jobs = [_inline_job(declared)]
         if params["deliver_via"]:
             with open_registry(module).reading() as reader:
-                jobs = [_read_by(jobs[0], _reading_job(module, reader, bounds))]
+                jobs = [_with_reader(jobs[0], _reader_job(module, reader, bounds))]
     results = run_tests(jobs, bounds, params["concurrency"])
     tested = {result.name: result.to_dict(verbose=module.is_verbose) for result in results}
     reported = [tested[name] for name in (tested if declared is not None else params["connectors"] or tested)]
@@ -94,7 +95,7 @@ def _bounds(params: Mapping[str, Any]) -> Bounds:
         if not low <= params[option] <= high
     ]
     if params["to"]:
-        problems += checks.complaint(checks.address, params["to"], "", "to")
+        problems += checks.run_check(checks.address, params["to"], "", "to")
     if problems:
         raise DeclarationError(problems)
     return Bounds(
@@ -111,33 +112,44 @@ def _bounds(params: Mapping[str, Any]) -> Bounds:
 _LIMITS = (("timeout", 0.1, 600), ("deadline", 0.1, 3600), ("concurrency", 1, 256), ("min_days_valid", 0, 3650))
 
 
-def _read(declared: Any) -> tuple[Declaration, list[Problem]]:
+def _parse_inline(declared: Any) -> tuple[Declaration, list[Problem]]:
     if not isinstance(declared, Mapping):
         return Declaration(UNNAMED), [Problem("", "declaration", "must be a dictionary")]
-    return read_declaration({**declared, "name": declared.get("name") or UNNAMED})
+    return parse_declaration({**declared, "name": declared.get("name") or UNNAMED})
 
 
 def _inline_job(declared: Mapping[str, Any]) -> Job:
-    """A connector that is not stored; it borrows nothing from one that is."""
-    declaration, problems = _read(declared)
+    """The job for an inline declaration, which never uses stored secrets."""
+    declaration, problems = _parse_inline(declared)
     if problems:
         raise DeclarationError(problems)
     plan = make_plan(Request((declaration,)), State(), lambda _token, _secret: False, Stamp("", ""))
-    return job_of(plan.after.connectors[declaration.name], declaration.secrets)
+    return make_job(plan.after.connectors[declaration.name], declaration.secrets)
 
 
 def _registered_jobs(module: Task, bounds: Bounds) -> list[Job]:
     names = module.params["connectors"]
     registry = open_registry(module)
+    try:
+        return _load_jobs(module, registry, bounds)
+    except MissingLibrary as missing:
+        if not names:
+            raise
+        observation = Observation("not_ready", text=str(missing), facts={"library": missing.library})
+        return [refused_job(name, observation) for name in dict.fromkeys(names)]
+
+
+def _load_jobs(module: Task, registry: Registry, bounds: Bounds) -> list[Job]:
+    names = module.params["connectors"]
     with registry.reading() as reader:
-        reading = _reading_job(module, reader, bounds)
-        state = load_named(registry, reader, names)
+        reading = _reader_job(module, reader, bounds)
+        state = load_connectors(registry, reader, names)
         enabled = sorted(
             name for found in (state.connectors, state.damaged) for name, each in found.items() if each.enabled
         )
         if names is None and not enabled:
             what = "holds no enabled connector" if registry.exists() else "does not exist yet"
-            module.warn(f"Nothing was tested: the registry {module.params['registry']} {what}.")
+            module.warn(f"Nothing was tested: the registry {registry.shown} {what}.")
         chosen = enabled if names is None else dict.fromkeys(names)
         jobs = [
             damaged_job(state.damaged[name])
@@ -145,15 +157,15 @@ def _registered_jobs(module: Task, bounds: Bounds) -> list[Job]:
             else stored_job(reader, state.connectors[name], bounds.depth)
             for name in chosen
         ]
-    return [_read_by(job, reading) for job in jobs]
+    return [_with_reader(job, reading) for job in jobs]
 
 
-def _reading_job(module: Task, reader: Reader, bounds: Bounds) -> Job | None:
-    """The connector whose mailbox is read, where the task names one and goes that far."""
+def _reader_job(module: Task, reader: Reader, bounds: Bounds) -> Job | None:
+    """The job of the connector that reads the mail, where deliver_via is given and the depth requires it."""
     name = module.params["deliver_via"]
     if not name or not reaches(bounds.depth, "deliver"):
         return None
-    problems = checks.complaint(checks.connector_name, name, "", "deliver_via")
+    problems = checks.run_check(checks.connector_name, name, "", "deliver_via")
     state = State() if problems else reader.load(Wanted(frozenset([name])))
     if name in state.damaged:
         return damaged_job(state.damaged[name])
@@ -168,8 +180,8 @@ def _reading_job(module: Task, reader: Reader, bounds: Bounds) -> Job | None:
     return stored_job(reader, connector, bounds.depth)
 
 
-def _read_by(job: Job, reading: Job | None) -> Job:
-    """The job with the mailbox of another connector, where it is another."""
+def _with_reader(job: Job, reading: Job | None) -> Job:
+    """The job with the mailbox of another connector, unless that is the same one."""
     if reading is None or reading.name == job.name or job.refused:
         return job
     if not reading.refused:

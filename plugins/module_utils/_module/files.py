@@ -3,10 +3,10 @@
 
 # This file is private to the collection mailroom.core and may change at any time.
 
-"""Files that a task writes: all of them replaced, or none.
+"""Writes the files of a task: replaces all of them, or none.
 
-A file is never changed where it lies. A new one gets its content, its owner and its mode while nobody looks for it, and
-then takes the name. Everything is done through descriptors, so that no link can lead it elsewhere.
+A file is never changed in place: a new file gets content, owner and mode before it is renamed to the target. All
+operations use descriptors, so that no link can redirect them.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from .._errors import MailroomError
 from .._files import NO_UNNAMED_FILES, not_writable
-from .attributes import PRIVATE_MODE, FileAttributes, WantedAttributes, attributes_of
+from .attributes import PRIVATE_MODE, FileAttributes, WantedAttributes, read_attributes
 from .safe_path import Location, trusted_users
 from .task import Task
 
-_MOST_BYTES = 1024 * 1024
+_MAX_BYTES = 1024 * 1024
 _TEMPORARY = re.compile(r"\.mailroom-[0-9a-f]{16}\.tmp\Z")
 _KINDS = {
     stat.S_IFDIR: "Is a directory",
@@ -39,12 +39,17 @@ _KINDS = {
 }
 
 
+_PUBLIC_MODE = 0o644
+
+Access = Literal["private", "restricted", "unchanged"]
+
+
 @dataclass(frozen=True)
 class FileContent:
-    """A file as it was read."""
+    """The content and attributes of a file."""
 
     text: str = field(repr=False)
-    """What is no UTF-8 in it is kept."""
+    """The text; bytes that are not UTF-8 are kept as surrogates."""
 
     status: os.stat_result
     attributes: FileAttributes
@@ -52,21 +57,22 @@ class FileContent:
 
 @dataclass(frozen=True)
 class FileChange:
-    """A file as it is and its text as it is to be, None where there is no file; and what of it is shown."""
+    """The current file and the text to write, each None for no file, and the texts for the diff."""
 
     location: Location
     before: FileContent | None
     after: str | None = field(repr=False)
-    shown: tuple[str, str]
-    private: bool = False
-    """Whether owner, group and mode are those of the task. Else they stay as they are."""
+    diff_texts: tuple[str, str]
+    access: Access = "unchanged"
+    """Whether owner, group and mode are those of the task, stay as they are, or are those of a file of others that now
+    holds a secret: what the task gives, else as they are without access for everybody."""
 
     @property
     def differs(self) -> bool:
         return self.after != (self.before.text if self.before else None)
 
     def diff(self) -> dict[str, str]:
-        before, after = self.shown
+        before, after = self.diff_texts
         return {
             "before_header": self.location.path,
             "after_header": self.location.path,
@@ -78,25 +84,25 @@ class FileChange:
 def read_file(location: Location, owner: int | None) -> FileContent | None:
     """Read a regular file that the task may replace, None where there is no file.
 
-    In a folder that several can write, it must belong to root, the running user, the folder's or the task's owner.
+    In a folder that others can write to, it must belong to root, the running user, the folder's owner or `owner`.
     """
     path = location.path
     try:
         found = location.status()
         if found is None:
             return None
-        # A pipe or a device is not even opened.
+        # Checked before opening, since opening a pipe or a device may block or have side effects.
         _check_file(location, found, owner)
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
         with os.fdopen(os.open(location.name, flags, dir_fd=location.folder), "rb") as file:
             status = os.fstat(file.fileno())
             _check_file(location, status, owner)
-            attributes = attributes_of(file.fileno())
-            content = file.read(_MOST_BYTES + 1)
+            attributes = read_attributes(file.fileno())
+            content = file.read(_MAX_BYTES + 1)
     except OSError as error:
         raise MailroomError(f"{path} cannot be read: {error.strerror}") from None
-    if len(content) > _MOST_BYTES:
-        raise MailroomError(f"{path} cannot be read: it is larger than {_MOST_BYTES // 1024} KiB")
+    if len(content) > _MAX_BYTES:
+        raise MailroomError(f"{path} cannot be read: it is larger than {_MAX_BYTES // 1024} KiB")
     return FileContent(content.decode("utf-8", "surrogateescape"), status, attributes)
 
 
@@ -107,18 +113,18 @@ def _check_file(location: Location, status: os.stat_result, owner: int | None) -
             f"{path} cannot be read: {_KINDS.get(stat.S_IFMT(status.st_mode), 'Is not a regular file')}"
         )
     if status.st_nlink > 1:
-        raise MailroomError(f"{path} is left alone: it has other names besides (hard links), make it a file of its own")
+        raise MailroomError(f"{path} is refused: it has further names (hard links), make it a file with one name")
     folder = location.folder_status()
     is_shared = bool(folder.st_mode & (stat.S_IWGRP | stat.S_IWOTH))
     if is_shared and status.st_uid not in {*trusted_users(), folder.st_uid, owner}:
         raise MailroomError(
-            f"{path} is left alone: others than its owner can write the folder, and the file belongs neither to root or"
-            " the user that runs the task, nor to the owner of the folder or the one that the task names"
+            f"{path} is refused: others than its owner can write to the folder, so the file must belong to root, the"
+            " user that runs the task, the owner of the folder or the owner that the task names"
         )
 
 
-class _Step(NamedTuple):
-    """A file that takes a name, in place of the one that was read there if there was one; or a name that goes."""
+class _Replacement(NamedTuple):
+    """A file to write or, without text, to remove."""
 
     location: Location
     text: str | None
@@ -129,13 +135,13 @@ class _Step(NamedTuple):
 def write_files(
     module: Task, changes: Sequence[FileChange], wanted: WantedAttributes, backup: FileChange | None = None
 ) -> dict[str, Any]:
-    """Make the files what they are to be, except in check mode, and say what differs.
+    """Apply changes to files, except in check mode, and return what differs.
 
-    Of the file of one change a copy is kept, if asked for and if it changes.
+    With `backup`, a copy of that file is kept if it changes.
     """
     differing = [change for change in changes if change.differs]
     diffs: list[dict[str, Any]] = [change.diff() for change in differing]
-    steps = []
+    replacements = []
     for change in changes:
         attributes = _attributes_after(module, change, wanted)
         if change.before and not change.differs and attributes != change.before.attributes:
@@ -144,82 +150,92 @@ def write_files(
             diffs.append({"before_header": header, "after_header": header, "before": before, "after": after})
         elif not change.differs:
             continue
-        steps.append(_Step(change.location, change.after, attributes, change.before))
+        replacements.append(_Replacement(change.location, change.after, attributes, change.before))
     result: dict[str, Any] = {"changed": bool(diffs), "diff": diffs}
     if module.check_mode:
-        for step in steps:
-            _check_writable(step)
+        for replacement in replacements:
+            _check_writable(replacement)
         return result
     _remove_leftovers([change.location for change in changes], wanted.owner)
     if backup and backup.differs and backup.before:
-        copy = _backup_of(backup.location, backup.before)
-        steps.insert(0, copy)
+        copy = _plan_backup(backup.location, backup.before)
+        replacements.insert(0, copy)
         result["backup_file"] = copy.location.path
-    _take_steps(steps)
+    _replace_files(replacements)
     return result
 
 
 def _attributes_after(module: Task, change: FileChange, wanted: WantedAttributes) -> FileAttributes:
-    if change.before and (change.after is None or not change.private):
+    if change.before and (change.after is None or change.access == "unchanged"):
         return change.before.attributes
+    if change.before and change.access == "restricted":
+        return wanted.for_shared_file(change.before.attributes)
     if change.before and not change.differs:
-        return wanted.of_existing_file(change.before.attributes)
-    return wanted.of_new_file(module, change.location.path)
+        return wanted.for_existing_file(change.before.attributes)
+    if change.access == "unchanged":
+        # The task's options are about the file of the password, and this one holds none.
+        wanted = WantedAttributes(None, None, _PUBLIC_MODE)
+    return wanted.for_new_file(module, change.location.path)
 
 
-def _backup_of(location: Location, before: FileContent) -> _Step:
-    """The copy that is kept; its name is the one that Ansible gives to copies, unless there is such a file."""
+def _plan_backup(location: Location, before: FileContent) -> _Replacement:
+    """The backup copy, named like Ansible's backups unless that file exists."""
     start, end = f"{location.name}.{os.getpid()}", time.strftime("%Y-%m-%d@%H:%M:%S~")
     copy = location.sibling(f"{start}.{end}")
-    with _reporting_os_errors(copy.path):
+    with _translate_os_errors(copy.path):
         if copy.status():
             copy = location.sibling(f"{start}.{os.urandom(4).hex()}.{end}")
-    return _Step(copy, before.text, before.attributes.private(), None)
+    return _Replacement(copy, before.text, before.attributes.for_private_copy(), None)
 
 
-def _take_steps(steps: Sequence[_Step]) -> None:
-    """Give the files their names once each of them is whole. If one cannot be given, those before it are taken back."""
+def _replace_files(replacements: Sequence[_Replacement]) -> None:
+    """Write all files, then rename them to their targets. If one fails, those before it are rolled back."""
     with ExitStack() as files:
-        new = [_new_file(files, step.location, step.text, step.attributes) for step in steps]
-        former = [
-            _new_file(files, step.location, step.before.text, step.before.attributes) if step.before else None
-            for step in steps[:-1]
+        new = [
+            _create_file(files, replacement.location, replacement.text, replacement.attributes)
+            for replacement in replacements
         ]
-        taken = 0
+        previous = [
+            _create_file(files, replacement.location, replacement.before.text, replacement.before.attributes)
+            if replacement.before
+            else None
+            for replacement in replacements[:-1]
+        ]
+        done = 0
         try:
-            for step, file in zip(steps, new):
-                _check_unchanged(step.location, step.before)
-                _put(step.location, file, is_taken=step.before is not None)
-                taken += 1
+            for replacement, file in zip(replacements, new):
+                _check_unchanged(replacement.location, replacement.before)
+                _replace(replacement.location, file, replaces_file=replacement.before is not None)
+                done += 1
         except BaseException:
-            for step, file in reversed([*zip(steps[:taken], former)]):
-                _put(step.location, file, is_taken=step.text is not None)
+            for replacement, file in reversed([*zip(replacements[:done], previous)]):
+                _replace(replacement.location, file, replaces_file=replacement.text is not None)
             raise
 
 
-def _new_file(files: ExitStack, location: Location, text: str | None, attributes: FileAttributes) -> _NewFile | None:
+def _create_file(files: ExitStack, location: Location, text: str | None, attributes: FileAttributes) -> _NewFile | None:
     if text is None:
         return None
-    with _reporting_os_errors(location.path):
+    with _translate_os_errors(location.path):
         file = _NewFile(location)
         files.callback(file.close)
-        file.fill(text.encode("utf-8", "surrogateescape"), attributes)
+        file.write(text.encode("utf-8", "surrogateescape"), attributes)
     return file
 
 
-def _put(location: Location, file: _NewFile | None, *, is_taken: bool) -> None:
-    with _reporting_os_errors(location.path):
+def _replace(location: Location, file: _NewFile | None, *, replaces_file: bool) -> None:
+    with _translate_os_errors(location.path):
         if file:
-            file.take_name(is_taken=is_taken)
+            file.rename_to_target(replaces_file=replaces_file)
         else:
             os.unlink(location.name, dir_fd=location.folder)
 
 
 class _NewFile:
-    """A file that takes its name when it is whole.
+    """A file that gets its name when it is complete.
 
-    Until then it has none, so that it vanishes with a task that is killed. Where there are no such files, and for the
-    moment of taking the name from another file, it has a name of its own, by which a later task finds and removes it.
+    Until then it has no name (O_TMPFILE), so that it vanishes when the task is killed. Where this is not supported, and
+    while it replaces an existing file, it has a temporary name, by which a later task finds and removes leftovers.
     """
 
     def __init__(self, location: Location) -> None:
@@ -233,9 +249,9 @@ class _NewFile:
             self._temporary = name
         self._descriptor = descriptor
 
-    def fill(self, content: bytes, attributes: FileAttributes) -> None:
+    def write(self, content: bytes, attributes: FileAttributes) -> None:
         with suppress(OSError):
-            # It tells a task that looks for leftovers that this is none yet.
+            # The lock tells tasks that look for leftovers that this file is in use.
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         left = memoryview(content)
         while left:
@@ -243,12 +259,12 @@ class _NewFile:
         attributes.apply(self._descriptor)
         os.fsync(self._descriptor)
 
-    def take_name(self, *, is_taken: bool) -> None:
+    def rename_to_target(self, *, replaces_file: bool) -> None:
         folder, name = self._location.folder, self._location.name
         if not self._temporary:
-            link = _temporary_name() if is_taken else name
+            link = _temporary_name() if replaces_file else name
             os.link(f"/proc/self/fd/{self._descriptor}", link, dst_dir_fd=folder, follow_symlinks=True)
-            if not is_taken:
+            if not replaces_file:
                 return
             self._temporary = link
         os.rename(self._temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
@@ -266,7 +282,7 @@ def _temporary_name() -> str:
 
 
 def _open_unnamed(location: Location) -> int | None:
-    """Open a new file that has no name, or None where the system has no such files or could not name them later."""
+    """Open a new file without a name, or None where this is not supported or it could not be named later."""
     unnamed = getattr(os, "O_TMPFILE", None)
     if unnamed is None or not os.path.isdir("/proc/self/fd"):
         return None
@@ -279,32 +295,31 @@ def _open_unnamed(location: Location) -> int | None:
 
 
 def _check_unchanged(location: Location, before: FileContent | None) -> None:
-    """Fail where somebody has changed or replaced a file since it was read."""
-    with _reporting_os_errors(location.path):
+    """Fail where a file was changed or replaced since it was read."""
+    with _translate_os_errors(location.path):
         now = location.status()
-    if _version(now) != _version(before.status if before else None):
-        raise MailroomError(f"{location.path} was changed by others meanwhile: run the task again")
+    if _file_version(now) != _file_version(before.status if before else None):
+        raise MailroomError(f"{location.path} was changed by another process during this task: run the task again")
 
 
-def _version(status: os.stat_result | None) -> tuple[int, ...]:
+def _file_version(status: os.stat_result | None) -> tuple[int, ...]:
     if status is None:
         return ()
     return (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 
 
-def _check_writable(step: _Step) -> None:
-    """Fail where a file could not be written: all is tried, on a file that never gets a name, and nothing written.
-
-    So it does where the folder cannot be written, or a file in it can be neither replaced nor removed.
+def _check_writable(replacement: _Replacement) -> None:
+    """Fail where a file could not be written or replaced, without changing anything: attributes are tried on a file
+    without a name.
     """
-    location, before = step.location, step.before
+    location, before = replacement.location, replacement.before
     if not location.has_folder:
         return
-    with _reporting_os_errors(location.path):
-        descriptor = None if step.text is None else _open_unnamed(location)
+    with _translate_os_errors(location.path):
+        descriptor = None if replacement.text is None else _open_unnamed(location)
         if descriptor is not None:
             try:
-                step.attributes.apply(descriptor)
+                replacement.attributes.apply(descriptor)
             finally:
                 os.close(descriptor)
     user, folder = os.geteuid(), location.folder_status()
@@ -312,7 +327,7 @@ def _check_writable(step: _Step) -> None:
     if before:
         if folder.st_mode & stat.S_ISVTX and user not in (0, folder.st_uid, before.status.st_uid):
             is_writable = False
-        # Root may write every file but one that is protected from that, whose name cannot be taken either.
+        # Root may write every file except immutable ones, which cannot be replaced either.
         if user == 0 and not os.access(location.name, os.W_OK, dir_fd=location.folder):
             is_writable = False
     if not is_writable:
@@ -320,7 +335,7 @@ def _check_writable(step: _Step) -> None:
 
 
 def _remove_leftovers(locations: Iterable[Location], owner: int | None) -> None:
-    """Remove what tasks that were killed have left in these folders: never a file that one still holds."""
+    """Remove temporary files of killed tasks from these folders; files that are locked are in use."""
     folders = {}
     for each in locations:
         if each.has_folder:
@@ -351,7 +366,7 @@ def _remove_leftover(location: Location, owner: int | None) -> None:
 
 
 @contextmanager
-def _reporting_os_errors(path: str) -> Iterator[None]:
+def _translate_os_errors(path: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:

@@ -3,7 +3,7 @@
 
 # This file is private to the collection mailroom.core and may change at any time.
 
-"""The body of the module init_mail: prove it once."""
+"""The body of the module init_mail: sends the Init Mail of each connector once."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from .._argspec import ArgumentSpec
-from .._check.delivery import letter_of
+from .._check.delivery import compose_mail
 from .._check.interface import Bounds
 from .._check.job import InitMail, Job
 from .._check.result import Result
@@ -24,16 +24,17 @@ from .._connector import checks
 from .._connector.resolved import resolve_connector
 from .._connector.state import Connector, Proof, State, sending_fingerprint
 from .._connector.view import can_send
-from .._errors import ConnectorsFailed, DeclarationError, MailroomError, Problem
-from .._message.letter import init_message_id
+from .._errors import ConnectorsFailed, DeclarationError, MailroomError, Problem, RegistryError
+from .._message.outgoing_mail import init_message_id
 from .._registry.registry import Reader, Registry
+from .._registry.storage import Turn
 from .._report.table import failure_message
 from .._verdict.observation import Observation, ProbeError
-from .abandoned import end_when_abandoned
 from .jobs import damaged_job, refused_job, stored_job
-from .registry import open_registry, registry_options, stamp
-from .stored import load_named
+from .shared_options import open_registry, registry_options, stamp
+from .stored import load_connectors
 from .task import Task, run
+from .watchdog import start_watchdog
 
 
 def argument_spec() -> ArgumentSpec:
@@ -55,7 +56,7 @@ def run_module() -> None:
 
 @dataclass(frozen=True)
 class _Delivery:
-    """A connector that is to prove itself."""
+    """An Init Mail to send."""
 
     connector: Connector
     job: Job
@@ -71,16 +72,17 @@ def _init_mail(module: Task) -> dict[str, Any]:
     problems: list[Problem] = []
     for option, check in (("to", checks.address), ("tenant", checks.tenant_name)):
         if params[option]:
-            problems += checks.complaint(check, params[option], "", option)
+            problems += checks.run_check(check, params[option], "", option)
     if problems:
         raise DeclarationError(problems)
     stamp(module)
     registry = open_registry(module)
-    with nullcontext() if module.check_mode or not registry.exists() else registry.exclusive():
+    alone = None if module.check_mode or not registry.exists() else registry.exclusive()
+    with alone or nullcontext() as turn:
         with registry.reading() as reader:
             names = params["connectors"]
-            state = load_named(registry, reader, names)
-            due, proven = _chosen(module, state)
+            state = load_connectors(registry, reader, names)
+            due, proven = _select_due(module, state)
             deliveries = []
             for each in due:
                 to = params["to"] or resolve_connector(each).test_address
@@ -90,28 +92,28 @@ def _init_mail(module: Task) -> dict[str, Any]:
                 for damage in state.damaged.values()
                 if (damage.enabled if names is None else damage.name in names)
             ]
-        mailing = _Mailing(module, registry, deliveries)
-        results = mailing.planned() if module.check_mode else mailing.execute()
-    outcome = {"changed": bool(mailing.sent), "sent": mailing.sent, "already_proven": proven}
+        init_mail_run = _InitMailRun(module, registry, deliveries, turn)
+        results = init_mail_run.preview() if module.check_mode else init_mail_run.execute()
+    outcome = {"changed": bool(init_mail_run.sent), "sent": init_mail_run.sent, "already_proven": proven}
     if any(result["status"] == "fail" for result in results):
-        message = "\n".join([failure_message(results, "could not send"), *mailing.unrecorded])
+        message = "\n".join([failure_message(results, "could not send"), *init_mail_run.unrecorded])
         raise ConnectorsFailed(message, {**outcome, "results": results})
-    if mailing.unrecorded:
-        raise ConnectorsFailed("\n".join(mailing.unrecorded), outcome)
+    if init_mail_run.unrecorded:
+        raise ConnectorsFailed("\n".join(init_mail_run.unrecorded), outcome)
     return outcome
 
 
-def _chosen(module: Task, state: State) -> tuple[list[Connector], list[str]]:
-    """The connectors that are to send, and the names of those that have proven themselves already."""
+def _select_due(module: Task, state: State) -> tuple[list[Connector], list[str]]:
+    """The connectors whose Init Mail is due, and the names of those that are proven already."""
     names, tenant = module.params["connectors"], module.params["tenant"] or ""
     if names is None:
         sending = (each for each in state.connectors.values() if each.enabled and can_send(each.settings))
         wanted = [each for each in sending if each.available_to(tenant)]
         if not wanted and not state.damaged:
-            module.warn("Nobody sends: there is no enabled connector that can.")
+            module.warn("Nothing was sent: there is no enabled connector that can send.")
     else:
         wanted = [state.connectors[name] for name in dict.fromkeys(names) if name in state.connectors]
-        # A tenant sends only with what it may use.
+        # A tenant may only use connectors that are available to it.
         others = [each for each in wanted if not each.available_to(tenant)]
         if others:
             allowed = "it is available to these tenants only: {}"
@@ -146,21 +148,24 @@ def _job(tenant: str, reader: Reader, connector: Connector) -> Job:
     return replace(job, init_mail=InitMail(message_id, tenant))
 
 
-class _Mailing:
-    """The mail of one task. What a server has taken is recorded as soon as that is known."""
+class _InitMailRun:
+    """The Init Mails of one task. Each is recorded as soon as a server has accepted it."""
 
-    def __init__(self, module: Task, registry: Registry, deliveries: Sequence[_Delivery]) -> None:
+    def __init__(
+        self, module: Task, registry: Registry, deliveries: Sequence[_Delivery], turn: Turn | None = None
+    ) -> None:
         self.sent: list[dict[str, Any]] = []
         self.unrecorded: list[str] = []
         self._module = module
         self._registry = registry
         self._deliveries = deliveries
+        self._turn = turn
         to, include_copies = module.params["to"] or "", module.params["include_copies"]
         bounds = Bounds(depth="send", to=to, include_copies=include_copies)
         self._bounds = bounds.in_check_mode() if module.check_mode else bounds
 
-    def planned(self) -> list[dict[str, Any]]:
-        """Whom it would be sent to; what cannot even be written fails as it would. No server is asked."""
+    def preview(self) -> list[dict[str, Any]]:
+        """What would be sent, for check mode: mail is composed, to find errors, but no server is contacted."""
         if self._deliveries:
             self._registry.check_writable()
         results = []
@@ -170,7 +175,7 @@ class _Mailing:
             result = Result(delivery.connector.name, self._bounds.depth, observation=job.refused, warnings=warnings)
             try:
                 if not job.refused:
-                    letter_of(job, self._bounds.to, include_copies=self._bounds.include_copies)
+                    compose_mail(job, self._bounds.to, include_copies=self._bounds.include_copies)
             except ProbeError as stopped:
                 result.observation = stopped.observation
             results.append(result.to_dict(verbose=self._module.is_verbose))
@@ -184,26 +189,34 @@ class _Mailing:
     def execute(self) -> list[dict[str, Any]]:
         if not self._deliveries:
             return []
-        end_when_abandoned()
-        # Where nothing can be recorded, nothing is sent. SQLite itself lets a transaction begin that cannot write.
+        start_watchdog()
+        # Without a writable registry nothing is sent. SQLite allows a transaction to begin that cannot write.
         self._registry.check_writable()
         with self._registry.writing():
             pass
         jobs = [delivery.job for delivery in self._deliveries]
-        results = send_all(jobs, self._bounds, CONCURRENCY, self._record_proof)
+        results = send_all(jobs, self._bounds, CONCURRENCY, self._record_proof, refuse=self._lost_turn)
         accepted = [(delivery, result.accepted()) for delivery, result in zip(self._deliveries, results)]
         self.sent = [delivery.sent(message) for delivery, message in accepted if message]
         return [result.to_dict(verbose=self._module.is_verbose) for result in results]
 
+    def _lost_turn(self) -> Observation | None:
+        """Why nothing more may be sent: another task may be sending it by now."""
+        try:
+            if self._turn:
+                self._turn.check()
+        except RegistryError as error:
+            return Observation("not_ready", text=str(error))
+        return None
+
     def _record_proof(self, position: int, result: Result) -> None:
-        """Record one mail in a transaction of its own: others are still on their way."""
+        """Record one mail in its own transaction, while others are still being sent."""
         if not result.accepted():
             return
         delivery = self._deliveries[position]
         proof = Proof(delivery.connector.revision, stamp(self._module).at, delivery.to)
         try:
-            with self._registry.writing() as writer:
-                writer.record_proof(delivery.connector, proof)
+            self._registry.write(lambda writer: writer.record_proof(delivery.connector, proof))
         except MailroomError as error:
             name = delivery.connector.name
-            self.unrecorded.append(f"connector {name}: the Init Mail was sent, and that could not be recorded: {error}")
+            self.unrecorded.append(f"connector {name}: the Init Mail was sent, but this could not be recorded: {error}")

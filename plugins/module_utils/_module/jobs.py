@@ -3,7 +3,7 @@
 
 # This file is private to the collection mailroom.core and may change at any time.
 
-"""From connectors to what is tested of them, with their secrets: to sign in with, and to keep out of results."""
+"""Makes test jobs from connectors, with the secrets for signing in and for redaction."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ from .stored import open_secrets
 
 
 def stored_job(reader: Reader, connector: Connector, depth: Depth) -> Job:
-    """A connector as it is kept, or as it is about to be."""
+    """The job for a connector that is stored or about to be stored."""
     if not connector.enabled:
         refused = Observation(
             "config", text="the connector is disabled: set enabled to true", facts={"field": "enabled"}
         )
         return refused_job(connector.name, refused)
-    # A test that does not sign in uses only the passwords of proxies on the way to mail servers.
+    # A test without sign-in only uses the passwords of proxies for mail servers.
     needed = [
         path
         for path in connector.secrets
         if reaches(depth, "login") or (path.endswith("proxy_password") and not path.startswith("oauth2."))
     ]
     try:
-        job = job_of(connector, open_secrets(reader, connector, needed))
+        job = make_job(connector, open_secrets(reader, connector, needed))
     except ForeignSecret as foreign:
         return refused_job(connector.name, Observation("config", text=str(foreign), facts={"field": foreign.field}))
     except MissingLibrary as missing:
@@ -49,14 +49,14 @@ def stored_job(reader: Reader, connector: Connector, depth: Depth) -> Job:
         return refused_job(connector.name, Observation("config", text=str(error)))
     unused: dict[str, Secret] = {}
     for path in connector.secrets.keys() - needed:
-        # As many as can be opened here, only to keep them out of results.
+        # Opened where possible, only to redact them from results.
         with suppress(MailroomError):
             unused.update(open_secrets(reader, connector, [path]))
     return replace(job, secrets=(*job.secrets, *unused.values()))
 
 
 def refused_job(name: str, refused: Observation) -> Job:
-    """What cannot be tested, and why."""
+    """The job for a connector that cannot be tested, with the reason."""
     return Job(ResolvedConnector(name), refused=refused)
 
 
@@ -64,5 +64,5 @@ def damaged_job(damage: Damage) -> Job:
     return refused_job(damage.name, Observation("config", text=str(damage)))
 
 
-def job_of(connector: Connector, secrets: Mapping[str, Secret]) -> Job:
+def make_job(connector: Connector, secrets: Mapping[str, Secret]) -> Job:
     return Job(resolve_connector(connector, secrets), tuple(secrets.values()))

@@ -3,90 +3,127 @@
 
 # This file is private to the collection mailroom.core and may change at any time.
 
-"""The options that every module shares, and the registry that they name."""
+"""The body of the module registry: make a registry, migrate it, grant its use, and fill it from another one."""
 
 from __future__ import annotations
 
-import os
-import pwd
-from datetime import datetime, timezone
-from typing import Any, Protocol
-
-from ansible.module_utils.common.parameters import env_fallback
+from typing import Any
 
 from .._argspec import ArgumentSpec
-from .._connector import checks
 from .._connector.secret import Secret
-from .._connector.state import Stamp
-from .._errors import DeclarationError
-from .._registry import registry as _registry
-from .._registry.registry import Registry
-
-DEFAULT_REGISTRY = "/var/lib/mailroom/registry.db"
-
-_ENVIRONMENT = {
-    "registry": "MAILROOM_REGISTRY",
-    "registry_key": "MAILROOM_REGISTRY_KEY",
-    "registry_key_file": "MAILROOM_REGISTRY_KEY_FILE",
-    "actor": "MAILROOM_ACTOR",
-}
+from .._errors import DeclarationError, MailroomError, Problem, RegistryError
+from .._registry.registry import Content, Registry, Writer, default_key_file, is_database, open_registry
+from .shared_options import named_registry, registry_options, shared_option
+from .task import Task, run
 
 
-def registry_options() -> ArgumentSpec:
-    return ArgumentSpec(
+def argument_spec() -> ArgumentSpec:
+    options = ArgumentSpec(
         {
-            "registry": {"type": "path", "default": DEFAULT_REGISTRY, **_from_environment("registry")},
-            "registry_key": {"type": "str", "no_log": True, **_from_environment("registry_key")},
-            "registry_key_file": {"type": "path", "no_log": False, **_from_environment("registry_key_file")},
-            "actor": {"type": "str", **_from_environment("actor")},
-        }
+            "state": {"type": "str", "choices": ["present"], "default": "present"},
+            "copy_from": {"type": "path"},
+            "copy_from_key": {"type": "str", "no_log": True},
+            "copy_from_key_file": {"type": "path", "no_log": False},
+            "copy_from_password": {"type": "str", "no_log": True},
+            "grant_read": {"type": "list", "elements": "str"},
+            "grant_write": {"type": "list", "elements": "str"},
+        },
+        required_by=dict.fromkeys(("copy_from_key", "copy_from_key_file", "copy_from_password"), ("copy_from",)),
     )
+    return options.merge(registry_options())
 
 
-class Written(Protocol):
-    """A module that remembers how its options were written."""
-
-    params: dict[str, Any]
-    written: dict[str, Any]
+def run_module() -> None:
+    run(Task(argument_spec()), _registry)
 
 
-def _shared(module: Written, option: str) -> str:
-    """A shared option; a blank one gives way to the environment too, which Ansible itself would not do."""
-    if module.written.get(option) or option not in module.written:
-        return str(module.params[option] or "")
-    return os.path.expanduser(os.environ.get(_ENVIRONMENT[option], ""))
+def _registry(module: Task) -> dict[str, Any]:
+    params = module.params
+    roles = (_roles(params, "grant_read"), _roles(params, "grant_write"))
+    registry = named_registry(module)
+    source = _source(module, registry) if params["copy_from"] else None
+    content, files = _read_source(source) if source else (None, [])
+    statements = registry.setup_statements(*roles) if module.check_mode else registry.set_up(*roles)
+    is_planned = module.check_mode and bool(registry.missing())
+    found = registry.empty() if is_planned else registry
+    is_copied = False
+    if content and module.check_mode:
+        with found.reading() as reader:
+            is_copied = reader.is_empty() or _refuse_unless_equal(registry, reader.content(), content)
+    elif content:
+        is_copied = registry.write(lambda writer: _fill(registry, writer, content, files))
+    return {
+        "changed": bool(statements) or is_copied,
+        "registry": _describe(registry, found, module),
+        **({"statements": statements} if module.check_mode else {}),
+    }
 
 
-def registry_files(module: Written) -> list[str]:
-    """Where the registry and its key are or may be one day."""
-    return _registry.registry_files(_location(module), _shared(module, "registry_key_file"))
+def _roles(params: dict[str, Any], option: str) -> list[str]:
+    roles = list(dict.fromkeys(params[option] or []))
+    if any(not role or len(role.encode()) > 63 or not role.isprintable() for role in roles):
+        raise DeclarationError([Problem("", option, "must be names of PostgreSQL roles, 1 to 63 bytes each")])
+    return roles
 
 
-def open_registry(module: Written) -> Registry:
-    """The registry that the module's options name. Blank ones count as left out."""
-    given = _shared(module, "registry_key")
-    key_file = _shared(module, "registry_key_file")
-    return _registry.open_registry(_location(module), Secret(given) if given else None, key_file)
+def _source(module: Task, registry: Registry) -> Registry:
+    """The registry that is copied. Its keys are those of this one, where none are given."""
+    params = module.params
+    location, password = params["copy_from"], params["copy_from_password"]
+    key, key_file = params["copy_from_key"], params["copy_from_key_file"]
+    if not key and not key_file:
+        key = shared_option(module, "registry_key")
+        if is_database(location):
+            key_file = shared_option(module, "registry_key_file") or (
+                "" if is_database(registry.shown) else default_key_file(registry.shown)
+            )
+    source = open_registry(
+        location, Secret(key) if key else None, key_file or "", Secret(password) if password else None
+    )
+    if source.shown == registry.shown:
+        raise DeclarationError([Problem("", "copy_from", "must be another registry than the one it is copied to")])
+    if not source.exists():
+        raise RegistryError(f"The registry {source.shown}, which copy_from names, does not exist.")
+    return source
 
 
-def _location(module: Written) -> str:
-    return _shared(module, "registry") or DEFAULT_REGISTRY
+def _read_source(source: Registry) -> tuple[Content, list[tuple[str, str, str]]]:
+    try:
+        with source.reading() as reader:
+            return reader.content(), reader.written_files()
+    except MailroomError as error:
+        raise RegistryError(f"copy_from: {error}") from None
 
 
-def stamp(module: Written) -> Stamp:
-    """Now, and who is recorded for it."""
-    actor = _shared(module, "actor")
-    if not actor:
-        user = os.geteuid()
-        try:
-            actor = pwd.getpwuid(user).pw_name
-        except KeyError:
-            actor = f"uid {user}"
-    problems = checks.complaint(checks.text(100), actor, "", "actor")
-    if problems:
-        raise DeclarationError(problems)
-    return Stamp(datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"), actor)
+def _fill(registry: Registry, writer: Writer, content: Content, files: list[tuple[str, str, str]]) -> bool:
+    if not writer.is_empty():
+        return _refuse_unless_equal(registry, writer.content(), content)
+    writer.fill(content, files)
+    return True
 
 
-def _from_environment(option: str) -> dict[str, Any]:
-    return {"fallback": (env_fallback, [_ENVIRONMENT[option]])}
+def _refuse_unless_equal(registry: Registry, found: Content, content: Content) -> bool:
+    """False, since nothing is to be copied, or an error."""
+    if not found.is_same(content):
+        raise RegistryError(
+            f"The registry {registry.shown} is not empty and holds something else than the one that copy_from names:"
+            " nothing was copied."
+        )
+    return False
+
+
+def _describe(registry: Registry, found: Registry, module: Task) -> dict[str, Any]:
+    with found.reading() as reader:
+        described = {"connectors": reader.connector_count(), "keys": reader.key_ids()}
+        described["id"] = reader.registry_id() if found.version() else None
+    is_writable = True
+    try:
+        registry.check_writable()
+    except RegistryError:
+        is_writable = module.check_mode and found is not registry
+    return {
+        "backend": registry.backend_name,
+        "schema_version": found.version(),
+        "writable": is_writable,
+        **described,
+    }

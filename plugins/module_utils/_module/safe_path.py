@@ -3,10 +3,10 @@
 
 # This file is private to the collection mailroom.core and may change at any time.
 
-"""Find a file without following what somebody else may have put in the way.
+"""Opens the folder of a file without following links that other users may have put into the path.
 
-Folders are opened one by one, each relative to the one above it. Whatever is done to the file later is done relative to
-the folder that is held open, so that nothing can be exchanged between a check and what relies on it.
+Folders are opened one by one, each relative to the one above it. All later operations on the file are relative to the
+open folder, so that nothing can be replaced between a check and its use.
 """
 
 from __future__ import annotations
@@ -20,22 +20,22 @@ from typing import NoReturn
 
 from .._errors import DeclarationError, MailroomError, Problem
 
-# To pass through a folder takes the right to search it, not to list it.
+# To traverse a folder requires the permission to search it, not to list it.
 _OPEN_FOLDER = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_MOST_LINKS = 40
+_MAX_LINKS = 40
 _NO_FOLDER = -1
 
 
 @dataclass(frozen=True)
 class Location:
-    """A name in a folder that is held open. There may be no file of that name."""
+    """A file name in an open folder. The file may not exist."""
 
     path: str
-    """Without symbolic links, to be shown. Nothing is opened by it."""
+    """The path without symbolic links, for messages only."""
 
     name: str
     folder: int
-    """The folder's descriptor. Where there is no folder it is one that no call of the system accepts."""
+    """The descriptor of the folder; -1, which no system call accepts, where there is no folder."""
 
     @property
     def has_folder(self) -> bool:
@@ -45,7 +45,7 @@ class Location:
         return os.fstat(self.folder)
 
     def status(self) -> os.stat_result | None:
-        """What is there, a symbolic link included; None where there is nothing."""
+        """The status of the file, without following a symbolic link; None where it does not exist."""
         return _status(self.name, self.folder) if self.has_folder else None
 
     def sibling(self, name: str) -> Location:
@@ -55,7 +55,7 @@ class Location:
         return bool(self._identities() & other._identities())
 
     def is_one_of(self, paths: Iterable[str]) -> bool:
-        """Whether this is one of these files, by whatever name: another spelling, a link or a hard link."""
+        """Whether this is one of these files, also under another path, symbolic link or hard link."""
         own = self._identities()
         return any(own & _identities(path) for path in paths)
 
@@ -75,13 +75,13 @@ def _identity_of(status: os.stat_result) -> _Identity:
 
 
 def _identity_in(folder: os.stat_result, name: str) -> _Identity:
-    # There are file systems that tell no small letters from capitals.
+    # Some file systems ignore case.
     return (folder.st_dev, folder.st_ino, name.casefold())
 
 
 def _identities(path: str) -> set[_Identity]:
     found = set()
-    # ValueError: NUL characters, which the registry itself complains of.
+    # ValueError: NUL characters, which the registry itself reports.
     with suppress(ValueError):
         for spelling in (os.path.abspath(path), os.path.realpath(path)):
             folder, name = os.path.split(spelling)
@@ -93,22 +93,22 @@ def _identities(path: str) -> set[_Identity]:
 
 
 @contextmanager
-def locate(path: str, option: str, *, follow: bool = False, may_lack_folder: bool = False) -> Iterator[Location]:
-    """Open the folder of the file at an absolute path, which this option of the task names.
+def locate(path: str, option: str, *, follow: bool = False, allow_missing_folder: bool = False) -> Iterator[Location]:
+    """Open the folder of the file at an absolute path; messages name `option`.
 
-    A symbolic link above the file is followed only where nobody but root and the running user can exchange it, and one
-    in the file's own place only if it is to be followed besides.
+    A symbolic link above the file is followed only where nobody but root and the running user can replace it, and the
+    file itself may only be such a link with `follow`.
     """
-    walk = _Walk(path, option)
+    resolver = _PathResolver(path, option)
     try:
         try:
-            name = walk.descend(follow=follow, may_lack_folder=may_lack_folder)
+            name = resolver.resolve(follow=follow, allow_missing_folder=allow_missing_folder)
         except OSError as error:
             raise MailroomError(f"The folder of {path} cannot be opened: {error.strerror}") from None
-        folder = _Folder(walk.missing, _NO_FOLDER) if walk.missing else walk.folders[-1]
+        folder = _Folder(resolver.missing, _NO_FOLDER) if resolver.missing else resolver.folders[-1]
         yield Location(os.path.join(folder.path, name), name, folder.descriptor)
     finally:
-        walk.close()
+        resolver.close()
 
 
 @dataclass(frozen=True)
@@ -117,81 +117,82 @@ class _Folder:
     descriptor: int
 
 
-class _Walk:
-    """The way from the root to the folder of a file; every folder on it stays open until the end."""
+class _PathResolver:
+    """Resolves a path from the root to the folder of a file; every folder on it stays open until the end."""
 
     def __init__(self, path: str, option: str) -> None:
         self.folders: list[_Folder] = [_Folder("/", os.open("/", _OPEN_FOLDER))]
         self.missing = ""
-        self._parts = _parts(path)
+        self._remaining = _split_path(path)
         self._option = option
 
     def close(self, keep: int = 0) -> None:
         while len(self.folders) > keep:
             os.close(self.folders.pop().descriptor)
 
-    def descend(self, *, follow: bool, may_lack_folder: bool) -> str:
-        """Open all folders on the way, and say the name of the file in the last of them."""
+    def resolve(self, *, follow: bool, allow_missing_folder: bool) -> str:
+        """Open all folders of the path, and return the name of the file in the last of them."""
         followed = 0
-        while self._parts:
-            part = self._parts.pop()
+        while self._remaining:
+            part = self._remaining.pop()
             if part == "..":
-                # Not asked of the system: somebody may have moved the folder meanwhile.
+                # The parent is not looked up, since somebody may have moved the folder since it was opened.
                 self.close(keep=max(1, len(self.folders) - 1))
                 continue
-            here = self.folders[-1]
-            status = _status(part, here.descriptor)
+            folder = self.folders[-1]
+            status = _status(part, folder.descriptor)
             if status and stat.S_ISLNK(status.st_mode):
-                if not self._parts and not follow:
-                    link = os.path.join(here.path, part)
+                if not self._remaining and not follow:
+                    link = os.path.join(folder.path, part)
                     hint = "followed only with follow: true" if self._option == "path" else "not followed here"
-                    self._refuse(f"{link} is a symbolic link, which is {hint}")
+                    self._fail(f"{link} is a symbolic link, which is {hint}")
                 followed += 1
-                self._follow(part, status, followed)
-            elif not self._parts:
+                self._follow_link(part, status, followed)
+            elif not self._remaining:
                 return part
             elif status is None:
-                if not may_lack_folder:
-                    self._refuse("is in a folder that does not exist")
-                *missing, name = [part, *reversed(self._parts)]
-                self.missing = os.path.normpath(os.path.join(here.path, *missing))
+                if not allow_missing_folder:
+                    self._fail("is in a folder that does not exist")
+                *missing, name = [part, *reversed(self._remaining)]
+                self.missing = os.path.normpath(os.path.join(folder.path, *missing))
                 return name
             elif stat.S_ISDIR(status.st_mode):
-                descriptor = os.open(part, _OPEN_FOLDER, dir_fd=here.descriptor)
-                self.folders.append(_Folder(os.path.join(here.path, part), descriptor))
+                descriptor = os.open(part, _OPEN_FOLDER, dir_fd=folder.descriptor)
+                self.folders.append(_Folder(os.path.join(folder.path, part), descriptor))
             else:
-                self._refuse(f"leads through {os.path.join(here.path, part)}, which is no folder")
-        return self._refuse("must name a file, not a folder")
+                self._fail(f"leads through {os.path.join(folder.path, part)}, which is not a folder")
+        return self._fail("must name a file, not a folder")
 
-    def _follow(self, name: str, link: os.stat_result, followed: int) -> None:
-        here = self.folders[-1]
-        if followed > _MOST_LINKS:
-            self._refuse(f"leads through more than {_MOST_LINKS} symbolic links")
-        if not self._is_ours_alone(link):
-            self._refuse(
-                f"leads through the symbolic link {os.path.join(here.path, name)}, which is followed only where it and"
-                " every folder above it belong to root or the user that runs the task, and nobody else can write there"
+    def _follow_link(self, name: str, link: os.stat_result, followed: int) -> None:
+        folder = self.folders[-1]
+        if followed > _MAX_LINKS:
+            self._fail(f"leads through more than {_MAX_LINKS} symbolic links")
+        if not self._is_trusted_link(link):
+            self._fail(
+                f"leads through the symbolic link {os.path.join(folder.path, name)}, which is followed only where it"
+                " and every folder above it belong to root or the user that runs the task, and nobody else can write"
+                " there"
             )
-        target = os.readlink(name, dir_fd=here.descriptor)
+        target = os.readlink(name, dir_fd=folder.descriptor)
         if target.startswith("/"):
             self.close(keep=1)
-        self._parts += _parts(target)
+        self._remaining += _split_path(target)
 
-    def _is_ours_alone(self, link: os.stat_result) -> bool:
-        """Whether nobody but root and the running user can put another link in the place of this one."""
+    def _is_trusted_link(self, link: os.stat_result) -> bool:
+        """Whether nobody but root and the running user can replace this link."""
         folders = [os.fstat(folder.descriptor) for folder in self.folders]
         return (
             link.st_uid in trusted_users()
-            and is_closed(folders[-1], trusted_users())
+            and is_writable_only_by(folders[-1], trusted_users())
             and all(
-                is_closed(folder, trusted_users())
-                # There, only the owner of what is next on the way can move it, and that is seen to as well.
+                is_writable_only_by(folder, trusted_users())
+                # With the sticky bit only the owner of the next folder can move it, and that owner is checked too.
                 or (folder.st_uid in trusted_users() and folder.st_mode & stat.S_ISVTX)
                 for folder in folders
             )
         )
 
-    def _refuse(self, what: str) -> NoReturn:
+    def _fail(self, what: str) -> NoReturn:
         raise DeclarationError([Problem("", self._option, what)])
 
 
@@ -200,8 +201,8 @@ def trusted_users() -> frozenset[int]:
     return frozenset((0, os.geteuid()))
 
 
-def is_closed(folder: os.stat_result, users: Collection[int | None]) -> bool:
-    """Whether nobody but these users can write a folder. What an access list grants shows in the group's rights."""
+def is_writable_only_by(folder: os.stat_result, users: Collection[int | None]) -> bool:
+    """Whether only these users can write to a folder. Rights of an access list show in the group bits of the mode."""
     return folder.st_uid in users and not folder.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
 
 
@@ -212,6 +213,6 @@ def _status(name: str, folder: int) -> os.stat_result | None:
         return None
 
 
-def _parts(path: str) -> list[str]:
-    """The parts of a path, the first of them last."""
+def _split_path(path: str) -> list[str]:
+    """The names in a path, in reverse order."""
     return [part for part in reversed(path.split("/")) if part not in ("", ".")]

@@ -3,7 +3,7 @@
 
 # This file is private to the collection mailroom.core and may change at any time.
 
-"""What tasks read of the registry: connectors by name or by purpose, and their secrets."""
+"""Reads connectors by name or purpose, and their secrets, from the registry."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from .._registry.registry import Reader, Registry
 from .task import Task
 
 
-def load_named(registry: Registry, reader: Reader, names: Sequence[str] | None) -> State:
-    """The connectors of these names, or all; one that does not exist is an error, one that is damaged is not."""
+def load_connectors(registry: Registry, reader: Reader, names: Sequence[str] | None) -> State:
+    """Load the connectors of these names, or all; a missing one is an error, a damaged one is not."""
     state = reader.load(Wanted(None if names is None else frozenset(names)))
     unknown = [name for name in names or () if name not in state.connectors and name not in state.damaged]
     if unknown:
@@ -31,8 +31,8 @@ def load_named(registry: Registry, reader: Reader, names: Sequence[str] | None) 
     return state
 
 
-def look_up(module: Task, reader: Reader, purpose: Purpose) -> tuple[State, Resolution]:
-    """What was loaded, and the connector that serves the purpose; a purpose that is probably misspelt is a warning."""
+def resolve_purpose(module: Task, reader: Reader, purpose: Purpose) -> tuple[State, Resolution]:
+    """The loaded state and the connector for a purpose; warns about a purpose that may be misspelt."""
     bindings = frozenset(candidates(purpose))
     state = reader.load(Wanted(frozenset(), bindings))
     known = [] if bindings & (state.bindings.keys() | state.lost) else reader.purpose_names()
@@ -46,7 +46,7 @@ def look_up(module: Task, reader: Reader, purpose: Purpose) -> tuple[State, Reso
 
 
 def open_secrets(reader: Reader, connector: Connector, paths: Iterable[str]) -> dict[str, Secret]:
-    """The secrets at these paths, and no others."""
+    """Open the secrets at these paths."""
     found: dict[str, Secret] = {}
     for path in paths:
         secret = connector.secrets[path]

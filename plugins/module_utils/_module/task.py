@@ -3,7 +3,7 @@
 
 # This file is private to the collection mailroom.core and may change at any time.
 
-"""How a task runs: the module that reads its options, and how it ends."""
+"""Runs a module: parses its options, runs its body, and returns a result or a failure."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from ansible.module_utils.common.warnings import get_warning_messages
 
 from .._argspec import ArgumentSpec
 from .._connector.secret import HIDDEN
-from .._errors import ConnectorsFailed, DeclarationError, MailroomError, Problem, traceback_of
-from .options import read_options, secrets_in
+from .._errors import ConnectorsFailed, DeclarationError, MailroomError, Problem, format_traceback
+from .options import find_secrets, parse_options
 
 BUG = (
-    "This is a bug in mailroom.core ({kind}), no fault of yours. Run the task again with -vvv, which shows where it"
-    " happened, and report that."
+    "This is a bug in mailroom.core ({kind}), not a mistake in the task. Run the task again with -vvv, which shows"
+    " where it happened, and report the output."
 )
 VERBOSE = 3
 
@@ -29,41 +29,41 @@ Malformed = Callable[[Mapping[str, Any], Mapping[str, Any]], Sequence[Problem]]
 
 
 class Task(AnsibleModule):
-    """A module whose malformed options are all reported at once, by connector and field, and never with their values.
+    """A module that reports all malformed options at once, by connector and field, without their values.
 
-    Ansible itself would stop at the first one, quote it, and could not name the connector in a list. So AnsibleModule
-    is handed none of them, whatever they are, and `read_options` reads them.
+    Ansible itself would stop at the first one, quote its value, and could not name the connector in a list. So
+    AnsibleModule gets none of our options, and `parse_options` parses them.
     """
 
     def __init__(self, spec: ArgumentSpec, malformed: Malformed | None = None) -> None:
-        handed_over = basic._load_params()  # noqa: SLF001  Ansible says that modules may call it
-        given = handed_over or {}
+        passed = basic._load_params()  # noqa: SLF001  Ansible says that modules may call it
+        given = passed or {}
         self.written = {name: value for name, value in given.items() if not name.startswith("_ansible_")}
-        self._of_ansible = {name: value for name, value in given.items() if name.startswith("_ansible_")}
+        self._ansible_params = {name: value for name, value in given.items() if name.startswith("_ansible_")}
         self._spec = spec
         self._malformed = malformed
-        # Where ansible-test looks at the spec, nothing is handed over.
-        accepted = spec if handed_over is None else ArgumentSpec({})
+        # When ansible-test reads the spec, no options are passed.
+        accepted = spec if passed is None else ArgumentSpec({})
         super().__init__(supports_check_mode=True, **accepted.to_kwargs())  # type: ignore[no-untyped-call]
 
     def _load_params(self) -> None:
-        """Leave our options to `read_options`: Ansible would parse, copy and check all of them once more."""
-        self.params = self._of_ansible
+        """Leave our options to `parse_options`: Ansible would parse, copy and check all of them again."""
+        self.params = self._ansible_params
 
     @property
     def is_verbose(self) -> bool:
         """Whether the task was run with -vvv."""
         return int(self._verbosity) >= VERBOSE
 
-    def read_options(self) -> None:
-        """Read the options, or raise all that is wrong with them.
+    def parse_options(self) -> None:
+        """Parse the options, or raise all problems with them.
 
-        Declarations that are malformed are left as they were written: the module's body reads them again, and tells
-        of them beside all else that is wrong with the change.
+        Malformed declarations are left as they were written: the module's body parses them again, and reports their
+        problems together with those of the change.
         """
-        found = read_options(self._spec, self.written)
+        found = parse_options(self._spec, self.written)
         self.params = found.params
-        self.no_log_values.update(secrets_in(self._spec.options, {**self.written, **found.params}))
+        self.no_log_values.update(find_secrets(self._spec.options, {**self.written, **found.params}))
         if not found.problems and not found.malformed:
             return
         details = self._malformed(self.params, self.written) if self._malformed else ()
@@ -80,11 +80,11 @@ class Task(AnsibleModule):
         self.fail_json(msg=str(error), **more)
 
     def fail_with_bug(self, bug: Exception) -> NoReturn:
-        """Fail with one sentence, and with -vvv say where it happened.
+        """Fail with one sentence, and with -vvv a traceback.
 
-        It is in `traceback`, since not every Ansible shows an `exception` with -vvv.
+        It is also in `traceback`, since not every version of Ansible shows an `exception` with -vvv.
         """
-        lines = traceback_of(bug) if self.is_verbose else []
+        lines = format_traceback(bug) if self.is_verbose else []
         for secret in sorted(self.no_log_values, key=len, reverse=True):
             lines = [line.replace(secret, HIDDEN) for line in lines]
         more: dict[str, Any] = {"traceback": lines, "exception": "\n".join(lines)} if lines else {}
@@ -92,42 +92,42 @@ class Task(AnsibleModule):
         self.fail_json(msg=BUG.format(kind=type(bug).__name__), **more)
 
     def end(self, result: Mapping[str, Any]) -> NoReturn:
-        """Hand over a result.
+        """Return a result, without the options.
 
-        The options are never repeated in it. Ansible masks each secret in each text of it one by one, which takes long
-        for many: only those that occur are left to mask.
+        Ansible masks each secret in each text one by one, which is slow for many secrets, so only those that occur in
+        the result are left to mask.
         """
         self.params = {}
-        text = "\0".join({*_texts(result), *get_warning_messages()})
+        text = "\0".join({*_strings(result), *get_warning_messages()})
         self.no_log_values = {secret for secret in self.no_log_values if secret in text}
         self.exit_json(**result)
 
     def _log_invocation(self) -> None:
-        """Log which options were given, never their values: a password may have slipped into any of them."""
+        """Log the names of the given options, not their values: any of them may contain a password."""
         self.log(f"Invoked with the options {', '.join(sorted(self.written))}")  # type: ignore[no-untyped-call]
 
 
-def _texts(value: Any) -> Iterator[str]:
+def _strings(value: Any) -> Iterator[str]:
     if isinstance(value, Mapping):
         for inner in value.values():
-            yield from _texts(inner)
+            yield from _strings(inner)
     elif isinstance(value, (list, tuple)):
         for inner in value:
-            yield from _texts(inner)
+            yield from _strings(inner)
     else:
         yield str(value)
 
 
 def run(module: Task, body: Callable[[Task], Mapping[str, Any]]) -> None:
-    """Run a module's body and hand over its result, or the reason why there is none."""
+    """Run a module's body and return its result or failure."""
     failure: Exception | None = None
     result: Mapping[str, Any] = {}
     try:
-        module.read_options()
+        module.parse_options()
         result = body(module)
-    except Exception as error:  # noqa: BLE001  an uncaught one would show values
+    except Exception as error:  # noqa: BLE001  an uncaught exception would show values
         failure = error
-    # While an exception is being handled Ansible would add its traceback, with what it says.
+    # While an exception is handled, Ansible would add its traceback, which may contain secrets.
     if failure is None:
         module.end(result)
     elif isinstance(failure, MailroomError):

@@ -3,7 +3,7 @@
 
 # This file is private to the collection mailroom.core and may change at any time.
 
-"""How much time is left: for a step, and for everything."""
+"""The deadline of a test and the timeout of each step."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from contextlib import contextmanager
 
 from .._verdict.observation import probe_error
 
-_SHORTEST_PAUSE, _LONGEST_PAUSE = 0.0005, 0.05
+_MIN_PAUSE, _MAX_PAUSE = 0.0005, 0.05
 
 
 class Clock:
-    """A deadline for a whole connector, and a timeout for each step within it."""
+    """A deadline for all of a connector's steps, and a timeout for each step."""
 
     def __init__(self, deadline: float, timeout: float) -> None:
         self._end = time.monotonic() + deadline
@@ -29,48 +29,48 @@ class Clock:
         self._step_end = min(self._end, time.monotonic() + self._timeout)
 
     @contextmanager
-    def hurried(self, seconds: float) -> Iterator[None]:
-        """Steps within take no longer than this."""
-        patience, self._timeout = self._timeout, min(self._timeout, seconds)
+    def limit_step_timeout(self, seconds: float) -> Iterator[None]:
+        """Limit the timeout of the steps within."""
+        former, self._timeout = self._timeout, min(self._timeout, seconds)
         try:
             yield
         finally:
-            self._timeout = patience
+            self._timeout = former
 
     @contextmanager
-    def patient(self) -> Iterator[None]:
-        """Steps within may take all the time that is left."""
-        patience, self._timeout = self._timeout, max(self._timeout, self.remaining)
+    def suspend_step_timeout(self) -> Iterator[None]:
+        """Let the steps within take until the deadline."""
+        former, self._timeout = self._timeout, max(self._timeout, self.remaining)
         self.start_step()
         try:
             yield
         finally:
-            self._timeout = patience
+            self._timeout = former
 
     def pause(self, seconds: float) -> bool:
-        """Wait, where that much time is asked for and left; whether it was."""
+        """Sleep and return True, or return False if `seconds` is 0 or goes beyond the deadline."""
         if not 0 < seconds < self.remaining:
             return False
         time.sleep(seconds)
         return True
 
     def wait_for(self, is_done: Callable[[], bool]) -> None:
-        """Wait until something is done; stop where the step is out of time before.
+        """Wait until something is done; raise a timeout if the step ends before.
 
-        With an old C library a lock with a timeout waits by the wall clock, which may jump by hours; sleep never does.
+        It polls, since on old C libraries a lock with a timeout uses the wall clock, which may jump.
         """
         started = time.monotonic()
         while not is_done():
-            pause = min(max(_SHORTEST_PAUSE, (time.monotonic() - started) / 4), _LONGEST_PAUSE)
-            time.sleep(min(pause, self.left()))
+            pause = min(max(_MIN_PAUSE, (time.monotonic() - started) / 4), _MAX_PAUSE)
+            time.sleep(min(pause, self.step_remaining()))
 
     @property
     def remaining(self) -> float:
-        """Seconds until the deadline; none or less when it has passed."""
+        """Seconds until the deadline; zero or negative once it has passed."""
         return self._end - time.monotonic()
 
-    def left(self) -> float:
-        """Seconds that the current step may still take; a step that is out of time stops."""
+    def step_remaining(self) -> float:
+        """Seconds that the current step may still take; raises a timeout if there are none."""
         left = self._step_end - time.monotonic()
         if left <= 0:
             raise probe_error("timeout", "no answer in time")

@@ -3,7 +3,7 @@
 
 # This file is private to the collection mailroom.core and may change at any time.
 
-"""The one way to a server: look up, connect, pass the proxy, start TLS, and look at a certificate that is refused."""
+"""Open a connection: resolve, connect, tunnel through the proxy, start TLS, describe a refused certificate."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from .._connector.resolved import Proxy, TlsTrust
 from .._verdict.observation import ProbeError, probe_error
 from .clock import Clock
 from .dial import ascii_host, connect, resolve
-from .os_errors import observation_of
+from .os_errors import observation_from_error
 from .proxy import attribute_errors_to_proxy, tunnel_through_proxy
 from .record import Record
 from .stream import Stream
-from .tls import context_for, tls_facts
+from .tls import ssl_context, tls_facts
 
 X509_V_ERR_CERT_HAS_EXPIRED = 10
 
 
 @dataclass(frozen=True)
 class Target:
-    """Where a connection goes. Without trust it is never encrypted."""
+    """Where a connection goes. Without `trust` it is never encrypted."""
 
     host: str
     port: int
@@ -61,7 +61,7 @@ class Connection:
         return self._stream
 
     def open(self) -> None:
-        """Connect, and encrypt where there is trust; where that fails, nothing stays open."""
+        """Connect, and start TLS if the target has `trust`; on failure the connection is closed."""
         try:
             self.connect()
             if self._target.trust:
@@ -71,12 +71,12 @@ class Connection:
             raise
 
     def connect(self) -> None:
-        """Look the name up and connect, through the proxy where there is one. Nothing is encrypted yet."""
+        """Resolve the name and connect, through the proxy if there is one; TLS is not started."""
         target, proxy = self._target, self._target.proxy
         host, port = (proxy.host, proxy.port) if proxy else (target.host, target.port)
         with self._record.phase("config"):
             if target.trust:
-                context_for(target.trust)
+                ssl_context(target.trust)
         with self._record.phase("dns"), attribute_errors_to_proxy(proxy):
             self._clock.start_step()
             addresses = resolve(host, port, self._clock)
@@ -90,15 +90,15 @@ class Connection:
                 tunnel_through_proxy(self._stream, proxy, target.host, target.port)
 
     def start_tls(self, *, is_upgrade: bool = False) -> None:
-        """Encrypt from here on; `is_upgrade` says that the server was asked for it in plain text (STARTTLS)."""
+        """Start TLS; `is_upgrade`: after STARTTLS."""
         with self._record.phase("tls"):
             if self._target.trust is None:
-                raise probe_error("internal", "a connection that is not to be encrypted")
-            context = context_for(self._target.trust)
+                raise probe_error("internal", "TLS is started on a connection without trust")
+            context = ssl_context(self._target.trust)
             try:
                 secure = self.stream.start_tls(context, ascii_host(self._target.host))
             except (ProbeError, OSError) as error:
-                observation = error.observation if isinstance(error, ProbeError) else observation_of(error)
+                observation = error.observation if isinstance(error, ProbeError) else observation_from_error(error)
                 if is_upgrade and observation.kind == "speaks_plain":
                     raise probe_error("injection", "plain text follows the reply to STARTTLS") from error
                 raise
@@ -106,41 +106,38 @@ class Connection:
             self.is_encrypted = True
 
     @contextmanager
-    def describing_refused_certificate(self, start_tls_on: Callable[[Connection], None]) -> Iterator[None]:
-        """Where the certificate is refused within, look at it in a second handshake, so that it can be reported.
+    def describe_refused_certificate(self, start_tls_on: Callable[[Connection], None]) -> Iterator[None]:
+        """If a certificate is refused within, read it in a second handshake, so that it can be reported.
 
-        `start_tls_on` takes another connection, which trusts any certificate and shows none, through the handshake.
+        `start_tls_on` does the handshake on another connection, which accepts any certificate and presents none.
         """
         try:
             yield
-        except ProbeError as stopped:
-            if stopped.observation.kind != "certificate":
+        except ProbeError as error:
+            if error.observation.kind != "certificate":
                 raise
-            second = self._trusting_any()
+            second = self._without_validation()
             try:
                 start_tls_on(second)
             except ProbeError:
-                pass  # then nothing can be said about the certificate
+                pass  # the certificate stays unknown
             finally:
                 second.close()
             self.tls = second.tls
             facts = second.tls or {}
-            observation = stopped.observation.with_context(facts=facts)
+            observation = error.observation.with_context(facts=facts)
             if observation.code == X509_V_ERR_CERT_HAS_EXPIRED and (facts.get("days_left") or 0) > 0:
                 # OpenSSL does not say which certificate of the chain has expired: the server's own has not.
                 observation = observation.with_context(kind="issuer_expired")
-            raise ProbeError(observation) from stopped
+            raise ProbeError(observation) from error
 
     def speaks_tls(self) -> bool:
-        """Whether the port answers a TLS handshake, tried on another connection.
-
-        A handshake that breaks down (an alert, an old version) proves TLS as well.
-        """
-        second = self._trusting_any()
+        """Whether the port answers a TLS handshake on another connection; a failed handshake proves TLS too."""
+        second = self._without_validation()
         try:
             second.open()
-        except ProbeError as stopped:
-            return stopped.observation.kind == "tls"
+        except ProbeError as error:
+            return error.observation.kind == "tls"
         finally:
             second.close()
         return True
@@ -150,7 +147,7 @@ class Connection:
             self._stream.close()
         self._stream = None
 
-    def _trusting_any(self) -> Connection:
-        """Another connection to the same server, which records nothing and has no client certificate."""
+    def _without_validation(self) -> Connection:
+        """Another connection to the same server: without record, client certificate or validation."""
         target = replace(self._target, trust=TlsTrust(validate=False))
         return type(self)(target, self._clock, self._redact)

@@ -3,7 +3,7 @@
 
 # This file is private to the collection mailroom.core and may change at any time.
 
-"""From a host's name to a connected socket, racing its addresses as RFC 8305 describes."""
+"""Resolve a host name and connect to the first address that answers (Happy Eyeballs, RFC 8305)."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from .clock import Clock
 from .limits import NO_DESCRIPTOR_LEFT, WAIT_FOR_DESCRIPTOR
 from .resolver import RESOLVER
 
-NEXT_ADDRESS_AFTER = 0.25
+CONNECTION_ATTEMPT_DELAY = 0.25
 
-_TELLING = (errno.ECONNREFUSED, errno.ECONNRESET, errno.ETIMEDOUT, errno.EHOSTUNREACH, errno.ENETUNREACH)
+_ERRNO_RANK = (errno.ECONNREFUSED, errno.ECONNRESET, errno.ETIMEDOUT, errno.EHOSTUNREACH, errno.ENETUNREACH)
 
 
 class Address(NamedTuple):
-    """One address that a name stands for."""
+    """One address of a host."""
 
     family: int
     sockaddr: Any
@@ -39,26 +39,26 @@ class Address(NamedTuple):
 
 
 def ascii_host(host: str) -> str:
-    """A host's name as it goes over the wire."""
+    """The ASCII form of a host name."""
     try:
         return to_ascii(host)
     except DomainError:
-        raise probe_error("not_found", "this is not a host's name") from None
+        raise probe_error("not_found", "this is not a host name") from None
 
 
 def resolve(host: str, port: int, clock: Clock) -> list[Address]:
-    """All addresses of a host; an IP address is not looked up, so that no name server can keep it waiting."""
+    """All addresses of a host. An IP address is not looked up, so it does not depend on name servers."""
     name = ascii_host(host)
     try:
         if _is_ip_address(name):
             answer = socket.getaddrinfo(name, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
         else:
-            answer = RESOLVER.look_up(name, port, clock)
+            answer = RESOLVER.resolve(name, port, clock)
     except UnicodeError:
-        raise probe_error("not_found", "this is not a host's name") from None
+        raise probe_error("not_found", "this is not a host name") from None
     if not answer:
         raise probe_error("not_found", "the name has no address")
-    return _interleaved(Address(int(family), sockaddr) for family, _type, _proto, _name, sockaddr in answer)
+    return _interleave(Address(int(family), sockaddr) for family, _type, _proto, _name, sockaddr in answer)
 
 
 def _is_ip_address(name: str) -> bool:
@@ -68,8 +68,8 @@ def _is_ip_address(name: str) -> bool:
         return False
 
 
-def _interleaved(addresses: Iterable[Address]) -> list[Address]:
-    """IPv6 and IPv4 in turn, the resolver's first choice first."""
+def _interleave(addresses: Iterable[Address]) -> list[Address]:
+    """IPv6 and IPv4 addresses alternately, beginning with the resolver's first choice."""
     ordered = list(dict.fromkeys(addresses))
     first = [each for each in ordered if each.family == ordered[0].family]
     second = [each for each in ordered if each.family != ordered[0].family]
@@ -77,94 +77,95 @@ def _interleaved(addresses: Iterable[Address]) -> list[Address]:
 
 
 def connect(addresses: list[Address], clock: Clock) -> tuple[socket.socket, Address]:
-    """The first connection that comes about; the next address is tried while the earlier ones still are."""
-    race = _Race(addresses)
+    """The first connection that succeeds; the next address is tried while earlier attempts are pending."""
+    attempts = _HappyEyeballs(addresses)
     try:
-        winner = None
-        while winner is None:
-            winner = race.go_on(clock)
-        return winner
+        connected = None
+        while connected is None:
+            connected = attempts.step(clock)
+        return connected
     finally:
-        race.end()
+        attempts.close()
 
 
-class _Race:
-    """Connection attempts that run side by side."""
+class _HappyEyeballs:
+    """Connection attempts that run concurrently (RFC 8305, 5)."""
 
     def __init__(self, addresses: list[Address]) -> None:
-        self._waiting = list(addresses)
-        self._selector = selectors.PollSelector()  # the others need a descriptor themselves
+        self._addresses = list(addresses)
+        self._selector = selectors.PollSelector()  # other selectors need a file descriptor
         self._next_start = 0.0
         self._errors = [OSError("no address")]
         self._no_descriptor: OSError | None = None
 
-    def end(self) -> None:
-        """Give up on the attempts that are still under way."""
+    def close(self) -> None:
+        """Close the attempts that are still pending."""
         for key in list(self._selector.get_map().values()):
             key.fileobj.close()  # type: ignore[union-attr]
         self._selector.close()
 
-    def go_on(self, clock: Clock) -> tuple[socket.socket, Address] | None:
-        if self._waiting and time.monotonic() >= self._next_start:
-            self._start(self._waiting.pop(0))
+    def step(self, clock: Clock) -> tuple[socket.socket, Address] | None:
+        """Start the next attempt if it is due, and wait; returns the connection if one succeeded."""
+        if self._addresses and time.monotonic() >= self._next_start:
+            self._start(self._addresses.pop(0))
         if not self._selector.get_map():
-            if not self._waiting:
+            if not self._addresses:
                 raise min(self._errors, key=_error_rank)
             if self._no_descriptor:
                 self._wait_for_descriptor(self._no_descriptor, clock)
             self._next_start = 0.0
             return None
-        left = clock.left()
-        pause = min(left, max(0.0, self._next_start - time.monotonic())) if self._waiting else left
+        remaining = clock.step_remaining()
+        pause = min(remaining, max(0.0, self._next_start - time.monotonic())) if self._addresses else remaining
         for key, _events in self._selector.select(pause):
-            winner = self._finish(key.fileobj, key.data)  # type: ignore[arg-type]
-            if winner:
-                return winner
+            connected = self._finish(key.fileobj, key.data)  # type: ignore[arg-type]
+            if connected:
+                return connected
         return None
 
     def _start(self, address: Address) -> None:
-        self._next_start = time.monotonic() + NEXT_ADDRESS_AFTER
+        self._next_start = time.monotonic() + CONNECTION_ATTEMPT_DELAY
         try:
             attempt = socket.socket(address.family, socket.SOCK_STREAM)
         except OSError as error:
             if error.errno in NO_DESCRIPTOR_LEFT:
                 self._no_descriptor = error
                 self._next_start = time.monotonic() + WAIT_FOR_DESCRIPTOR
-                self._waiting.insert(0, address)
+                self._addresses.insert(0, address)
             else:
                 self._errors.append(error)
             return
         self._no_descriptor = None
         attempt.setblocking(False)
-        outcome = attempt.connect_ex(address.sockaddr)
-        if outcome in (0, errno.EINPROGRESS, errno.EWOULDBLOCK):
+        error_number = attempt.connect_ex(address.sockaddr)
+        if error_number in (0, errno.EINPROGRESS, errno.EWOULDBLOCK):
             self._selector.register(attempt, selectors.EVENT_WRITE, address)
         else:
-            self._lost(attempt, outcome)
+            self._fail(attempt, error_number)
 
     def _wait_for_descriptor(self, error: OSError, clock: Clock) -> None:
-        """Wait until others close theirs; where none does before the step is out of time, raise that error."""
+        """Wait for a free file descriptor; raise the error if the step is out of time."""
         try:
-            left = clock.left()
+            remaining = clock.step_remaining()
         except ProbeError:
             raise error from None
-        time.sleep(min(left, WAIT_FOR_DESCRIPTOR))
+        time.sleep(min(remaining, WAIT_FOR_DESCRIPTOR))
 
     def _finish(self, attempt: socket.socket, address: Address) -> tuple[socket.socket, Address] | None:
         self._selector.unregister(attempt)
-        outcome = attempt.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-        if outcome:
-            self._lost(attempt, outcome)
+        error_number = attempt.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if error_number:
+            self._fail(attempt, error_number)
             return None
         attempt.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return attempt, address
 
-    def _lost(self, attempt: socket.socket, outcome: int) -> None:
+    def _fail(self, attempt: socket.socket, error_number: int) -> None:
         attempt.close()
         self._next_start = 0.0
-        self._errors.append(OSError(outcome, os.strerror(outcome)))
+        self._errors.append(OSError(error_number, os.strerror(error_number)))
 
 
 def _error_rank(error: OSError) -> int:
-    """Where every address failed in its own way, the one that was reached says most."""
-    return _TELLING.index(error.errno) if error.errno in _TELLING else len(_TELLING)
+    """The rank of an error when all addresses failed: an answer of the host ranks before no answer."""
+    return _ERRNO_RANK.index(error.errno) if error.errno in _ERRNO_RANK else len(_ERRNO_RANK)

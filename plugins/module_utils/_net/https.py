@@ -3,9 +3,9 @@
 
 # This file is private to the collection mailroom.core and may change at any time.
 
-"""HTTP over the same connections as mail: the same proxies, the same trust, the same clock, and limits.
+"""An HTTP client over the same connections as mail, with the same proxy, trust, clock and limits.
 
-The environment's proxies and certificates have no influence. No redirect is followed.
+Proxies and certificates of the environment are ignored. No redirect is followed.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ from .._verdict.observation import ProbeError, probe_error
 from .clock import Clock
 from .connection import Connection, Target
 from .dial import ascii_host
-from .os_errors import observation_of
+from .os_errors import observation_from_error
 from .record import Record
 from .stream import Stream
 
 LARGEST_BODY = 4 * 1024 * 1024
 LARGEST_HEAD = 256 * 1024
-PIECE = 64 * 1024
+CHUNK_SIZE = 64 * 1024
 
 _STEPS = {"dns": "looking up the name", "tcp": "connecting", "tls": "starting encryption"}
 _ANSWERING = {"step": "answering"}
@@ -40,7 +40,7 @@ _FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
 
 class Origin(NamedTuple):
-    """Where a request goes."""
+    """Scheme, host and port of a URL."""
 
     scheme: str
     host: str
@@ -48,7 +48,7 @@ class Origin(NamedTuple):
 
     @property
     def is_local(self) -> bool:
-        """Whether it is this machine, or the cloud's own service for it: nothing of that passes a network."""
+        """Whether it is a loopback address, or a link-local one as for managed identities."""
         if self.host == "localhost":
             return True
         try:
@@ -60,7 +60,7 @@ class Origin(NamedTuple):
 
 @dataclass(frozen=True, repr=False)
 class HttpResponse:
-    """What a server answered. Its body may hold a token, so it does not show itself."""
+    """A response. Its representation leaves out the body, which may hold a token."""
 
     status_code: int
     headers: Message
@@ -77,19 +77,19 @@ class HttpResponse:
         try:
             return json.loads(self.text)
         except (ValueError, RecursionError):
-            raise probe_error("protocol", "an answer that is not JSON") from None
+            raise probe_error("protocol", "the response is not JSON") from None
 
     def raise_for_status(self) -> None:
-        """What msal expects of a response."""
+        """Part of the interface that msal expects."""
         if self.status_code >= 400:
             raise http.client.HTTPException(f"HTTP status {self.status_code}")
 
 
 class HttpClient:
-    """Asks servers over HTTPS; one connection is kept open for as long as the same server is asked.
+    """An HTTPS client that keeps the connection to the last origin open.
 
-    Plain HTTP is only spoken to this machine and to link-local addresses, where clouds answer for managed
-    identities, only to read, and never through the proxy.
+    Plain HTTP is allowed only for GET to loopback and link-local addresses, where clouds serve managed identities, and
+    never goes through the proxy.
     """
 
     def __init__(
@@ -101,7 +101,7 @@ class HttpClient:
         record: Record | None = None,
     ) -> None:
         self.connection: Connection | None = None
-        """The present or the last one; it is kept open for as long as the same server is asked."""
+        """The current or the last connection."""
         self._clock = clock
         self._redact = redact
         self._trust = trust or TlsTrust()
@@ -111,51 +111,51 @@ class HttpClient:
         self._is_used = False
 
     def get(self, url: str, params: Any = None, headers: Any = None, **_more: object) -> HttpResponse:
-        return self.request("GET", _with(url, params), None, headers)
+        return self.request("GET", _add_query(url, params), None, headers)
 
     def post(
         self, url: str, data: Any = None, params: Any = None, headers: Any = None, **_more: object
     ) -> HttpResponse:
-        """Send a form, or a text as it is."""
+        """Send a mapping as a form, or text as it is."""
         is_form = isinstance(data, Mapping)
         body = urlencode(data, doseq=True) if is_form else data or ""
         body = body.encode() if isinstance(body, str) else bytes(body)
-        return self.request("POST", _with(url, params), body, {**(_FORM if is_form else {}), **(headers or {})})
+        return self.request("POST", _add_query(url, params), body, {**(_FORM if is_form else {}), **(headers or {})})
 
     def request(
         self, method: str, url: str, body: bytes | None = None, headers: Mapping[str, Any] | None = None
     ) -> HttpResponse:
         parts, origin = _parse_url(url)
         if origin.scheme == "http" and not (method == "GET" and origin.is_local):
-            raise probe_error("protocol", "an address that is not https", **_ANSWERING)
+            raise probe_error("protocol", "the URL does not begin with https://", **_ANSWERING)
         stream = self._connect(origin)
         target = quote(parts.path or "/", safe="/%:@!$&'()*+,;=~") + (f"?{parts.query}" if parts.query else "")
-        given = {name: str(value).encode() for name, value in (headers or {}).items() if value is not None}
-        talking = http.client.HTTPConnection(origin.host, origin.port)
-        talking.default_port = 443 if origin.scheme == "https" else 80
-        talking.auto_open = 0
-        talking.sock = _Socket(stream)
+        encoded_headers = {name: str(value).encode() for name, value in (headers or {}).items() if value is not None}
+        http_connection = http.client.HTTPConnection(origin.host, origin.port)
+        http_connection.default_port = 443 if origin.scheme == "https" else 80
+        http_connection.auto_open = 0
+        http_connection.sock = _Socket(stream)
         self._is_used = True
         is_complete = False
         try:
-            talking.request(method, target, body, given)
-            response = talking.getresponse()
+            http_connection.request(method, target, body, encoded_headers)
+            response = http_connection.getresponse()
             content = response.read()
             is_complete = response.status >= 200 and not response.will_close and not stream.has_unread
             return HttpResponse(response.status, response.headers, content)
-        except ProbeError as stopped:
-            raise ProbeError(stopped.observation.with_context(facts=_ANSWERING)) from stopped
+        except ProbeError as error:
+            raise ProbeError(error.observation.with_context(facts=_ANSWERING)) from error
         except (http.client.HTTPException, ValueError, LookupError) as error:
-            text = f"a malformed HTTP answer or request ({type(error).__name__})"
+            text = f"the HTTP request or response is malformed ({type(error).__name__})"
             raise probe_error("protocol", text, **_ANSWERING) from None
         except OSError as error:
-            raise ProbeError(observation_of(error).with_context(facts=_ANSWERING)) from error
+            raise ProbeError(observation_from_error(error).with_context(facts=_ANSWERING)) from error
         finally:
             if not is_complete:
                 self.close()
 
     def connect(self, url: str) -> None:
-        """Open the connection that the next requests use; its phases are recorded where there is a record."""
+        """Open the connection that the next requests use, and record its phases."""
         self._connect(_parse_url(url)[1], self._record)
 
     def close(self) -> None:
@@ -163,8 +163,8 @@ class HttpClient:
             self.connection.close()
 
     def _connect(self, origin: Origin, record: Record | None = None) -> Stream:
-        """The connection to a server: the present one while it lasts, else a new one."""
-        if self.connection is not None and origin == self._origin and self.connection.is_open and not self._has_ended():
+        """The current connection if it is for this origin and still open, else a new one."""
+        if self.connection is not None and origin == self._origin and self.connection.is_open and not self._is_stale():
             return self.connection.stream
         self.close()
         is_plain = origin.scheme == "http"
@@ -172,17 +172,17 @@ class HttpClient:
         connection = Connection(Target(origin.host, origin.port, trust, proxy), self._clock, self._redact, record)
         self.connection, self._origin, self._is_used = connection, origin, False
         try:
-            with connection.describing_refused_certificate(Connection.open):
+            with connection.describe_refused_certificate(Connection.open):
                 connection.open()
-        except ProbeError as stopped:
-            phase = stopped.observation.phase
+        except ProbeError as error:
+            phase = error.observation.phase
             facts = {"step": _STEPS[phase]} if phase in _STEPS else {}
-            observation = stopped.observation.with_context(phase=phase if record else "", facts=facts)
-            raise ProbeError(observation) from stopped
+            observation = error.observation.with_context(phase=phase if record else "", facts=facts)
+            raise ProbeError(observation) from error
         return connection.stream
 
-    def _has_ended(self) -> bool:
-        """Whether the server has closed the connection meanwhile, or said something unasked."""
+    def _is_stale(self) -> bool:
+        """Whether the server closed the idle connection, or sent something unrequested."""
         if not self._is_used or self.connection is None or not self.connection.is_open:
             return False
         readable = select.poll()
@@ -191,71 +191,71 @@ class HttpClient:
 
 
 class _Socket:
-    """What http.client asks of a socket."""
+    """The part of a socket that http.client uses."""
 
     def __init__(self, stream: Stream) -> None:
         self._stream = stream
 
     def sendall(self, data: bytes) -> None:
-        for start in range(0, len(data), PIECE):
-            self._stream.sendall(data[start : start + PIECE])
+        for start in range(0, len(data), CHUNK_SIZE):
+            self._stream.sendall(data[start : start + CHUNK_SIZE])
 
-    def makefile(self, *_mode: object) -> _Reading:
-        return _Reading(self._stream)
+    def makefile(self, *_mode: object) -> _ResponseFile:
+        return _ResponseFile(self._stream)
 
     def close(self) -> None:
-        """The connection is closed by whom it belongs to."""
+        """Do nothing: the client closes the connection."""
 
 
-class _Reading:
-    """What http.client asks of a socket's file: with a limit for the whole answer, and a time for each piece."""
+class _ResponseFile:
+    """The part of a socket's file that http.client uses, with a size limit and a timeout for each chunk."""
 
     def __init__(self, stream: Stream) -> None:
         self._stream = stream
-        self._left = LARGEST_BODY + LARGEST_HEAD
+        self._bytes_left = LARGEST_BODY + LARGEST_HEAD
 
     def readline(self, _limit: int = -1) -> bytes:
-        return self._counted(self._stream.readline())
+        return self._count(self._stream.readline())
 
     def read(self, size: int | None = None) -> bytes:
         if size is None:
-            return self._rest()
-        if not 0 <= size <= self._left:
-            raise probe_error("protocol", f"an answer of more than {LARGEST_BODY} octets")
-        pieces = [self._piece(min(PIECE, size - start)) for start in range(0, size, PIECE)]
-        return b"".join(pieces)
+            return self._read_to_end()
+        if not 0 <= size <= self._bytes_left:
+            raise probe_error("protocol", f"the response is larger than {LARGEST_BODY} octets")
+        chunks = [self._read_chunk(min(CHUNK_SIZE, size - start)) for start in range(0, size, CHUNK_SIZE)]
+        return b"".join(chunks)
 
     def close(self) -> None:
-        """The connection is closed by whom it belongs to."""
+        """Do nothing: the client closes the connection."""
 
     def flush(self) -> None:
-        """Nothing is kept back."""
+        """Do nothing: nothing is buffered."""
 
-    def _rest(self) -> bytes:
-        """Everything up to the end of the connection."""
-        rest = bytearray()
+    def _read_to_end(self) -> bytes:
+        """Read until the server closes the connection."""
+        content = bytearray()
         try:
             while True:
-                rest += self._piece(PIECE)
-        except ProbeError as stopped:
-            if stopped.observation.kind != "closed":
+                content += self._read_chunk(CHUNK_SIZE)
+        except ProbeError as error:
+            if error.observation.kind != "closed":
                 raise
         while self._stream.has_unread:
-            rest += self._counted(self._stream.read(1))
-        return bytes(rest)
+            content += self._count(self._stream.read(1))
+        return bytes(content)
 
-    def _piece(self, size: int) -> bytes:
+    def _read_chunk(self, size: int) -> bytes:
         self._stream.start_step()
-        return self._counted(self._stream.read(size))
+        return self._count(self._stream.read(size))
 
-    def _counted(self, data: bytes) -> bytes:
-        self._left -= len(data)
-        if self._left < 0:
-            raise probe_error("protocol", f"an answer of more than {LARGEST_BODY} octets")
+    def _count(self, data: bytes) -> bytes:
+        self._bytes_left -= len(data)
+        if self._bytes_left < 0:
+            raise probe_error("protocol", f"the response is larger than {LARGEST_BODY} octets")
         return data
 
 
-def _with(url: str, params: Any) -> str:
+def _add_query(url: str, params: Any) -> str:
     if not params:
         return url
     return f"{url}{'&' if '?' in url else '?'}{urlencode(params, doseq=True)}"
@@ -268,5 +268,5 @@ def _parse_url(url: str) -> tuple[SplitResult, Origin]:
     except ValueError:
         host, port, parts = None, None, urlsplit("")
     if parts.scheme not in ("https", "http") or not host or parts.username is not None:
-        raise probe_error("protocol", "an address that is not https")
+        raise probe_error("protocol", "the URL does not begin with https://")
     return parts, Origin(parts.scheme, ascii_host(host), port or (443 if parts.scheme == "https" else 80))

@@ -3,7 +3,7 @@
 
 # This file is private to the collection mailroom.core and may change at any time.
 
-"""From an operating system's or a TLS library's error to an observation."""
+"""Map errors of the operating system and of the TLS library to observations."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import ssl
 
 from .._verdict.observation import Kind, Observation
 
-_PLAIN_TEXT_MET = (
+_PLAIN_TEXT_REASONS = (
     "WRONG_VERSION_NUMBER",
     "HTTP_REQUEST",
     "UNKNOWN_PROTOCOL",
@@ -45,16 +45,16 @@ _NOT_FOUND = tuple(
 )
 
 
-def observation_of(error: OSError) -> Observation:
-    """The observation that an error stands for."""
+def observation_from_error(error: OSError) -> Observation:
+    """Map an error to an observation."""
     text = str(error.strerror or error)
     if isinstance(error, ssl.SSLCertVerificationError):
         return Observation("certificate", code=error.verify_code, text=str(error.verify_message))
     if isinstance(error, (ssl.SSLEOFError, ssl.SSLZeroReturnError)):
-        return Observation("closed", text="closed by the server")
+        return Observation("closed", text="the server closed the connection")
     if isinstance(error, ssl.SSLError):
         reason = getattr(error, "reason", None) or ""
-        return Observation("speaks_plain" if reason in _PLAIN_TEXT_MET else "tls", text=str(reason or text))
+        return Observation("speaks_plain" if reason in _PLAIN_TEXT_REASONS else "tls", text=str(reason or text))
     if isinstance(error, socket.gaierror):
         return Observation("not_found" if error.errno in _NOT_FOUND else "name_temporary", text=text)
     if isinstance(error, (TimeoutError, socket.timeout)):

@@ -3,7 +3,7 @@
 
 # This file is private to the collection mailroom.core and may change at any time.
 
-"""The phases of a conversation, in order, each with its outcome and how long it took."""
+"""Record the phases of a session, each with its status and duration."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from typing import Literal
 from .._connector.resolved import Protocol
 from .._errors import MissingLibrary
 from .._verdict.observation import Observation, PhaseName, PhaseStatus, ProbeError
-from .os_errors import observation_of
+from .os_errors import observation_from_error
 
 LONGEST_TEXT = 500
 
 
 @dataclass
 class Phase:
-    """One phase. What the server said is kept as far as it is useful."""
+    """One phase, with the beginning of the server's reply."""
 
     phase: PhaseName
     status: PhaseStatus = "ok"
@@ -32,13 +32,13 @@ class Phase:
     enhanced: str = ""
     text: str = ""
 
-    def reply(self, code: int | None, enhanced: str, text: str) -> None:
+    def set_reply(self, code: int | None, enhanced: str, text: str) -> None:
         self.code, self.enhanced, self.text = code, enhanced, text[:LONGEST_TEXT]
 
 
 @dataclass
 class Record:
-    """What happened in one conversation; without a protocol it is kept for nobody."""
+    """The phases of one session; without a protocol the record is discarded."""
 
     protocol: Protocol | Literal[""] = ""
     phases: list[Phase] = field(default_factory=list)
@@ -46,28 +46,28 @@ class Record:
 
     @contextmanager
     def phase(self, name: PhaseName) -> Iterator[Phase]:
-        """Time a phase; what stops it is recorded and raised as a ProbeError that names the phase."""
+        """Time a phase; on error, record it and raise a ProbeError that names the phase."""
         phase = Phase(name)
         self.phases.append(phase)
         self.current = name
         started = time.monotonic()
         try:
             yield phase
-        except ProbeError as stopped:
-            raise ProbeError(self._failed(phase, stopped.observation)) from stopped
+        except ProbeError as error:
+            raise ProbeError(self._fail(phase, error.observation)) from error
         except MissingLibrary as missing:
             phase.status, phase.text = "fail", str(missing)
             raise
         except OSError as error:
-            raise ProbeError(self._failed(phase, observation_of(error))) from error
+            raise ProbeError(self._fail(phase, observation_from_error(error))) from error
         except Exception:
             phase.status = "fail"
             raise
         finally:
             phase.ms = round((time.monotonic() - started) * 1000, 1)
 
-    def _failed(self, phase: Phase, observation: Observation) -> Observation:
+    def _fail(self, phase: Phase, observation: Observation) -> Observation:
         phase.status = "fail"
         if observation.text or observation.code:
-            phase.reply(observation.code, observation.enhanced, observation.text)
+            phase.set_reply(observation.code, observation.enhanced, observation.text)
         return observation.with_context(phase=observation.phase or phase.phase, protocol=self.protocol)

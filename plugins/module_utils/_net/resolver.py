@@ -3,10 +3,9 @@
 
 # This file is private to the collection mailroom.core and may change at any time.
 
-"""Looks names up within a time limit, although getaddrinfo knows none and cannot be interrupted.
+"""Resolve names with a timeout, although getaddrinfo has none and cannot be interrupted.
 
-It runs in threads of its own, of which there are few: one that hangs is left behind. They are daemons, so that the
-process does not wait for them when it ends.
+It runs in a limited number of daemon threads: the process does not wait for one that hangs.
 """
 
 from __future__ import annotations
@@ -20,76 +19,76 @@ from typing import Any, Union
 
 from .._verdict.observation import ProbeError, probe_error
 from .clock import Clock
-from .limits import NO_DESCRIPTOR_LEFT, WAIT_FOR_DESCRIPTOR, lookups_at_once
+from .limits import NO_DESCRIPTOR_LEFT, WAIT_FOR_DESCRIPTOR, max_lookups
 
 Answer = Union[list[Any], OSError, UnicodeError]
 
 
 @dataclass
 class _Lookup:
-    """A name that is looked up once for all who wait for it at the same time."""
+    """A pending look-up, shared by all who wait for the same name and port."""
 
     name: str
     port: int
-    waiting: int = 0
+    waiters: int = 0
     answer: Answer | None = None
 
     def run(self) -> None:
-        """Ask the system's resolver, again where only a free descriptor is missing."""
-        answer = _ask(self.name, self.port)
-        while self.waiting and _is_short_of_descriptors(answer):
+        """Call getaddrinfo, and retry for as long as the process is out of file descriptors."""
+        answer = _getaddrinfo(self.name, self.port)
+        while self.waiters and _is_out_of_descriptors(answer):
             time.sleep(WAIT_FOR_DESCRIPTOR)
-            answer = _ask(self.name, self.port)
+            answer = _getaddrinfo(self.name, self.port)
         self.answer = answer
 
 
-def _ask(name: str, port: int) -> Answer:
+def _getaddrinfo(name: str, port: int) -> Answer:
     try:
         return socket.getaddrinfo(name, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
         return error
 
 
-def _is_short_of_descriptors(answer: Answer) -> bool:
-    # The numbers of getaddrinfo's own errors mean something else.
+def _is_out_of_descriptors(answer: Answer) -> bool:
+    # The error numbers of gaierror are not errno values.
     if not isinstance(answer, OSError) or isinstance(answer, socket.gaierror):
         return False
     return answer.errno in NO_DESCRIPTOR_LEFT
 
 
 class Resolver:
-    """A bounded number of threads that look names up; when all of them hang, further names wait their time in vain."""
+    """A pool of at most `max_threads` look-up threads. If all of them hang, further look-ups time out."""
 
-    def __init__(self, most: int) -> None:
-        self._most = most
+    def __init__(self, max_threads: int) -> None:
+        self._max_threads = max_threads
         self._lock = threading.Lock()
         self._threads = 0
-        self._has_no_thread = False
+        self._cannot_start_threads = False
         self._queue: deque[_Lookup] = deque()
-        self._current: dict[tuple[str, int], _Lookup] = {}
+        self._pending: dict[tuple[str, int], _Lookup] = {}
 
-    def look_up(self, name: str, port: int, clock: Clock) -> list[Any]:
-        """What getaddrinfo returns or raises; ProbeError where it does neither in time."""
-        lookup = self._join(name, port)
+    def resolve(self, name: str, port: int, clock: Clock) -> list[Any]:
+        """Return or raise what getaddrinfo does; raise ProbeError if it does not return in time."""
+        lookup = self._add_waiter(name, port)
         try:
             self._wait(lookup, clock)
         finally:
-            self._leave(lookup)
+            self._remove_waiter(lookup)
         if isinstance(lookup.answer, list):
             return lookup.answer
-        raise lookup.answer or probe_error("internal", "a look-up without an answer")
+        raise lookup.answer or probe_error("internal", "a look-up ended without a result")
 
-    def _join(self, name: str, port: int) -> _Lookup:
+    def _add_waiter(self, name: str, port: int) -> _Lookup:
         with self._lock:
-            lookup = self._current.get((name, port))
+            lookup = self._pending.get((name, port))
             if lookup is None:
-                lookup = self._current[name, port] = _Lookup(name, port)
+                lookup = self._pending[name, port] = _Lookup(name, port)
                 self._queue.append(lookup)
-            lookup.waiting += 1
+            lookup.waiters += 1
             return lookup
 
     def _wait(self, lookup: _Lookup, clock: Clock) -> None:
-        """Until there is an answer, or the step is out of time."""
+        """Wait for the answer, or raise a timeout when the step is out of time."""
 
         def is_answered() -> bool:
             if lookup.answer is None:
@@ -99,53 +98,53 @@ class Resolver:
         try:
             clock.wait_for(is_answered)
         except ProbeError:
-            if self._has_no_thread:
+            if self._cannot_start_threads:
                 raise probe_error("exhausted", "this host can start no more threads") from None
             raise probe_error("timeout", "the name servers did not answer in time") from None
 
-    def _leave(self, lookup: _Lookup) -> None:
-        """Whoever asks for the name once nobody waits for it any more begins anew."""
+    def _remove_waiter(self, lookup: _Lookup) -> None:
+        """Drop the look-up when nobody waits for it, so that the next request starts a new one."""
         with self._lock:
-            lookup.waiting -= 1
-            if not lookup.waiting:
+            lookup.waiters -= 1
+            if not lookup.waiters:
                 self._forget(lookup)
 
     def _forget(self, lookup: _Lookup) -> None:
-        if self._current.get((lookup.name, lookup.port)) is lookup:
-            del self._current[lookup.name, lookup.port]
+        if self._pending.get((lookup.name, lookup.port)) is lookup:
+            del self._pending[lookup.name, lookup.port]
 
     def _start_thread(self) -> None:
         with self._lock:
-            if not self._queue or self._threads >= self._most:
+            if not self._queue or self._threads >= self._max_threads:
                 return
             self._threads += 1
         try:
-            threading.Thread(target=self._work, daemon=True, name="look-up").start()
+            threading.Thread(target=self._run_lookups, daemon=True, name="look-up").start()
         except RuntimeError:
             with self._lock:
                 self._threads -= 1
-                self._has_no_thread = not self._threads
+                self._cannot_start_threads = not self._threads
         else:
-            self._has_no_thread = False
+            self._cannot_start_threads = False
 
-    def _work(self) -> None:
+    def _run_lookups(self) -> None:
         while True:
-            lookup = self._next()
+            lookup = self._next_lookup()
             if lookup is None:
                 return
             lookup.run()
             with self._lock:
                 self._forget(lookup)
 
-    def _next(self) -> _Lookup | None:
-        """The next name that somebody still waits for; where there is none, the thread ends."""
+    def _next_lookup(self) -> _Lookup | None:
+        """The next look-up that somebody still waits for, or None, after which the thread ends."""
         with self._lock:
             while self._queue:
                 lookup = self._queue.popleft()
-                if lookup.waiting:
+                if lookup.waiters:
                     return lookup
             self._threads -= 1
             return None
 
 
-RESOLVER = Resolver(lookups_at_once())
+RESOLVER = Resolver(max_lookups())

@@ -3,7 +3,7 @@
 
 # This file is private to the collection mailroom.core and may change at any time.
 
-"""A connection that is read with limits: no reply may be endless in size, in lines or in time."""
+"""A socket that is read with limits of size, lines and time for each reply."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import ssl
 
 from .._verdict.observation import ProbeError, probe_error
 from .clock import Clock
-from .os_errors import observation_of
+from .os_errors import observation_from_error
 
 LONGEST_LINE = 16 * 1024
 LARGEST_REPLY = 1024 * 1024
@@ -37,12 +37,12 @@ class Stream:
     def has_unread(self) -> bool:
         return bool(self._buffer)
 
-    def begins_with(self, data: bytes) -> bool:
-        """Whether what has come and was not read begins so."""
+    def starts_with(self, data: bytes) -> bool:
+        """Whether the unread data begins with this."""
         return self._buffer.startswith(data)
 
     def start_step(self) -> None:
-        """From here on the next reply has the whole timeout and the whole limits."""
+        """Reset the timeout and the limits for the next reply."""
         self._clock.start_step()
         self._bytes_left = LARGEST_REPLY
         self._lines_left = MOST_LINES
@@ -50,43 +50,43 @@ class Stream:
     def sendall(self, data: bytes) -> None:
         self.start_step()
         try:
-            self._socket.settimeout(self._clock.left())
+            self._socket.settimeout(self._clock.step_remaining())
             self._socket.sendall(data)
         except OSError as error:
-            raise ProbeError(observation_of(error)) from error
+            raise ProbeError(observation_from_error(error)) from error
 
     def readline(self) -> bytes:
-        """One line with its end."""
+        """Read one line, including its end."""
         end = self._buffer.find(b"\n")
         while end < 0:
             if len(self._buffer) > LONGEST_LINE:
-                raise probe_error("protocol", "a line that does not end")
+                raise probe_error("protocol", f"a line is longer than {LONGEST_LINE} octets")
             self._receive()
             end = self._buffer.find(b"\n")
         self._lines_left -= 1
         if self._lines_left < 0:
-            raise probe_error("protocol", f"a reply of more than {MOST_LINES} lines")
+            raise probe_error("protocol", f"a reply has more than {MOST_LINES} lines")
         return self._take(end + 1)
 
     def read(self, size: int) -> bytes:
         if size > LARGEST_REPLY:
-            raise probe_error("protocol", f"a reply of more than {LARGEST_REPLY} octets")
+            raise probe_error("protocol", f"a reply is larger than {LARGEST_REPLY} octets")
         while len(self._buffer) < size:
             self._receive()
         return self._take(size)
 
     def unread(self, data: bytes) -> None:
-        """Put back what was read, to be read again."""
+        """Put data back, to be read again."""
         self._buffer[:0] = data
 
     def start_tls(self, context: ssl.SSLContext, host: str) -> ssl.SSLSocket:
-        """Encrypt from here on. What has arrived before in plain text must not count as said under encryption."""
+        """Start TLS. Plain text that arrived before must not be read as if it had been encrypted (injection)."""
         if self._buffer:
-            raise probe_error("speaks_plain", "plain text where encryption should begin")
+            raise probe_error("speaks_plain", "the server sent plain text instead of a TLS handshake")
         self._clock.start_step()
         secure = context.wrap_socket(self._socket, server_hostname=host, do_handshake_on_connect=False)
         self._socket = secure
-        secure.settimeout(self._clock.left())
+        secure.settimeout(self._clock.step_remaining())
         secure.do_handshake()
         self.start_step()
         return secure
@@ -99,15 +99,15 @@ class Stream:
 
     def _receive(self) -> None:
         try:
-            self._socket.settimeout(self._clock.left())
+            self._socket.settimeout(self._clock.step_remaining())
             data = self._socket.recv(16 * 1024)
         except OSError as error:
-            raise ProbeError(observation_of(error)) from error
+            raise ProbeError(observation_from_error(error)) from error
         if not data:
-            raise probe_error("closed", "closed by the server")
+            raise probe_error("closed", "the server closed the connection")
         self._bytes_left -= len(data)
         if self._bytes_left < 0:
-            raise probe_error("protocol", f"a reply of more than {LARGEST_REPLY} octets")
+            raise probe_error("protocol", f"a reply is larger than {LARGEST_REPLY} octets")
         self._buffer += data
 
     def _take(self, size: int) -> bytes:

@@ -3,7 +3,7 @@
 
 # This file is private to the collection mailroom.core and may change at any time.
 
-"""Encryption: whom to trust, and what a server's certificate says."""
+"""SSL contexts, and the facts about a server's certificate."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ from .._verdict.observation import probe_error
 MOST_NAMES = 100
 
 
-def context_for(trust: TlsTrust) -> ssl.SSLContext:
-    """The context for a kind of trust; those who trust alike share it, since making one takes long."""
-    with _MAKING:
-        return _made(trust)
+def ssl_context(trust: TlsTrust) -> ssl.SSLContext:
+    """The SSL context for `trust`, cached, since loading the CA certificates is slow."""
+    with _CONTEXT_LOCK:
+        return _create_context(trust)
 
 
-_MAKING = threading.Lock()
+_CONTEXT_LOCK = threading.Lock()
 
 
 @lru_cache(maxsize=64)
-def _made(trust: TlsTrust) -> ssl.SSLContext:
+def _create_context(trust: TlsTrust) -> ssl.SSLContext:
     for field, path in (
         ("ca_file", trust.ca_file),
         ("client_cert", trust.client_cert),
@@ -46,7 +46,7 @@ def _made(trust: TlsTrust) -> ssl.SSLContext:
         context = ssl.create_default_context(cafile=trust.ca_file or None)
     except (OSError, ValueError) as error:
         raise probe_error(
-            "config", f"ca_file {trust.ca_file} cannot be used: {_why(error)}", field="{block}.ca_file"
+            "config", f"ca_file {trust.ca_file} cannot be used: {_error_reason(error)}", field="{block}.ca_file"
         ) from None
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     if not trust.validate:
@@ -56,19 +56,19 @@ def _made(trust: TlsTrust) -> ssl.SSLContext:
         try:
             context.load_cert_chain(trust.client_cert, trust.client_key or None, password="")
         except (OSError, ValueError) as error:
-            text = f"client_cert {trust.client_cert} cannot be used: {_why(error)}"
+            text = f"client_cert {trust.client_cert} cannot be used: {_error_reason(error)}"
             raise probe_error("config", text, field="{block}.client_cert") from None
     return context
 
 
-def _why(error: Exception) -> str:
+def _error_reason(error: Exception) -> str:
     reason = getattr(error, "strerror", None) or getattr(error, "reason", None) or str(error)
     return str(reason)
 
 
 @dataclass
 class Certificate:
-    """What a certificate says of itself."""
+    """The fields of a certificate that results show."""
 
     subject: str = ""
     issuer: str = ""
@@ -79,23 +79,23 @@ class Certificate:
     signature_hash: str = ""
 
     @classmethod
-    def of(cls, connection: ssl.SSLSocket) -> Certificate:
-        """The peer's certificate, trusted or not."""
+    def of_peer(cls, connection: ssl.SSLSocket) -> Certificate:
+        """The certificate of the peer, trusted or not."""
         der = connection.getpeercert(binary_form=True)
         if not der:
             return cls()
-        return _by_cryptography(der) or _by_standard_library(der, connection.getpeercert() or {})
+        return _parse_with_cryptography(der) or _parse_with_ssl(der, connection.getpeercert() or {})
 
 
 def tls_facts(connection: ssl.SSLSocket, redact: Redaction) -> dict[str, Any]:
-    """Version, cipher and certificate, as results show them. Anything may stand in a certificate, secrets too."""
-    certificate = Certificate.of(connection)
+    """TLS version, cipher and certificate, redacted, since a certificate may hold any text."""
+    certificate = Certificate.of_peer(connection)
     cipher = connection.cipher()
     facts = {"version": connection.version(), "cipher": cipher[0] if cipher else None, **vars(certificate)}
     return dict(redact.value(facts))
 
 
-def _by_cryptography(der: bytes) -> Certificate | None:
+def _parse_with_cryptography(der: bytes) -> Certificate | None:
     try:
         from cryptography import x509
     except ImportError:
@@ -107,7 +107,7 @@ def _by_cryptography(der: bytes) -> Certificate | None:
             subject=parsed.subject.rfc4514_string(),
             issuer=parsed.issuer.rfc4514_string(),
             names=_names(parsed, x509),
-            **_until(not_after),
+            **_expiry(not_after),
             fingerprint_sha256=_fingerprint(der),
             signature_hash=parsed.signature_hash_algorithm.name if parsed.signature_hash_algorithm else "",
         )
@@ -124,16 +124,16 @@ def _names(parsed: Any, x509: Any) -> list[str]:
     return [*names, *(str(address) for address in extension.get_values_for_type(x509.IPAddress))][:MOST_NAMES]
 
 
-def _by_standard_library(der: bytes, parsed: dict[str, Any]) -> Certificate:
-    """Without cryptography only a certificate that is trusted can be read."""
+def _parse_with_ssl(der: bytes, parsed: dict[str, Any]) -> Certificate:
+    """Without cryptography only a trusted certificate can be parsed."""
     if not parsed:
         return Certificate(fingerprint_sha256=_fingerprint(der))
-    ends = datetime.fromtimestamp(ssl.cert_time_to_seconds(parsed["notAfter"]), timezone.utc)
+    end = datetime.fromtimestamp(ssl.cert_time_to_seconds(parsed["notAfter"]), timezone.utc)
     return Certificate(
         subject=_distinguished_name(parsed.get("subject", ())),
         issuer=_distinguished_name(parsed.get("issuer", ())),
         names=[value for kind, value in parsed.get("subjectAltName", ()) if kind in ("DNS", "IP Address")],
-        **_until(ends),
+        **_expiry(end),
         fingerprint_sha256=_fingerprint(der),
     )
 
@@ -142,9 +142,9 @@ def _distinguished_name(parts: Any) -> str:
     return ",".join(f"{key}={value}" for part in parts for key, value in part)
 
 
-def _until(end: datetime) -> dict[str, Any]:
-    left = end - datetime.now(timezone.utc)
-    return {"not_after": end.strftime("%Y-%m-%dT%H:%M:%SZ"), "days_left": left.days}
+def _expiry(end: datetime) -> dict[str, Any]:
+    remaining = end - datetime.now(timezone.utc)
+    return {"not_after": end.strftime("%Y-%m-%dT%H:%M:%SZ"), "days_left": remaining.days}
 
 
 def _fingerprint(der: bytes) -> str:

@@ -3,7 +3,7 @@
 
 # This file is private to the collection mailroom.core and may change at any time.
 
-"""What a server of SMTP or IMAP says first; it may speak another protocol, or wait for TLS."""
+"""Read the greeting of an SMTP or IMAP server, and detect another protocol or a port that expects TLS."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .._verdict.observation import Observation, ProbeError, probe_error
 
 TLS_ALERT = b"\x15\x03"
 
-_FIRST_WORDS = {
+_GREETINGS = {
     "SMTP": re.compile(rb"220[ -]"),
     "IMAP": re.compile(rb"\* (OK|PREAUTH|BYE)\b"),
     "POP3": re.compile(rb"\+OK\b"),
@@ -30,28 +30,28 @@ _FIRST_WORDS = {
 
 @contextmanager
 def greeting_phase(endpoint: Endpoint, connection: Connection, record: Record) -> Iterator[Phase]:
-    """The phase in which the greeting is read; where none comes, see whether the port waits for TLS."""
+    """The phase in which the greeting is read; if none comes, test whether the port expects TLS."""
     with record.phase("greeting") as phase:
         connection.stream.start_step()
         try:
             yield phase
-        except ProbeError as stopped:
-            if endpoint.security != "tls" and _waits_for_tls(connection, stopped.observation):
-                raise probe_error("speaks_tls", "the port waits for a TLS handshake") from None
+        except ProbeError as error:
+            if endpoint.security != "tls" and _expects_tls(connection, error.observation):
+                raise probe_error("speaks_tls", "the port expects a TLS handshake") from None
             raise
 
 
 def read_first_line(stream: Stream, expected: Protocol) -> bytes:
-    """The greeting's first line; stop where it is that of another protocol."""
+    """Read the first line of the greeting; fail if it is that of another protocol."""
     line = stream.readline()
-    for protocol, beginning in _FIRST_WORDS.items():
-        if protocol != expected.upper() and beginning.match(line):
+    for protocol, pattern in _GREETINGS.items():
+        if protocol != expected.upper() and pattern.match(line):
             raise probe_error("other_protocol", f"the port speaks {protocol}", speaks=protocol)
     return line
 
 
-def _waits_for_tls(connection: Connection, observation: Observation) -> bool:
-    """Whether the server is silent because it waits for a TLS handshake; some send an alert when that is late."""
-    if connection.stream.begins_with(TLS_ALERT):
+def _expects_tls(connection: Connection, observation: Observation) -> bool:
+    """Whether the server is silent because it expects a TLS handshake; some send an alert after a while."""
+    if connection.stream.starts_with(TLS_ALERT):
         return True
     return observation.kind == "timeout" and not connection.stream.has_unread and connection.speaks_tls()

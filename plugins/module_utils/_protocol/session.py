@@ -3,7 +3,7 @@
 
 # This file is private to the collection mailroom.core and may change at any time.
 
-"""What every conversation with a server has in common, whatever it is held over."""
+"""The interface of a session with a server, for every protocol."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LONGEST_CAPABILITY = 200
 
 
 class Session(ABC):
-    """A conversation with one endpoint, step by step."""
+    """A session with one endpoint."""
 
     connection: Connection | None = None
 
@@ -33,7 +33,7 @@ class Session(ABC):
         self.clock = clock
         self.record = record
         self.redact = redact
-        """What the server says passes here before anything is made of it that may be shown."""
+        """Everything that the server sends passes this redaction before it may be shown."""
         self.capabilities: dict[str, list[str]] = {}
         self.has_sent_credentials = False
 
@@ -49,38 +49,38 @@ class Session(ABC):
     def is_encrypted(self) -> bool:
         return self.connection is not None and self.connection.is_encrypted
 
-    def note_capabilities(self, when: str, names: Iterable[str]) -> None:
-        """Keep what the server says that it can do, redacted, as far as anybody can read it."""
+    def record_capabilities(self, when: str, names: Iterable[str]) -> None:
+        """Keep the redacted capabilities, shortened."""
         self.capabilities[when] = [name[:LONGEST_CAPABILITY] for name in islice(names, MOST_CAPABILITIES)]
 
     def facts(self) -> dict[str, Any]:
-        """What a remedy may speak of."""
+        """Facts for the remedy."""
         return {**(self.tls or {}), **endpoint_facts(self.endpoint), **self.advertised()}
 
     @abstractmethod
     def advertised(self) -> dict[str, Any]:
-        """What the server says that it can do, as far as a remedy may speak of it."""
+        """Facts for the remedy about what the server offers."""
 
     @abstractmethod
     def open(self) -> None:
-        """Connect, encrypt as the endpoint demands, and learn what the server can do."""
+        """Connect, negotiate TLS and read the capabilities."""
 
     @abstractmethod
     def sign_in(self, token: Token | None = None) -> None:
-        """One attempt with the safest way that is offered; never a second one."""
+        """Try once to sign in, with the safest mechanism that is offered."""
 
     @abstractmethod
     def quit(self) -> None:
-        """Say goodbye and close."""
+        """End the session and close the connection."""
 
     def close(self) -> None:
-        """Close without a word, in any state."""
+        """Close the connection at once, in any state."""
         if self.connection is not None:
             self.connection.close()
 
 
 class MailSession(Session):
-    """A conversation over SMTP or IMAP: over one connection, which may be encrypted from the start or later."""
+    """A session over SMTP or IMAP, with TLS from the start or by STARTTLS."""
 
     connection: Connection
 
@@ -98,25 +98,25 @@ class MailSession(Session):
         self.connection = connection or Connection(target, clock, redact, record)
 
     def open(self) -> None:
-        """Negotiate; a certificate that is refused is looked at, so that it can be reported."""
+        """Negotiate; if the certificate is refused, read it, so that it can be reported."""
 
         def start_tls_on(second: Connection) -> None:
             type(self)(self.endpoint, self.clock, Record(), self.redact, second).negotiate_tls()
 
-        with self.connection.describing_refused_certificate(start_tls_on):
+        with self.connection.describe_refused_certificate(start_tls_on):
             self.negotiate()
 
     @abstractmethod
     def negotiate(self) -> None:
-        """Connect, encrypt as declared, and learn what the server can do."""
+        """Connect, negotiate TLS and read the capabilities."""
 
     @abstractmethod
     def negotiate_tls(self) -> None:
-        """As far as the TLS handshake, or as it goes without one where none is declared or optional."""
+        """Connect and, unless security is none, negotiate TLS."""
 
 
 def endpoint_facts(endpoint: Endpoint) -> dict[str, Any]:
-    """What a remedy may speak of."""
+    """Facts for the remedy."""
     other = {"starttls": "tls", "starttls_optional": "tls", "none": "tls", "tls": "starttls"}
     return {
         "host": endpoint.host,

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 LONGEST_COMMAND = 500
-PIECE = 32 * 1024
+CHUNK_SIZE = 32 * 1024
 
 _REPLY_LINE = re.compile(rb"(\d{3})(?:([ -])(.*?))?\r?\n", re.DOTALL)
 _ENHANCED = re.compile(r"([245]\.\d{1,3}\.\d{1,3})(?:\s|$)")
@@ -32,7 +32,7 @@ class ReplyLine(NamedTuple):
 
 
 class Reply(NamedTuple):
-    """What the server answers to a command, word for word."""
+    """A reply of the server, unchanged."""
 
     code: int
     lines: tuple[str, ...]
@@ -43,13 +43,13 @@ class Reply(NamedTuple):
 
     @property
     def enhanced(self) -> str:
-        """The enhanced status code (RFC 2034), where the reply begins with one."""
+        """The enhanced status code (RFC 2034), if the reply begins with one."""
         found = _ENHANCED.match(self.lines[0])
         return found.group(1) if found else ""
 
 
 def parse_reply_line(line: bytes) -> ReplyLine | None:
-    """A line with its end; None where it is no part of a reply."""
+    """Parse a line of a reply; None if it is not one."""
     found = _REPLY_LINE.fullmatch(line)
     if not found or not b"200" <= found.group(1) <= b"599":
         return None
@@ -58,7 +58,7 @@ def parse_reply_line(line: bytes) -> ReplyLine | None:
 
 
 def parse_features(lines: Sequence[str]) -> dict[str, str]:
-    """The features of an EHLO reply, in lower case, with their parameters; its first line is the server's name."""
+    """Parse the features of an EHLO reply to lower-case names and parameters; its first line is the server's name."""
     features: dict[str, str] = {}
     for line in lines[1:]:
         name, _space, rest = line.strip().partition(" ")
@@ -69,7 +69,7 @@ def parse_features(lines: Sequence[str]) -> dict[str, str]:
 
 
 def parse_size_limit(parameter: str) -> int:
-    """The largest message that the server takes, from the parameter of SIZE; 0 where no limit is known."""
+    """Parse the parameter of SIZE, the largest accepted message; 0 if there is no limit."""
     return int(parameter) if _NUMBER.fullmatch(parameter) else 0
 
 
@@ -78,26 +78,26 @@ def encode_command(command: str) -> bytes:
 
 
 def encode_response(data: bytes) -> str:
-    """The answer to a challenge of AUTH."""
+    """Encode the response to a challenge of AUTH."""
     return base64.b64encode(data).decode("ascii")
 
 
 def decode_challenge(reply: Reply) -> bytes:
-    """What the server asks during AUTH; ValueError where it is not base64."""
+    """Decode a challenge of AUTH; raises ValueError if it is not base64."""
     return base64.b64decode("".join(reply.lines).strip(), validate=True)
 
 
 def frame_message(message: bytes) -> Iterator[bytes]:
-    """A message as it goes over the wire, with stuffed dots and its end, in pieces of which each has a step's time."""
+    """Encode a message for DATA: CRLF, dot-stuffing and end, in chunks, since each chunk has its own timeout."""
     lines = _LINE_END.sub(b"\r\n", message)
     ended = lines if not lines or lines.endswith(b"\r\n") else lines + b"\r\n"
     whole = _LEADING_DOT.sub(b"..", ended) + b".\r\n"
-    for start in range(0, len(whole), PIECE):
-        yield whole[start : start + PIECE]
+    for start in range(0, len(whole), CHUNK_SIZE):
+        yield whole[start : start + CHUNK_SIZE]
 
 
 def address_literal(name: str) -> str:
-    """An IP address as EHLO names it; empty where the name is none."""
+    """The address literal of an IP address; empty if the name is not one."""
     try:
         address = ipaddress.ip_address(name)
     except ValueError:

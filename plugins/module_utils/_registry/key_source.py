@@ -37,10 +37,12 @@ _MOST_BYTES = 65536
 
 
 class KeySource:
-    """Where the keys come from: given as text, else kept in a file, which is made when it is needed."""
+    """Where the keys come from: given as text, else kept in a file, which is made when it is needed, if it may be."""
 
-    def __init__(self, given: Secret | None, path: str) -> None:
+    def __init__(self, given: Secret | None, path: str, *, may_make: bool = True) -> None:
         self._given = given
+        self._may_make = may_make
+        self._has_no_file = not path and not may_make
         self._owners = trusted_owners()
         self.path = path
 
@@ -49,6 +51,8 @@ class KeySource:
         if self._given is not None:
             return _parse(self._given.reveal(), "registry_key")
         octets = b""
+        if self._has_no_file:
+            return None
         with self._explaining("read"), suppress(FileNotFoundError), self._open_folder() as (folder, name):
             descriptor = open_file(folder, name, os.O_RDONLY, self._owners, _OTHERS)
             with os.fdopen(descriptor, "rb") as file:
@@ -60,12 +64,14 @@ class KeySource:
         return _parse(text, f"registry_key_file {self.path}") if text.strip() else None
 
     def check(self) -> None:
-        """Fail now where sealing would fail for want of the library, before a key is made."""
+        """Fail now where sealing would fail for want of the library or of a key, before one is made."""
         load_fernet()
+        if not self._may_make and self.ring() is None:
+            raise RegistryKeyError(self._nothing_given("A secret is to be sealed"))
 
     def check_file(self) -> None:
         """Fail where somebody else may have put the file of the keys there, or may use it. It need not exist."""
-        if self._given is not None:
+        if self._given is not None or self._has_no_file:
             return
         with self._explaining("read"):
             try:
@@ -81,6 +87,8 @@ class KeySource:
 
     def check_can_make(self) -> None:
         """Fail where `make` would for want of the right to. A folder that is missing is made with the registry."""
+        if not self._may_make:
+            return
         with self._explaining("made"), suppress(FileNotFoundError), self._open_folder() as (folder, name):
             if status(folder, name):
                 os.close(open_file(folder, name, os.O_RDWR, self._owners, _OTHERS))
@@ -89,6 +97,8 @@ class KeySource:
 
     def make(self) -> KeyRing:
         """Make the key file with a new key. An empty file, as a task killed here leaves it, is filled."""
+        if not self._may_make:
+            return self.needed()
         key = base64.urlsafe_b64encode(os.urandom(32))
         with self._explaining("made"), self._open_folder() as (folder, name):
             try:
@@ -130,12 +140,18 @@ class KeySource:
     def needed(self) -> KeyRing:
         """The keys, which something is sealed with already."""
         ring = self.ring()
+        if ring is None and not self._may_make:
+            raise RegistryKeyError(self._nothing_given("The registry holds secrets that are sealed"))
         if ring is None:
             raise RegistryKeyError(
                 "The registry holds secrets, and the key they are sealed with is missing: give registry_key, or"
                 f" put back registry_key_file {self.path}."
             )
         return ring
+
+    def _nothing_given(self, why: str) -> str:
+        missing = f"registry_key_file {self.path} holds none" if self.path else "give registry_key or registry_key_file"
+        return f"{why}, and there is no key: {missing}. For a registry in a database none is made."
 
 
 def _parse(text: str, source: str) -> KeyRing:

@@ -9,18 +9,21 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import re
-from collections.abc import Iterable, Iterator, Sequence
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from typing import TYPE_CHECKING, Any, NamedTuple
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Callable, Literal, NamedTuple, TypeVar
 
 from .._connector.secret import Secret
-from .._connector.state import Connector, Damage, Proof, Purpose, State, Wanted
-from .._errors import MissingLibrary, RegistryError
+from .._connector.state import Connector, Damage, Proof, Purpose, Stamp, State, Wanted
+from .._errors import MissingLibrary, MissingRegistry, RegistryError, RetryableError
 from .key_source import KeySource
 from .rows import connector_row, read_binding, read_connector, read_revision, read_sealed
-from .sealing import OLD_FORM, Sealed
-from .storage import Backend, BindingRow, RevisionRow, SecretRow, Storage
+from .sealing import OLD_FORM, Sealed, is_same_text
+from .storage import Backend, BindingRow, RevisionRow, SecretRow, Storage, Turn
 from .vault import Holdings, StoredSecret, Vault
 
 if TYPE_CHECKING:
@@ -28,7 +31,10 @@ if TYPE_CHECKING:
     from .._connector.plan import Change, Plan
 
 _REGISTRY_ID = re.compile(r"[0-9a-f]{32}\Z")
-_POSTGRESQL = ("postgresql://", "postgres://")
+_DATABASES = ("postgresql:", "postgres:")
+_PAUSES = (0.1, 0.3, 1.0, 2.0)
+"""Seconds before a transaction is tried again."""
+_Result = TypeVar("_Result")
 
 
 class Migration(NamedTuple):
@@ -42,10 +48,35 @@ class Migration(NamedTuple):
     """Those that keep a rotation from happening: their key is not among the several that are given."""
 
 
+class Content(NamedTuple):
+    """All that a registry holds, to be compared and copied."""
+
+    registry_id: str
+    connectors: tuple[Connector, ...]
+    """Without their secrets."""
+    default: str | None
+    bindings: Mapping[Purpose, str]
+    """The names of the connectors."""
+    secrets: Mapping[str, Mapping[str, Secret]]
+    """Opened, by connector and field."""
+    revisions: tuple[RevisionRow, ...]
+
+    def is_same(self, other: Content) -> bool:
+        """Whether both hold the same, secrets included, whatever keys they are sealed with."""
+        if self._replace(secrets={}) != other._replace(secrets={}) or self.secrets.keys() != other.secrets.keys():
+            return False
+        return all(
+            own.keys() == other.secrets[name].keys()
+            and all(is_same_text(secret, other.secrets[name][field]) for field, secret in own.items())
+            for name, own in self.secrets.items()
+        )
+
+
 class Reader:
     """One consistent look at a registry."""
 
     def __init__(self, storage: Storage, keys: KeySource) -> None:
+        self._keys = keys
         in_old_form = storage.keys_used(old_form=True)
         in_new_form = storage.keys_used(old_form=False) if in_old_form else frozenset()
         self._storage = storage
@@ -91,6 +122,13 @@ class Reader:
         for row in self._storage.revisions(names.keys()):
             revisions[names[row.identity]].append(read_revision(row))
         return revisions
+
+    def history_of_deleted(self, name: str) -> list[list[dict[str, Any]]]:
+        """The revisions of each deleted connector that had this name last, the oldest first."""
+        revisions: dict[str, list[dict[str, Any]]] = {identity: [] for identity in self._storage.deleted(name)}
+        for row in self._storage.revisions(revisions.keys()) if revisions else ():
+            revisions[row.identity].append(read_revision(row))
+        return list(revisions.values())
 
     def is_same_secret(self, token: str, secret: Secret) -> bool:
         """Whether a stored secret, named by a token that was loaded here, is the given one; it is not opened."""
@@ -140,6 +178,44 @@ class Reader:
         ring = self._vault.ring() if record else None
         return record is not None and ring is not None and ring.is_file(path, content, *record)
 
+    def is_empty(self) -> bool:
+        """Whether it holds nothing, and never did."""
+        return not self._storage.names() and not self._storage.revisions(None)
+
+    def connector_count(self) -> int:
+        return len(self._storage.names())
+
+    def key_ids(self) -> list[str]:
+        """The ids of the keys that have sealed what it holds."""
+        return sorted(self._storage.keys_used())
+
+    def content(self) -> Content:
+        """All that it holds; what is damaged or does not open is an error."""
+        state = self.load(Wanted())
+        for damage in state.damaged.values():
+            raise RegistryError(str(damage))
+        secrets = {
+            name: {field: self._vault.open(self._stored[str(token)]) for field, token in connector.secrets.items()}
+            for name, connector in state.connectors.items()
+            if connector.secrets
+        }
+        revisions = self._storage.revisions(None)
+        for row in revisions:
+            if read_revision(row)["after"] is None:
+                raise RegistryError(f"connector {row.name}: its history is damaged at revision {row.revision}.")
+        return Content(
+            self.registry_id(),
+            tuple(replace(connector, secrets={}) for connector in state.connectors.values()),
+            state.default,
+            state.bindings,
+            secrets,
+            tuple(row._replace(before=_sorted(row.before), after=_sorted(row.after)) for row in revisions),
+        )
+
+    def written_files(self) -> list[tuple[str, str, str]]:
+        """The records of the files of this host, each with the id of the key that made it."""
+        return self._storage.written_files()
+
     def _load_connectors(self, names: frozenset[str] | None) -> tuple[dict[str, Connector], dict[str, Damage]]:
         rows = self._storage.connectors(names)
         sealed: dict[int, dict[str, Sealed | None]] = {}
@@ -182,7 +258,7 @@ class Writer(Reader):
         storage = self._storage
         if plan.has_new_secrets:
             self._vault.make_key(storage.keys_used())
-        if plan.default_moves:
+        if plan.default_changed:
             storage.set_default(None)
         for purpose in plan.unbound:
             storage.unbind(purpose)
@@ -192,11 +268,11 @@ class Writer(Reader):
         for purpose, name in plan.bound.items():
             storage.bind(purpose, self._ids[name])
         default = plan.after.default
-        if default and (plan.default_moves or any(each.replaces and each.name == default for each in plan.changes)):
+        if default and (plan.default_changed or any(each.replaces and each.name == default for each in plan.changes)):
             storage.set_default(self._ids[default])
         for change in plan.changes:
             if change.before and not change.after:
-                storage.delete_connector(self._ids[change.before.name])
+                self._delete(change, change.before, plan.stamp)
 
     def _write(self, change: Change, after: Connector) -> None:
         """Write one connector that is created or updated, with its secrets and a revision."""
@@ -217,10 +293,49 @@ class Writer(Reader):
                 self._storage.write_secret(SecretRow(row.id, field, self._vault.seal(secret, binding)))
             else:
                 self._keep(self._stored[secret], self._vault.rebound(self._stored[secret], binding), row.id)
-        sides = (json.dumps(side) for side in change.difference)
-        self._storage.add_revision(
-            RevisionRow(row.identity, after.revision, after.updated.at, after.updated.by, *sides)
-        )
+        self._add_revision(change, replace(after, identity=row.identity), after.revision, after.updated)
+
+    def _delete(self, change: Change, before: Connector, stamp: Stamp) -> None:
+        self._storage.delete_connector(self._ids[before.name])
+        # What is damaged has no revision that could be counted on.
+        if before.identity:
+            self._add_revision(change, before, before.revision + 1, stamp)
+
+    def _add_revision(self, change: Change, connector: Connector, revision: int, stamp: Stamp) -> None:
+        kind: Literal["created", "updated", "deleted"] = "updated"
+        if change.before is None or change.after is None:
+            kind = "created" if change.after else "deleted"
+        before, after = (json.dumps(side) for side in change.difference)
+        row = RevisionRow(connector.identity, revision, stamp.at, stamp.by, before, after, connector.name, kind)
+        self._storage.add_revision(row)
+
+    def fill(self, content: Content, files: Iterable[tuple[str, str, str]]) -> None:
+        """Put all that another registry holds into this one, which is empty, and seal it for this one's keys."""
+        storage = self._storage
+        storage.set_registry_id(content.registry_id)
+        self._vault = Vault(self._keys, Holdings(content.registry_id))
+        if content.secrets:
+            self._vault.check_sealing(frozenset())
+            self._vault.make_key(frozenset())
+        for connector in content.connectors:
+            own = content.secrets.get(connector.name, {})
+            row = connector_row(connector, 0, connector.identity)
+            self._ids[connector.name] = storage.insert_connector(row, replaces=None)
+            for field, secret in own.items():
+                binding = self._vault.binding(connector.identity, field, replace(connector, secrets=own))
+                sealed = self._vault.seal(secret, binding)
+                storage.write_secret(SecretRow(self._ids[connector.name], field, sealed))
+        if content.default:
+            storage.set_default(self._ids[content.default])
+        for purpose, name in content.bindings.items():
+            storage.bind(purpose, self._ids[name])
+        for revision in content.revisions:
+            storage.add_revision(revision)
+        ring = self._vault.ring()
+        for path, key_id, fingerprint in files:
+            # Which file it is, only its key can tell.
+            if ring and key_id in ring.key_ids:
+                storage.write_file(path, key_id, fingerprint)
 
     def record_proof(self, connector: Connector, proof: Proof) -> None:
         """Keep that mail was sent with a connector's settings, unless later ones are proven already."""
@@ -268,9 +383,46 @@ class Registry:
         self._backend = backend
         self._keys = keys
 
+    @property
+    def backend_name(self) -> Literal["sqlite", "postgresql"]:
+        return self._backend.name
+
+    @property
+    def shown(self) -> str:
+        """How messages name it."""
+        return self._backend.shown
+
     def exists(self) -> bool:
         """Whether there is a registry yet."""
         return self._backend.exists()
+
+    def missing(self) -> str:
+        """Why there is nothing to be read that this task could not make either; empty where there is no such reason."""
+        try:
+            with self._backend.reading():
+                return ""
+        except (MissingRegistry, MissingLibrary) as missing:
+            return str(missing)
+
+    def empty(self) -> Registry:
+        """An empty registry in place of this one, in which nothing can be written."""
+        from .sqlite.storage import EmptyBackend
+
+        return Registry(EmptyBackend(self.shown), self._keys)
+
+    def version(self) -> int:
+        """The version of its tables, 0 where there are none."""
+        return self._backend.version()
+
+    def setup_statements(self, readers: Sequence[str] = (), writers: Sequence[str] = ()) -> list[str]:
+        """What `set_up` would execute."""
+        return self._backend.setup_statements(readers, writers)
+
+    def set_up(self, readers: Sequence[str] = (), writers: Sequence[str] = ()) -> list[str]:
+        """Make it or migrate it, let these roles read or write, and say the statements that did it, if any."""
+        if not self.setup_statements(readers, writers):
+            return []
+        return _retried(lambda: self._backend.set_up(readers, writers))
 
     @contextmanager
     def reading(self) -> Iterator[Reader]:
@@ -289,7 +441,16 @@ class Registry:
             yield writer
             writer.migrate()
 
-    def exclusive(self) -> AbstractContextManager[None]:
+    def write(self, work: Callable[[Writer], _Result]) -> _Result:
+        """Do something in one transaction, again from its beginning where it could not be committed for a time."""
+
+        def transaction() -> _Result:
+            with self.writing() as writer:
+                return work(writer)
+
+        return _retried(transaction)
+
+    def exclusive(self) -> AbstractContextManager[Turn]:
         """Hold off other tasks that want this registry for themselves, too; reading and writing go on."""
         return self._backend.exclusive()
 
@@ -303,13 +464,26 @@ class Registry:
             self._keys.check_can_make()
 
 
-def open_registry(location: str, given_keys: Secret | None, key_file: str) -> Registry:
-    """The registry at a location. Its keys are those given, else those in the key file, which has a default."""
-    if location.startswith(_POSTGRESQL):
-        raise RegistryError(
-            "registry names a PostgreSQL database, and this release only has the embedded registry: give the absolute"
-            " path of a file."
-        )
+def _retried(transaction: Callable[[], _Result]) -> _Result:
+    pauses = list(_PAUSES)
+    while True:
+        try:
+            return transaction()
+        except RetryableError:
+            if not pauses:
+                raise
+        time.sleep(random.uniform(0.5, 1) * pauses.pop(0))  # noqa: S311  not for security
+
+
+def open_registry(location: str, given_keys: Secret | None, key_file: str, password: Secret | None = None) -> Registry:
+    """The registry at a location. Its keys are those given, else those in a file, which has a default for SQLite."""
+    if is_database(location):
+        from .postgresql.backend import PostgresqlBackend
+
+        shared = PostgresqlBackend(location, password)
+        keys = KeySource(given_keys, key_file, may_make=False)
+        keys.check_file()
+        return Registry(shared, keys)
     try:
         from .sqlite.storage import SqliteBackend
     except ImportError as missing:
@@ -320,14 +494,26 @@ def open_registry(location: str, given_keys: Secret | None, key_file: str) -> Re
     return Registry(backend, keys)
 
 
+def is_database(location: str) -> bool:
+    """Whether a location names a database, and no file."""
+    return location.startswith(_DATABASES)
+
+
 def default_key_file(location: str) -> str:
     return f"{location}.key"
 
 
 def registry_files(location: str, key_file: str) -> list[str]:
     """Where a registry, what SQLite keeps beside it, and its key are or may be one day."""
+    if is_database(location):
+        return [key_file] if key_file else []
     beside = [f"{location}-{suffix}" for suffix in ("journal", "wal", "shm")]
     return [location, *beside, key_file or default_key_file(location)]
+
+
+def _sorted(document: Any) -> str:
+    """A document as text that is the same in every back-end."""
+    return json.dumps(json.loads(document), sort_keys=True)
 
 
 def _bindings(rows: Iterable[BindingRow]) -> dict[Purpose, str | None]:

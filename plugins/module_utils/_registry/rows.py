@@ -40,7 +40,7 @@ _ANY_CHOICE = ("provider",)
 _PARSED_AT_USE: dict[str, checks.Check] = {
     "uri": checks.parse_smtp_uri,
     "proxy": checks.parse_proxy,
-    "url": partial(checks.endpoint, schemes=("https",), allowed="must be https://host or https://host:port"),
+    "url": partial(checks.parse_url, schemes=("https",), allowed="must be https://host or https://host:port"),
 }
 
 
@@ -273,12 +273,12 @@ def _revision(field: str, value: Any, most: int) -> int:
 def _check(check: checks.Check, field: str, value: Any) -> None:
     try:
         check(value)
-    except checks.NotAllowed as refused:
+    except checks.InvalidValueError as refused:
         _refuse(field, str(refused))
 
 
 def _is(check: checks.Check, value: Any) -> bool:
-    return not checks.complaint(check, value, "", "")
+    return not checks.run_check(check, value, "", "")
 
 
 def _refuse(field: str, what: str) -> NoReturn:

@@ -198,6 +198,11 @@ class KeyRing:
         return self._ciphers[key.id, form]
 
 
+def is_same_text(one: Secret, other: Secret) -> bool:
+    """Whether two secrets that are open are the same."""
+    return hmac.compare_digest(one.reveal().encode(), other.reveal().encode())
+
+
 def _salt() -> str:
     return os.urandom(8).hex()
 

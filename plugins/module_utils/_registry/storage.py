@@ -13,9 +13,9 @@ transaction; across transactions and registries a connector is told by its `iden
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import AbstractContextManager
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, Protocol
 
 from .._connector.state import Proof, Purpose
 from .sealing import Mark, Sealed
@@ -66,6 +66,10 @@ class RevisionRow(NamedTuple):
     actor: Any
     before: Any
     after: Any
+    name: Any
+    """What the connector was called from then on, or until it was deleted."""
+    change: Literal["created", "updated", "deleted", ""] = ""
+    """Where it is written: what happens now; empty for what happened elsewhere."""
 
 
 class Storage(ABC):
@@ -101,8 +105,12 @@ class Storage(ABC):
     def bindings_of(self, connectors: Collection[int]) -> list[BindingRow]: ...
 
     @abstractmethod
-    def revisions(self, identities: Collection[str]) -> list[RevisionRow]:
-        """The revisions of the connectors with these identities, the oldest first."""
+    def revisions(self, identities: Collection[str] | None) -> list[RevisionRow]:
+        """The revisions of the connectors with these identities, each connector's oldest first."""
+
+    @abstractmethod
+    def deleted(self, name: str) -> list[str]:
+        """The identities of deleted connectors that had this name last, in the order in which they were deleted."""
 
     @abstractmethod
     def secrets(self, connectors: Collection[int] | None) -> list[SecretRow]: ...
@@ -124,6 +132,13 @@ class Storage(ABC):
         """The key's id and the fingerprint in the record of a file."""
 
     @abstractmethod
+    def written_files(self) -> list[tuple[str, str, str]]:
+        """The records of the files of this host: path, key's id and fingerprint."""
+
+    @abstractmethod
+    def set_registry_id(self, registry_id: str) -> None: ...
+
+    @abstractmethod
     def insert_connector(self, row: ConnectorRow, *, replaces: int | None) -> int:
         """Add a connector, which is not the default, and say its id.
 
@@ -136,7 +151,7 @@ class Storage(ABC):
 
     @abstractmethod
     def delete_connector(self, connector: int) -> None:
-        """Delete a connector with its secrets and whatever is still bound to it."""
+        """Delete a connector with its secrets and whatever is still bound to it. Its history stays."""
 
     @abstractmethod
     def set_default(self, connector: int | None) -> None: ...
@@ -174,12 +189,38 @@ class Storage(ABC):
     def forget_file(self, path: str) -> None: ...
 
 
+class Turn(Protocol):
+    """What a task holds that has a registry for itself."""
+
+    def check(self) -> None:
+        """Fail where another task may have the turn by now."""
+
+
 class Backend(ABC):
     """Where the rows of one registry are kept."""
 
+    name: Literal["sqlite", "postgresql"]
+
+    @property
+    @abstractmethod
+    def shown(self) -> str:
+        """How messages name the place."""
+
     @abstractmethod
     def exists(self) -> bool:
-        """Whether there is a registry yet."""
+        """Whether there is a registry yet, as far as it may be told without one."""
+
+    @abstractmethod
+    def version(self) -> int:
+        """The version of the tables, 0 where there are none; a newer one than this is an error."""
+
+    @abstractmethod
+    def setup_statements(self, readers: Sequence[str], writers: Sequence[str]) -> list[str]:
+        """What `set_up` would execute."""
+
+    @abstractmethod
+    def set_up(self, readers: Sequence[str], writers: Sequence[str]) -> list[str]:
+        """Make the tables or migrate them, let these roles read or write, and say the statements that did it."""
 
     @abstractmethod
     def reading(self) -> AbstractContextManager[Storage]:
@@ -187,10 +228,13 @@ class Backend(ABC):
 
     @abstractmethod
     def writing(self) -> AbstractContextManager[Storage]:
-        """A transaction in which nobody else writes. It is committed where the block ends without an error."""
+        """A transaction in which nobody else writes. It is committed where the block ends without an error.
+
+        RetryableError says that it was not, for a reason that may be gone when everything in it is done again.
+        """
 
     @abstractmethod
-    def exclusive(self) -> AbstractContextManager[None]:
+    def exclusive(self) -> AbstractContextManager[Turn]:
         """Hold off others who ask for this, too; reading and writing go on."""
 
     @abstractmethod

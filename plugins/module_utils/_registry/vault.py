@@ -143,7 +143,7 @@ class Vault:
 
     def binding(self, identity: str, field: str, connector: Connector) -> Binding:
         """What a connector's secret is bound to; the identity of a connector that is being created is not in it yet."""
-        destination = destination_digest(field, connector.resolved_settings)
+        destination = destination_digest(field, connector.effective_settings)
         return Binding(self._holdings.registry, identity, field, destination)
 
     def has_key(self, stored: StoredSecret) -> bool:

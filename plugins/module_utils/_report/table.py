@@ -19,14 +19,14 @@ HEADINGS = ("connector", "status", "verdict", "where", "ms")
 _GAP = "  "
 # What is cut first where a row does not fit, and how narrow a column may get.
 _NARROWEST = {"where": 22, "connector": 24, "verdict": 20}
-# The worst comes first: that is what one looks for.
+# The worst first.
 _ORDER = ("fail", "warn", "ok")
 
 Result = Mapping[str, Any]
 
 
 def table(results: Sequence[Result]) -> list[str]:
-    """A row for each connector, then what to do about those that are not well; no line is longer than WIDTH."""
+    """A row for each connector, then what to do about failures and warnings; no line is longer than WIDTH."""
     ordered = sorted(results, key=lambda result: _ORDER.index(result["status"]))
     rows = [HEADINGS]
     for result in ordered:
@@ -41,7 +41,7 @@ def table(results: Sequence[Result]) -> list[str]:
 
 
 def table_message(results: Sequence[Result], heading: str = "") -> str:
-    """The table as what a task says, below a sentence about it if there is one."""
+    """The table as the message of a task, below a heading if there is one."""
     return "\n".join([*([heading] if heading else []), *table(results)])
 
 
@@ -58,7 +58,7 @@ def count(results: Sequence[Result]) -> str:
 
 
 def advice(results: Sequence[Result]) -> list[str]:
-    """What to do: failures first, and what is to be said of several connectors only once."""
+    """What to do: failures first; equal advice for several connectors once."""
     failures = []
     for result in results:
         if result["status"] == "fail":
@@ -73,7 +73,7 @@ def advice(results: Sequence[Result]) -> list[str]:
         for result in results
         for warning in result["warnings"]
     ]
-    return [*_grouped(failures), *_grouped(warnings)]
+    return [*_group_by_text(failures), *_group_by_text(warnings)]
 
 
 def where(result: Result) -> str:
@@ -88,7 +88,7 @@ def where(result: Result) -> str:
 
 
 def _widths(rows: Sequence[Sequence[str]]) -> list[int]:
-    """The columns as wide as what stands in them, as far as that fits."""
+    """The widths of the columns: as their content, as far as the line allows."""
     widths = [max(map(len, column)) for column in zip(*rows)]
     excess = sum(widths) + len(_GAP) * (len(widths) - 1) - WIDTH
     for heading, narrowest in _NARROWEST.items():
@@ -123,15 +123,15 @@ def _server(endpoint: Mapping[str, Any]) -> str:
     return f"{endpoint['protocol']} {endpoint['host']} {endpoint['port']}{reader}"
 
 
-def _grouped(findings: Iterable[tuple[str, str]]) -> Iterator[str]:
+def _group_by_text(texts: Iterable[tuple[str, str]]) -> Iterator[str]:
     names: dict[str, list[str]] = {}
-    for name, finding in findings:
-        names.setdefault(finding, []).append(name)
-    for finding, each in names.items():
-        text = f"{', '.join(dict.fromkeys(each))}: {_printable(finding)}"
-        yield from textwrap.wrap(text, WIDTH, subsequent_indent="    ", break_on_hyphens=False)
+    for name, text in texts:
+        names.setdefault(text, []).append(name)
+    for text, each in names.items():
+        line = f"{', '.join(dict.fromkeys(each))}: {_printable(text)}"
+        yield from textwrap.wrap(line, WIDTH, subsequent_indent="    ", break_on_hyphens=False)
 
 
 def _printable(text: str) -> str:
-    """A text on one line, without what could do something to a terminal: a server may have said it."""
+    """A text on one line, without terminal control characters: it may quote a server."""
     return " ".join("".join(char if char.isprintable() else " " for char in text).split())

@@ -3,12 +3,12 @@
 
 # This file is private to the collection mailroom.core and may change at any time.
 
-"""What it means when a conversation ends without a server's refusal: network, encryption, protocol, this host."""
+"""Rules for errors other than a server's refusal: network, encryption, protocol, this host."""
 
 from __future__ import annotations
 
 from .observation import PERHAPS_ACCEPTED
-from .rule import CERTAIN, LIKELY, LOOK_FIRST, Rule
+from .rule import CERTAIN, CHECK_BEFORE_RESENDING, LIKELY, Rule
 
 CONNECTION_RULES: tuple[Rule, ...] = (
     Rule("config_invalid", CERTAIN, "config"),
@@ -21,23 +21,26 @@ CONNECTION_RULES: tuple[Rule, ...] = (
         LIKELY,
         "proxy_target",
         remedy=(
-            "The proxy answers, and cannot reach {host} port {port} ({text}). Check host and port, and whether the"
-            " proxy may go there."
+            "The proxy could not connect to {host} port {port} ({text}). Check host and port, and whether the proxy may"
+            " connect there."
         ),
     ),
     Rule(
         "internal_error",
         CERTAIN,
         "exhausted",
-        remedy="This host has run out of files, threads or memory ({text}): lower concurrency, or raise its limits.",
+        remedy=(
+            "This host has run out of file descriptors, threads or memory ({text}): lower concurrency, or raise the"
+            " limits."
+        ),
     ),
     Rule(
         "starttls_missing",
         CERTAIN,
         "unencrypted",
         remedy=(
-            "The server offers no encryption, and nobody signs in without. Use a port with encryption (465 or 993 with"
-            " security tls), or, within a trusted network only, write security none."
+            "The server offers no encryption, so the connector did not sign in. Use an encrypted port (465 or 993 with"
+            " security tls). Only if the server is inside a trusted network, set security to none."
         ),
     ),
     Rule("connect_refused", CERTAIN, "refused"),
@@ -50,12 +53,24 @@ CONNECTION_RULES: tuple[Rule, ...] = (
     Rule("connect_timeout", LIKELY, "timeout", phases=("tcp",)),
     Rule("greeting_timeout", LIKELY, "timeout", phases=("greeting",)),
     Rule("tls_timeout", LIKELY, "timeout", phases=("tls",)),
-    Rule("response_timeout", LIKELY, "timeout", phases=("message",), text=PERHAPS_ACCEPTED, remedy=LOOK_FIRST),
     Rule(
-        "connection_reset", LIKELY, ("reset", "closed"), phases=("message",), text=PERHAPS_ACCEPTED, remedy=LOOK_FIRST
+        "response_timeout", LIKELY, "timeout", phases=("message",), text=PERHAPS_ACCEPTED, remedy=CHECK_BEFORE_RESENDING
     ),
     Rule(
-        "protocol_error", LIKELY, ("protocol", "graph"), phases=("message",), text=PERHAPS_ACCEPTED, remedy=LOOK_FIRST
+        "connection_reset",
+        LIKELY,
+        ("reset", "closed"),
+        phases=("message",),
+        text=PERHAPS_ACCEPTED,
+        remedy=CHECK_BEFORE_RESENDING,
+    ),
+    Rule(
+        "protocol_error",
+        LIKELY,
+        ("protocol", "graph"),
+        phases=("message",),
+        text=PERHAPS_ACCEPTED,
+        remedy=CHECK_BEFORE_RESENDING,
     ),
     Rule("message_too_large", CERTAIN, "too_large"),
     Rule("response_timeout", LIKELY, "timeout"),
@@ -64,7 +79,7 @@ CONNECTION_RULES: tuple[Rule, ...] = (
         "mailbox_denied",
         LIKELY,
         "not_removed",
-        remedy="Remove the test mail by hand, and grant {username} the right to delete from the mailbox: {text}",
+        remedy="Delete the test mail by hand, and grant {username} the right to delete from the mailbox. Error: {text}",
     ),
     Rule("connection_reset", LIKELY, ("reset", "closed")),
     Rule(
@@ -72,8 +87,8 @@ CONNECTION_RULES: tuple[Rule, ...] = (
         CERTAIN,
         "issuer_expired",
         remedy=(
-            "A certificate that issued the server's has expired, the server's own has not: put the authority's present"
-            " one behind it on the server. If all are up to date, check this host's clock."
+            "An intermediate certificate has expired. Install the CA's current intermediate certificate on the server."
+            " If all certificates are valid, check this host's clock."
         ),
     ),
     Rule("tls_expired", CERTAIN, "certificate", reply="10 "),
@@ -84,17 +99,17 @@ CONNECTION_RULES: tuple[Rule, ...] = (
         CERTAIN,
         "certificate",
         reply="18 ",
-        remedy="The server's certificate is signed by itself: name it with ca_file if you know it, or have one issued.",
+        remedy=(
+            "The server's certificate is self-signed: if you trust it, set ca_file to it; otherwise have one issued by"
+            " a CA."
+        ),
     ),
     Rule(
         "tls_untrusted",
         CERTAIN,
         "certificate",
         reply="6[5-8] ",
-        remedy=(
-            "The certificate's key or signature is too weak to be trusted: have it issued anew with SHA-256 and a"
-            " longer key."
-        ),
+        remedy=("The certificate's key or signature is too weak: have it reissued with SHA-256 and a longer key."),
     ),
     Rule(
         "tls_untrusted",
@@ -102,8 +117,8 @@ CONNECTION_RULES: tuple[Rule, ...] = (
         "certificate",
         reply="(79|8[0-9]|9[0-9]) ",
         remedy=(
-            "A certificate in the chain does not follow today's rules, which newer Pythons insist on ({text}):"
-            " have the authority's certificate issued anew."
+            "A certificate in the chain violates RFC 5280, which newer versions of Python enforce ({text}): have the"
+            " CA's certificate reissued."
         ),
     ),
     Rule("tls_untrusted", CERTAIN, "certificate"),
@@ -115,7 +130,7 @@ CONNECTION_RULES: tuple[Rule, ...] = (
         "auth_disabled",
         CERTAIN,
         "login_disabled_unencrypted",
-        remedy="The server lets nobody sign in over an unencrypted connection: set security to starttls or tls.",
+        remedy="The server does not allow a sign-in over an unencrypted connection: set security to starttls or tls.",
     ),
     Rule("auth_disabled", CERTAIN, "login_disabled"),
     Rule(
@@ -124,8 +139,8 @@ CONNECTION_RULES: tuple[Rule, ...] = (
         "preauth",
         phases=("starttls",),
         remedy=(
-            "The server has signed this host in by itself (PREAUTH), after which encryption cannot begin. Do not rely"
-            " on it: something in between may do this. Set security to tls, on port 993."
+            "The server signed this host in without credentials (PREAUTH), after which STARTTLS is not possible. An"
+            " attacker on the network path can cause this: set security to tls, on port 993."
         ),
     ),
     Rule(
@@ -133,8 +148,8 @@ CONNECTION_RULES: tuple[Rule, ...] = (
         LIKELY,
         "preauth",
         remedy=(
-            "The server has signed this host in by itself (PREAUTH), so that nobody else can sign in there: use"
-            " another port of it, such as 993."
+            "The server signed this host in without credentials (PREAUTH), so the connector cannot sign in: use another"
+            " port of the server, such as 993."
         ),
     ),
     Rule("auth_rejected", LIKELY, "refused_proof"),
@@ -143,8 +158,8 @@ CONNECTION_RULES: tuple[Rule, ...] = (
         LIKELY,
         "relay_refused",
         remedy=(
-            "The server does not take mail from a foreign sender domain, as relay says that it does: leave relay out,"
-            " or have relaying allowed for this host or {username}. It says: {text}"
+            "The server does not accept mail from a foreign sender domain, although relay is true: remove relay, or"
+            " have relaying allowed for this host or {username}. The server says: {text}"
         ),
     ),
     Rule(
@@ -152,8 +167,8 @@ CONNECTION_RULES: tuple[Rule, ...] = (
         CERTAIN,
         "server_signature",
         remedy=(
-            "The server could not prove that it knows the password: it is not the server that it says it is, or"
-            " its user database is damaged. Do not use it."
+            "The server did not prove that it knows the password: it may be an impostor, or its user database is"
+            " damaged. Do not use it."
         ),
     ),
     Rule("config_invalid", CERTAIN, "unfit_secret"),
@@ -161,7 +176,7 @@ CONNECTION_RULES: tuple[Rule, ...] = (
         "protocol_error",
         CERTAIN,
         "other_protocol",
-        remedy="{speaks} answers on port {port} of {host}: set port to that of {protocol}.",
+        remedy="{host} port {port} speaks {speaks}: set port to the port for {protocol}.",
     ),
     Rule(
         "protocol_error",
@@ -169,7 +184,7 @@ CONNECTION_RULES: tuple[Rule, ...] = (
         "protocol",
         phases=("auth",),
         remedy=(
-            "The server breaks the rules of the way to sign in ({text}). Name another in mechanisms, such as PLAIN"
+            "The server violates the rules of the SASL mechanism ({text}). Set another one in mechanisms, such as PLAIN"
             " over an encrypted connection, and have the server updated."
         ),
     ),

@@ -3,7 +3,7 @@
 
 # This file is private to the collection mailroom.core and may change at any time.
 
-"""The declared field to look at first, by verdict.
+"""The declared field to check first, by verdict.
 
 {block} stands for smtp, imap or graph, and {sign_in} for the block whose user and password are used there. A word in
 angle brackets is one of ALTERNATIVES: the first of these fields that is declared.
@@ -14,7 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping
 
-from .judge import Diagnosis
+from .diagnosis import Diagnosis
 from .observation import Observation
 
 EHLO_NAME = "ehlo_name"
@@ -97,7 +97,7 @@ EXCEPTIONS: Mapping[tuple[str, str], str] = {
     ("token_endpoint", "certificate"): "oauth2.ca_file",
     ("token_endpoint", "proxy"): "oauth2.proxy",
 }
-# The last one is named also where none is declared; where that is empty there is no field to name.
+# If none is declared, the last one is used; if that is empty, no field is named.
 ALTERNATIVES: Mapping[str, tuple[str, ...]] = {
     "host": ("uri", "url", "host"),
     "port": ("uri", "url", "port"),
@@ -119,10 +119,10 @@ def field_of(
     *,
     shares_credentials: bool = False,
 ) -> str | None:
-    """The declared field to look at first, if there is one; `declared` holds the paths of all that are.
+    """The field to check first, or None; `declared` holds the paths of all declared fields.
 
-    Where the observation itself names a field, it is that one. `to` is the recipient that the task names, and
-    `shares_credentials` says that smtp signs in as imap does.
+    A field in the observation's facts takes precedence. `to` is the task's recipient; `shares_credentials`: smtp uses
+    the credentials of imap.
     """
     template = observation.facts.get("field") or _template(diagnosis, observation)
     block = "oauth2" if observation.phase == "token" else observation.protocol
@@ -135,12 +135,12 @@ def field_of(
         *names, last = ALTERNATIVES[name.strip("<>")]
         name = next((each for each in names if f"{parent}{dot}{each}" in declared), last)
         path = f"{parent}{dot}{name}"
-    return path if name and name not in _LACKING.get(parent, ()) else None
+    return path if name and name not in _MISSING_FIELDS.get(parent, ()) else None
 
 
 _NAMED = re.compile(r"(smtp|imap|graph|oauth2)\.[a-z0-9_]+")
 # The fields that a block does not have.
-_LACKING: Mapping[str, frozenset[str]] = {
+_MISSING_FIELDS: Mapping[str, frozenset[str]] = {
     "graph": frozenset("host port security mechanisms auth username password".split()),
     "oauth2": frozenset("host port security mechanisms auth mailbox".split()),
     "smtp": frozenset(["mailbox"]),

@@ -3,11 +3,11 @@
 
 # This file is private to the collection mailroom.core and may change at any time.
 
-"""What Google's refusals mean, at its token endpoint."""
+"""Rules for errors of Google's token endpoint."""
 
 from __future__ import annotations
 
-from .rule import CERTAIN, IT_SAYS, LIKELY, Rule, oauth_error
+from .rule import CERTAIN, LIKELY, PROVIDER_SAYS, Rule, oauth_error
 
 GOOGLE_TOKEN_RULES: tuple[Rule, ...] = (
     Rule(
@@ -16,9 +16,9 @@ GOOGLE_TOKEN_RULES: tuple[Rule, ...] = (
         "token_google",
         reply=oauth_error("unauthorized_client", "access_denied"),
         remedy=(
-            "The organisation has not delegated its mail to this service account. In the Google admin console under"
+            "The service account has no domain-wide delegation. In the Google admin console under"
             " Security, Access and data control, API controls, Domain-wide delegation, add its numeric client id"
-            f" ({{client_id}}) with exactly this scope: {{scope}}. It may take a day to work.{IT_SAYS}"
+            f" ({{client_id}}) with exactly this scope: {{scope}}. The change may take a day.{PROVIDER_SAYS}"
         ),
     ),
     Rule(
@@ -27,7 +27,7 @@ GOOGLE_TOKEN_RULES: tuple[Rule, ...] = (
         "token_google",
         reply=oauth_error("invalid_grant"),
         text="short-lived|iat|timeframe",
-        remedy=f"This host's clock is wrong: synchronise it, since the request is only valid for an hour.{IT_SAYS}",
+        remedy=f"This host's clock is wrong: synchronise it. A request is valid for one hour only.{PROVIDER_SAYS}",
     ),
     Rule(
         "token_certificate",
@@ -38,7 +38,7 @@ GOOGLE_TOKEN_RULES: tuple[Rule, ...] = (
         remedy=(
             "The key in service_account is not one of the service account's keys: it was most likely deleted or"
             " replaced. Create a new one in the Google Cloud console under IAM & Admin, Service Accounts, Keys."
-            f"{IT_SAYS}"
+            f"{PROVIDER_SAYS}"
         ),
     ),
     Rule(
@@ -48,8 +48,8 @@ GOOGLE_TOKEN_RULES: tuple[Rule, ...] = (
         reply=oauth_error("invalid_grant"),
         text="account not found|account.* (deleted|disabled)",
         remedy=(
-            "The service account ({service_account}) does not exist any more, or is disabled: look under IAM & Admin,"
-            f" Service Accounts, in the Google Cloud console.{IT_SAYS}"
+            "The service account ({service_account}) was deleted or disabled: check it under IAM & Admin,"
+            f" Service Accounts, in the Google Cloud console.{PROVIDER_SAYS}"
         ),
     ),
     Rule(
@@ -58,9 +58,9 @@ GOOGLE_TOKEN_RULES: tuple[Rule, ...] = (
         "token_google",
         reply=oauth_error("invalid_grant"),
         remedy=(
-            "In this order: is oauth2.username ({token_user}) the main address of a user of the organisation, not an"
-            " alias, a group or a personal account; is the user active; is this host's clock right."
-            f"{IT_SAYS}"
+            "Check in this order: is oauth2.username ({token_user}) the main address of a user of the organisation,"
+            " not an alias, a group or a personal account; is the user active; is this host's clock"
+            f" right.{PROVIDER_SAYS}"
         ),
     ),
     Rule(
@@ -69,8 +69,8 @@ GOOGLE_TOKEN_RULES: tuple[Rule, ...] = (
         "token_google",
         reply=oauth_error("invalid_client", "disabled_client", "deleted_client"),
         remedy=(
-            "Google does not know the service account ({service_account}), or it is disabled: look under IAM & Admin,"
-            f" Service Accounts, in the Google Cloud console.{IT_SAYS}"
+            "The service account ({service_account}) does not exist or is disabled: check it under IAM & Admin,"
+            f" Service Accounts, in the Google Cloud console.{PROVIDER_SAYS}"
         ),
     ),
     Rule(
@@ -78,13 +78,16 @@ GOOGLE_TOKEN_RULES: tuple[Rule, ...] = (
         CERTAIN,
         "token_google",
         reply=oauth_error("admin_policy_enforced", "org_internal"),
-        remedy=f"A policy of the Google organisation forbids this: have its administrator allow it.{IT_SAYS}",
+        remedy=(
+            "A policy of the Google organisation forbids this sign-in: ask its administrator to allow"
+            f" it.{PROVIDER_SAYS}"
+        ),
     ),
     Rule(
         "token_consent",
         CERTAIN,
         "token_google",
         reply=oauth_error("invalid_scope"),
-        remedy=f"Google does not know the scope ({{scope}}): leave scope out.{IT_SAYS}",
+        remedy=f"Google does not know the scope ({{scope}}): remove scope.{PROVIDER_SAYS}",
     ),
 )

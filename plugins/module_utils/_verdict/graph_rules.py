@@ -3,22 +3,24 @@
 
 # This file is private to the collection mailroom.core and may change at any time.
 
-"""What a refusal of Microsoft Graph means. It is matched as "STATUS CODE"."""
+"""Rules for errors of Microsoft Graph, which are matched as "STATUS CODE"."""
 
 from __future__ import annotations
 
 from .observation import PERHAPS_ACCEPTED
-from .rule import CERTAIN, IT_SAYS, LIKELY, LOOK_FIRST, POSSIBLE, Rule
+from .rule import CERTAIN, CHECK_BEFORE_RESENDING, LIKELY, POSSIBLE, Rule
+
+GRAPH_SAYS = " Graph says: {text}"
 
 _PERMISSIONS = (
-    "In this order: does the application have Mail.Send (and Mail.ReadBasic.All or more to read) as an application"
+    "Check in this order: does the application have Mail.Send (to read: Mail.ReadBasic.All or more) as an application"
     " permission of Microsoft Graph, with admin consent granted; does an application access policy or the scope of"
-    " RBAC for Applications leave {mailbox} out (Test-ServicePrincipalAuthorization shows it); is it the right"
-    " tenant."
+    " RBAC for Applications exclude {mailbox} (see Test-ServicePrincipalAuthorization); is tenant_id the tenant of the"
+    " mailbox."
 )
-_LATER = "Graph did not answer as it should ({text}): try again in some minutes."
+_LATER = "Graph did not answer as expected ({text}): try again in a few minutes."
 GRAPH_RULES: tuple[Rule, ...] = (
-    Rule("throttled", POSSIBLE, "graph", phases=("message",), text=PERHAPS_ACCEPTED, remedy=LOOK_FIRST),
+    Rule("throttled", POSSIBLE, "graph", phases=("message",), text=PERHAPS_ACCEPTED, remedy=CHECK_BEFORE_RESENDING),
     Rule("response_timeout", LIKELY, "timeout", phases=("mailbox", "delivery"), remedy=_LATER),
     Rule("connection_reset", LIKELY, ("reset", "closed"), phases=("mailbox",), remedy=_LATER),
     Rule(
@@ -26,7 +28,7 @@ GRAPH_RULES: tuple[Rule, ...] = (
         LIKELY,
         "protocol",
         phases=("mailbox",),
-        remedy="What answers at {host} port {port} is most likely not Microsoft Graph: check graph.url. {text}",
+        remedy="The server at {host} port {port} is most likely not Microsoft Graph: check graph.url. Error: {text}",
     ),
     Rule("throttled", CERTAIN, "graph", reply="429 "),
     Rule(
@@ -35,8 +37,8 @@ GRAPH_RULES: tuple[Rule, ...] = (
         "graph",
         reply="401 ",
         remedy=(
-            "Graph does not accept the token: it is for another service or cloud (see cloud, scope and graph.url), or"
-            f" this host's clock is wrong.{IT_SAYS}"
+            "Graph does not accept the token: it is for another service or cloud (check cloud, scope and graph.url), or"
+            f" this host's clock is wrong.{GRAPH_SAYS}"
         ),
     ),
     Rule(
@@ -45,11 +47,11 @@ GRAPH_RULES: tuple[Rule, ...] = (
         "graph",
         reply="403 ErrorSendAsDenied",
         remedy=(
-            f"{{mailbox}} may not send as this from_address: grant it Send As in Exchange, or leave from_address at"
-            f" the mailbox's own.{IT_SAYS}"
+            f"{{mailbox}} may not send as this from_address: grant it Send As in Exchange, or set from_address to the"
+            f" mailbox's own address.{GRAPH_SAYS}"
         ),
     ),
-    Rule("mailbox_denied", LIKELY, "graph", reply="403 ", remedy=f"{_PERMISSIONS}{IT_SAYS}"),
+    Rule("mailbox_denied", LIKELY, "graph", reply="403 ", remedy=f"{_PERMISSIONS}{GRAPH_SAYS}"),
     Rule(
         "mailbox_missing",
         CERTAIN,
@@ -57,7 +59,7 @@ GRAPH_RULES: tuple[Rule, ...] = (
         reply="404 MailboxNotEnabledForRESTAPI",
         remedy=(
             "{mailbox} has no mailbox in the cloud: it is a guest, has no Exchange Online licence, was deleted, or"
-            f" still lives on premises.{IT_SAYS}"
+            f" is still on premises.{GRAPH_SAYS}"
         ),
     ),
     Rule("message_too_large", CERTAIN, "graph", reply="413 |... ErrorMessageSizeExceeded"),
@@ -69,8 +71,8 @@ GRAPH_RULES: tuple[Rule, ...] = (
         "graph",
         reply="404 ",
         remedy=(
-            "The tenant knows no mailbox {mailbox}: check graph.mailbox (its main address or object id), tenant_id and"
-            f" cloud.{IT_SAYS}"
+            "The tenant has no mailbox {mailbox}: check graph.mailbox (the main address or the object id), tenant_id"
+            f" and cloud.{GRAPH_SAYS}"
         ),
     ),
     Rule("message_rejected", LIKELY, "graph", phases=("message",), reply="4.. "),
@@ -79,12 +81,12 @@ GRAPH_RULES: tuple[Rule, ...] = (
         POSSIBLE,
         "graph",
         reply="5.. ",
-        remedy=f"Graph has trouble of its own: try again in some minutes.{IT_SAYS}",
+        remedy=f"Graph has an internal error: try again in a few minutes.{GRAPH_SAYS}",
     ),
     Rule(
         "protocol_error",
         LIKELY,
         "graph",
-        remedy=f"What answers at {{host}} port {{port}} is most likely not Microsoft Graph: check graph.url.{IT_SAYS}",
+        remedy=f"The server at {{host}} port {{port}} is most likely not Microsoft Graph: check graph.url.{GRAPH_SAYS}",
     ),
 )

@@ -3,7 +3,7 @@
 
 # This file is private to the collection mailroom.core and may change at any time.
 
-"""What a refusal over IMAP means: rules by phase, the first that fits holds.
+"""Rules for IMAP replies, by phase; the first that matches is used.
 
 Replies are matched as their status and response code, such as "NO [UNAVAILABLE]".
 """
@@ -29,14 +29,14 @@ from .rule import (
 )
 
 _NOT_CONNECTED = (
-    "The sign-in worked, but the mailbox stays closed: {username} has no right to it, IMAP is turned off for it, or it"
-    " lives on another server."
+    "The sign-in succeeded, but the mailbox cannot be opened: {username} has no access to it, IMAP is disabled for it,"
+    " or it is on another server."
 )
 _NETEASE = (
-    "The provider wants programs to name themselves (the IMAP command ID) before a mailbox is opened, or the account to"
-    " allow them: turn on IMAP in the account's settings. The mailbox is there."
+    "The mailbox exists, but the provider requires that IMAP is enabled in the account's settings, or that programs"
+    " identify themselves (the IMAP command ID): enable IMAP there."
 )
-_SERVER_TROUBLE = "The server cannot open the mailbox just now: try again later, or look into its log."
+_SERVER_TROUBLE = "The server cannot open the mailbox at the moment: try again later, or check the server's log."
 _GREETING = (
     reply_rule("throttled", LIKELY, text=patterns.SENDING_LIMIT, remedy=LIMIT),
     reply_rule("client_blocked", LIKELY, text=patterns.CLIENT_REFUSED),
@@ -96,7 +96,7 @@ _SELECT = (
         LIKELY,
         "BYE",
         "token.{0,10}expired|accesstokenexpired",
-        "The access token has run out meanwhile: run the test again.",
+        "The access token expired during the test: run the test again.",
     ),
     reply_rule(
         "mailbox_missing",

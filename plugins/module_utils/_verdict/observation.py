@@ -3,7 +3,7 @@
 
 # This file is private to the collection mailroom.core and may change at any time.
 
-"""What was observed when a conversation stopped, before it is judged."""
+"""The observation of an error, from which a diagnosis is made, and the exception that carries it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Any, Literal, get_args
 from .._errors import MailroomError
 
 Kind = Literal[
-    # Before anybody is asked.
+    # Before any connection.
     "config",
     "unfit_secret",
     "not_ready",
@@ -38,13 +38,13 @@ Kind = Literal[
     "starttls_missing",
     "injection",
     "unencrypted",
-    # What a server says.
+    # Replies of a server.
     "reply",
     "graph",
     "protocol",
     "other_protocol",
     "preauth",
-    # Signing in.
+    # Sign-in.
     "no_mechanism",
     "login_disabled",
     "login_disabled_unencrypted",
@@ -61,7 +61,7 @@ Kind = Literal[
     "too_large",
     "not_delivered",
     "not_removed",
-    # Ours.
+    # Bugs.
     "internal",
 ]
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -89,12 +89,12 @@ PhaseStatus = Literal["ok", "fail", "skipped"]
 Refused = Literal["", "here", "everywhere"]
 """Whether a credential was refused and must not be sent again: no, over this protocol, or over any."""
 
-PERHAPS_ACCEPTED = "the message was handed over whole, and may have been accepted"
+PERHAPS_ACCEPTED = "the server received the whole message and may have accepted it"
 
 
 @dataclass(frozen=True)
 class Observation:
-    """One observation: its kind, where it was made, and the server's own words if it had any."""
+    """One observation: its kind, its phase and protocol, and the server's reply."""
 
     kind: Kind
     phase: PhaseName | Literal[""] = ""
@@ -116,7 +116,7 @@ class Observation:
         facts: Mapping[str, Any] | None = None,
         refused: Refused | None = None,
     ) -> Observation:
-        """The same observation, with more known about it; what is None stays as it is."""
+        """A copy with these values; None keeps the present value, and facts are added."""
         more: dict[str, Any] = {"kind": kind, "phase": phase, "protocol": protocol, "enhanced": enhanced, "text": text}
         more["refused"] = refused
         known = {name: value for name, value in more.items() if value is not None}
@@ -124,7 +124,7 @@ class Observation:
 
 
 class ProbeError(MailroomError):
-    """A conversation cannot go on. Whoever knows more about it raises a new one from this one."""
+    """A session failed. To add context, raise a new one from this one."""
 
     def __init__(self, observation: Observation) -> None:
         self._observation = observation
@@ -136,5 +136,5 @@ class ProbeError(MailroomError):
 
 
 def probe_error(kind: Kind, text: str = "", **facts: Any) -> ProbeError:
-    """The exception for an observation that is not a server's reply."""
+    """The error for an observation other than a server's reply."""
     return ProbeError(Observation(kind, text=text, facts=facts))

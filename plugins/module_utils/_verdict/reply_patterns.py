@@ -3,7 +3,7 @@
 
 # This file is private to the collection mailroom.core and may change at any time.
 
-"""What servers' words are about: one pattern per topic, which the rules of each phase put in order.
+"""Patterns for the text of replies, one per topic; the rules of each phase apply them in order.
 
 The patterns are searched in the text of a reply whose white space is collapsed, without regard to case.
 """
@@ -67,7 +67,7 @@ CLIENT_REFUSED = any_of(
     r"banned send|blocked for (abuse|spam)|go away",
     r"mail from your (host|network|server)|from your (host|network|server) ",
 )
-# The name that signs the mail is listed, not this host.
+# The sender's domain is listed, not this host.
 SENDER_LISTED = any_of(
     r"(mail ?from|sender|from|sending|your) domain is listed",
     r"domain (that is )?(present|listed|found) in",
@@ -75,7 +75,7 @@ SENDER_LISTED = any_of(
     r"sender address (has been |is )?(black|block)-?list",
 )
 
-# Too much at once or in a while.
+# Rate limits and quotas.
 SENDING_QUOTA = any_of(
     r"\b(sending|submission|daily|hourly|relay|outgoing|queue)\b.{0,25}\b(quota|limit)",
     r"only (send )?\d+ (messages|mails|recipients)",
@@ -118,7 +118,7 @@ PASSING = any_of(
     r"veuillez essayer plus tard",
 )
 
-# What is too large, and what is full.
+# Too large, or full.
 TOO_LARGE = any_of(
     r"too (large|big)\b",
     r"(message|mail|file|data)\b.{0,20}\btoo long",
@@ -135,7 +135,7 @@ FULL = any_of(
     r"too many messages (on the server|in the mailbox)",
 )
 
-# Who sends, who receives, and whether mail is passed on.
+# Sender, recipient and relaying.
 RELAYING = any_of(
     r"\brelay\w*\b.{0,60}" + REFUSED,
     r"not (configured|permitted|allowed|authori\w+|able) (to )?relay",
@@ -218,7 +218,7 @@ RECIPIENT_UNKNOWN = any_of(
     r"(unknown|invalid|unknown or illegal) (user|recipient|mailbox|alias|address)",
     r"not our customer|not in recipient list|recipientnotfound|not a valid (e-?mail )?(recipient|address)",
 )
-# What the message holds or how it is made.
+# The content of the message.
 CONTENT = any_of(
     r"\bspam",
     r"junk",
@@ -242,7 +242,7 @@ CONTENT = any_of(
     r"illegal characters|parsing error|json|bare (lf|cr)|smtplf",
 )
 
-# Signing in.
+# Sign-in.
 APP_PASSWORD = any_of(
     r"app(lication)?[ -]?(specific )?password",
     r"aplication password",

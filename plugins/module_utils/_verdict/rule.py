@@ -3,7 +3,7 @@
 
 # This file is private to the collection mailroom.core and may change at any time.
 
-"""The type of the rules from observation to verdict, and the remedies that several files of rules share."""
+"""The type of the rules from observation to verdict, and the remedies that several rule files share."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from .observation import Kind, PhaseName
 
 CERTAIN, LIKELY, POSSIBLE = "certain", "likely", "possible"
 
-LOOK_FIRST = (
-    "The whole message was handed over, and the server's answer is missing: look whether it has arrived before sending"
-    " it again."
+CHECK_BEFORE_RESENDING = (
+    "The server received the whole message but did not confirm it: check whether the message arrived before sending it"
+    " again."
 )
 
 
 class Rule(NamedTuple):
-    """A verdict, and what must match for it: a kind, phases, and patterns; where there is none, everything matches."""
+    """A verdict, and the kind, phases and patterns that must match for it; what is empty matches everything."""
 
     verdict: str
     certainty: str
@@ -37,32 +37,31 @@ class Rule(NamedTuple):
 
 
 def reply_rule(verdict: str, certainty: str, reply: str = "", text: str = "", remedy: str = "") -> Rule:
-    """A rule about a server's reply: its code, its words, or both."""
+    """A rule for a server's reply: its code, its text, or both."""
     return Rule(verdict, certainty, "reply", reply=reply, text=text, remedy=remedy)
 
 
 def oauth_error(*names: str) -> str:
-    """The error of RFC 6749, with or without a status before it."""
+    """A pattern for errors of RFC 6749, with or without a status before them."""
     return rf"(\d+ )?({'|'.join(names)})(?![\w-])"
 
 
 # Remedies that rules of more than one file share.
-IT_SAYS = " It says: {text}"
-ENCRYPT = "The server goes on only over an encrypted connection: set security to starttls or tls."
-LIMIT = (
-    "A limit of the provider for this account or host is reached: wait until it is lifted, send less, or have it"
-    " raised."
-)
+SERVER_SAYS = " The server says: {text}"
+PROVIDER_SAYS = " The provider says: {text}"
+ENCRYPT = "The server requires an encrypted connection: set security to starttls or tls."
+LIMIT = "A limit of the provider for this account or host is reached: wait, send less, or ask the provider to raise it."
 APP_PASSWORD = (
-    "The provider does not take the account's own password from programs: create an app password (or an authorization"
-    " code, as some call it) in the account's security settings and give that as password; or sign in with oauth2 where"
-    " the provider offers it."
+    "The provider does not accept the account's own password from programs: create an app password (some providers call"
+    " it an authorization code) in the account's security settings and set it as password, or sign in with oauth2."
 )
 WEB_SIGN_IN = (
-    "The provider wants {username} to confirm the sign-in, or to accept its terms, in a browser: sign in there once; an"
-    " app password or oauth2 avoids that."
+    "The provider requires {username} to confirm the sign-in, or to accept its terms, in a browser: sign in there once,"
+    " or use an app password or oauth2."
 )
-MECHANISM = "The server cannot use this way to sign in: name another in mechanisms. It offers: {offered}."
+MECHANISM = (
+    "The server does not support this SASL mechanism: set another one in mechanisms. The server offers: {offered}."
+)
 STARTTLS_REPLIES = (
     reply_rule("throttled", LIKELY, "4", patterns.SENDING_LIMIT),
     reply_rule("client_blocked", CERTAIN, "5", patterns.CLIENT_REFUSED),
@@ -72,4 +71,4 @@ OTHER_REPLIES = (
     reply_rule("throttled", POSSIBLE, "421|BYE"),
     reply_rule("protocol_error", LIKELY),
 )
-"""For a reply in a phase that has no rules of its own."""
+"""For replies in phases without rules of their own."""

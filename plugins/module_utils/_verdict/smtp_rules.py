@@ -3,10 +3,10 @@
 
 # This file is private to the collection mailroom.core and may change at any time.
 
-"""What a refusal over SMTP means: rules by phase, the first that fits holds.
+"""Rules for SMTP replies, by phase; the first that matches is used.
 
-A rule is certain where the code or the words leave one meaning. The last rule of each phase has no
-pattern and is its most general verdict. Replies are matched as "CODE ENHANCED", such as "535 5.7.8" or "535 ".
+A rule is certain if the code or the text has only one meaning. The last rule of each phase has no pattern. Replies are
+matched as "CODE ENHANCED", such as "535 5.7.8" or "535 ".
 """
 
 from __future__ import annotations
@@ -29,46 +29,42 @@ from .rule import (
     reply_rule,
 )
 
-_NAMELESS = (
-    "The server does not accept the name by which this host introduces itself: set ehlo_name to a full name that has an"
-    " address."
+_EHLO_NAME = (
+    "The server does not accept the name in this host's EHLO: set ehlo_name to a full host name that has an address in"
+    " DNS."
 )
-_SWITCHED_OFF = (
-    "SMTP sign-in by password is switched off for the organisation or the mailbox. In Exchange Online, in this order:"
-    " Set-CASMailbox -SmtpClientAuthenticationDisabled $false for the mailbox, Set-TransportConfig"
-    " -SmtpClientAuthenticationDisabled $false, security defaults; changes take a quarter of an hour. Better: sign in"
-    " with oauth2."
+_DISABLED = (
+    "SMTP sign-in by password is disabled for the organisation or the mailbox: sign in with oauth2. To enable passwords"
+    " in Exchange Online, check in this order: Set-CASMailbox -SmtpClientAuthenticationDisabled $false for the mailbox,"
+    " Set-TransportConfig -SmtpClientAuthenticationDisabled $false, security defaults; changes take 15 minutes."
 )
-_PROBABLY_SWITCHED_OFF = (
-    "Exchange answers so where SMTP sign-in is switched off, which is the likeliest cause: Set-CASMailbox"
+_PROBABLY_DISABLED = (
+    "Most likely SMTP sign-in by password is disabled in Exchange: sign in with oauth2, or enable it (Set-CASMailbox"
     " -SmtpClientAuthenticationDisabled $false for the mailbox, Set-TransportConfig -SmtpClientAuthenticationDisabled"
-    " $false for the organisation. Else {username} or the password is wrong, or an app password is needed. Better: sign"
-    " in with oauth2."
+    " $false for the organisation). Otherwise {username} or the password is wrong, or an app password is needed."
 )
-_WEAK_PASSWORD = "The provider refuses this password because it is too simple: set a stronger one for {username}."
+_WEAK_PASSWORD = "The provider refuses this password as too weak: set a stronger one for {username}."
 _TOO_MUCH_FOR_RECIPIENT = (
-    "The recipient gets more mail at the moment than its server allows: the address is right. Try again later, or test"
+    "The recipient's server limits the rate of mail to this recipient; the address is right. Try again later, or test"
     " with another recipient."
 )
-_GREYLISTED = (
-    "The server puts off mail from senders that it does not know yet (greylisting): try again in a quarter of an hour."
-)
+_GREYLISTED = "The server defers mail from unknown senders (greylisting): try again in 15 minutes."
 _REPUTATION = (
-    "The provider puts off mail from this host's address because of its reputation: send over a provider's submission"
-    " port with a sign-in, or follow the provider's page for senders. Fewer connectors do not help."
+    "The provider defers mail from this host's address because of its reputation: send over a provider's submission"
+    " port with a sign-in, or follow the provider's guidelines for senders. Fewer connectors do not help."
 )
 _TRANSITION = (
-    "The server must learn the password once more before this way to sign in works: sign in once with mechanisms"
-    " [PLAIN] over an encrypted connection."
+    "The server must receive the password once before this SASL mechanism works (password transition): sign in once"
+    " with mechanisms [PLAIN] over an encrypted connection."
 )
 _AUTHENTICITY = (
-    "The domain of from_address does not vouch for this way of sending (SPF, DKIM or DMARC): send through the domain's"
-    " own server, or have the domain's DNS allow this one."
+    "The domain of from_address does not authorize this server (SPF, DKIM or DMARC): send through the domain's own"
+    " server, or authorize this one in the domain's DNS."
 )
-# 50x answers a command that is not understood, so its limits are those of a line.
+# 50x means that a command was not understood, so a limit in its text is one of line length.
 _NOT_SYNTAX = "4|5[1-9]"
 _CLIENT_CERTIFICATE = reply_rule("tls_handshake", LIKELY, "[45]", "client certificate")
-_HELO = reply_rule("client_blocked", CERTAIN, text=patterns.HELO_REFUSED, remedy=_NAMELESS)
+_HELO = reply_rule("client_blocked", CERTAIN, text=patterns.HELO_REFUSED, remedy=_EHLO_NAME)
 _GREETING = (
     _CLIENT_CERTIFICATE,
     reply_rule("throttled", CERTAIN, "4", patterns.SENDING_LIMIT, LIMIT),
@@ -82,15 +78,15 @@ _GREETING = (
 _EHLO = (
     _CLIENT_CERTIFICATE,
     reply_rule("throttled", LIKELY, _NOT_SYNTAX, patterns.SENDING_LIMIT, LIMIT),
-    reply_rule("client_blocked", CERTAIN, "[45]", patterns.HELO_REFUSED, _NAMELESS),
+    reply_rule("client_blocked", CERTAIN, "[45]", patterns.HELO_REFUSED, _EHLO_NAME),
     reply_rule("client_blocked", CERTAIN, "[45]", patterns.CLIENT_REFUSED),
     reply_rule("throttled", CERTAIN, "4", patterns.BUSY),
     reply_rule("throttled", LIKELY, "4", patterns.PASSING),
     reply_rule("throttled", POSSIBLE, "4"),
     reply_rule("protocol_error", LIKELY, "50[023]"),
-    reply_rule("client_blocked", CERTAIN, "50[14]|55", patterns.HELO_NAME, _NAMELESS),
-    reply_rule("client_blocked", LIKELY, "50[14]|55", remedy=_NAMELESS),
-    reply_rule("client_blocked", POSSIBLE, remedy=_NAMELESS),
+    reply_rule("client_blocked", CERTAIN, "50[14]|55", patterns.HELO_NAME, _EHLO_NAME),
+    reply_rule("client_blocked", LIKELY, "50[14]|55", remedy=_EHLO_NAME),
+    reply_rule("client_blocked", POSSIBLE, remedy=_EHLO_NAME),
 )
 _AUTH = (
     _CLIENT_CERTIFICATE,
@@ -98,7 +94,7 @@ _AUTH = (
         "tls_version",
         CERTAIN,
         text=patterns.TLS_TOO_OLD,
-        remedy="The server refuses the version of TLS that was agreed on: turn on TLS 1.2 or 1.3 on this host.",
+        remedy="The server refuses the negotiated TLS version: enable TLS 1.2 or 1.3 on this host.",
     ),
     reply_rule(
         "security_mismatch", CERTAIN, r"530|... [45]\.7\.0 ?\Z|... 5\.7\.3|50[0-9]", patterns.TLS_NEEDED, ENCRYPT
@@ -124,14 +120,14 @@ _AUTH = (
         CERTAIN,
         r"535 5\.7\.139(?!\d)",
         "SmtpClientAuthentication is disabled|security defaults",
-        _SWITCHED_OFF,
+        _DISABLED,
     ),
-    reply_rule("auth_disabled", LIKELY, r"535 5\.7\.139(?!\d)", remedy=_SWITCHED_OFF),
+    reply_rule("auth_disabled", LIKELY, r"535 5\.7\.139(?!\d)", remedy=_DISABLED),
     reply_rule(
         "auth_disabled",
         CERTAIN,
         r"... 5\.7\.30(?!\d)",
-        remedy="The provider no longer accepts passwords here: sign in with oauth2, or send over graph.",
+        remedy="The provider no longer accepts passwords: sign in with oauth2, or send over graph.",
     ),
     reply_rule("auth_unsupported", LIKELY, r"432 4\.7\.12|432 \Z", remedy=_TRANSITION),
     reply_rule("throttled", LIKELY, r"432 4\.3\.2(?!\d)", remedy=LIMIT),
@@ -153,7 +149,7 @@ _AUTH = (
     ),
     reply_rule("auth_disabled", LIKELY, text=patterns.SWITCHED_OFF),
     reply_rule("auth_unsupported", LIKELY, "534", remedy=MECHANISM),
-    reply_rule("auth_rejected", LIKELY, r"535 5\.7\.3(?!\d)", remedy=_PROBABLY_SWITCHED_OFF),
+    reply_rule("auth_rejected", LIKELY, r"535 5\.7\.3(?!\d)", remedy=_PROBABLY_DISABLED),
     reply_rule("auth_rejected", CERTAIN, "535", patterns.CREDENTIALS),
     reply_rule(
         "auth_rejected",
@@ -172,7 +168,7 @@ _SENDER = (
         CERTAIN,
         r"... 5\.7\.30(?!\d)",
         "basic auth",
-        "The provider no longer accepts passwords here: sign in with oauth2, or send over graph.",
+        "The provider no longer accepts passwords: sign in with oauth2, or send over graph.",
     ),
     reply_rule("auth_required", CERTAIN, r"5.. 5\.7\.57(?!\d)"),
     reply_rule("auth_required", CERTAIN, "[45]", patterns.SIGN_IN_NEEDED),
@@ -302,4 +298,4 @@ SMTP_RULES: dict[PhaseName | Literal[""], tuple[Rule, ...]] = {
 SMTP_WITHOUT_SIGN_IN: dict[PhaseName | Literal[""], tuple[Rule, ...]] = {
     "recipient": (reply_rule("relay_denied", LIKELY, "5.. 5[.]7[.]1", "recipient address rejected: access denied"),),
 }
-"""By phase, tried before SMTP_RULES where the connector does not sign in."""
+"""By phase; tried before SMTP_RULES if the connector does not sign in."""

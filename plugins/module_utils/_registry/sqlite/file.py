@@ -61,6 +61,13 @@ _LONGEST_NAME = 255 - len(_JOURNAL)
 _PLAIN = frozenset(range(33, 127)) - frozenset(b"%?#")
 
 
+class HeldFolder:
+    """A lock on a folder, which nobody else gets as long as this process lives."""
+
+    def check(self) -> None:
+        """Nothing ends it early."""
+
+
 class SqliteFile:
     """The file at a path, which nobody but root and the user that runs the task may be able to change."""
 
@@ -142,7 +149,7 @@ class SqliteFile:
                 raise RegistryError(self._sentence("changed", _reasons()["readonly"]))
 
     @contextmanager
-    def exclusive(self) -> Iterator[None]:
+    def exclusive(self) -> Iterator[HeldFolder]:
         """Its folder is locked: to open and close the registry's own file would give away the locks on it."""
         with ExitStack() as stack:
             try:
@@ -154,7 +161,7 @@ class SqliteFile:
                 raise RegistryError(f"The folder {self._folder} cannot be locked: {error.strerror}.") from None
             stack.callback(os.close, held)
             fcntl.flock(held, fcntl.LOCK_EX)
-            yield
+            yield HeldFolder()
 
     def _enter(self, stack: ExitStack) -> Folder | None:
         try:

@@ -98,7 +98,31 @@ _VERSION_2 = (
     """,
 )
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (_VERSION_1, _VERSION_2)
+_VERSION_3 = (
+    # A connector's history outlives it, so that it can only be told by what is never used again.
+    """
+    CREATE TABLE kept_revision (
+        identity TEXT NOT NULL,
+        revision INTEGER NOT NULL,
+        name TEXT NOT NULL,
+        at TEXT NOT NULL,
+        actor TEXT NOT NULL,
+        before TEXT NOT NULL,
+        after TEXT NOT NULL,
+        PRIMARY KEY (identity, revision)
+    ) WITHOUT ROWID
+    """,
+    """
+    INSERT INTO kept_revision
+    SELECT identity, revision.revision, name, at, actor, before, after
+    FROM revision JOIN connector ON connector.id = connector
+    """,
+    "DROP TABLE revision",
+    "ALTER TABLE kept_revision RENAME TO revision",
+    "CREATE INDEX revision_of_name ON revision (name)",
+)
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (_VERSION_1, _VERSION_2, _VERSION_3)
 """Step n leads from version n to n + 1. A released step never changes."""
 
 _STATISTICS = ("sqlite_stat1", "sqlite_stat4")

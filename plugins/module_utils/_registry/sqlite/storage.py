@@ -22,7 +22,7 @@ from typing import Any
 from ..._connector.state import Proof, Purpose
 from ..._errors import RegistryError
 from ..sealing import Mark, Sealed
-from ..storage import MOST_CHARACTERS, Backend, BindingRow, ConnectorRow, RevisionRow, SecretRow, Storage
+from ..storage import MOST_CHARACTERS, Backend, BindingRow, ConnectorRow, RevisionRow, SecretRow, Storage, Turn
 from . import schema
 from .file import SqliteFile, harden
 
@@ -32,9 +32,12 @@ _COLUMNS = ", ".join(
 )
 _SEALED = ", ".join(Sealed._fields)
 _BINDINGS = "SELECT purpose.name, tenant, connector.name FROM purpose LEFT JOIN connector ON connector.id = connector"
-_REVISIONS = """
-    SELECT identity, revision.revision, at, actor, before, after
-    FROM revision JOIN connector ON connector.id = connector {} ORDER BY connector.id, revision.revision
+_REVISIONS = "SELECT identity, revision, at, actor, before, after, name FROM revision {} ORDER BY identity, revision"
+_DELETED = """
+    SELECT identity FROM revision AS last
+    WHERE name = ? AND NOT EXISTS (SELECT 1 FROM connector WHERE identity = last.identity)
+        AND revision = (SELECT max(revision) FROM revision WHERE identity = last.identity)
+    ORDER BY at, identity
 """
 _WRITTEN = [column for column in ConnectorRow._fields if column not in ("id", "is_default")]
 _INSERT = f"INSERT INTO connector ({', '.join(_WRITTEN)}) VALUES ({', '.join(f':{column}' for column in _WRITTEN)})"
@@ -52,11 +55,34 @@ _PROVE = """
 class SqliteBackend(Backend):
     """A registry in the file at `path`."""
 
+    name = "sqlite"
+
     def __init__(self, path: str) -> None:
         self._file = SqliteFile(path)
 
+    @property
+    def shown(self) -> str:
+        return self._file.path
+
     def exists(self) -> bool:
         return self._file.exists()
+
+    def version(self) -> int:
+        with self._file.reading() as database:
+            return self._version(database) if database else 0
+
+    def setup_statements(self, readers: Sequence[str], writers: Sequence[str]) -> list[str]:
+        if readers or writers:
+            raise RegistryError("grant_read and grant_write go with a registry in PostgreSQL, and this one is a file.")
+        steps = schema.MIGRATIONS[self.version() :]
+        return [" ".join(statement.split()) for step in steps for statement in step]
+
+    def set_up(self, readers: Sequence[str], writers: Sequence[str]) -> list[str]:
+        statements = self.setup_statements(readers, writers)
+        if statements:
+            with self.writing():
+                pass
+        return statements
 
     @contextmanager
     def reading(self) -> Iterator[Storage]:
@@ -74,7 +100,7 @@ class SqliteBackend(Backend):
             _migrate(database, self._version(database))
             yield SqliteStorage(database)
 
-    def exclusive(self) -> AbstractContextManager[None]:
+    def exclusive(self) -> AbstractContextManager[Turn]:
         return self._file.exclusive()
 
     def check_writable(self) -> None:
@@ -95,6 +121,45 @@ class SqliteBackend(Backend):
                 f" ({differences}); put back a copy."
             )
         return version
+
+
+class EmptyBackend(Backend):
+    """What stands for a registry that is not there yet, in check mode."""
+
+    name = "sqlite"
+
+    def __init__(self, shown: str) -> None:
+        self._shown = shown
+
+    @property
+    def shown(self) -> str:
+        return self._shown
+
+    def exists(self) -> bool:
+        return False
+
+    def version(self) -> int:
+        return 0
+
+    def setup_statements(self, readers: Sequence[str], writers: Sequence[str]) -> list[str]:  # noqa: ARG002
+        return []
+
+    def set_up(self, readers: Sequence[str], writers: Sequence[str]) -> list[str]:  # noqa: ARG002
+        return []
+
+    @contextmanager
+    def reading(self) -> Iterator[Storage]:
+        with _migrated_copy(None, 0) as copy:
+            yield SqliteStorage(copy)
+
+    def writing(self) -> AbstractContextManager[Storage]:
+        raise RegistryError(f"The registry {self._shown} cannot be changed: there is none.")
+
+    def exclusive(self) -> AbstractContextManager[Turn]:
+        raise RegistryError(f"The registry {self._shown} cannot be changed: there is none.")
+
+    def check_writable(self) -> None:
+        """What is not there yet may be made by an earlier task of the play."""
 
 
 @contextmanager
@@ -159,9 +224,12 @@ class SqliteStorage(Storage):
         where, parameters = _among("connector", connectors)
         return [BindingRow(*row) for row in self._database.execute(f"{_BINDINGS} {where}", parameters)]
 
-    def revisions(self, identities: Collection[str]) -> list[RevisionRow]:
+    def revisions(self, identities: Collection[str] | None) -> list[RevisionRow]:
         where, parameters = _among("identity", identities)
         return [RevisionRow(*row) for row in self._database.execute(_REVISIONS.format(where), parameters)]
+
+    def deleted(self, name: str) -> list[str]:
+        return [str(each) for (each,) in self._database.execute(_DELETED, (name,))]
 
     def secrets(self, connectors: Collection[int] | None) -> list[SecretRow]:
         where, parameters = _among("connector", connectors)
@@ -189,6 +257,13 @@ class SqliteStorage(Storage):
         query = "SELECT key_id, fingerprint FROM written_file WHERE path = ?"
         row = self._database.execute(query, (path,)).fetchone()
         return (str(row[0]), str(row[1])) if row else None
+
+    def written_files(self) -> list[tuple[str, str, str]]:
+        rows = self._database.execute("SELECT path, key_id, fingerprint FROM written_file ORDER BY path")
+        return [(str(path), str(key_id), str(fingerprint)) for path, key_id, fingerprint in rows]
+
+    def set_registry_id(self, registry_id: str) -> None:
+        self._database.execute("UPDATE registry SET id = ?", (registry_id,))
 
     def insert_connector(self, row: ConnectorRow, *, replaces: int | None) -> int:
         if replaces is not None:
@@ -218,8 +293,10 @@ class SqliteStorage(Storage):
         self._database.execute("DELETE FROM purpose WHERE name = ? AND tenant = ?", purpose)
 
     def add_revision(self, row: RevisionRow) -> None:
-        statement = "INSERT INTO revision SELECT id, ?, ?, ?, ?, ? FROM connector WHERE identity = ?"
-        self._database.execute(statement, (*row[1:], row.identity))
+        statement = (
+            "INSERT INTO revision (identity, revision, at, actor, before, after, name) VALUES (?, ?, ?, ?, ?, ?, ?)"
+        )
+        self._database.execute(statement, row[:7])
 
     def record_proof(self, identity: str, proof: Proof) -> None:
         self._database.execute(_PROVE, {**proof._asdict(), "identity": identity})

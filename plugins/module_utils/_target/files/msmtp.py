@@ -10,12 +10,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from ..._connector.diff import CHANGED, STORED
 from ..._connector.resolved import SmtpSettings
 from ..._errors import FieldMessage
-from ..interface import MARK, FileTarget, Sender
+from ..interface import MARK, Account, FileTarget, own_file
 
-_PASSWORD = re.compile(r"^password .*$", re.MULTILINE)
 _REPLACED = re.compile(r"%[UHCM]|[*?]")
 _NO_OTHER_SENDER = "allow_from_override off"
 _LONGEST_LINE = 499
@@ -26,42 +24,33 @@ class Msmtp(FileTarget):
 
     name = "msmtp"
     securities = ("none", "starttls", "tls")
-    supported_features = frozenset(("from_address", "smtp.mechanisms", "smtp.client_cert", "smtp.proxy"))
+    supported_features = frozenset(
+        ("from_address", "smtp.mechanisms", "smtp.client_cert", "smtp.ca_file", "smtp.proxy", "smtp.ehlo_name")
+    )
+    forbidden = re.compile("[\n\0]")
+    secret = re.compile(r"^(password ).*$", re.MULTILINE)
+    check = ("msmtp", "-C", "{path}", "-P")
 
-    def unsupported_values(self, sender: Sender) -> Iterator[FieldMessage]:
-        server = sender.server
+    def unsupported_values(self, account: Account) -> Iterator[FieldMessage]:
+        server = account.smtp
         if len(server.mechanisms) > 1:
             yield "smtp.mechanisms", "can name one in msmtp, or be left out, for msmtp to choose"
         if server.proxy and (server.proxy.scheme != "socks5" or server.proxy.username):
             yield "smtp.proxy", "must be a socks5 proxy without a user in msmtp"
-        if _REPLACED.search(sender.from_address):
+        if _REPLACED.search(account.connector.from_address):
             yield "from_address", "holds what msmtp replaces: %U, %H, %C, %M, * or ?"
-        for field, line in _lines(sender):
+        for field, line in _lines(account):
             if len(line.encode()) > _LONGEST_LINE:
                 yield field, f"is too long: a line of msmtp's holds {_LONGEST_LINE} bytes"
 
-    def render(self, _text: str, sender: Sender) -> str:
-        return MARK + "".join(f"{line}\n" for _field, line in _lines(sender))
-
-    def clear(self, text: str) -> str:
-        return "" if text.startswith(MARK) else text
-
-    def difference(self, before: str, after: str) -> tuple[str, str]:
-        old, new = (text if text.startswith(MARK) else "" for text in (before, after))
-        word = STORED if _PASSWORD.findall(old) == _PASSWORD.findall(new) else CHANGED
-        return _PASSWORD.sub(f"password {STORED}", old), _PASSWORD.sub(f"password {word}", new)
-
-    def password_text(self, _sender: Sender) -> None:
-        return None
-
-    def password_file_in(self, _text: str) -> str:
-        return ""
+    def render(self, _text: str, account: Account) -> str:
+        return own_file(MARK, [line for _field, line in _lines(account)])
 
 
-def _lines(sender: Sender) -> Iterator[tuple[str, str]]:
+def _lines(account: Account) -> Iterator[tuple[str, str]]:
     """Each line of the file, after the field that it comes from."""
-    server = sender.server
-    yield "name", f"account {sender.connector}"
+    server = account.smtp
+    yield "name", f"account {account.name}"
     yield "smtp.host", f"host {server.host}"
     yield "smtp.port", f"port {server.port}"
     yield from _encryption(server)
@@ -70,17 +59,17 @@ def _lines(sender: Sender) -> Iterator[tuple[str, str]]:
         yield "smtp.proxy", f"proxy_port {server.proxy.port}"
     if server.ehlo_name:
         yield "smtp.ehlo_name", f"domain {server.ehlo_name}"
-    if sender.from_address:
-        yield "from_address", f"from {sender.from_address}"
+    if account.connector.from_address:
+        yield "from_address", f"from {account.connector.from_address}"
         yield "from_address", _NO_OTHER_SENDER
         yield "from_address", "set_from_header on"
-    if sender.password:
+    if account.password:
         yield "smtp.mechanisms", f"auth {server.mechanisms[0].lower() if server.mechanisms else 'on'}"
         yield "smtp.username", f"user {_quoted(server.username)}"
-        yield "smtp.password", f"password {_quoted(sender.password.reveal())}"
-    if sender.connector != "default":
-        yield "name", f"account default : {sender.connector}"
-        if sender.from_address:
+        yield "smtp.password", f"password {_quoted(account.password.reveal())}"
+    if account.name != "default":
+        yield "name", f"account default : {account.name}"
+        if account.connector.from_address:
             # An account takes over all but this from the one that it is based on: msmtp -P shows it.
             yield "from_address", _NO_OTHER_SENDER
 

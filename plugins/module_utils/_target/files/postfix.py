@@ -13,7 +13,7 @@ from collections.abc import Container, Iterator
 from ..._connector.resolved import SmtpSettings
 from ..._errors import FieldMessage
 from ..formats import managed_block
-from ..interface import MARK, Sender
+from ..interface import MARK, Account
 
 _BLANKS = " \t\v\f\r"
 _SPLITS_A_LIST = re.compile(r"[\s,{}]")
@@ -24,14 +24,20 @@ class Postfix(managed_block.ManagedBlockTarget):
 
     name = "postfix"
     securities = ("none", "starttls_optional", "starttls", "tls")
-    supported_features = frozenset(("smtp.mechanisms", "smtp.client_cert"))
+    supported_features = frozenset(("smtp.mechanisms", "smtp.client_cert", "smtp.ca_file", "smtp.ehlo_name"))
+    password_apart = "always"
     password_mark = MARK
+    needs_file = True
+    forbidden = re.compile("[\n\0]")
+    check = ("postfix", "check")
+    service = "postfix"
+    reload = "reloaded"
 
-    def unsupported_values(self, sender: Sender) -> Iterator[FieldMessage]:
-        server = sender.server
+    def unsupported_values(self, account: Account) -> Iterator[FieldMessage]:
+        server = account.smtp
         if server.security == "starttls_optional" and server.trust.validate:
             yield "smtp.validate_certs", "must be false with starttls_optional: postfix checks no certificate then"
-        if _SPLITS_A_LIST.search(sender.password_file):
+        if _SPLITS_A_LIST.search(account.password_file):
             yield "options.password_file", "cannot hold white space, commas or braces in postfix"
         trust = server.trust
         for field, path in (
@@ -41,25 +47,25 @@ class Postfix(managed_block.ManagedBlockTarget):
         ):
             if path != path.strip():
                 yield field, "cannot begin or end with white space in postfix"
-        if sender.password:
+        if account.password:
             if ":" in server.username or server.username[0] in _BLANKS:
                 yield "smtp.username", "cannot hold a colon or begin with white space in postfix"
-            if sender.password.reveal()[-1] in _BLANKS:
+            if account.password.reveal()[-1] in _BLANKS:
                 yield "smtp.password", "cannot end with white space in postfix"
 
-    def render(self, text: str, sender: Sender) -> str:
+    def render(self, text: str, account: Account) -> str:
         text = managed_block.restored(text)
         if not text.endswith("\n"):
             text += "\n"
-        named = sender.password_file if sender.password else ""
-        parameters = dict(_parameters(sender))
+        named = account.password_file if account.password else ""
+        parameters = dict(_parameters(account))
         lines = [f"{name} = {value.replace('$', '$$')}" for name, value in parameters.items()]
         return managed_block.inserted(text, text.count("\n"), lines, set(_parameter_lines(text, parameters)), named)
 
-    def password_text(self, sender: Sender) -> str | None:
-        if not sender.password:
+    def password_text(self, account: Account) -> str | None:
+        if not account.password:
             return None
-        return f"{MARK}{_relayhost(sender.server)} {sender.server.username}:{sender.password.reveal()}\n"
+        return f"{MARK}{_relayhost(account.smtp)} {account.smtp.username}:{account.password.reveal()}\n"
 
 
 def _relayhost(server: SmtpSettings) -> str:
@@ -67,14 +73,14 @@ def _relayhost(server: SmtpSettings) -> str:
     return f"[{server.host}]:{server.port}"
 
 
-def _parameters(sender: Sender) -> Iterator[tuple[str, str]]:
+def _parameters(account: Account) -> Iterator[tuple[str, str]]:
     """The parameters of main.cf. Those on which mail depends are written even if they are Postfix's defaults."""
-    server = sender.server
+    server = account.smtp
     yield "relayhost", _relayhost(server)
     yield from _encryption(server)
-    yield "smtp_sasl_auth_enable", "yes" if sender.password else "no"
-    if sender.password:
-        yield "smtp_sasl_password_maps", f"texthash:{sender.password_file}"
+    yield "smtp_sasl_auth_enable", "yes" if account.password else "no"
+    if account.password:
+        yield "smtp_sasl_password_maps", f"texthash:{account.password_file}"
         yield "smtp_sasl_security_options", "noanonymous"
         yield "smtp_sasl_tls_security_options", "noanonymous"
         if server.mechanisms:

@@ -12,26 +12,19 @@ all files that this is used for.
 from __future__ import annotations
 
 from collections.abc import Container, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
 from ..._errors import DeclarationError, Problem
-from ..interface import FileTarget
+from ..interface import FileTarget, named_password_file
 
 _BEGIN = "# BEGIN mailroom.core.connector_config"
 _END = "# END mailroom.core.connector_config"
 _ASIDE = "# set aside by mailroom.core.connector_config: "
-_PASSWORD = "# The password is in "
 
 
 def content(text: str) -> str:
     """The lines of the block, empty where there is none."""
     return "".join(f"{line}\n" for line in _parse(text).inside)
-
-
-def password_file_in(text: str) -> str:
-    """The file that the block names for the password."""
-    first = content(text).partition("\n")[0]
-    return first[len(_PASSWORD) :] if first.startswith(_PASSWORD) else ""
 
 
 def restored(text: str) -> str:
@@ -53,8 +46,7 @@ def _parse(text: str) -> _Lines:
     if not marks:
         return _Lines(lines, [])
     if [mark for _number, mark in marks] != [_BEGIN, _END]:
-        what = f"holds {_BEGIN} or {_END} without the other, or more than once: put that right first"
-        raise DeclarationError([Problem("", "path", what)])
+        refuse(f"holds {_BEGIN} or {_END} without the other, or more than once: put that right first")
     (begin, _begin), (end, _end) = marks
     return _Lines([*lines[:begin], *lines[end + 1 :]], lines[begin + 1 : end])
 
@@ -62,20 +54,34 @@ def _parse(text: str) -> _Lines:
 def inserted(text: str, position: int, lines: Sequence[str], aside: Container[int], password_file: str) -> str:
     """The text with the block before the line at a position, and the lines with these numbers set aside."""
     others = [_ASIDE + line if number in aside else line for number, line in enumerate(text.split("\n"))]
-    named = [_PASSWORD + password_file] if password_file else []
+    named = named_password_file(password_file)
     return "\n".join([*others[:position], _BEGIN, *named, *lines, _END, *others[position:]])
 
 
-class ManagedBlockTarget(FileTarget):
-    """An application whose settings are a block in the administrator's file; the password is in a file beside it."""
+def appended(text: str, lines: Sequence[str], password_file: str = "", aside: Container[int] = ()) -> str:
+    """The text with the block at its end, in place of an earlier one."""
+    text = with_line_end(restored(text))
+    return inserted(text, text.count("\n"), lines, aside, password_file)
 
-    keeps_password_apart = True
+
+def with_line_end(text: str) -> str:
+    """The text, its last line ended."""
+    return text if not text or text.endswith("\n") else text + "\n"
+
+
+def refuse(what: str) -> NoReturn:
+    """Fail because of the file's content, without showing it."""
+    raise DeclarationError([Problem("", "path", what)])
+
+
+class ManagedBlockTarget(FileTarget):
+    """An application whose settings are a block in the administrator's file."""
+
+    owns_file = False
+    needs_file = False
 
     def clear(self, text: str) -> str:
         return restored(text)
 
-    def difference(self, before: str, after: str) -> tuple[str, str]:
-        return content(before), content(after)
-
-    def password_file_in(self, text: str) -> str:
-        return password_file_in(text)
+    def content(self, text: str) -> str:
+        return content(text)

@@ -7,6 +7,8 @@ from __future__ import annotations
 import os
 import sys
 
+import zip_bytecode
+
 _WRITING = os.O_WRONLY | os.O_RDWR
 _TOLD = ("os.exec", "os.posix_spawn", "os.putenv", "os.system", "subprocess.Popen", "syslog.openlog", "syslog.syslog")
 _RECORD = os.open(os.environ["RECORDER_PROCESS"], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
@@ -21,4 +23,5 @@ def _watch(event: str, arguments: tuple[object, ...]) -> None:
         os.write(_RECORD, f"{event} {arguments!r}\n".encode(errors="backslashreplace"))
 
 
+zip_bytecode.install()
 sys.addaudithook(_watch)

@@ -76,7 +76,7 @@ SECRET_PATHS = """
 """.split()
 
 LIMITS = {"timeout", "deadline", "concurrency", "min_days_valid"}
-REGISTRY = {"registry", "registry_key", "registry_key_file", "actor"}
+REGISTRY = {"registry", "registry_key", "registry_key_file", "registry_password", "actor"}
 MODULES: dict[str, tuple[ArgumentSpec, set[str]]] = {
     "connector": (
         connector.argument_spec(),

@@ -82,13 +82,13 @@ class TestFolders:
     def test_folder_that_everybody_may_write_is_refused(self, folder: Path, mode: int) -> None:
         folder.chmod(mode)
         told = refusal(folder)
-        assert told.startswith(f"the folder {folder} is writable for everybody: chmod ")
+        assert told.startswith(f"the folder {folder} is writable by everybody: chmod ")
         assert told.endswith(f"o-w {folder}, or use another folder")
 
     def test_folder_above_that_everybody_may_write_is_refused(self, folder: Path) -> None:
         (folder / "own").mkdir(mode=0o700)
         folder.chmod(0o777)
-        assert f"the folder {folder} is writable for everybody" in refusal(folder / "own")
+        assert f"the folder {folder} is writable by everybody" in refusal(folder / "own")
 
     def test_own_folder_below_one_with_the_sticky_bit_is_opened(self, folder: Path) -> None:
         (folder / "own").mkdir(mode=0o700)
@@ -97,12 +97,12 @@ class TestFolders:
 
     def test_folder_of_somebody_else_is_refused(self, folder: Path, give_away: GiveAway) -> None:
         give_away(folder)
-        assert refusal(folder).endswith(f" and belongs to {STRANGERS_NAME}")
+        assert refusal(folder).endswith(f", but belongs to {STRANGERS_NAME}")
 
     def test_folder_of_somebody_else_above_is_refused(self, folder: Path, give_away: GiveAway) -> None:
         (folder / "own").mkdir()
         give_away(folder)
-        assert refusal(folder / "own").endswith(f" and belongs to {STRANGERS_NAME}")
+        assert refusal(folder / "own").endswith(f", but belongs to {STRANGERS_NAME}")
 
     def test_owner_that_the_caller_names_is_trusted(self, folder: Path, give_away: GiveAway) -> None:
         give_away(folder)
@@ -169,7 +169,7 @@ class TestGroups:
         """The rights of that user show in the mode as the group's."""
         group.gr_mem = ["root"]
         os.setxattr(folder, "system.posix_acl_access", ACCESS_LIST)
-        assert "is writable for its group" in refusal(folder)
+        assert "is writable by its group" in refusal(folder)
 
     def test_access_list_that_cannot_be_read_is_refused(
         self, folder: Path, group: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
@@ -179,33 +179,33 @@ class TestGroups:
 
         group.gr_mem = ["root"]
         monkeypatch.setattr(os, "getxattr", refuse)
-        assert "is writable for its group" in refusal(folder)
+        assert "is writable by its group" in refusal(folder)
 
     def test_group_without_members_is_refused(self, folder: Path, group: SimpleNamespace) -> None:
         assert (
             refusal(folder)
-            == f"the folder {folder} is writable for its group: chmod g-w {folder}, or use another folder"
+            == f"the folder {folder} is writable by its group: chmod g-w {folder}, or use another folder"
         )
 
     def test_group_with_another_member_is_refused(self, folder: Path, group: SimpleNamespace) -> None:
         group.gr_mem = ["root", STRANGERS_NAME]
-        assert "is writable for its group" in refusal(folder)
+        assert "is writable by its group" in refusal(folder)
 
     def test_group_that_is_the_primary_one_of_another_user_is_refused(
         self, folder: Path, group: SimpleNamespace
     ) -> None:
         group.gr_mem, group.primary_of = ["root"], [STRANGERS_NAME]
-        assert "is writable for its group" in refusal(folder)
+        assert "is writable by its group" in refusal(folder)
 
     def test_group_named_after_the_user_with_another_member_is_refused(
         self, folder: Path, group: SimpleNamespace
     ) -> None:
         group.gr_name, group.gr_mem = "root", [STRANGERS_NAME]
-        assert "is writable for its group" in refusal(folder)
+        assert "is writable by its group" in refusal(folder)
 
     def test_group_with_a_member_that_is_no_user_is_refused(self, folder: Path, group: SimpleNamespace) -> None:
         group.gr_mem = ["root", "no such user"]
-        assert "is writable for its group" in refusal(folder)
+        assert "is writable by its group" in refusal(folder)
 
     def test_group_without_a_name_is_refused(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         def unknown(gid: int) -> None:
@@ -213,7 +213,7 @@ class TestGroups:
 
         folder.chmod(0o775)
         monkeypatch.setattr(grp, "getgrgid", unknown)
-        assert "is writable for its group" in refusal(folder)
+        assert "is writable by its group" in refusal(folder)
 
 
 class TestLinks:
@@ -233,14 +233,14 @@ class TestLinks:
         folder.chmod(0o1777)
         told = refusal(folder / "link")
         assert (
-            told == f"{folder}/link is a symbolic link in a folder that others may write; name the folder it leads to"
+            told == f"{folder}/link is a symbolic link in a folder that others may write to; use the path of its target"
         )
 
     def test_where_a_link_leads_is_checked_too(self, tmp_path: Path, folder: Path) -> None:
         (folder / "own").mkdir()
         folder.chmod(0o777)
         (tmp_path / "link").symlink_to(folder / "own")
-        assert f"the folder {folder} is writable for everybody" in refusal(tmp_path / "link")
+        assert f"the folder {folder} is writable by everybody" in refusal(tmp_path / "link")
 
     def test_circle_of_links_ends(self, tmp_path: Path) -> None:
         (tmp_path / "a").symlink_to("b")
@@ -266,7 +266,7 @@ class TestFiles:
     def test_link_is_refused(self, folder: Path) -> None:
         (folder / "target").touch(mode=0o600)
         (folder / "link").symlink_to("target")
-        assert file_refusal(folder / "link") == f"{folder}/link must be a regular file and is a symbolic link"
+        assert file_refusal(folder / "link") == f"{folder}/link must be a regular file, but is a symbolic link"
 
     @pytest.mark.parametrize(
         ("make", "kind"), [(os.mkfifo, "a FIFO"), (os.mkdir, "a directory"), (make_socket, "a socket")]
@@ -276,7 +276,7 @@ class TestFiles:
     ) -> None:
         monkeypatch.chdir(tmp_path)
         make(Path("it"))  # type: ignore[operator]
-        assert file_refusal(tmp_path / "it") == f"{tmp_path}/it must be a regular file and is {kind}"
+        assert file_refusal(tmp_path / "it") == f"{tmp_path}/it must be a regular file, but is {kind}"
 
     def test_device_is_refused_without_opening_it(self, monkeypatch: pytest.MonkeyPatch) -> None:
         opened = []
@@ -287,18 +287,18 @@ class TestFiles:
             return really_open(path, *arguments, **more)
 
         monkeypatch.setattr(os, "open", note)
-        assert file_refusal(Path("/dev/zero")) == "/dev/zero must be a regular file and is a device"
+        assert file_refusal(Path("/dev/zero")) == "/dev/zero must be a regular file, but is a device"
         assert opened == ["/", "dev"]
 
     def test_file_of_somebody_else_is_refused(self, folder: Path, give_away: GiveAway) -> None:
         (folder / "file").touch(mode=0o600)
         give_away(folder / "file")
-        assert file_refusal(folder / "file").endswith(f" and belongs to {STRANGERS_NAME}")
+        assert file_refusal(folder / "file").endswith(f", but belongs to {STRANGERS_NAME}")
 
     def test_file_with_a_second_name_is_refused(self, folder: Path) -> None:
         (folder / "file").touch(mode=0o600)
         os.link(folder / "file", folder / "other")
-        assert file_refusal(folder / "other") == f"{folder}/other must be a file with one name and has 2 (hard links)"
+        assert file_refusal(folder / "other") == f"{folder}/other must be a file with one name, but has 2 (hard links)"
 
     @pytest.mark.parametrize("mode", [0o640, 0o604, 0o620, 0o602, 0o610, 0o601, 0o666])
     def test_file_that_others_may_use_is_refused_where_it_is_to_be_private(self, folder: Path, mode: int) -> None:
@@ -307,7 +307,7 @@ class TestFiles:
         told = file_refusal(folder / "file")
         assert (
             told
-            == f"{folder}/file must not be accessible for others, and its mode is 0{mode:o}: chmod 0600 {folder}/file"
+            == f"{folder}/file must not be accessible by others, and its mode is 0{mode:o}: chmod 0600 {folder}/file"
         )
 
     @pytest.mark.parametrize("mode", [0o620, 0o602, 0o666])
@@ -316,8 +316,7 @@ class TestFiles:
         (folder / "file").chmod(mode)
         told = file_refusal(folder / "file", forbidden=0o022)
         assert (
-            told
-            == f"{folder}/file must not be writable for others, and its mode is 0{mode:o}: chmod go-w {folder}/file"
+            told == f"{folder}/file must not be writable by others, and its mode is 0{mode:o}: chmod go-w {folder}/file"
         )
 
     def test_file_that_is_swapped_for_another_after_the_look_is_refused(
@@ -334,7 +333,7 @@ class TestFiles:
                 os.mkfifo(folder / "file", 0o600)
 
         monkeypatch.setattr(_files, "check_file", swap_after_the_first)
-        assert file_refusal(folder / "file") == f"{folder}/file must be a regular file and is a FIFO"
+        assert file_refusal(folder / "file") == f"{folder}/file must be a regular file, but is a FIFO"
 
     @pytest.mark.parametrize("planted", ["file", "link", "fifo"])
     def test_new_file_never_takes_what_is_there(self, folder: Path, planted: str) -> None:

@@ -9,8 +9,9 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
+import payload
+import places
 import pytest
-from tools import payload, places
 
 MODULES = Path(__file__).resolve().parents[4] / "plugins" / "modules"
 
@@ -28,9 +29,10 @@ TESTS = READS | {"_auth", "_check", "_message", "_net", "_protocol", "_report", 
 PAYLOADS = {
     "connector_info": Payload(45, READS),
     "connector_purpose": Payload(45, READS),
+    "registry": Payload(45, READS),
     "connector": Payload(60, READS),
     "connectors": Payload(60, READS),
-    "connector_config": Payload(50, CONFIGURES),
+    "connector_config": Payload(75, CONFIGURES),
     "connector_test": Payload(120, TESTS),
     "init_mail": Payload(120, TESTS),
     "_connector_verify": Payload(120, TESTS),
@@ -47,11 +49,7 @@ def test_every_module_is_known_here() -> None:
     assert PAYLOADS.keys() == {path.stem for path in MODULES.glob("*.py")}
 
 
-@pytest.mark.parametrize("module", PAYLOADS)
-def test_a_module_is_sent_with_the_packages_that_it_needs(payloads: dict[str, payload.Files], module: str) -> None:
-    assert {name.partition("/")[0] for name in payloads[module]} == PAYLOADS[module].packages
-
-
-@pytest.mark.parametrize("module", PAYLOADS)
-def test_a_module_is_sent_with_few_files(payloads: dict[str, payload.Files], module: str) -> None:
-    assert len(payloads[module]) <= PAYLOADS[module].most
+def test_module_is_sent_with_the_packages_that_it_needs_and_few_files(payloads: dict[str, payload.Files]) -> None:
+    packages = {module: {name.partition("/")[0] for name in files} for module, files in payloads.items()}
+    assert packages == {module: expected.packages for module, expected in PAYLOADS.items()}
+    assert {module: len(files) for module, files in payloads.items() if len(files) > PAYLOADS[module].most} == {}

@@ -13,8 +13,8 @@ from typing import Any, Union
 
 from peers.connectors import oauth_settings
 
+from ansible_collections.mailroom.core.plugins.module_utils._auth.token_sources import token_source
 from ansible_collections.mailroom.core.plugins.module_utils._auth.tokens import Token
-from ansible_collections.mailroom.core.plugins.module_utils._auth.ways import token_source
 from ansible_collections.mailroom.core.plugins.module_utils._connector.redaction import Redaction
 from ansible_collections.mailroom.core.plugins.module_utils._connector.secret import Secret
 from ansible_collections.mailroom.core.plugins.module_utils._verdict.observation import Observation, ProbeError

@@ -7,7 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.mailroom.core.plugins.module_utils._auth.certificates import LARGEST_FILE, key_pair, read
+from ansible_collections.mailroom.core.plugins.module_utils._auth.certificates import (
+    LARGEST_FILE,
+    load_key_pair,
+    read_file,
+)
 from ansible_collections.mailroom.core.plugins.module_utils._verdict.observation import Observation, ProbeError
 
 from .keys import certificate_pem, key, key_pem, pfx, pfx_of_certificate_only
@@ -17,7 +21,7 @@ PASSPHRASE = "the-passphrase"
 
 def _stopped(data: bytes, passphrase: str = "") -> Observation:
     with pytest.raises(ProbeError) as stopped:
-        key_pair(data, passphrase, "oauth2.certificate")
+        load_key_pair(data, passphrase, "oauth2.certificate")
     assert PASSPHRASE not in f"{stopped.value} {stopped.value.observation!r}"
     assert "MII" not in str(stopped.value)
     assert stopped.value.observation.kind == "config"
@@ -38,7 +42,7 @@ GOOD: dict[str, tuple[bytes, str]] = {
 
 @pytest.mark.parametrize("name", GOOD)
 def test_key_and_certificate_are_found(name: str) -> None:
-    pair = key_pair(*GOOD[name], "oauth2.certificate")
+    pair = load_key_pair(*GOOD[name], "oauth2.certificate")
     assert (pair.key, pair.certificate) == (key_pem(), certificate_pem())
     assert "MII" not in f"{pair!r} {pair}"
 
@@ -48,13 +52,13 @@ BAD: dict[str, tuple[bytes, str, str]] = {
     "words": (b"not a certificate", "", "damaged"),
     "no key": (certificate_pem().encode(), "", "no private key"),
     "no certificate": (key_pem().encode(), "", "no certificate"),
-    "another's certificate": (f"{key_pem()}{certificate_pem('issuer')}".encode(), "", "belongs to its key"),
+    "another's certificate": (f"{key_pem()}{certificate_pem('issuer')}".encode(), "", "belongs to the key"),
     "no RSA": (f"{key_pem('elliptic')}{certificate_pem('elliptic')}".encode(), "", "RSA"),
     "damaged key": (f"{key_pem()[:300]}!{key_pem()[301:]}{certificate_pem()}".encode(), "", "damaged"),
     "damaged certificate": (f"{key_pem()}{certificate_pem()[:300]}!{certificate_pem()[301:]}".encode(), "", "damaged"),
-    "locked, no passphrase": (f"{key_pem(passphrase=PASSPHRASE)}{certificate_pem()}".encode(), "", "is locked"),
-    "locked, another one": (f"{key_pem(passphrase='x')}{certificate_pem()}".encode(), PASSPHRASE, "does not unlock"),
-    "PFX, another passphrase": (pfx(passphrase="x"), PASSPHRASE, "does not unlock"),
+    "locked, no passphrase": (f"{key_pem(passphrase=PASSPHRASE)}{certificate_pem()}".encode(), "", "is encrypted"),
+    "locked, another one": (f"{key_pem(passphrase='x')}{certificate_pem()}".encode(), PASSPHRASE, "is wrong"),
+    "PFX, another passphrase": (pfx(passphrase="x"), PASSPHRASE, "is wrong"),
     "PFX, cut off": (pfx()[:200], "", "damaged"),
     "PFX without a key": (pfx_of_certificate_only(), "", "no private key"),
 }
@@ -70,7 +74,7 @@ def test_what_cannot_be_used_is_told_before_anything_is_sent(name: str) -> None:
 
 def test_a_file_is_read(tmp_path: Path) -> None:
     (tmp_path / "x").write_bytes(b"abc")
-    assert read(str(tmp_path / "x"), "certificate_file") == b"abc"
+    assert read_file(str(tmp_path / "x"), "certificate_file") == b"abc"
 
 
 @pytest.mark.parametrize("name", ["missing", "folder", "large"])
@@ -78,7 +82,7 @@ def test_a_file_that_cannot_be_read_is_told(name: str, tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
     (tmp_path / "large").write_bytes(b"x" * (LARGEST_FILE + 1))
     with pytest.raises(ProbeError) as stopped:
-        read(str(tmp_path / name), "certificate_file")
+        read_file(str(tmp_path / name), "certificate_file")
     assert stopped.value.observation.kind == "config"
     assert str(tmp_path / name) in stopped.value.observation.text
 

@@ -9,7 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.mailroom.core.plugins.module_utils._auth.claims import SHOWN, claims_of, claims_text
+from ansible_collections.mailroom.core.plugins.module_utils._auth.claims import (
+    SHOWN_CLAIMS,
+    format_claims,
+    parse_claims,
+)
 from ansible_collections.mailroom.core.plugins.module_utils._connector.redaction import Redaction
 
 from .answers import jwt
@@ -17,26 +21,26 @@ from .answers import jwt
 
 def test_the_claims_that_are_no_secret_are_kept() -> None:
     claims = {"aud": "https://outlook.office365.com", "roles": ["a", "b"], "oid": "o", "exp": 1795216256}
-    assert claims_of(jwt(**claims, nonce="n", name="Ann", groups=["g"]), Redaction()) == claims
+    assert parse_claims(jwt(**claims, nonce="n", name="Ann", groups=["g"]), Redaction()) == claims
 
 
 @pytest.mark.parametrize(
     "token", ["", "opaque", "a.b", "a.b.c.d.e", "a.!.c", "a.W10.c", "a.eyJ.c", f"a.{'W' * 70000}.c"]
 )
 def test_what_is_no_such_token_has_none(token: str) -> None:
-    assert claims_of(token, Redaction()) == {}
+    assert parse_claims(token, Redaction()) == {}
 
 
 def test_a_huge_token_has_none() -> None:
-    assert claims_of(jwt(aud="x" * 60_000), Redaction()) == {}
+    assert parse_claims(jwt(aud="x" * 60_000), Redaction()) == {}
 
 
 def test_a_number_that_is_no_time_is_left_out() -> None:
-    assert claims_of(jwt(exp=10**15, oid=10**14), Redaction()) == {"oid": 10**14}
+    assert parse_claims(jwt(exp=10**15, oid=10**14), Redaction()) == {"oid": 10**14}
 
 
 def test_a_deep_token_has_none() -> None:
-    assert claims_of(f"a.{'W1tb' * 12000}.c", Redaction()) == {}
+    assert parse_claims(f"a.{'W1tb' * 12000}.c", Redaction()) == {}
 
 
 TEXTS = st.text(st.sampled_from('aA1:.-_{}<>\\"%\n\x00\x1bé\ud800'), max_size=300)
@@ -44,7 +48,7 @@ TEXTS = st.text(st.sampled_from('aA1:.-_{}<>\\"%\n\x00\x1bé\ud800'), max_size=3
 
 @given(
     st.dictionaries(
-        st.sampled_from([*SHOWN, "other"]),
+        st.sampled_from([*SHOWN_CLAIMS, "other"]),
         st.recursive(
             st.none() | st.booleans() | st.integers() | st.floats() | TEXTS,
             lambda inner: st.lists(inner, max_size=40) | st.dictionaries(TEXTS, inner, max_size=2),
@@ -54,20 +58,20 @@ TEXTS = st.text(st.sampled_from('aA1:.-_{}<>\\"%\n\x00\x1bé\ud800'), max_size=3
     )
 )
 def test_hostile_claims_are_kept_small_and_can_be_shown(claims: dict[str, object]) -> None:
-    kept = claims_of(jwt(**claims), Redaction())
-    assert set(kept) <= set(SHOWN)
-    text = claims_text(kept)
+    kept = parse_claims(jwt(**claims), Redaction())
+    assert set(kept) <= set(SHOWN_CLAIMS)
+    text = format_claims(kept)
     assert text.isprintable() or not text
-    assert len(json.dumps(kept, ensure_ascii=False)) < len(SHOWN) * 31 * 210
+    assert len(json.dumps(kept, ensure_ascii=False)) < len(SHOWN_CLAIMS) * 31 * 210
 
 
 @given(TEXTS)
 def test_any_text_is_survived(text: str) -> None:
-    assert isinstance(claims_of(text, Redaction()), dict)
+    assert isinstance(parse_claims(text, Redaction()), dict)
 
 
 def test_claims_are_shown_in_one_order() -> None:
     claims = {"exp": 0, "roles": [], "aud": ["x", "y"], "appid": "1"}
-    assert claims_text(claims) == "aud x, y; roles none; appid 1; exp 1970-01-01T00:00:00Z"
-    assert claims_text({}) == ""
-    assert claims_text({"exp": 10**14}) == "exp 100000000000000"
+    assert format_claims(claims) == "aud x, y; roles none; appid 1; exp 1970-01-01T00:00:00Z"
+    assert format_claims({}) == ""
+    assert format_claims({"exp": 10**14}) == "exp 100000000000000"

@@ -16,7 +16,7 @@ from ansible_collections.mailroom.core.plugins.module_utils._auth.oauth import (
     TokenMechanism,
     XOAuth2,
     choose_token_mechanism,
-    refused,
+    explain_token_refusal,
 )
 from ansible_collections.mailroom.core.plugins.module_utils._auth.tokens import Token
 from ansible_collections.mailroom.core.plugins.module_utils._connector.secret import Secret
@@ -34,7 +34,7 @@ def _kind(error: pytest.ExceptionInfo[ProbeError]) -> str:
 def test_oauthbearer_says_what_the_rfc_does() -> None:
     mechanism = OAuthBearer("user@example.com", Secret(TOKEN), "server.example.com", 143)
     # RFC 7628, section 4.1.
-    assert base64.b64encode(mechanism.first()) == (
+    assert base64.b64encode(mechanism.initial_response()) == (
         b"bixhPXVzZXJAZXhhbXBsZS5jb20sAWhvc3Q9c2VydmVyLmV4YW1wbGUuY29tAXBvcnQ9MTQzAWF1dGg9QmVhcmVyIHZGOWRmdDRxb"
         b"VRjMk52YjNSbGNrQmhiSFJoZG1semRHRXVZMjl0Q2c9PQEB"
     )
@@ -42,22 +42,22 @@ def test_oauthbearer_says_what_the_rfc_does() -> None:
 
 def test_xoauth2_says_what_google_documents() -> None:
     mechanism = XOAuth2("someuser@example.com", Secret("ya29.vF9dft4qmTc2Nvb3RlckBhdHRhdmlzdGEuY29tCg"))
-    assert base64.b64encode(mechanism.first()) == (
+    assert base64.b64encode(mechanism.initial_response()) == (
         b"dXNlcj1zb21ldXNlckBleGFtcGxlLmNvbQFhdXRoPUJlYXJlciB5YTI5LnZGOWRmdDRxbVRjMk52YjNSbGNrQmhkSFJoZG1semRHRX"
         b"VZMjl0Q2cBAQ=="
     )
 
 
 def test_commas_and_equals_signs_in_a_name_are_escaped() -> None:
-    assert OAuthBearer("a=b,c", Secret(TOKEN)).first().startswith(b"n,a=a=3Db=2Cc,\x01auth=")
-    assert XOAuth2("a=b,c", Secret(TOKEN)).first().startswith(b"user=a=b,c\x01")
+    assert OAuthBearer("a=b,c", Secret(TOKEN)).initial_response().startswith(b"n,a=a=3Db=2Cc,\x01auth=")
+    assert XOAuth2("a=b,c", Secret(TOKEN)).initial_response().startswith(b"user=a=b,c\x01")
 
 
 @MECHANISMS
 @pytest.mark.parametrize("username", ["a\x01auth=Bearer x", "a\r\nb", "a\x00", "a\x7f", "a\u2028b"])
 def test_a_name_cannot_end_its_field(mechanism: type[TokenMechanism], username: str) -> None:
     with pytest.raises(ProbeError) as stopped:
-        mechanism(username, Secret(TOKEN)).first()
+        mechanism(username, Secret(TOKEN)).initial_response()
     assert _kind(stopped) == "unfit_secret"
 
 
@@ -79,25 +79,25 @@ def test_somebody_must_sign_in(mechanism: type[TokenMechanism]) -> None:
 
 @MECHANISMS
 def test_a_name_beyond_ascii_is_sent_in_utf_8(mechanism: type[TokenMechanism]) -> None:
-    assert "jörg@example.com".encode() in mechanism("jörg@example.com", Secret(TOKEN)).first()
+    assert "jörg@example.com".encode() in mechanism("jörg@example.com", Secret(TOKEN)).initial_response()
 
 
-@pytest.mark.parametrize(("mechanism", "dummy"), [(OAuthBearer, b"\x01"), (XOAuth2, b"")])
-def test_the_servers_reason_is_answered_and_kept(mechanism: type[TokenMechanism], dummy: bytes) -> None:
+@pytest.mark.parametrize(("mechanism", "dummy_response"), [(OAuthBearer, b"\x01"), (XOAuth2, b"")])
+def test_the_servers_reason_is_answered_and_kept(mechanism: type[TokenMechanism], dummy_response: bytes) -> None:
     signing_in = mechanism("user", Secret(TOKEN))
-    signing_in.first()
-    assert signing_in.answer(json.dumps({**REASON, "other": "x"}).encode()) == dummy
+    signing_in.initial_response()
+    assert signing_in.respond(json.dumps({**REASON, "other": "x"}).encode()) == dummy_response
     assert signing_in.error_details == REASON
-    observation = signing_in.explained(Observation("reply", "auth", "smtp", 535, "5.7.8", "Refused"))
+    observation = signing_in.add_error_details(Observation("reply", "auth", "smtp", 535, "5.7.8", "Refused"))
     assert observation.text == "Refused (status invalid_token, schemes bearer, scope https://mail.google.com/)"
 
 
 @MECHANISMS
 def test_a_second_challenge_is_out_of_place(mechanism: type[TokenMechanism]) -> None:
     signing_in = mechanism("user", Secret(TOKEN))
-    signing_in.answer(b"")
+    signing_in.respond(b"")
     with pytest.raises(ProbeError) as stopped:
-        signing_in.answer(b"")
+        signing_in.respond(b"")
     assert _kind(stopped) == "protocol"
 
 
@@ -105,9 +105,9 @@ def test_a_second_challenge_is_out_of_place(mechanism: type[TokenMechanism]) -> 
 def test_without_a_reason_a_refusal_stays_what_it_is(mechanism: type[TokenMechanism]) -> None:
     observation = Observation("reply", "auth", "imap", None, "NO", "AUTHENTICATE failed.")
     signing_in = mechanism("user", Secret(TOKEN))
-    assert signing_in.explained(observation) is observation
-    signing_in.answer(b"[1]")
-    assert signing_in.explained(observation) is observation
+    assert signing_in.add_error_details(observation) is observation
+    signing_in.respond(b"[1]")
+    assert signing_in.add_error_details(observation) is observation
 
 
 @given(
@@ -124,7 +124,7 @@ def test_without_a_reason_a_refusal_stays_what_it_is(mechanism: type[TokenMechan
 )
 def test_any_reason_is_survived(mechanism: type[TokenMechanism], challenge: bytes) -> None:
     signing_in = mechanism("user", Secret(TOKEN))
-    signing_in.answer(challenge)
+    signing_in.respond(challenge)
     assert set(signing_in.error_details) <= set(oauth.ERROR_DETAILS)
     assert all(value.isprintable() or not value for value in signing_in.error_details.values())
 
@@ -132,9 +132,9 @@ def test_any_reason_is_survived(mechanism: type[TokenMechanism], challenge: byte
 @MECHANISMS
 def test_a_token_that_comes_back_is_hidden(mechanism: type[TokenMechanism]) -> None:
     signing_in = mechanism("user", Secret(TOKEN))
-    for form in (TOKEN, base64.b64encode(signing_in.first()).decode()):
+    for form in (TOKEN, base64.b64encode(signing_in.initial_response()).decode()):
         again = mechanism("user", Secret(TOKEN))
-        again.answer(json.dumps({"status": f"x{form}x"}).encode())
+        again.respond(json.dumps({"status": f"x{form}x"}).encode())
         assert again.error_details["status"] == "x********x"
     assert TOKEN not in repr(vars(signing_in))
 
@@ -153,7 +153,7 @@ def test_no_common_way_is_told_as_for_passwords(offered: list[str], allowed: lis
     with pytest.raises(ProbeError) as stopped:
         choose_token_mechanism(offered, allowed)
     with pytest.raises(ProbeError) as by_password:
-        passwords.choose([], [])
+        passwords.choose_password_mechanism([], [])
     assert stopped.value.observation == by_password.value.observation
 
 
@@ -178,7 +178,7 @@ OTHERS = (
 @pytest.mark.parametrize("observation", REFUSALS)
 @pytest.mark.parametrize(("provider", "kind"), [("microsoft", "_microsoft"), ("google", "_google"), ("other", "")])
 def test_a_refused_token_is_told_with_its_claims(observation: Observation, provider: str, kind: str) -> None:
-    told = refused(observation, Token(Secret(TOKEN), CLAIMS), provider)
+    told = explain_token_refusal(observation, Token(Secret(TOKEN), CLAIMS), provider)
     assert told.kind == f"token_refused{kind}"
     assert (told.text, told.code) == (observation.text, observation.code)
     assert told.facts["claims"] == (
@@ -189,4 +189,4 @@ def test_a_refused_token_is_told_with_its_claims(observation: Observation, provi
 
 @pytest.mark.parametrize("observation", OTHERS)
 def test_another_reason_stays_what_it_is(observation: Observation) -> None:
-    assert refused(observation, Token(Secret(TOKEN)), "microsoft").kind == observation.kind
+    assert explain_token_refusal(observation, Token(Secret(TOKEN)), "microsoft").kind == observation.kind

@@ -12,15 +12,15 @@ import pytest
 
 from ansible_collections.mailroom.core.plugins.module_utils._auth.mechanism import Mechanism
 from ansible_collections.mailroom.core.plugins.module_utils._auth.passwords import (
-    FEWEST_ITERATIONS,
-    MOST_ITERATIONS,
+    MAX_ITERATIONS,
+    MIN_ITERATIONS,
     CramMd5,
     Login,
     Plain,
     Scram,
     ScramSha1,
     ScramSha256,
-    choose,
+    choose_password_mechanism,
 )
 from ansible_collections.mailroom.core.plugins.module_utils._connector.secret import Secret
 from ansible_collections.mailroom.core.plugins.module_utils._verdict.observation import Observation, ProbeError
@@ -57,8 +57,8 @@ def _at_the_end(vector: str = "RFC 7677") -> Scram:
     """A sign-in that has said all of its own words."""
     mechanism, nonce, _first, server_first, _final, _server_final = VECTORS[vector]
     scram = mechanism("user", SECRET, nonce)
-    scram.first()
-    scram.answer(server_first.encode())
+    scram.initial_response()
+    scram.respond(server_first.encode())
     return scram
 
 
@@ -66,10 +66,10 @@ def _at_the_end(vector: str = "RFC 7677") -> Scram:
 def test_scram_says_exactly_what_the_rfc_does(vector: str) -> None:
     mechanism, nonce, first, server_first, final, server_final = VECTORS[vector]
     scram = mechanism("user", SECRET, nonce)
-    assert scram.first() == first.encode()
-    assert scram.answer(server_first.encode()) == final.encode()
-    assert scram.answer(server_final.encode()) == b""
-    scram.succeeded()
+    assert scram.initial_response() == first.encode()
+    assert scram.respond(server_first.encode()) == final.encode()
+    assert scram.respond(server_final.encode()) == b""
+    scram.verify_server()
 
 
 NO_PROOF = {
@@ -86,18 +86,18 @@ NO_PROOF = {
 @pytest.mark.parametrize("server_final", NO_PROOF.values(), ids=NO_PROOF)
 def test_a_server_that_proves_nothing_is_refused(server_final: bytes) -> None:
     scram = _at_the_end()
-    assert _kind(lambda: scram.answer(server_final)) == "server_signature"
-    assert _kind(scram.succeeded) == "server_signature"
+    assert _kind(lambda: scram.respond(server_final)) == "server_signature"
+    assert _kind(scram.verify_server) == "server_signature"
 
 
 @pytest.mark.parametrize("server_final", [b"e=invalid-proof", b"e=unknown-user,x=y", b"e=\xff"])
 def test_an_error_in_place_of_a_proof_is_a_refusal(server_final: bytes) -> None:
-    assert _kind(lambda: _at_the_end().answer(server_final)) == "refused_proof"
+    assert _kind(lambda: _at_the_end().respond(server_final)) == "refused_proof"
 
 
 def test_success_without_any_proof_is_refused() -> None:
-    assert _kind(_at_the_end().succeeded) == "server_signature"
-    assert _kind(ScramSha256("user", SECRET).succeeded) == "server_signature"
+    assert _kind(_at_the_end().verify_server) == "server_signature"
+    assert _kind(ScramSha256("user", SECRET).verify_server) == "server_signature"
 
 
 NONCE = "rOprNGfwEbeRWgbNEkqO"
@@ -115,66 +115,69 @@ MALFORMED = {
     "nonce not extended": f"r={NONCE},{SALT},i=4096",
     "nonce of another": f"r=x{NONCE},{SALT},i=4096",
     "nonce shortened": f"r={NONCE[:-1]},{SALT},i=4096",
-    "too few iterations": f"r={NONCE}x,{SALT},i={FEWEST_ITERATIONS - 1}",
+    "too few iterations": f"r={NONCE}x,{SALT},i={MIN_ITERATIONS - 1}",
     "no iteration": f"r={NONCE}x,{SALT},i=0",
     "negative iterations": f"r={NONCE}x,{SALT},i=-1",
-    "too many iterations": f"r={NONCE}x,{SALT},i={MOST_ITERATIONS + 1}",
+    "too many iterations": f"r={NONCE}x,{SALT},i={MAX_ITERATIONS + 1}",
     "an extension that must be understood": f"m=new,r={NONCE}x,{SALT},i=4096",
 }
 
 
-@pytest.mark.parametrize("server_first", MALFORMED.values(), ids=MALFORMED)
-def test_a_challenge_that_cannot_be_right_is_a_protocol_error(server_first: str) -> None:
-    scram = ScramSha256("user", SECRET, NONCE)
-    assert _kind(lambda: scram.answer(server_first.encode())) == "protocol"
+def test_challenge_that_cannot_be_right_is_a_protocol_error() -> None:
+    def kind(challenge: str) -> str:
+        return _kind(lambda: ScramSha256("user", SECRET, NONCE).respond(challenge.encode()))
+
+    assert {name: kind(challenge) for name, challenge in MALFORMED.items()} == dict.fromkeys(MALFORMED, "protocol")
 
 
-@pytest.mark.parametrize("iterations", [FEWEST_ITERATIONS, 5000])
+@pytest.mark.parametrize("iterations", [MIN_ITERATIONS, 5000])
 def test_iterations_within_bounds_are_fine(iterations: int) -> None:
     scram = ScramSha256("user", SECRET, NONCE)
-    assert scram.answer(f"r={NONCE}x,{SALT},i={iterations}".encode()).startswith(b"c=biws,")
+    assert scram.respond(f"r={NONCE}x,{SALT},i={iterations}".encode()).startswith(b"c=biws,")
 
 
 def test_an_optional_extension_is_signed_and_not_minded() -> None:
     """A client ignores extensions that it does not know (RFC 5802 section 5.1), but the proof covers them."""
     scram = ScramSha256("user", SECRET, NONCE)
-    assert scram.answer(f"r={NONCE}x,{SALT},i=4096,x=y".encode()).startswith(f"c=biws,r={NONCE}x,p=".encode())
+    assert scram.respond(f"r={NONCE}x,{SALT},i=4096,x=y".encode()).startswith(f"c=biws,r={NONCE}x,p=".encode())
 
 
 def test_a_username_is_escaped_and_prepared() -> None:
-    assert ScramSha256("a=b,c\u00adé", SECRET, "n").first() == "n,,n=a=3Db=2Ccé,r=n".encode()
+    assert ScramSha256("a=b,c\u00adé", SECRET, "n").initial_response() == "n,,n=a=3Db=2Ccé,r=n".encode()
 
 
 def test_a_password_is_prepared_before_it_is_hashed() -> None:
     finals = {
-        ScramSha256("user", Secret(typed), NONCE).answer(f"r={NONCE}x,{SALT},i=4096".encode())
+        ScramSha256("user", Secret(typed), NONCE).respond(f"r={NONCE}x,{SALT},i=4096".encode())
         for typed in ("pässword", "pa\u0308ssword", "päss\u00adword")
     }
     assert len(finals) == 1
 
 
 def test_nonces_are_fresh() -> None:
-    assert len({ScramSha256("user", SECRET).first() for _time in range(50)}) == 50
+    assert len({ScramSha256("user", SECRET).initial_response() for _time in range(50)}) == 50
 
 
 def test_plain_says_it_all_in_one_message() -> None:
-    assert Plain("tim", Secret("tanstaaftanstaaf")).first() == b"\0tim\0tanstaaftanstaaf"  # RFC 4616 section 4
-    assert Plain("kurt", Secret("xipj3plmq")).first() == b"\0kurt\0xipj3plmq"
-    assert Plain("zoë", Secret("I\u00adX")).first() == "\0zoë\0IX".encode()
+    assert (
+        Plain("tim", Secret("tanstaaftanstaaf")).initial_response() == b"\0tim\0tanstaaftanstaaf"
+    )  # RFC 4616 section 4
+    assert Plain("kurt", Secret("xipj3plmq")).initial_response() == b"\0kurt\0xipj3plmq"
+    assert Plain("zoë", Secret("I\u00adX")).initial_response() == "\0zoë\0IX".encode()
 
 
 def test_login_answers_whatever_is_asked() -> None:
     login = Login("zoë", Secret("pa\u0308ss"))
-    assert login.first() is None
-    assert login.answer(b"Username:") == "zoë".encode()
-    assert login.answer(b"User Name\0") == "päss".encode()
+    assert login.initial_response() is None
+    assert login.respond(b"Username:") == "zoë".encode()
+    assert login.respond(b"User Name\0") == "päss".encode()
 
 
 def test_cram_md5_answers_as_the_rfc_does() -> None:
     """RFC 2195 section 2."""
     cram = CramMd5("tim", Secret("tanstaaftanstaaf"))
-    assert cram.first() is None
-    answer = cram.answer(b"<1896.697170952@postoffice.reston.mci.net>")
+    assert cram.initial_response() is None
+    answer = cram.respond(b"<1896.697170952@postoffice.reston.mci.net>")
     assert answer == b"tim b913a602c7eda7a495b4e6e7334d3890"
 
 
@@ -185,15 +188,17 @@ CHALLENGES: dict[type[Mechanism], int] = {Plain: 0, Login: 2, CramMd5: 1}
 def test_one_challenge_too_many_is_a_protocol_error(mechanism: type[Mechanism], count: int) -> None:
     conversation = mechanism("user", SECRET)
     for _challenge in range(count):
-        conversation.answer(b"?")
-    assert _kind(lambda: conversation.answer(b"?")) == "protocol"
+        conversation.respond(b"?")
+    assert _kind(lambda: conversation.respond(b"?")) == "protocol"
 
 
 @pytest.mark.parametrize("mechanism", [Plain, Login, CramMd5, ScramSha256])
 def test_a_mechanism_shows_no_password(mechanism: type[Mechanism]) -> None:
     conversation = mechanism("user", Secret("not-to-be-seen"))
     assert "not-to-be-seen" not in repr(conversation)
-    assert "not-to-be-seen" not in repr({key: value for key, value in vars(conversation).items() if key != "_answers"})
+    assert "not-to-be-seen" not in repr(
+        {key: value for key, value in vars(conversation).items() if key != "_responses"}
+    )
 
 
 ALL = ("SCRAM-SHA-256", "SCRAM-SHA-1", "PLAIN", "LOGIN", "CRAM-MD5")
@@ -221,7 +226,7 @@ NOTHING: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
 
 @pytest.mark.parametrize(("offered", "allowed", "chosen"), CHOICES)
 def test_the_safest_way_is_chosen(offered: tuple[str, ...], allowed: tuple[str, ...], chosen: str) -> None:
-    assert choose(offered, allowed).name == chosen
+    assert choose_password_mechanism(offered, allowed).name == chosen
 
 
 @pytest.mark.parametrize(("offered", "allowed"), NOTHING)
@@ -230,15 +235,17 @@ def test_without_a_common_way_nothing_that_the_server_said_is_repeated(
 ) -> None:
     """The session tells what is offered, redacted."""
     with pytest.raises(ProbeError) as stopped:
-        choose(offered, allowed)
-    assert stopped.value.observation == Observation("no_mechanism", text="no common way to sign in")
+        choose_password_mechanism(offered, allowed)
+    assert stopped.value.observation == Observation(
+        "no_mechanism", text="the server offers no mechanism that the connector may use"
+    )
 
 
 def test_the_proof_is_one_that_a_server_accepts() -> None:
     """A server's own calculation, independent of the client's."""
     scram = ScramSha256("user", Secret("päss"), NONCE)
     server_first = f"r={NONCE}x,{SALT},i=4096"
-    without_proof, _comma, proof = scram.answer(server_first.encode()).rpartition(b",p=")
+    without_proof, _comma, proof = scram.respond(server_first.encode()).rpartition(b",p=")
     salted = hashlib.pbkdf2_hmac("sha256", "päss".encode(), base64.b64decode(SALT[2:]), 4096)
     stored = hashlib.sha256(hmac.digest(salted, b"Client Key", "sha256")).digest()
     message = f"n=user,r={NONCE},{server_first},".encode() + without_proof

@@ -1,7 +1,7 @@
 # Copyright the mailroom.core contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Which reply to a sign-in, and which answer of a token endpoint, refuses a credential (house review, defect 7)."""
+"""Which reply to a sign-in, and which answer of a token endpoint, refuses a credential."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 from ansible_collections.mailroom.core.plugins.module_utils._auth.refusal import (
     SCRAM_ERRORS,
-    SCRAM_NOT_JUDGED,
+    SCRAM_PASSWORD_NOT_CHECKED,
     refused_sign_in,
     refused_token,
 )
@@ -76,7 +76,7 @@ IMAP: tuple[tuple[str, str, str], ...] = (
     ("BYE", "BYE [UNAVAILABLE] Server is shutting down", ""),
 )
 
-SCRAM = [(error, "" if error in SCRAM_NOT_JUDGED else "everywhere") for error in (*SCRAM_ERRORS, "")]
+SCRAM = [(error, "" if error in SCRAM_PASSWORD_NOT_CHECKED else "everywhere") for error in (*SCRAM_ERRORS, "")]
 WITHOUT_REPLY: tuple[Kind, ...] = ("closed", "reset", "timeout", "protocol", "tls")
 
 
@@ -86,14 +86,17 @@ def _smtp(reply: str) -> Observation:
     return Observation("reply", "auth", "smtp", int(code), enhanced[0] if enhanced else "", text)
 
 
-@pytest.mark.parametrize(("reply", "refused"), SMTP)
-def test_smtp_replies_refuse_by_their_codes(reply: str, refused: str) -> None:
-    assert refused_sign_in(_smtp(reply), is_encrypted=True, was_sent=True) == refused
+def _refused(observation: Observation) -> str:
+    return refused_sign_in(observation, is_encrypted=True, was_sent=True)
 
 
-@pytest.mark.parametrize(("status", "text", "refused"), IMAP)
-def test_imap_replies_refuse_by_their_codes(status: str, text: str, refused: str) -> None:
-    assert refused_sign_in(reply_error(status, text).observation, is_encrypted=True, was_sent=True) == refused
+def test_smtp_reply_refuses_a_credential_by_its_codes() -> None:
+    assert tuple((reply, _refused(_smtp(reply))) for reply, _expected in SMTP) == SMTP
+
+
+def test_imap_reply_refuses_a_credential_by_its_code() -> None:
+    found = tuple((status, text, _refused(reply_error(status, text).observation)) for status, text, _expected in IMAP)
+    assert found == IMAP
 
 
 @pytest.mark.parametrize("encrypted", [True, False])
@@ -111,10 +114,10 @@ def test_a_server_that_wants_encryption_first_judged_nobody(observation: Observa
     assert refused_sign_in(observation, is_encrypted=encrypted, was_sent=True) == expected
 
 
-@pytest.mark.parametrize(("error", "refused"), SCRAM)
-def test_errors_of_scram(error: str, refused: str) -> None:
-    observation = Observation("refused_proof", "auth", enhanced=error)
-    assert refused_sign_in(observation, is_encrypted=True, was_sent=True) == refused
+def test_error_of_scram_refuses_a_credential_unless_it_was_not_judged() -> None:
+    assert [
+        (error, _refused(Observation("refused_proof", "auth", enhanced=error))) for error, _judged in SCRAM
+    ] == SCRAM
 
 
 @pytest.mark.parametrize("kind", WITHOUT_REPLY)
@@ -168,6 +171,6 @@ TOKENS: tuple[tuple[int | None, str, str], ...] = (
 )
 
 
-@pytest.mark.parametrize(("status", "words", "refused"), TOKENS)
-def test_answers_of_token_endpoints(status: int | None, words: str, refused: str) -> None:
-    assert refused_token(status, words.split()) == refused
+def test_answer_of_a_token_endpoint_refuses_a_credential_by_status_and_error() -> None:
+    found = tuple((status, words, refused_token(status, words.split())) for status, words, _expected in TOKENS)
+    assert found == TOKENS

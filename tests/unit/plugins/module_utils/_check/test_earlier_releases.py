@@ -15,13 +15,13 @@ from peers.smtp import SmtpScript
 from ansible_collections.mailroom.core.plugins.module_utils._check.interface import Bounds
 from ansible_collections.mailroom.core.plugins.module_utils._check.result import Result
 from ansible_collections.mailroom.core.plugins.module_utils._check.runner import run
-from ansible_collections.mailroom.core.plugins.module_utils._connector.declaration import read_declaration
+from ansible_collections.mailroom.core.plugins.module_utils._connector.declaration import parse_declaration
 from ansible_collections.mailroom.core.plugins.module_utils._connector.resolved import resolve_connector
 from ansible_collections.mailroom.core.plugins.module_utils._connector.state import Connector, State
 from ansible_collections.mailroom.core.plugins.module_utils._connector.view import view
-from ansible_collections.mailroom.core.plugins.module_utils._module.jobs import job_of
+from ansible_collections.mailroom.core.plugins.module_utils._module.jobs import make_job
 from ansible_collections.mailroom.core.plugins.module_utils._target.files.msmtp import Msmtp
-from ansible_collections.mailroom.core.plugins.module_utils._target.interface import sender_of
+from ansible_collections.mailroom.core.plugins.module_utils._target.interface import account_of
 
 STORED: dict[str, dict[str, Any]] = {
     "from_address": {"from_address": "ops@fa\u00df.example"},
@@ -45,7 +45,7 @@ def stored(fields: dict[str, Any], port: int = 25) -> Connector:
 
 
 def probed(connector: Connector, depth: str) -> Result:
-    return run([job_of(connector, {})], Bounds(depth=depth, timeout=5, deadline=30), 1)[0]
+    return run([make_job(connector, {})], Bounds(depth=depth, timeout=5, deadline=30), 1)[0]
 
 
 @pytest.fixture
@@ -55,16 +55,16 @@ def server() -> Iterator[ScriptedServer]:
 
 
 @pytest.mark.parametrize("fields", STORED.values(), ids=STORED)
-def test_it_is_read_and_may_not_be_declared(fields: dict[str, Any]) -> None:
+def test_value_of_an_earlier_release_is_read_and_may_not_be_declared(fields: dict[str, Any]) -> None:
     connector = stored(fields)
     assert view(connector, State({"alerts": connector}))["name"] == "alerts"
-    _declaration, problems = read_declaration({"name": "alerts", **connector.settings})
+    _declaration, problems = parse_declaration({"name": "alerts", **connector.settings})
     assert [problem.field.rpartition(".")[2] for problem in problems] == list(fields)
 
 
 @pytest.mark.parametrize("depth", ["envelope", "send"])
 @pytest.mark.parametrize("name", ["from_address", "copies", "errors_to", "test_address", "headers"])
-def test_it_still_sends(name: str, depth: str, server: ScriptedServer) -> None:
+def test_connector_of_an_earlier_release_still_sends(name: str, depth: str, server: ScriptedServer) -> None:
     result = probed(stored(STORED[name], server.port), depth)
     assert result.diagnosis().verdict == "ok", result.to_dict()
 
@@ -93,7 +93,7 @@ def test_its_host_is_looked_up_by_its_a_labels(name: str, monkeypatch: pytest.Mo
 
 
 @pytest.mark.parametrize("name", ["host", "uri", "proxy", "from_address"])
-def test_it_is_written_into_applications_by_its_a_labels(name: str) -> None:
-    text = Msmtp().render("", sender_of(resolve_connector(stored(STORED[name]))))
+def test_domain_of_an_earlier_release_is_written_into_applications_by_its_a_labels(name: str) -> None:
+    text = Msmtp().render("", account_of(resolve_connector(stored(STORED[name])), Msmtp(), {}))
     assert text.isascii()
     assert "xn--" in text

@@ -47,7 +47,7 @@ def play(scenario: str, *arguments: int, within: Sequence[str] = ()) -> dict[str
     return found
 
 
-@pytest.mark.parametrize(("limit", "connectors", "hesitation"), [(24, 40, 0.2), (64, 100, 0.2), (256, 400, 1.0)])
+@pytest.mark.parametrize(("limit", "connectors", "hesitation"), [(24, 40, 0.2)])
 def test_connectors_wait_for_a_free_descriptor(limit: int, connectors: int, hesitation: float) -> None:
     def hesitate(talk: Talk) -> bool:
         """Greet so late that others connect meanwhile."""

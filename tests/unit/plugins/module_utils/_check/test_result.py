@@ -23,13 +23,13 @@ from ansible_collections.mailroom.core.plugins.module_utils._errors import (
     RegistryError,
     RegistryKeyError,
 )
-from ansible_collections.mailroom.core.plugins.module_utils._module.connector_test import _read_by
+from ansible_collections.mailroom.core.plugins.module_utils._module.connector_test import _with_reader
 from ansible_collections.mailroom.core.plugins.module_utils._module.jobs import refused_job, stored_job
 from ansible_collections.mailroom.core.plugins.module_utils._net.record import Record
 from ansible_collections.mailroom.core.plugins.module_utils._protocol.imap import ImapSession
 from ansible_collections.mailroom.core.plugins.module_utils._protocol.session import endpoint_facts
 from ansible_collections.mailroom.core.plugins.module_utils._report.table import table
-from ansible_collections.mailroom.core.plugins.module_utils._verdict.judge import judge
+from ansible_collections.mailroom.core.plugins.module_utils._verdict.diagnosis import diagnose
 from ansible_collections.mailroom.core.plugins.module_utils._verdict.observation import Observation
 
 IMAP = Endpoint("imap", "mail.example.com", 993, "tls")
@@ -45,7 +45,7 @@ def test_a_mailbox_of_another_connector_is_named_where_it_is_down() -> None:
     shown = _result(EndpointResult(IMAP, Record("imap"), Redaction(), observation=observation, reads_for="support"))
     assert shown["verdict"] == "connect_refused"
     assert shown["remedy"].startswith("The mailbox of connector support, in which the mail is looked for, cannot be")
-    assert shown["remedy"].endswith(judge(observation).remedy)
+    assert shown["remedy"].endswith(diagnose(observation).remedy)
     assert shown["field"] == "deliver_via"
 
 
@@ -63,7 +63,7 @@ def test_a_failure_of_the_connectors_own_comes_before_that_of_the_mailbox() -> N
 
 def test_a_reading_connector_that_cannot_be_used_is_named() -> None:
     reading = refused_job("support", Observation("config", text="the connector is disabled"))
-    (result,) = run([_read_by(connector_job("alerts", {}), reading)], Bounds("deliver"), 1)
+    (result,) = run([_with_reader(connector_job("alerts", {}), reading)], Bounds("deliver"), 1)
     shown = result.to_dict()
     assert (shown["verdict"], shown["field"]) == ("config_invalid", "deliver_via")
     assert "support" in shown["remedy"]
@@ -88,7 +88,7 @@ def test_a_missing_library_names_what_to_install(library: str, package: str) -> 
 def test_a_reading_connector_that_is_not_ready_is_named_as_well() -> None:
     """Usability, finding 12: its secret cannot be opened, so that there is no server to name it with."""
     reading = refused_job("support", Observation("not_ready", text="The key is missing."))
-    results = run([_read_by(connector_job(name, {}), reading) for name in ("alerts", "news")], Bounds("deliver"), 1)
+    results = run([_with_reader(connector_job(name, {}), reading) for name in ("alerts", "news")], Bounds("deliver"), 1)
     shown = [result.to_dict() for result in results]
     assert [(each["verdict"], each["field"]) for each in shown] == [("host_not_ready", "deliver_via")] * 2
     assert all("connector support" in each["remedy"] and "The key is missing." in each["remedy"] for each in shown)

@@ -25,7 +25,7 @@ from ansible_collections.mailroom.core.plugins.module_utils._check.warnings impo
 from ansible_collections.mailroom.core.plugins.module_utils._connector.redaction import Redaction
 from ansible_collections.mailroom.core.plugins.module_utils._connector.secret import Secret
 from ansible_collections.mailroom.core.plugins.module_utils._connector.state import Connector
-from ansible_collections.mailroom.core.plugins.module_utils._module.jobs import job_of
+from ansible_collections.mailroom.core.plugins.module_utils._module.jobs import make_job
 from ansible_collections.mailroom.core.plugins.module_utils._net.clock import Clock
 from ansible_collections.mailroom.core.plugins.module_utils._net.record import Phase, Record
 from ansible_collections.mailroom.core.plugins.module_utils._protocol.smtp import SmtpSession
@@ -192,7 +192,9 @@ def _codes(server: Server, tls: dict[str, Any] | None, connector: dict[str, Any]
 
 
 @pytest.mark.parametrize(("server", "tls", "connector", "codes"), REMARKS.values(), ids=REMARKS)
-def test_warnings(server: Server, tls: dict[str, Any] | None, connector: dict[str, Any], codes: set[str]) -> None:
+def test_warnings_of_an_endpoint(
+    server: Server, tls: dict[str, Any] | None, connector: dict[str, Any], codes: set[str]
+) -> None:
     phases = [] if server.get("auth") == "none" else ["auth"]
     assert _codes(server, tls, connector, *phases) == codes
 
@@ -209,7 +211,7 @@ def test_warnings(server: Server, tls: dict[str, Any] | None, connector: dict[st
 )
 def test_port_25_that_means_starttls_by_itself_is_told(server: Server, is_told: bool) -> None:
     settings = {"smtp": server if "uri" in server else {"host": "mail.example.com", **server}}
-    job = job_of(Connector("alpha", settings), {})
+    job = make_job(Connector("alpha", settings), {})
     session = SmtpSession(job.endpoints()[0], Clock(5, 5), Record("smtp"), Redaction())
     codes = {remark.code for remark in warnings_of(job, job.endpoints()[0], session, 14)}
     assert ("security_assumed" in codes) is is_told
@@ -287,7 +289,7 @@ def test_a_user_who_is_no_address_is_no_sender(user: str) -> None:
     assert _job(_user("ann@example.com")).connector.envelope_sender == "ann@example.com"
 
 
-def test_who_waits_too_long_for_another_sign_in_stops_in_the_phase_of_signing_in() -> None:
+def test_wait_for_another_sign_in_that_takes_too_long_fails_in_the_phase_auth() -> None:
     refusals, record = RejectedCredentials(), Record("smtp")
     session = SmtpSession(_job(_server()).endpoints()[0], Clock(0.1, 5), record, Redaction())
     with refusals.turn("ann", session), pytest.raises(ProbeError) as stopped, refusals.turn("ann", session):

@@ -12,7 +12,7 @@ from typing import Any
 
 from hypothesis import Phase, settings
 
-from ansible_collections.mailroom.core.plugins.module_utils._connector.declaration import Declaration, read_declaration
+from ansible_collections.mailroom.core.plugins.module_utils._connector.declaration import Declaration, parse_declaration
 from ansible_collections.mailroom.core.plugins.module_utils._connector.effective import resolve_preset
 from ansible_collections.mailroom.core.plugins.module_utils._connector.plan import Plan, Request
 from ansible_collections.mailroom.core.plugins.module_utils._connector.planning import make_plan
@@ -27,7 +27,7 @@ from ansible_collections.mailroom.core.plugins.module_utils._connector.state imp
 from ansible_collections.mailroom.core.plugins.module_utils._errors import DeclarationError
 
 bounded = settings(
-    max_examples=150,
+    max_examples=60,
     deadline=None,
     derandomize=True,
     database=None,
@@ -131,15 +131,15 @@ def nested(flat: Mapping[str, Any]) -> dict[str, Any]:
 def declared(flat: Mapping[str, Any] | None = None, /, *, clear: Iterable[str] = (), **fields: Any) -> Declaration:
     """A declaration without problems: of dotted paths, or of fields as a user writes them."""
     written = {"name": "alpha", **nested(flat or {}), **fields}
-    emptied = [name for name, value in fields.items() if value == {}]
-    declaration, problems = read_declaration(written, clear=clear, emptied=emptied)
+    empty_blocks = [name for name, value in fields.items() if value == {}]
+    declaration, problems = parse_declaration(written, clear=clear, empty_blocks=empty_blocks)
     if problems:
         raise ValueError([str(problem) for problem in problems])
     return declaration
 
 
-def problems_of(written: Mapping[str, Any], **how: Any) -> list[str]:
-    return [str(problem) for problem in read_declaration(written, **how)[1]]
+def validate_variables(written: Mapping[str, Any], **how: Any) -> list[str]:
+    return [str(problem) for problem in parse_declaration(written, **how)[1]]
 
 
 def sealed(secret: Secret) -> str:

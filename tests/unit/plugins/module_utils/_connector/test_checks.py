@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import traceback
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
@@ -18,9 +18,7 @@ from unit.plugins.module_utils._connector.given import ACCEPTED, GOOGLE_KEY, PEM
 from ansible_collections.mailroom.core.plugins.module_utils._connector import checks
 from ansible_collections.mailroom.core.plugins.module_utils._connector.fields import BY_PATH, SECRETS
 from ansible_collections.mailroom.core.plugins.module_utils._connector.presets import ALIASES, PRESETS
-from ansible_collections.mailroom.core.plugins.module_utils._connector.suggest import folded
-
-Row = tuple[str, Any, str]
+from ansible_collections.mailroom.core.plugins.module_utils._connector.suggest import normalize_word
 
 TEXT = "must be text"
 UNICODE = "must be valid Unicode text"
@@ -40,16 +38,16 @@ URI = "must be smtp://host, smtp://host:port, smtps://host or smtps://host:port"
 PROXY = "must be socks5://host:port or http://host:port"
 ORIGIN = "must be https://host or https://host:port, without a path"
 TOKEN_URL = "must be an https:// address with a path, without user or password"
-NO_USER = "; user and password do not belong in it"
+NO_USER = "; it cannot contain a user or password"
 PATH = "must be an absolute path"
 TENANT_ID = "must be a tenant's id or domain name, in ASCII (xn--…)"
 CLIENT_ID = "must be 1 to 200 visible ASCII characters without spaces"
 IDENTITY = "must be system or a client id"
 CERTIFICATE = "must be PEM text that holds a private key and its certificate"
 ACCOUNT = "must be a Google service account key in JSON, with type, client_email and private_key"
-EMPTY_SECRET = "must not be empty; leave it out to keep what is stored, or clear it by name"
+EMPTY_SECRET = "must not be empty; leave it out to keep the stored value, or name it in clear to remove it"
 USE_ASCII = (
-    "must be written in its ASCII form (xn--…): it holds a character that not every version of IDNA encodes alike"
+    "must be written in its ASCII form (xn--…): it contains a character that versions of IDNA encode differently"
 )
 ENCODED_WORD = "must be a mail address without =?, which begins an encoded word"
 TOO_LONG_IN_ASCII = "must have at most 254 characters once its domain is in ASCII"
@@ -75,13 +73,6 @@ def at_most(longest: int) -> str:
     return f"must be at most {longest} characters without NUL"
 
 
-def each(paths: Iterable[str], values: Iterable[Any], message: str) -> Iterator[Row]:
-    values = list(values)
-    for path in paths:
-        for value in values:
-            yield path, value, message
-
-
 def paths_named(*names: str) -> list[str]:
     return [path for path in BY_PATH if path.rpartition(".")[2] in names]
 
@@ -89,32 +80,32 @@ def paths_named(*names: str) -> list[str]:
 LINE_FIELDS = {
     "display_name": 64,
     "from_name": 200,
-    "smtp.username": 320,
-    "imap.username": 320,
-    "oauth2.username": 320,
     "smtp.proxy_username": 320,
-    "imap.proxy_username": 320,
-    "graph.proxy_username": 320,
-    "oauth2.proxy_username": 320,
     "imap.mailbox": 200,
     "oauth2.scope": 1000,
 }
 LINES_FIELDS = {"description": 1000, "signature": 250}
-ADDRESS_FIELDS = ["from_address", "reply_to", "errors_to", "test_address", "graph.mailbox"]
-ADDRESS_LISTS = ["cc", "bcc"]
-USER_FIELDS = paths_named("username")
-HOST_FIELDS = ["smtp.host", "imap.host", "smtp.ehlo_name"]
-URI_FIELDS = {"smtp.uri": URI, **dict.fromkeys(paths_named("proxy"), PROXY)}
-ORIGIN_FIELDS = dict.fromkeys(("graph.url", "oauth2.authority"), ORIGIN)
 FLAG_FIELDS = ["enabled", *paths_named("validate_certs", "same_credentials", "relay", "save_to_sent")]
 PATH_FIELDS = paths_named("ca_file", "client_cert", "client_key", "certificate_file", "assertion_file")
-CHOICE_FIELDS = {
-    "provider": PROVIDER,
-    "oauth2.cloud": CLOUD,
-    **dict.fromkeys(paths_named("security"), SECURITY),
-    **dict.fromkeys(paths_named("auth"), AUTH),
+CHECKS: dict[str, tuple[checks.Check, list[str]]] = {
+    "address": (checks.address, ["from_address", "reply_to", "errors_to", "test_address", "graph.mailbox"]),
+    "user name": (checks.user_name, paths_named("username")),
+    "host": (checks.host, ["smtp.host", "imap.host", "smtp.ehlo_name"]),
+    "proxy": (checks.proxy, paths_named("proxy")),
+    "origin": (checks.https_origin, ["graph.url", "oauth2.authority"]),
+    "flag": (checks.flag, FLAG_FIELDS),
+    "path": (checks.absolute_path, PATH_FIELDS),
+    "port": (BY_PATH["smtp.port"].check, paths_named("port")),
+    "security": (BY_PATH["smtp.security"].check, paths_named("security")),
+    "auth": (BY_PATH["smtp.auth"].check, paths_named("auth")),
+    "mechanisms": (BY_PATH["smtp.mechanisms"].check, paths_named("mechanisms")),
+    "proxy user": (BY_PATH["smtp.proxy_username"].check, paths_named("proxy_username")),
+    "plain secret": (
+        BY_PATH["smtp.password"].check,
+        sorted(SECRETS - {"oauth2.certificate", "oauth2.service_account"}),
+    ),
 }
-PLAIN_SECRETS = sorted(SECRETS - {"oauth2.certificate", "oauth2.service_account"})
+"""Checks that several fields share, each with all of its fields: the first one stands for it below."""
 
 BAD_ADDRESSES = [
     "",
@@ -257,200 +248,96 @@ ENCODED_WORDS = [
 WITH_USER = ["{}user:hunter2@host.example.com{}", "{}user@host.example.com{}", "{}@host.example.com{}", "{}a@b@c{}"]
 
 
-def addresses() -> Iterator[Row]:
-    yield from each(ADDRESS_FIELDS, BAD_ADDRESSES, ADDRESS)
-    yield from each(ADDRESS_FIELDS, NO_TEXT, TEXT)
-    yield from each(ADDRESS_FIELDS, [LONE_SURROGATE, "a\udfff@example.com"], UNICODE)
-    yield from each(USER_FIELDS + ADDRESS_FIELDS, [f"ops@{domain}" for domain in BAD_DOMAINS[:-1]], USE_ASCII)
-    yield from each(USER_FIELDS + ADDRESS_FIELDS, ENCODED_WORDS, ENCODED_WORD)
-    yield from each(ADDRESS_FIELDS, ["ops@\u05d0b.example"], USE_ASCII)
-    yield from each(ADDRESS_FIELDS, ["a" * 60 + "@" + "\u00fc\u00f6\u00e4." * 20 + "example"], TOO_LONG_IN_ASCII)
-    for path in ADDRESS_LISTS:
-        yield from each(
-            [path], [["good@example.com", f"ops@{domain}"] for domain in BAD_DOMAINS], f"item 2 {USE_ASCII}"
-        )
-        yield from each([path], [[value] for value in ENCODED_WORDS], f"item 1 {ENCODED_WORD}")
-        yield path, "one@example.com", "must be a list of at most 100 items"
-        yield path, {"one@example.com": 1}, "must be a list of at most 100 items"
-        yield path, [f"a{number}@example.com" for number in range(101)], "must be a list of at most 100 items"
-        yield path, ["a@example.com", "b@example.com", "a@example.com"], "item 3 is in the list already"
-        yield path, ["a@example.com", 5], f"item 2 {TEXT}"
-        yield path, [LONE_SURROGATE], f"item 1 {UNICODE}"
-        for value in BAD_ADDRESSES:
-            yield path, ["good@example.com", value], f"item 2 {ADDRESS}"
-
-
-def texts() -> Iterator[Row]:
-    for path, longest in LINE_FIELDS.items():
-        broken = [f"before{control}after" for control in (*CONTROLS, *LINE_ENDS)]
-        yield from each([path], ["", " ", "\u3000", "x" * (longest + 1), HUGE, *broken], one_line(longest))
-        yield from each([path], NO_TEXT, TEXT)
-        yield path, LONE_SURROGATE, UNICODE
-    for path, longest in LINES_FIELDS.items():
-        broken = [f"before{control}after" for control in CONTROLS if not set(control) <= set("\r\n\t")]
-        yield from each([path], ["", "\n", "x" * (longest + 1), HUGE, *broken], several_lines(longest))
-        yield from each([path], NO_TEXT, TEXT)
-        yield path, LONE_SURROGATE, UNICODE
-
-
-def tenants() -> Iterator[Row]:
-    yield "available_to", "acme", "must be a list of at most 1000 items"
-    yield "available_to", [str(number) for number in range(1001)], "must be a list of at most 1000 items"
-    yield "available_to", ["acme", "acme"], "item 2 is in the list already"
-    for value in ("", " ", "a\nb", "x" * 101):
-        yield "available_to", ["acme", value], f"item 2 {one_line(100)}"
-    yield "available_to", [None], f"item 1 {TEXT}"
-
-
-def servers() -> Iterator[Row]:
-    yield from each(HOST_FIELDS, BAD_HOSTS, HOST)
-    yield from each(HOST_FIELDS, BAD_DOMAINS, USE_ASCII)
-    yield from each(HOST_FIELDS, NO_TEXT, TEXT)
-    yield from each(HOST_FIELDS, [LONE_SURROGATE], UNICODE)
-    yield from each(["smtp.port", "imap.port"], [0, -1, 65536, 10**30, True, "25", "", 25.0, None, [25]], PORT)
-    for path, message in CHOICE_FIELDS.items():
-        yield from each([path], ["", "TLS", " tls", "ssl", "required", "tls\n", HUGE, *NO_TEXT], message)
-    yield from each(FLAG_FIELDS, [0, 1, "yes", "true", "", None, []], FLAG)
-    yield from each(PATH_FIELDS, ["", "ca.pem", "./ca.pem", "~/ca.pem", "/etc/\x00", "/etc/a\nb", "/" + HUGE], PATH)
-    yield from each(PATH_FIELDS, NO_TEXT, TEXT)
-    for path in paths_named("mechanisms"):
-        yield path, "PLAIN", "must be a list of at most 7 items"
-        yield path, ["PLAIN"] * 8, "must be a list of at most 7 items"
-        yield path, ["PLAIN", "PLAIN"], "item 2 is in the list already"
-        for value in ("plain", "NTLM", "", 5, None):
-            yield path, ["LOGIN", value], f"item 2 {MECHANISM}"
-
-
-def endpoints() -> Iterator[Row]:
-    yield from each(["smtp.uri"], BAD_URIS, URI)
-    places = {"smtp.uri": "smtp://{}:25", **dict.fromkeys(paths_named("proxy"), "http://{}:3128")}
-    places |= {**dict.fromkeys(ORIGIN_FIELDS, "https://{}"), "oauth2.token_url": "https://{}/token"}
-    for path, form in places.items():
-        yield from each([path], map(form.format, BAD_DOMAINS), USE_ASCII)
-    for path, message in URI_FIELDS.items():
-        scheme = "smtp://" if message is URI else "socks5://"
-        yield from each([path], [form.format(scheme, ":1080") for form in WITH_USER], message + NO_USER)
-        yield from each([path], NO_TEXT, TEXT)
-        yield path, scheme + LONE_SURROGATE, UNICODE
-    no_proxies = [
-        "",
-        "proxy.example.com:1080",
-        "socks5://proxy.example.com",
-        "http://proxy.example.com",
-        "http://proxy.example.com/",
-        "https://proxy.example.com:3128",
-        "socks4://proxy.example.com:1080",
-        "socks5h://proxy.example.com:1080",
-        "socks5://proxy.example.com;1080",
-        "http://proxy.example.com:3128/path",
-        "http://proxy.example.com:3128\r\nX-Evil: yes",
-        "http://proxy.example.com\r\n:3128",
-        "http://[fe80::1%\r\nX-Evil: yes]:3128",
-        "http://:3128",
-        "http://1.2.3:3128",
-        "http://proxy.example.com:65536",
-    ]
-    yield from each(paths_named("proxy"), no_proxies, PROXY)
-    no_origins = [
-        "",
-        "graph.example.com",
-        "http://graph.example.com",
-        "https://",
-        "https://:443",
-        "https://graph.example.com/v1.0",
-        "https://graph.example.com/v1.0/",
-        "https://graph.example.com?x=1",
-        "https://graph.example.com#x",
-        "https://graph.example.com;443",
-        "https://graph.example.com:0",
-        "https://graph.example.com:443443",
-        "https://graph.example.com\n",
-        "https://graph.example.com\r\nHost: evil",
-        "https://[fe80::1%\r\nHost: evil]",
-        "https://graph.example.com\\evil",
-        "https://1.2.3",
-    ]
-    for path, message in ORIGIN_FIELDS.items():
-        yield from each([path], no_origins, message)
-        yield from each([path], [form.format("https://", "") for form in WITH_USER], message + NO_USER)
-        yield from each([path], NO_TEXT, TEXT)
-
-
-def sign_in() -> Iterator[Row]:
-    no_token_urls = [
-        "",
-        "id.example.com/token",
-        "http://id.example.com/token",
-        "https:///token",
-        "https://id.example.com",
-        "https://user:hunter2@id.example.com/token",
-        "https://user@id.example.com/token",
-        "https://id.example.com/to ken",
-        "https://id.example.com/token\n",
-        "https://id.example.com/token\r\nHost: evil",
-        "https://id.example.com/t\u00f6ken",
-        "https://id.exa mple.com/token",
-        "https://id.example.com\r\nHost: evil/token",
-        "https://id\x00.example.com/token",
-        "https://id.example.com\\.evil.example/token",
-        "https://[nothing]/token",
-        "https://1.2.3/token",
-        "https://id..example.com/token",
-        "https://id.example.com:0/token",
-        "https://id.example.com:99999/token",
-        "https://id.example.com/" + HUGE,
-    ]
-    yield from each(["oauth2.token_url"], no_token_urls, TOKEN_URL)
-    yield from each(["oauth2.token_url"], NO_TEXT, TEXT)
-    no_days = ["", "soon", "31.05.2027", "2027-02-30", "2027-5-31", "20270531", "2027-05-31T00:00:00", "2027-05-31\n"]
-    yield from each(
-        ["oauth2.client_secret_expires"], [*no_days, "\u0662027-05-31"], "must be a date such as 2027-05-31"
-    )
-    yield from each(["oauth2.client_secret_expires"], NO_TEXT, TEXT)
-    no_tenants = ["", ".", "..", "con toso", "contoso/../other", "contoso?x", "contoso\n", "t\u00e4nant", "x" * 201]
-    yield from each(["oauth2.tenant_id"], no_tenants, TENANT_ID)
-    no_clients = ["", "two words", "id\n", "\u00efd", "id\x00", "x" * 201]
-    yield from each(["oauth2.client_id"], no_clients, CLIENT_ID)
-    yield from each(["oauth2.managed_identity"], [*no_clients, *NO_TEXT], IDENTITY)
-    yield from each(["oauth2.tenant_id", "oauth2.client_id"], NO_TEXT, TEXT)
-    yield from each(["oauth2.tenant_id", "oauth2.client_id"], [LONE_SURROGATE], UNICODE)
-
-
-def secrets() -> Iterator[Row]:
-    for path in PLAIN_SECRETS:
-        yield path, "", EMPTY_SECRET
-        yield from each([path], ["hunter2\x00", "\x00", "x" * 1025, HUGE], at_most(1024))
-    yield from each(sorted(SECRETS - {"oauth2.service_account"}), NO_TEXT, TEXT)
-    yield from each(sorted(SECRETS), [LONE_SURROGATE], UNICODE)
-    yield from each(["oauth2.certificate", "oauth2.service_account"], [""], EMPTY_SECRET)
-    yield from each(["oauth2.certificate", "oauth2.service_account"], [HUGE, "\x00"], at_most(65536))
-    without_key = PEM.replace("PRIVATE KEY", "PUBLIC KEY")
-    without_certificate = PEM.replace("BEGIN CERTIFICATE", "BEGIN REQUEST")
-    yield from each(["oauth2.certificate"], ["text", without_key, without_certificate], CERTIFICATE)
-    no_accounts: list[Any] = [
-        "text",
-        "{",
-        "null",
-        "[]",
-        "5",
-        "9" * 5000,
-        "[" * 60_000,
-        "{}",
-        {},
-        [],
-        None,
-        5,
-        {"type": "authorized_user", "client_email": "a", "private_key": "b"},
-        {"type": "service_account", "client_email": "a"},
-        {"type": "service_account", "client_email": "a", "private_key": ""},
-        {"type": "service_account", "client_email": 5, "private_key": "b"},
-    ]
-    yield from each(["oauth2.service_account"], no_accounts, ACCOUNT)
-    for url, message in (("http://a.example/t", TOKEN_URL), (5, TEXT), ("https://fa\u00df.example/t", USE_ASCII)):
-        account = {**json.loads(GOOGLE_KEY), "token_uri": url}
-        yield "oauth2.service_account", account, f"its token_uri {message}"
-
-
+LISTED_TWICE = "item 3 is a duplicate"
+AT_MOST_100 = "must be a list of at most 100 items"
+SCHEMES = ("", " tls", "TLS", "ssl", "required", "tls\n", HUGE, *NO_TEXT)
+NO_PROXIES = [
+    "",
+    "proxy.example.com:1080",
+    "socks5://proxy.example.com",
+    "http://proxy.example.com",
+    "http://proxy.example.com/",
+    "https://proxy.example.com:3128",
+    "socks4://proxy.example.com:1080",
+    "socks5h://proxy.example.com:1080",
+    "socks5://proxy.example.com;1080",
+    "http://proxy.example.com:3128/path",
+    "http://proxy.example.com:3128\r\nX-Evil: yes",
+    "http://proxy.example.com\r\n:3128",
+    "http://[fe80::1%\r\nX-Evil: yes]:3128",
+    "http://:3128",
+    "http://1.2.3:3128",
+    "http://proxy.example.com:65536",
+]
+NO_ORIGINS = [
+    "",
+    "graph.example.com",
+    "http://graph.example.com",
+    "https://",
+    "https://:443",
+    "https://graph.example.com/v1.0",
+    "https://graph.example.com/v1.0/",
+    "https://graph.example.com?x=1",
+    "https://graph.example.com#x",
+    "https://graph.example.com;443",
+    "https://graph.example.com:0",
+    "https://graph.example.com:443443",
+    "https://graph.example.com\n",
+    "https://graph.example.com\r\nHost: evil",
+    "https://[fe80::1%\r\nHost: evil]",
+    "https://graph.example.com\\evil",
+    "https://1.2.3",
+]
+NO_TOKEN_URLS = [
+    "",
+    "id.example.com/token",
+    "http://id.example.com/token",
+    "https:///token",
+    "https://id.example.com",
+    "https://user:hunter2@id.example.com/token",
+    "https://user@id.example.com/token",
+    "https://id.example.com/to ken",
+    "https://id.example.com/token\n",
+    "https://id.example.com/token\r\nHost: evil",
+    "https://id.example.com/t\u00f6ken",
+    "https://id.exa mple.com/token",
+    "https://id.example.com\r\nHost: evil/token",
+    "https://id\x00.example.com/token",
+    "https://id.example.com\\.evil.example/token",
+    "https://[nothing]/token",
+    "https://1.2.3/token",
+    "https://id..example.com/token",
+    "https://id.example.com:0/token",
+    "https://id.example.com:99999/token",
+    "https://id.example.com/" + HUGE,
+]
+NO_DAYS = ["", "soon", "31.05.2027", "2027-02-30", "2027-5-31", "20270531", "2027-05-31T00:00:00", "2027-05-31\n"]
+NO_TENANTS = ["", ".", "..", "con toso", "contoso/../other", "contoso?x", "contoso\n", "t\u00e4nant", "x" * 201]
+NO_CLIENTS = ["", "two words", "id\n", "\u00efd", "id\x00", "x" * 201]
+NO_ACCOUNTS: list[Any] = [
+    "text",
+    "{",
+    "null",
+    "[]",
+    "5",
+    "9" * 5000,
+    "[" * 60_000,
+    "{}",
+    {},
+    [],
+    None,
+    5,
+    {"type": "authorized_user", "client_email": "a", "private_key": "b"},
+    {"type": "service_account", "client_email": "a"},
+    {"type": "service_account", "client_email": "a", "private_key": ""},
+    {"type": "service_account", "client_email": 5, "private_key": "b"},
+]
+NO_HEADERS: list[Any] = [[], "X-A: b", 5, None, {f"X-{n}": "b" for n in range(51)}]
+NO_HEADER_NAMES: list[Any] = [
+    *("", "X A", "X:A", "X-A\n", "X-A\r\nBcc", "X-\u00c4", "X-\x00", "x" * 77, 5, None, LONE_SURROGATE)
+]
+NO_HEADER_VALUES: list[Any] = [f"a{end}Bcc: evil@example.com" for end in LINE_ENDS]
+NO_HEADER_VALUES += ["", " ", "nul\x00", "x" * 2049, HUGE, None, True, 1.5, ["a"], {"a": "b"}, LONE_SURROGATE]
 SET_BY_MESSAGE = (
     "From To Cc Bcc Reply-To Sender Subject Date Message-ID MIME-Version Content-Type Content-Transfer-Encoding"
 )
@@ -461,50 +348,196 @@ SET_BY_SYSTEM = (
 )
 
 
-def headers() -> Iterator[Row]:
-    yield from each(["headers"], [[], "X-A: b", 5, None, {f"X-{n}": "b" for n in range(51)}], HEADERS)
-    names = ["", "X A", "X:A", "X-A\n", "X-A\r\nBcc", "X-\u00c4", "X-\x00", "x" * 77, 5, None, LONE_SURROGATE]
-    yield from each(["headers"], [{name: "value"} for name in names], HEADER_NAME)
-    for names, by in ((SET_BY_MESSAGE, "message itself"), (SET_BY_SYSTEM, "mail system")):
-        for name in names.split():
-            for spelling in (name, name.lower(), name.upper(), name.swapcase()):
-                yield "headers", {"X-Good": "yes", spelling: "evil"}, f"{spelling} is set by the {by}"
-    yield "headers", {"X-Team": "a", "x-team": "b"}, "x-team is there twice"
-    contents: list[Any] = [f"a{end}Bcc: evil@example.com" for end in LINE_ENDS]
-    contents += ["", " ", "nul\x00", "x" * 2049, HUGE, None, True, 1.5, ["a"], {"a": "b"}, LONE_SURROGATE]
-    yield from each(["headers"], [{"X-Team": content} for content in contents], f"X-Team {one_line(2048)}")
+def broken_by(controls: Iterable[str]) -> list[str]:
+    return [f"before{control}after" for control in controls]
 
 
-REFUSED: list[Row] = [
-    *addresses(),
-    *texts(),
-    *tenants(),
-    *servers(),
-    *endpoints(),
-    *sign_in(),
-    *secrets(),
-    *headers(),
-]
+def account(token_uri: Any) -> dict[str, Any]:
+    return {**json.loads(GOOGLE_KEY), "token_uri": token_uri}
 
 
-def labelled(row: Row) -> str:
-    return f"{row[0]}-{ascii(row[1])[:40]}"
+# Field, values, the message that each of them gets.
+REFUSED: dict[str, tuple[str, Iterable[Any], str]] = {
+    "address": ("from_address", BAD_ADDRESSES, ADDRESS),
+    "address of another type": ("from_address", NO_TEXT, TEXT),
+    "address that is no Unicode": ("from_address", [LONE_SURROGATE, "a\udfff@example.com"], UNICODE),
+    "address in a domain that IDNA versions encode differently": (
+        "from_address",
+        [f"ops@{domain}" for domain in BAD_DOMAINS],
+        USE_ASCII,
+    ),
+    "address with an encoded word": ("from_address", ENCODED_WORDS, ENCODED_WORD),
+    "address too long in ASCII": (
+        "from_address",
+        ["a" * 60 + "@" + "\u00fc\u00f6\u00e4." * 20 + "example"],
+        TOO_LONG_IN_ASCII,
+    ),
+    "user name that is an address IDNA versions encode differently": (
+        "smtp.username",
+        [f"ops@{domain}" for domain in BAD_DOMAINS[:-1]],
+        USE_ASCII,
+    ),
+    "user name that is an address with an encoded word": ("smtp.username", ENCODED_WORDS, ENCODED_WORD),
+    "user name": ("smtp.username", ["", " ", "x" * 321, HUGE, *broken_by(CONTROLS)], one_line(320)),
+    "user name of another type": ("smtp.username", NO_TEXT, TEXT),
+    **{
+        f"{what} of {path}": (path, values, message)
+        for path in ("cc", "bcc")
+        for what, values, message in (
+            (
+                "no list",
+                ["one@example.com", {"one@example.com": 1}, [f"a{n}@b.example" for n in range(101)]],
+                AT_MOST_100,
+            ),
+            ("repeated item", [["a@example.com", "b@example.com", "a@example.com"]], LISTED_TWICE),
+            ("item of another type", [["a@example.com", 5]], f"item 2 {TEXT}"),
+            ("item that is no address", [["good@example.com", "alerts"]], f"item 2 {ADDRESS}"),
+        )
+    },
+    **{
+        f"line in {path}": (path, ["", " ", "\u3000", "x" * (longest + 1)], one_line(longest))
+        for path, longest in LINE_FIELDS.items()
+    },
+    "line with control characters": ("display_name", [HUGE, *broken_by((*CONTROLS, *LINE_ENDS))], one_line(64)),
+    "line of another type": ("display_name", NO_TEXT, TEXT),
+    "line that is no Unicode": ("display_name", [LONE_SURROGATE], UNICODE),
+    **{
+        f"lines in {path}": (path, ["", "\n", "x" * (longest + 1)], several_lines(longest))
+        for path, longest in LINES_FIELDS.items()
+    },
+    "lines with control characters": (
+        "signature",
+        [HUGE, *broken_by(control for control in CONTROLS if not set(control) <= set("\r\n\t"))],
+        several_lines(250),
+    ),
+    "lines of another type": ("signature", NO_TEXT, TEXT),
+    "tenants": (
+        "available_to",
+        ["acme", [str(number) for number in range(1001)]],
+        "must be a list of at most 1000 items",
+    ),
+    "repeated tenant": ("available_to", [["acme", "acme"]], "item 2 is a duplicate"),
+    "tenant": ("available_to", [["acme", value] for value in ("", " ", "a\nb", "x" * 101)], f"item 2 {one_line(100)}"),
+    "tenant of another type": ("available_to", [[None]], f"item 1 {TEXT}"),
+    "host": ("smtp.host", BAD_HOSTS, HOST),
+    "host that IDNA versions encode differently": ("smtp.host", BAD_DOMAINS, USE_ASCII),
+    "host of another type": ("smtp.host", NO_TEXT, TEXT),
+    "host that is no Unicode": ("smtp.host", [LONE_SURROGATE], UNICODE),
+    "port": ("smtp.port", [0, -1, 65536, 10**30, True, "25", "", 25.0, None, [25]], PORT),
+    "security": ("smtp.security", SCHEMES, SECURITY),
+    "auth": ("smtp.auth", SCHEMES, AUTH),
+    "cloud": ("oauth2.cloud", SCHEMES, CLOUD),
+    "provider": ("provider", SCHEMES, PROVIDER),
+    "flag": ("enabled", [0, 1, "yes", "true", "", None, []], FLAG),
+    "path": ("smtp.ca_file", ["", "ca.pem", "./ca.pem", "~/ca.pem", "/etc/\x00", "/etc/a\nb", "/" + HUGE], PATH),
+    "path of another type": ("smtp.ca_file", NO_TEXT, TEXT),
+    "mechanisms": ("smtp.mechanisms", ["PLAIN", ["PLAIN"] * 8], "must be a list of at most 7 items"),
+    "repeated mechanism": ("smtp.mechanisms", [["PLAIN", "PLAIN"]], "item 2 is a duplicate"),
+    "mechanism": (
+        "smtp.mechanisms",
+        [["LOGIN", value] for value in ("plain", "NTLM", "", 5, None)],
+        f"item 2 {MECHANISM}",
+    ),
+    "uri": ("smtp.uri", BAD_URIS, URI),
+    "uri with a user": ("smtp.uri", [form.format("smtp://", ":25") for form in WITH_USER], URI + NO_USER),
+    "uri of another type": ("smtp.uri", NO_TEXT, TEXT),
+    "uri that is no Unicode": ("smtp.uri", ["smtp://" + LONE_SURROGATE], UNICODE),
+    "uri of a host that IDNA versions encode differently": (
+        "smtp.uri",
+        [f"smtp://{domain}:25" for domain in BAD_DOMAINS],
+        USE_ASCII,
+    ),
+    "proxy": ("smtp.proxy", NO_PROXIES, PROXY),
+    "proxy with a user": ("smtp.proxy", [form.format("socks5://", ":1080") for form in WITH_USER], PROXY + NO_USER),
+    "proxy of another type": ("smtp.proxy", NO_TEXT, TEXT),
+    "proxy whose host IDNA versions encode differently": (
+        "smtp.proxy",
+        [f"http://{domain}:3128" for domain in BAD_DOMAINS],
+        USE_ASCII,
+    ),
+    "origin": ("graph.url", NO_ORIGINS, ORIGIN),
+    "origin with a user": ("graph.url", [form.format("https://", "") for form in WITH_USER], ORIGIN + NO_USER),
+    "origin of another type": ("graph.url", NO_TEXT, TEXT),
+    "origin whose host IDNA versions encode differently": (
+        "graph.url",
+        [f"https://{domain}" for domain in BAD_DOMAINS],
+        USE_ASCII,
+    ),
+    "token_url": ("oauth2.token_url", NO_TOKEN_URLS, TOKEN_URL),
+    "token_url of another type": ("oauth2.token_url", NO_TEXT, TEXT),
+    "token_url whose host IDNA versions encode differently": (
+        "oauth2.token_url",
+        [f"https://{domain}/token" for domain in BAD_DOMAINS],
+        USE_ASCII,
+    ),
+    "date": (
+        "oauth2.client_secret_expires",
+        [*NO_DAYS, "\u0662027-05-31"],
+        "must be a date such as 2027-05-31",
+    ),
+    "date of another type": ("oauth2.client_secret_expires", NO_TEXT, TEXT),
+    "tenant_id": ("oauth2.tenant_id", NO_TENANTS, TENANT_ID),
+    "tenant_id of another type": ("oauth2.tenant_id", NO_TEXT, TEXT),
+    "client_id": ("oauth2.client_id", NO_CLIENTS, CLIENT_ID),
+    "client_id of another type": ("oauth2.client_id", NO_TEXT, TEXT),
+    "managed_identity": ("oauth2.managed_identity", [*NO_CLIENTS, *NO_TEXT], IDENTITY),
+    "empty secret": ("smtp.password", [""], EMPTY_SECRET),
+    "secret": ("smtp.password", ["hunter2\x00", "\x00", "x" * 1025, HUGE], at_most(1024)),
+    "secret of another type": ("smtp.password", NO_TEXT, TEXT),
+    "secret that is no Unicode": ("smtp.password", [LONE_SURROGATE], UNICODE),
+    "empty certificate": ("oauth2.certificate", [""], EMPTY_SECRET),
+    "long certificate": ("oauth2.certificate", [HUGE, "\x00"], at_most(65536)),
+    "certificate of another type": ("oauth2.certificate", NO_TEXT, TEXT),
+    "certificate": (
+        "oauth2.certificate",
+        ["text", PEM.replace("PRIVATE KEY", "PUBLIC KEY"), PEM.replace("BEGIN CERTIFICATE", "BEGIN REQUEST")],
+        CERTIFICATE,
+    ),
+    "empty service_account": ("oauth2.service_account", [""], EMPTY_SECRET),
+    "long service_account": ("oauth2.service_account", [HUGE, "\x00"], at_most(65536)),
+    "service_account": ("oauth2.service_account", NO_ACCOUNTS, ACCOUNT),
+    "service_account that is no Unicode": ("oauth2.service_account", [LONE_SURROGATE], UNICODE),
+    "token_uri": ("oauth2.service_account", [account("http://a.example/t")], f"its token_uri {TOKEN_URL}"),
+    "token_uri of another type": ("oauth2.service_account", [account(5)], f"its token_uri {TEXT}"),
+    "headers": ("headers", NO_HEADERS, HEADERS),
+    "header's name": ("headers", [{name: "value"} for name in NO_HEADER_NAMES], HEADER_NAME),
+    "header's value": ("headers", [{"X-Team": value} for value in NO_HEADER_VALUES], f"X-Team {one_line(2048)}"),
+    "header that is there twice": ("headers", [{"X-Team": "a", "x-team": "b"}], "x-team is given twice"),
+}
 
 
-@pytest.mark.parametrize(("path", "value", "message"), REFUSED, ids=map(labelled, REFUSED))
-def test_a_malformed_value_is_refused_with_a_message_that_says_what_is_allowed(
-    path: str, value: Any, message: str
-) -> None:
-    with pytest.raises(checks.NotAllowed) as refused:
+def refusal(path: str, value: Any) -> str:
+    """The message that a value gets, without a suggestion; nothing where it is accepted."""
+    try:
         BY_PATH[path].check(value)
-    allowed, _between, suggestion = str(refused.value).partition("; did you mean ")
-    assert allowed == message
-    assert not suggestion or message.startswith("must be one of") or path.endswith("mechanisms")
+    except checks.InvalidValueError as refused:
+        return str(refused).partition("; did you mean ")[0]
+    return ""
 
 
-def test_the_table_of_malformed_values_leaves_out_no_field() -> None:
+@pytest.mark.parametrize(("path", "values", "message"), REFUSED.values(), ids=REFUSED)
+def test_malformed_value_is_refused_with_what_is_allowed(path: str, values: Iterable[Any], message: str) -> None:
+    answers = [(ascii(value)[:80], refusal(path, value)) for value in values]
+    assert [(value, answer) for value, answer in answers if answer != message] == []
+
+
+@pytest.mark.parametrize(("names", "by"), [(SET_BY_MESSAGE, "message itself"), (SET_BY_SYSTEM, "mail system")])
+def test_header_that_others_set_is_refused_in_any_letter_case(names: str, by: str) -> None:
+    spellings = [each for name in names.split() for each in (name, name.lower(), name.upper(), name.swapcase())]
+    refused = {name: refusal("headers", {"X-Good": "yes", name: "evil"}) for name in spellings}
+    assert refused == {name: f"{name} is set by the {by}" for name in spellings}
+
+
+def test_each_field_has_the_check_of_its_kind() -> None:
+    shared = {path: check for check, paths in CHECKS.values() for path in paths}
+    assert [path for path, check in shared.items() if BY_PATH[path].check is not check] == []
+
+
+def test_tables_of_this_file_leave_out_no_field() -> None:
     fields = {path for path, field in BY_PATH.items() if not field.fields}
-    assert {path for path, value, told in REFUSED} == fields
+    assert {path for path, _values, _message in REFUSED.values()} | {
+        path for _check, paths in CHECKS.values() for path in paths
+    } == fields
     assert {*ACCEPTED, *SECRET_VALUES} == fields
 
 
@@ -522,15 +555,17 @@ GOOD_HOSTS = [
     "1und1.example",
     "a" * 63 + ".example",
 ]
-KEPT: list[tuple[str, Any]] = [
-    *ACCEPTED.items(),
-    *((path, value) for path, value in SECRET_VALUES.items() if path != "oauth2.service_account"),
-    *((path, "x" * longest) for path, longest in {**LINE_FIELDS, **LINES_FIELDS}.items()),
-    *((path, "Gr\u00fc\u00dfe, \U0001f4ee") for path in (*LINE_FIELDS, *LINES_FIELDS)),
-    *((path, "one\r\n\ttwo\n") for path in LINES_FIELDS),
-    *((path, value) for path in HOST_FIELDS for value in GOOD_HOSTS),
-    *((path, port) for path in ("smtp.port", "imap.port") for port in (1, 25, 65535)),
-    *(
+KEPT: dict[str, list[tuple[str, Any]]] = {
+    "every field": [
+        *ACCEPTED.items(),
+        *((path, value) for path, value in SECRET_VALUES.items() if path != "oauth2.service_account"),
+    ],
+    "longest text": [(path, "x" * longest) for path, longest in {**LINE_FIELDS, **LINES_FIELDS}.items()],
+    "text of any script": [(path, "Gr\u00fc\u00dfe, \U0001f4ee") for path in (*LINE_FIELDS, *LINES_FIELDS)],
+    "several lines": [(path, "one\r\n\ttwo\n") for path in LINES_FIELDS],
+    "host": [("smtp.host", value) for value in GOOD_HOSTS],
+    "port": [("smtp.port", port) for port in (1, 25, 65535)],
+    "address": [
         ("from_address", value)
         for value in (
             "a@b",
@@ -539,43 +574,42 @@ KEPT: list[tuple[str, Any]] = [
             "SRS0=HHH=TT=example.org=user?x@example.com",
             "j\u00f6rg@b\u00fccher.example",
             "gr\u00fc\u00dfe@xn--fa-hia.example",
+            "a" * 64 + "@" + "b" * 63 + ".example.com",
         )
-    ),
-    ("from_address", "a" * 64 + "@" + "b" * 63 + ".example.com"),
-    *(("smtp.uri", f"smtp://mail.example.com{port}") for port in ("", ":25", ";25", "/", ":65535/")),
-    *(
-        ("smtp.uri", uri)
-        for uri in ("smtps://mail.example.com", "SMTPS://mail.example.com:465", "smtp://[2001:db8::1]:25")
-    ),
-    *(
-        (f"{block}.username", name)
-        for block in ("smtp", "imap")
-        for name in ("gr\u00fc\u00dfe", "\u2603@", "a@\u00df b", "=?")
-    ),
-    *((path, "http://[2001:db8::1]:3128") for path in paths_named("proxy")),
-    *((path, "https://host.example.com:8443") for path in ORIGIN_FIELDS),
-    *((path, "https://[2001:db8::1]") for path in ORIGIN_FIELDS),
-    ("oauth2.token_url", "https://id.example.com:8443/realms/a/token?b=c"),
-    ("oauth2.token_url", "https://[2001:db8::1]/token"),
-    ("oauth2.managed_identity", "11111111-2222-3333-4444-555555555555"),
-    *(
-        (path, value)
-        for path in PLAIN_SECRETS
+    ],
+    "uri": [
+        *(("smtp.uri", f"smtp://mail.example.com{port}") for port in ("", ":25", ";25", "/", ":65535/")),
+        ("smtp.uri", "smtps://mail.example.com"),
+        ("smtp.uri", "SMTPS://mail.example.com:465"),
+        ("smtp.uri", "smtp://[2001:db8::1]:25"),
+    ],
+    "user name": [("smtp.username", name) for name in ("gr\u00fc\u00dfe", "\u2603@", "a@\u00df b", "=?", "x" * 320)],
+    "proxy": [("smtp.proxy", "http://[2001:db8::1]:3128")],
+    "origin": [("graph.url", "https://host.example.com:8443"), ("graph.url", "https://[2001:db8::1]")],
+    "token_url": [
+        ("oauth2.token_url", "https://id.example.com:8443/realms/a/token?b=c"),
+        ("oauth2.token_url", "https://[2001:db8::1]/token"),
+    ],
+    "managed_identity": [("oauth2.managed_identity", "11111111-2222-3333-4444-555555555555")],
+    "secret": [
+        ("smtp.password", value)
         for value in (" ", " a ", "\r\n", "x" * 1024, "{{ x }}", "p\u00e4ss \U0001f511", "********")
-    ),
-    ("headers", {}),
-    ("headers", {"X-A": "b", "List-Unsubscribe": "<mailto:off@example.com>", "x": "y" * 2048}),
-    ("headers", {f"X-{number}": "b" for number in range(50)}),
-    ("headers", {"Auto-Submitted": "no", "X-Received": "a", "Contents": "b", "X-Phish": "=?utf-8?q?a?="}),
-    ("cc", [f"a{number}@example.com" for number in range(100)]),
-]
+    ],
+    "headers": [
+        ("headers", {}),
+        ("headers", {"X-A": "b", "List-Unsubscribe": "<mailto:off@example.com>", "x": "y" * 2048}),
+        ("headers", {f"X-{number}": "b" for number in range(50)}),
+        ("headers", {"Auto-Submitted": "no", "X-Received": "a", "Contents": "b", "X-Phish": "=?utf-8?q?a?="}),
+    ],
+    "longest list": [(path, [f"a{number}@example.com" for number in range(100)]) for path in ("cc", "bcc")],
+}
 
 
-@pytest.mark.parametrize(("path", "value"), KEPT, ids=[labelled((path, value, "")) for path, value in KEPT])
-def test_an_allowed_value_is_kept_as_it_was_written(path: str, value: Any) -> None:
-    kept = BY_PATH[path].check(value)
-    assert kept == value
-    assert type(kept) is type(value)
+@pytest.mark.parametrize("values", KEPT.values(), ids=KEPT)
+def test_allowed_value_is_kept_as_it_was_written(values: list[tuple[str, Any]]) -> None:
+    kept = [(path, BY_PATH[path].check(value)) for path, value in values]
+    assert kept == values
+    assert [type(value) for _path, value in kept] == [type(value) for _path, value in values]
 
 
 def test_brackets_around_an_ipv6_host_are_taken_off() -> None:
@@ -594,49 +628,59 @@ def test_a_service_account_compares_the_same_however_it_was_spelled() -> None:
     assert json.loads(check(key)) == key
 
 
-SUGGESTED = [
-    *(("smtp.security", word, "tls") for word in ("ssl", "SSL", "ssl/tls", "smtps", "TLS")),
-    *(("imap.security", word, "starttls") for word in ("STARTTLS", "start-tls", "starttsl")),
-    ("imap.security", "opportunistic", "starttls_optional"),
-    *(("smtp.auth", word, "password") for word in ("plain", "login", "basic", "Password")),
-    *(("imap.auth", word, "oauth2") for word in ("oauth", "XOAUTH2", "modern")),
-    ("smtp.auth", "anonymous", "none"),
-    ("oauth2.cloud", "us-gov", "us_gov"),
-    *(("provider", word, "gmail") for word in ("gmial", "gmailcom", "googel")),
-    *(("provider", word, "microsoft365") for word in ("microsoft", "offce365", "mircosoft365")),
-    ("provider", "ses_eu_wset_1", "ses_eu_west_1"),
-    ("smtp.mechanisms", ["plain"], "PLAIN"),
-    ("imap.mechanisms", ["SCRAM_SHA_256"], "SCRAM-SHA-256"),
-]
+SUGGESTED = {
+    "smtp.security": {
+        **dict.fromkeys(("ssl", "SSL", "ssl/tls", "smtps", "TLS"), "tls"),
+        **dict.fromkeys(("STARTTLS", "start-tls", "starttsl"), "starttls"),
+        "opportunistic": "starttls_optional",
+    },
+    "imap.auth": {
+        **dict.fromkeys(("plain", "login", "basic", "Password"), "password"),
+        **dict.fromkeys(("oauth", "XOAUTH2", "modern"), "oauth2"),
+        "anonymous": "none",
+    },
+    "oauth2.cloud": {"us-gov": "us_gov"},
+    "provider": {
+        **dict.fromkeys(("gmial", "gmailcom", "googel"), "gmail"),
+        **dict.fromkeys(("microsoft", "offce365", "mircosoft365"), "microsoft365"),
+        "ses_eu_wset_1": "ses_eu_west_1",
+    },
+}
 
 
-@pytest.mark.parametrize(("path", "value", "meant"), SUGGESTED, ids=[labelled(row) for row in SUGGESTED])
-def test_word_that_is_nearly_a_choice_suggests_it(path: str, value: Any, meant: str) -> None:
-    with pytest.raises(checks.NotAllowed) as refused:
+def suggestion(path: str, value: Any) -> str:
+    with pytest.raises(checks.InvalidValueError) as refused:
         BY_PATH[path].check(value)
-    assert str(refused.value).endswith(f"; did you mean {meant}?")
+    return str(refused.value).partition("; did you mean ")[2].rstrip("?")
 
 
-PROVIDERS = [
-    *(
-        (word, "gmail")
-        for word in ("gmail", "Gmail", "Gsuite", "gsuite", "google_workspace", "Google Workspace", "G-Suite")
-    ),
-    *((word, "microsoft365") for word in ("Microsoft365", "o365", "O365", "office365", "Office 365", "m365")),
-    *((word, "ses_eu_west_1") for word in ("ses_eu_west_1", "SES-EU-WEST-1")),
-    ("Custom", "custom"),
-    ("sendinblue", "brevo"),
-]
+@pytest.mark.parametrize("path", SUGGESTED)
+def test_word_that_is_nearly_a_choice_suggests_it(path: str) -> None:
+    assert {word: suggestion(path, word) for word in SUGGESTED[path]} == SUGGESTED[path]
 
 
-@pytest.mark.parametrize(("word", "preset"), PROVIDERS)
-def test_provider_is_kept_under_its_preset_whatever_it_is_called(word: str, preset: str) -> None:
-    assert BY_PATH["provider"].check(word) == preset
+def test_mechanism_in_another_spelling_suggests_the_right_one() -> None:
+    assert suggestion("smtp.mechanisms", ["plain"]) == "PLAIN"
+    assert suggestion("smtp.mechanisms", ["SCRAM_SHA_256"]) == "SCRAM-SHA-256"
+
+
+def test_provider_is_kept_under_its_preset_whatever_it_is_called() -> None:
+    gmail = ("gmail", "Gmail", "Gsuite", "gsuite", "google_workspace", "Google Workspace", "G-Suite")
+    microsoft = ("Microsoft365", "o365", "O365", "office365", "Office 365", "m365")
+    presets = {
+        **dict.fromkeys(gmail, "gmail"),
+        **dict.fromkeys(microsoft, "microsoft365"),
+        "ses_eu_west_1": "ses_eu_west_1",
+        "SES-EU-WEST-1": "ses_eu_west_1",
+        "Custom": "custom",
+        "sendinblue": "brevo",
+    }
+    assert {word: BY_PATH["provider"].check(word) for word in presets} == presets
 
 
 def test_other_names_of_providers_name_presets_and_are_compared_as_they_are_written() -> None:
     assert set(ALIASES.values()) <= PRESETS.keys()
-    assert [word for word in ALIASES if folded(word) != word or word in PRESETS] == []
+    assert [word for word in ALIASES if normalize_word(word) != word or word in PRESETS] == []
 
 
 NAMES = {
@@ -652,11 +696,11 @@ def test_names_are_limited_in_length_and_letters(check: checks.Check) -> None:
     assert check("Az09" + extra) == "Az09" + extra
     bad = ["", "a" * (longest + 1), "name\n", "na\x00me", *(f"na{each}me" for each in forbidden if each not in extra)]
     for value in bad:
-        with pytest.raises(checks.NotAllowed) as refused:
+        with pytest.raises(checks.InvalidValueError) as refused:
             check(value)
         assert str(refused.value) == message
     for value in NO_TEXT:
-        with pytest.raises(checks.NotAllowed) as refused:
+        with pytest.raises(checks.InvalidValueError) as refused:
             check(value)
         assert str(refused.value) == TEXT
 
@@ -668,7 +712,7 @@ def test_a_name_is_accepted_exactly_if_it_is_an_identifier_of_at_most_50_ascii_c
     expected = 1 <= len(value) <= 50 and all(letter in allowed for letter in value)
     try:
         accepted = checks.connector_name(value) == value
-    except checks.NotAllowed:
+    except checks.InvalidValueError:
         accepted = False
     assert accepted == expected
 
@@ -688,10 +732,10 @@ OFFENDING = st.one_of(
 )
 
 
-def refusal(path: str, value: Any) -> str:
+def traceback_of(path: str, value: Any) -> str:
     try:
         BY_PATH[path].check(value)
-    except checks.NotAllowed as refused:
+    except checks.InvalidValueError as refused:
         return "".join(traceback.format_exception_only(type(refused), refused)) + repr(refused.__cause__)
     return ""
 
@@ -699,7 +743,7 @@ def refusal(path: str, value: Any) -> str:
 @bounded
 @given(path=st.sampled_from(sorted(path for path, field in BY_PATH.items() if not field.fields)), value=OFFENDING)
 def test_no_message_shows_the_value_that_it_refuses(path: str, value: Any) -> None:
-    assert MARKER not in refusal(path, value)
+    assert MARKER not in traceback_of(path, value)
 
 
 FRAMES = (
@@ -717,16 +761,16 @@ FRAMES = (
 
 @bounded
 @given(
-    path=st.sampled_from([*HOST_FIELDS, *URI_FIELDS, *ORIGIN_FIELDS, "oauth2.token_url"]),
+    path=st.sampled_from(["smtp.host", "smtp.uri", "smtp.proxy", "graph.url", "oauth2.token_url"]),
     frame=st.sampled_from(FRAMES),
     inside=st.text(min_size=1, max_size=5) | st.text(" \r\n\x00\x85a", min_size=1, max_size=3),
 )
 def test_nothing_that_names_a_host_ever_holds_space_or_control_characters(path: str, frame: str, inside: str) -> None:
-    scheme = {"smtp.uri": "smtp", "smtp.proxy": "http", "imap.proxy": "socks5"}.get(path, "https")
+    scheme = {"smtp.uri": "smtp", "smtp.proxy": "socks5"}.get(path, "https")
     value = frame.replace("x:", f"{scheme}:").format(inside)
     try:
         kept = BY_PATH[path].check(value)
-    except checks.NotAllowed:
+    except checks.InvalidValueError:
         return
     assert not any(letter.isspace() or ord(letter) < 32 or 127 <= ord(letter) < 160 for letter in kept)
 
@@ -756,7 +800,7 @@ def test_a_uri_is_taken_apart_into_what_it_was_put_together_from(
 def test_an_accepted_uri_names_an_allowed_host_and_port(uri: str) -> None:
     try:
         taken_apart = checks.parse_smtp_uri(checks.smtp_uri(uri))
-    except checks.NotAllowed:
+    except checks.InvalidValueError:
         return
     assert taken_apart.scheme in ("smtp", "smtps")
     assert checks.host(taken_apart.host) == taken_apart.host

@@ -16,15 +16,15 @@ from unit.plugins.module_utils._connector.given import (
     bounded,
     declared,
     nested,
-    problems_of,
+    validate_variables,
 )
 
 from ansible_collections.mailroom.core.plugins.module_utils._connector.declaration import (
     Declaration,
-    given_way,
-    merged,
-    read_declaration,
-    ways_of,
+    client_credentials,
+    declared_client_credential,
+    merge_declaration,
+    parse_declaration,
 )
 from ansible_collections.mailroom.core.plugins.module_utils._connector.fields import BLOCKS, BY_NAME, BY_PATH, SECRETS
 
@@ -48,7 +48,7 @@ def test_null_stands_for_what_was_left_out() -> None:
             for name, field in BY_NAME.items()
         },
     }
-    assert read_declaration(written) == (Declaration("alpha"), [])
+    assert parse_declaration(written) == (Declaration("alpha"), [])
 
 
 EMPTY: list[tuple[dict[str, Any], set[str]]] = [
@@ -73,24 +73,22 @@ def test_an_empty_text_list_or_dictionary_clears_its_field(written: dict[str, An
     assert not declaration.secrets
 
 
-@pytest.mark.parametrize("block", BLOCKS)
-def test_an_empty_block_clears_itself_where_it_was_really_written_empty(block: str) -> None:
-    filled_by_ansible = {"name": "alpha", block: {inner.name: None for inner in BY_NAME[block].fields}}
-    assert read_declaration(filled_by_ansible)[0].cleared == frozenset()
-    assert read_declaration(filled_by_ansible, emptied=[block])[0].cleared == {block}
+def test_empty_block_clears_itself_where_it_was_really_written_empty() -> None:
+    for block in BLOCKS:
+        filled_by_ansible = {"name": "alpha", block: {inner.name: None for inner in BY_NAME[block].fields}}
+        assert parse_declaration(filled_by_ansible)[0].cleared == frozenset(), block
+        assert parse_declaration(filled_by_ansible, empty_blocks=[block])[0].cleared == {block}
 
 
-@pytest.mark.parametrize("path", sorted(SECRETS))
-def test_an_empty_secret_is_an_error_and_clears_nothing(path: str) -> None:
-    declaration, problems = read_declaration({"name": "alpha", **nested({path: ""})})
-    assert [(problem.where, problem.field) for problem in problems] == [("connector alpha", path)]
-    assert "must not be empty" in problems[0].message
+def test_empty_secret_is_an_error_and_clears_nothing() -> None:
+    declaration, problems = parse_declaration({"name": "alpha", **nested(dict.fromkeys(sorted(SECRETS), ""))})
+    assert {(problem.where, problem.field) for problem in problems} == {("connector alpha", path) for path in SECRETS}
+    assert [problem for problem in problems if "must not be empty" not in problem.message] == []
     assert not declaration.cleared
 
 
-@pytest.mark.parametrize("path", BY_PATH)
-def test_clear_takes_every_path(path: str) -> None:
-    assert declared(clear=[path]).cleared == {path}
+def test_clear_takes_every_path() -> None:
+    assert [path for path in BY_PATH if declared(clear=[path]).cleared != {path}] == []
 
 
 PROBLEMS: list[tuple[dict[str, Any], list[str], str]] = [
@@ -101,7 +99,7 @@ PROBLEMS: list[tuple[dict[str, Any], list[str], str]] = [
     (
         {"name": "Secure Email Backend"},
         [],
-        "name: must be 1 to 50 letters, digits or underscores; a name with blanks belongs in display_name",
+        "name: must be 1 to 50 letters, digits or underscores; a name with spaces belongs in display_name",
     ),
     ({"name": "alpha\n"}, [], "name: must be 1 to 50 letters, digits or underscores"),
     ({"name": "a" * 51}, [], "name: must be 1 to 50 letters, digits or underscores"),
@@ -127,7 +125,7 @@ PROBLEMS: list[tuple[dict[str, Any], list[str], str]] = [
     (
         {"name": "alpha", "smtp": {"from_address": "a@example.com"}},
         [],
-        "connector alpha: smtp.from_address: there is no such field; it belongs beside smtp, not in it",
+        "connector alpha: smtp.from_address: there is no such field; it is a field of the connector, not of smtp",
     ),
     (
         {"name": "alpha", "password": "x"},
@@ -169,23 +167,23 @@ PROBLEMS: list[tuple[dict[str, Any], list[str], str]] = [
         "connector alpha: imap.securty: there is no such field; did you mean imap.security?",
     ),
     ({"name": "alpha"}, ["smtp.password.more"], "connector alpha: smtp.password.more: there is no such field"),
-    ({"name": "alpha", "cc": ["a@b"]}, ["cc"], "connector alpha: cc: is both given and cleared"),
-    ({"name": "alpha", "smtp": {"host": "h"}}, ["smtp"], "connector alpha: smtp: is both given and cleared"),
-    ({"name": "alpha", "smtp": {"password": "p"}}, ["smtp"], "connector alpha: smtp: is both given and cleared"),
+    ({"name": "alpha", "cc": ["a@b"]}, ["cc"], "connector alpha: cc: cannot be both set and cleared"),
+    ({"name": "alpha", "smtp": {"host": "h"}}, ["smtp"], "connector alpha: smtp: cannot be both set and cleared"),
+    ({"name": "alpha", "smtp": {"password": "p"}}, ["smtp"], "connector alpha: smtp: cannot be both set and cleared"),
     (
         {"name": "alpha", "smtp": {"password": "p"}},
         ["smtp.password"],
-        "connector alpha: smtp.password: is both given and cleared",
+        "connector alpha: smtp.password: cannot be both set and cleared",
     ),
-    ({"name": "alpha", "enabled": False}, ["enabled"], "connector alpha: enabled: is both given and cleared"),
+    ({"name": "alpha", "enabled": False}, ["enabled"], "connector alpha: enabled: cannot be both set and cleared"),
 ]
 
 
-@pytest.mark.parametrize(("written", "clear", "message"), PROBLEMS, ids=[row[2][:70] for row in PROBLEMS])
-def test_a_problem_names_the_connector_the_field_and_what_is_allowed(
-    written: dict[str, Any], clear: list[str], message: str
-) -> None:
-    assert problems_of(written, clear=clear) == [message]
+def test_problem_names_the_connector_the_field_and_what_is_allowed() -> None:
+    found = [
+        (written, clear, "; ".join(validate_variables(written, clear=clear))) for written, clear, _said in PROBLEMS
+    ]
+    assert found == PROBLEMS
 
 
 def test_clearing_the_field_beside_a_given_one_is_allowed() -> None:
@@ -195,7 +193,7 @@ def test_clearing_the_field_beside_a_given_one_is_allowed() -> None:
 
 def test_the_name_of_an_unknown_field_is_told_on_one_line_in_valid_text() -> None:
     for name in ("evil\r\nconnector other: fine", "esc\x1b[31m", "lone\ud800"):
-        (told,) = problems_of({"name": "alpha", name: 1})
+        (told,) = validate_variables({"name": "alpha", name: 1})
         assert told.isprintable()
         told.encode()
 
@@ -211,7 +209,7 @@ def test_all_problems_are_told_at_once_and_what_is_right_is_kept() -> None:
         "imap": [1],
         "oauth2": {"cloud": "moon"},
     }
-    declaration, problems = read_declaration(written, where="connectors[3]", clear=["nothing", "display_name"])
+    declaration, problems = parse_declaration(written, where="connectors[3]", clear=["nothing", "display_name"])
     assert declaration.settings == {"display_name": "Fine", "smtp": {"host": "mail.example.com"}}
     assert {problem.where for problem in problems} == {"connectors[3]"}
     assert sorted(problem.field for problem in problems) == [
@@ -230,7 +228,7 @@ def test_all_problems_are_told_at_once_and_what_is_right_is_kept() -> None:
 
 
 def test_where_a_problem_is_follows_the_name_as_soon_as_that_is_known() -> None:
-    assert problems_of({"name": "alpha", "enabled": 1}, where="connectors[0]") == [
+    assert validate_variables({"name": "alpha", "enabled": 1}, where="connectors[0]") == [
         "connector alpha: enabled: must be true or false"
     ]
 
@@ -336,10 +334,9 @@ MERGES: dict[str, tuple[dict[str, Any], Declaration, dict[str, Any]]] = {
 }
 
 
-@pytest.mark.parametrize("case", MERGES)
-def test_merging(case: str) -> None:
-    before, declaration, after = MERGES[case]
-    assert merged(before, declaration) == after
+def test_declaration_is_merged_into_what_is_stored() -> None:
+    merges = {case: merge_declaration(before, declaration) for case, (before, declaration, _after) in MERGES.items()}
+    assert merges == {case: after for case, (_before, _declaration, after) in MERGES.items()}
 
 
 @pytest.mark.parametrize(
@@ -348,19 +345,19 @@ def test_merging(case: str) -> None:
 def test_the_way_to_sign_in_is_found_wherever_it_is_kept(way: str) -> None:
     path = f"oauth2.{way}"
     declaration = declared({path: {**ACCEPTED, **SECRET_VALUES}[path]})
-    assert given_way(declaration) == way
-    assert ways_of(declaration.settings, declaration.secrets) == [way]
+    assert declared_client_credential(declaration) == way
+    assert client_credentials(declaration.settings, declaration.secrets) == [way]
 
 
 PLAIN = {path: value for path, value in ACCEPTED.items() if path not in ("smtp.uri", "smtp.host", "smtp.port")}
-WAYS = {"certificate_file", "assertion_file", "managed_identity"}
+CLIENT_CREDENTIALS = {"certificate_file", "assertion_file", "managed_identity"}
 
 
 @st.composite
 def flat_settings(draw: st.DrawFn) -> dict[str, Any]:
     """Some fields; of uri and host, and of the ways to sign in, no two together."""
     flat = {path: PLAIN[path] for path in draw(st.sets(st.sampled_from(sorted(PLAIN))))}
-    for way in sorted(WAYS):
+    for way in sorted(CLIENT_CREDENTIALS):
         flat.pop(f"oauth2.{way}", None)
     place: dict[str, Any] = draw(
         st.sampled_from(
@@ -377,7 +374,7 @@ def flat_settings(draw: st.DrawFn) -> dict[str, Any]:
     if flat.get("smtp.same_credentials"):
         flat.pop("smtp.auth", None)
         flat.pop("smtp.username", None)
-    way = draw(st.none() | st.sampled_from(sorted(WAYS)))
+    way = draw(st.none() | st.sampled_from(sorted(CLIENT_CREDENTIALS)))
     return {**flat, **place, **({f"oauth2.{way}": ACCEPTED[f"oauth2.{way}"]} if way else {})}
 
 
@@ -402,22 +399,22 @@ def flattened(settings: dict[str, Any]) -> dict[str, Any]:
 @bounded
 @given(flat_settings(), declarations())
 def test_merging_twice_is_merging_once(before: dict[str, Any], declaration: Declaration) -> None:
-    once = merged(nested(before), declaration)
-    assert merged(once, declaration) == once
+    once = merge_declaration(nested(before), declaration)
+    assert merge_declaration(once, declaration) == once
 
 
 @bounded
 @given(flat_settings(), declarations())
 def test_merging_leaves_what_it_was_given_untouched(before: dict[str, Any], declaration: Declaration) -> None:
     settings = nested(before)
-    merged(settings, declaration)
+    merge_declaration(settings, declaration)
     assert settings == nested(before)
 
 
 @bounded
 @given(flat_settings(), declarations())
 def test_what_is_declared_holds_and_what_is_cleared_is_gone(before: dict[str, Any], declaration: Declaration) -> None:
-    after = flattened(merged(nested(before), declaration))
+    after = flattened(merge_declaration(nested(before), declaration))
     assert flattened(declaration.settings).items() <= after.items()
     for path in declaration.cleared:
         assert path not in after
@@ -427,7 +424,7 @@ def test_what_is_declared_holds_and_what_is_cleared_is_gone(before: dict[str, An
 TOGETHER = (
     {"smtp.uri", "smtp.host", "smtp.port", "smtp.security"},
     {"smtp.same_credentials", "smtp.auth", "smtp.username"},
-    {"oauth2.client_secret_expires", *(f"oauth2.{way}" for way in WAYS)},
+    {"oauth2.client_secret_expires", *(f"oauth2.{way}" for way in CLIENT_CREDENTIALS)},
     *({f"{block}.proxy", f"{block}.proxy_username"} for block in BLOCKS),
 )
 
@@ -435,7 +432,7 @@ TOGETHER = (
 @bounded
 @given(flat_settings(), declarations())
 def test_what_is_not_mentioned_stays(before: dict[str, Any], declaration: Declaration) -> None:
-    after = flattened(merged(nested(before), declaration))
+    after = flattened(merge_declaration(nested(before), declaration))
     mentioned = {*flattened(declaration.settings), *declaration.cleared}
     mentioned |= {path for path in BY_PATH if path.partition(".")[0] in declaration.cleared}
     touched = mentioned.union(*(group for group in TOGETHER if group & mentioned))
@@ -446,6 +443,6 @@ def test_what_is_not_mentioned_stays(before: dict[str, Any], declaration: Declar
 @bounded
 @given(flat_settings(), declarations())
 def test_a_uri_never_ends_up_beside_a_host_or_port(before: dict[str, Any], declaration: Declaration) -> None:
-    after = flattened(merged(nested(before), declaration))
+    after = flattened(merge_declaration(nested(before), declaration))
     assert not ("smtp.uri" in after and {"smtp.host", "smtp.port"} & after.keys())
-    assert len({f"oauth2.{way}" for way in WAYS} & after.keys()) <= 1
+    assert len({f"oauth2.{way}" for way in CLIENT_CREDENTIALS} & after.keys()) <= 1

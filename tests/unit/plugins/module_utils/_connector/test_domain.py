@@ -1,7 +1,7 @@
 # Copyright the mailroom.core contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""One policy for international domain names (security review, house defect 1)."""
+"""One policy for international domain names."""
 
 from __future__ import annotations
 
@@ -75,17 +75,21 @@ A_LABELS = {
 }
 
 
-@pytest.mark.parametrize("name", REFUSED.values(), ids=REFUSED)
-def test_a_name_that_not_every_version_of_idna_encodes_alike_is_refused(name: str) -> None:
-    with pytest.raises(DomainError) as refused:
+def refusal(name: str) -> str:
+    try:
         check_characters(name)
-    assert str(refused.value) == USE_ASCII
+    except DomainError as refused:
+        return str(refused)
+    return ""
 
 
-@pytest.mark.parametrize(("name", "expected"), A_LABELS.items())
-def test_a_name_in_letters_marks_and_digits_has_a_labels(name: str, expected: str) -> None:
-    check_characters(name)
-    assert to_ascii(name) == expected
+def test_name_that_idna_versions_encode_differently_is_refused() -> None:
+    assert {what: refusal(name) for what, name in REFUSED.items()} == dict.fromkeys(REFUSED, USE_ASCII)
+
+
+def test_name_in_letters_marks_and_digits_has_a_labels() -> None:
+    assert {name: refusal(name) for name in A_LABELS} == dict.fromkeys(A_LABELS, "")
+    assert {name: to_ascii(name) for name in A_LABELS} == A_LABELS
 
 
 def _characters() -> Iterator[str]:
@@ -127,9 +131,8 @@ def test_only_letters_marks_and_digits_of_unicode_3_2_are_accepted(accepted: lis
     assert categories == {"Ll", "Lu", "Lt", "Lo", "Lm", "Mn", "Mc", "Me", "Nd", "Cc"}
 
 
-@pytest.mark.parametrize("name", ["exam\u0080ple.example", "exam\u3000ple.example", "exam\u2028ple.example"])
-def test_what_is_no_name_at_all_is_left_to_the_check_of_names(name: str) -> None:
-    check_characters(name)
+def test_what_is_no_name_at_all_is_left_to_the_check_of_names() -> None:
+    assert [refusal(f"exam{char}ple.example") for char in "\u0080\u3000\u2028"] == ["", "", ""]
 
 
 STORED = {
@@ -141,9 +144,8 @@ STORED = {
 }
 
 
-@pytest.mark.parametrize(("name", "expected"), STORED.items())
-def test_what_an_earlier_release_has_stored_can_be_converted(name: str, expected: str) -> None:
-    assert to_ascii(name) == expected
+def test_name_that_an_earlier_release_has_stored_can_be_converted() -> None:
+    assert {name: to_ascii(name) for name in STORED} == STORED
 
 
 @pytest.mark.parametrize(
@@ -168,6 +170,6 @@ def test_names_are_compared_in_lower_case_and_a_labels() -> None:
     assert canonical("\u05d0B.example") == "\u05d0b.example"
 
 
-def test_of_an_address_only_the_domain_is_converted() -> None:
+def test_only_the_domain_of_an_address_is_converted() -> None:
     assert address_to_ascii("j\u00f6rg@b\u00fccher.example") == "j\u00f6rg@xn--bcher-kva.example"
     assert address_to_ascii("") == ""

@@ -14,8 +14,8 @@ from unit.plugins.module_utils._connector.given import bounded, nested, unchecke
 
 from ansible_collections.mailroom.core.plugins.module_utils._connector import effective as effective_file
 from ansible_collections.mailroom.core.plugins.module_utils._connector.effective import (
-    effective,
-    kind,
+    connector_type,
+    derive_settings,
     resolve_preset,
     with_test_address,
 )
@@ -28,7 +28,7 @@ HOST = "mail.example.com"
 
 def derived(flat: dict[str, Any], path: str) -> Any:
     block, _dot, inner = path.partition(".")
-    value = with_test_address(unchecked(flat).resolved_settings).get(block)
+    value = with_test_address(unchecked(flat).effective_settings).get(block)
     return value.get(inner) if inner and value else value
 
 
@@ -62,15 +62,16 @@ IMAP_PLACES: dict[Place, tuple[int, str]] = {
     (143, "tls"): (143, "tls"),
     (993, "none"): (993, "none"),
 }
-PLACES = [("smtp", *row) for row in SMTP_PLACES.items()] + [("imap", *row) for row in IMAP_PLACES.items()]
 
 
-@pytest.mark.parametrize(("block", "written", "expected"), PLACES, ids=map(str, PLACES))
-def test_port_and_security_follow_each_other(block: str, written: Place, expected: tuple[int, str]) -> None:
-    flat: dict[str, Any] = {f"{block}.host": HOST}
-    flat.update({f"{block}.port": written[0]} if written[0] else {})
-    flat.update({f"{block}.security": written[1]} if written[1] else {})
-    assert (derived(flat, f"{block}.port"), derived(flat, f"{block}.security")) == expected
+@pytest.mark.parametrize(("block", "places"), [("smtp", SMTP_PLACES), ("imap", IMAP_PLACES)])
+def test_port_and_security_follow_each_other(block: str, places: dict[Place, tuple[int, str]]) -> None:
+    def derived_place(port: int | None, security: str | None) -> tuple[int, str]:
+        written = {"host": HOST, **({"port": port} if port else {}), **({"security": security} if security else {})}
+        flat = {f"{block}.{name}": value for name, value in written.items()}
+        return derived(flat, f"{block}.port"), derived(flat, f"{block}.security")
+
+    assert {written: derived_place(*written) for written in places} == places
 
 
 URIS: list[tuple[str, str | None, int, str]] = [
@@ -109,8 +110,8 @@ def test_a_uri_means_the_same_as_its_host_and_port(host: str, port: int | None, 
     written = f"[{host}]" if ":" in host else host
     uri = {"uri": f"smtp://{written}" + (f":{port}" if port else ""), **beside}
     spelled_out = {"host": host, **({"port": port} if port else {}), **beside}
-    by_uri = effective({"smtp": uri}, {}, (), "alpha")["smtp"]
-    by_host = effective({"smtp": spelled_out}, {}, (), "alpha")["smtp"]
+    by_uri = derive_settings({"smtp": uri}, {}, (), "alpha")["smtp"]
+    by_host = derive_settings({"smtp": spelled_out}, {}, (), "alpha")["smtp"]
     del by_uri["uri"]
     assert by_uri == by_host
 
@@ -146,11 +147,11 @@ AUTHS: list[tuple[dict[str, Any], str]] = [
 ]
 
 
-@pytest.mark.parametrize("block", ["smtp", "imap"])
 @pytest.mark.parametrize(("written", "expected"), AUTHS, ids=[str(row[0]) for row in AUTHS])
-def test_auth_follows_from_what_is_there(block: str, written: dict[str, Any], expected: str) -> None:
-    flat = {f"{block}.host": HOST, **{path.replace("B.", f"{block}."): value for path, value in written.items()}}
-    assert derived(flat, f"{block}.auth") == expected
+def test_auth_follows_from_what_is_there(written: dict[str, Any], expected: str) -> None:
+    for block in ("smtp", "imap"):
+        flat = {f"{block}.host": HOST, **{path.replace("B.", f"{block}."): value for path, value in written.items()}}
+        assert derived(flat, f"{block}.auth") == expected, block
 
 
 IMAP_USER = {"smtp.host": HOST, "imap.host": HOST, "imap.username": "robot@example.com", "imap.password": "p"}
@@ -212,7 +213,7 @@ TEST_ADDRESSES: dict[str, tuple[dict[str, Any], str | None]] = {
 
 
 @pytest.mark.parametrize("case", TEST_ADDRESSES)
-def test_test_address(case: str) -> None:
+def test_test_address_is_derived_from_who_signs_in_or_sends(case: str) -> None:
     flat, expected = TEST_ADDRESSES[case]
     assert derived(flat, "test_address") == expected
 
@@ -240,16 +241,15 @@ DEFAULTS: list[tuple[dict[str, Any], str, Any]] = [
 ]
 
 
-@pytest.mark.parametrize(("flat", "path", "expected"), DEFAULTS)
-def test_a_default_holds_where_nothing_is_written(flat: dict[str, Any], path: str, expected: Any) -> None:
-    assert derived(flat, path) == expected
+def test_default_holds_where_nothing_is_written() -> None:
+    assert [(flat, path, derived(flat, path)) for flat, path, _expected in DEFAULTS] == DEFAULTS
 
 
 def test_nothing_derived_is_stored_and_no_secret_is_derived() -> None:
     flat = {"smtp.host": HOST, "smtp.username": "robot", "smtp.password": "hunter2"}
     connector = unchecked(flat)
     assert connector.settings == {"smtp": {"host": HOST, "username": "robot"}}
-    assert "hunter2" not in repr(with_test_address(connector.resolved_settings))
+    assert "hunter2" not in repr(with_test_address(connector.effective_settings))
     assert connector.settings == {"smtp": {"host": HOST, "username": "robot"}}
 
 
@@ -258,7 +258,7 @@ def test_nothing_derived_is_stored_and_no_secret_is_derived() -> None:
     [(["smtp"], "smtp"), (["imap"], "imap"), (["smtp", "imap"], "smtp"), (["graph", "oauth2"], "graph"), ([], "")],
 )
 def test_the_type_is_what_a_connector_sends_with_else_what_it_reads_with(blocks: list[str], expected: str) -> None:
-    assert kind({block: {} for block in blocks}) == expected
+    assert connector_type({block: {} for block in blocks}) == expected
 
 
 PROVIDERS: dict[str, tuple[str, str | None, tuple[int, ...]]] = {
@@ -283,29 +283,27 @@ PROVIDERS: dict[str, tuple[str, str | None, tuple[int, ...]]] = {
 }
 
 
-@pytest.mark.parametrize("provider", PROVIDERS)
-def test_a_provider_fills_host_port_and_security(provider: str) -> None:
-    smtp, imap, ports = PROVIDERS[provider]
-    flat = {"provider": provider, "smtp.validate_certs": True, **({"imap.validate_certs": True} if imap else {})}
-    assert derived(flat, "smtp.host") == smtp
-    assert (derived(flat, "smtp.port"), derived(flat, "smtp.security")) == SMTP_PLACES[ports[0], None]
-    assert set(ports) <= set(PRESETS[provider]["ports"])
-    if imap:
-        assert [derived(flat, f"imap.{key}") for key in ("host", "port", "security")] == [imap, 993, "tls"]
-    else:
-        assert "imap" not in PRESETS[provider]
+def test_provider_fills_host_port_and_security() -> None:
+    for provider, (smtp, imap, ports) in PROVIDERS.items():
+        flat = {"provider": provider, "smtp.validate_certs": True, **({"imap.validate_certs": True} if imap else {})}
+        smtp_place = [derived(flat, f"smtp.{key}") for key in ("host", "port", "security")]
+        assert smtp_place == [smtp, *SMTP_PLACES[ports[0], None]], provider
+        assert set(ports) <= set(PRESETS[provider]["ports"]), provider
+        imap_place = imap and [derived(flat, f"imap.{key}") for key in ("host", "port", "security")]
+        assert imap_place == (imap and [imap, 993, "tls"]), provider
+        assert ("imap" in PRESETS[provider]) == bool(imap), provider
 
 
-@pytest.mark.parametrize("provider", PRESETS)
-def test_every_preset_requires_encryption_and_says_how_to_sign_in(provider: str) -> None:
-    preset = PRESETS[provider]
-    assert preset["sign_in"].strip()
-    assert preset["ports"][0] == preset["smtp"]["port"]
-    for block in {"smtp", "imap"} & preset.keys():
-        assert set(preset[block]) == {"host", "port", "security"}
-        assert preset[block]["security"] in ("tls", "starttls")
-        places = SMTP_PLACES if block == "smtp" else IMAP_PLACES
-        assert places[preset[block]["port"], None] == (preset[block]["port"], preset[block]["security"])
+def test_every_preset_requires_encryption_and_says_how_to_sign_in() -> None:
+    for provider, preset in PRESETS.items():
+        assert preset["sign_in"].strip(), provider
+        assert preset["ports"][0] == preset["smtp"]["port"], provider
+        for block in {"smtp", "imap"} & preset.keys():
+            assert set(preset[block]) == {"host", "port", "security"}, provider
+            assert preset[block]["security"] in ("tls", "starttls"), provider
+            places = SMTP_PLACES if block == "smtp" else IMAP_PLACES
+            place = (preset[block]["port"], preset[block]["security"])
+            assert places[preset[block]["port"], None] == place, provider
 
 
 WINS: list[tuple[dict[str, Any], tuple[str, int, str]]] = [
@@ -371,4 +369,4 @@ def test_an_upgrade_moves_no_connector_until_its_provider_changes(
 @pytest.mark.usefixtures("upgraded")
 def test_a_stored_connector_is_read_with_the_preset_of_its_time() -> None:
     settings = nested({"provider": "gmail", "smtp.username": "robot"})
-    assert effective(settings, OLD, (), "alpha")["smtp"]["host"] == "old.example.com"
+    assert derive_settings(settings, OLD, (), "alpha")["smtp"]["host"] == "old.example.com"

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.mailroom.core.plugins.module_utils._connector.layers import merged
+from ansible_collections.mailroom.core.plugins.module_utils._connector.layers import merge_layers
 from ansible_collections.mailroom.core.plugins.module_utils._errors import DeclarationError
 
 SHAPE = {"alerts": {"provider": "mailgun", "smtp": {"username": "a@example.com", "port": 587}, "cc": ["x@example.com"]}}
@@ -18,10 +18,10 @@ SHAPE = {"alerts": {"provider": "mailgun", "smtp": {"username": "a@example.com",
 
 def by_name(*layers: Any, partial: bool = False) -> dict[str, Any]:
     named = {f"layer{number}": layer for number, layer in enumerate(layers)}
-    return {each.pop("name"): each for each in merged(named, partial=partial)}
+    return {each.pop("name"): each for each in merge_layers(named, partial=partial)}
 
 
-def complaint(*layers: Any, partial: bool = False) -> str:
+def error_message(*layers: Any, partial: bool = False) -> str:
     with pytest.raises(DeclarationError) as caught:
         by_name(*layers, partial=partial)
     return str(caught.value)
@@ -101,21 +101,21 @@ def test_a_blank_secret_clears_no_block() -> None:
     [
         ((["alerts"],), "layer0: must be a dictionary of connectors by their names"),
         ((SHAPE, 5), "layer1: must be a dictionary of connectors by their names"),
-        (({"alerts": ["smtp"]},), "layer0: alerts: must be a dictionary, or null to leave the connector out"),
+        (({"alerts": ["smtp"]},), "layer0: alerts: must be a dictionary, or null to remove the connector"),
         (
             ({"alerts": {"name": "other", "smtp": {"host": "h"}}},),
-            "connector alerts: name: must be as the key above it",
+            "connector alerts: name: must equal the connector's key",
         ),
         (({"alrts": {"smtp": {"password": "s"}}},), "connector alrts: only secrets are given for it"),
         ((SHAPE, {"alrts": {"oauth2": {"client_secret": "s"}}}), "connector alrts: only secrets are given for it"),
     ],
 )
 def test_what_a_layer_may_not_hold(layers: Any, told: str) -> None:
-    assert told in complaint(*layers)
+    assert told in error_message(*layers)
 
 
 def test_all_is_told_at_once_and_no_value() -> None:
-    said = complaint({"a": "rumpelstilzchen", "b": {"smtp": {"password": "rumpelstilzchen"}}}, ["rumpelstilzchen"])
+    said = error_message({"a": "rumpelstilzchen", "b": {"smtp": {"password": "rumpelstilzchen"}}}, ["rumpelstilzchen"])
     assert said.count("\n- ") == 3
     assert "rumpelstilzchen" not in said
 
@@ -125,7 +125,7 @@ def test_secrets_alone_are_a_change_of_what_is_there() -> None:
 
 
 def test_the_key_may_be_repeated_as_the_name() -> None:
-    assert merged({"a": {"alerts": {"name": "alerts", "smtp": {"host": "h"}}}}) == [
+    assert merge_layers({"a": {"alerts": {"name": "alerts", "smtp": {"host": "h"}}}}) == [
         {"name": "alerts", "smtp": {"host": "h"}}
     ]
 

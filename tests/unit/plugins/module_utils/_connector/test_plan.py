@@ -55,7 +55,7 @@ THREE = (connector("alpha"), connector("beta"), connector("gamma"))
 def test_making_one_the_default_unmakes_the_other_in_the_same_plan() -> None:
     plan = planned(Request(default="beta"), state_of(*THREE, default="alpha"))
     assert plan.after.default == "beta"
-    assert plan.default_moves
+    assert plan.default_changed
     assert plan.changed
     assert not plan.changes
 
@@ -124,10 +124,10 @@ REMAIN = "is the default, and other enabled connectors remain: name one with new
     ids=["deleted", "disabled", "not the default any more"],
 )
 class TestTheDefaultLeaves:
-    def test_it_needs_a_successor_while_others_remain(self, leaving: Request) -> None:
+    def test_default_that_goes_needs_a_successor_while_others_remain(self, leaving: Request) -> None:
         assert refused(leaving, state_of(*THREE, default="alpha")) == [f"connector alpha: {REMAIN}"]
 
-    def test_it_leaves_for_a_successor(self, leaving: Request) -> None:
+    def test_default_that_goes_leaves_for_its_successor(self, leaving: Request) -> None:
         plan = planned(with_successor(leaving, "beta"), state_of(*THREE, default="alpha"))
         assert plan.after.default == "beta"
         assert plan.changed
@@ -169,7 +169,7 @@ def with_successor(request: Request, name: str) -> Request:
 def test_a_connector_in_use_stays_and_the_purposes_are_named(leaving: Request) -> None:
     state = state_of(*THREE, bindings={"phishing@acme": "alpha", "alerts": "alpha", "approvals": "beta"})
     assert refused(leaving, state) == [
-        "connector alpha: is in use by alerts, phishing@acme: bind that to another connector first"
+        "connector alpha: is in use by alerts, phishing@acme: bind these purposes to another connector first"
     ]
 
 
@@ -179,7 +179,9 @@ def test_a_connector_in_use_stays_and_the_purposes_are_named(leaving: Request) -
 def test_a_connector_in_use_leaves_when_the_same_task_binds_all_its_purposes_anew(leaving: Request) -> None:
     state = state_of(*THREE, bindings={"phishing@acme": "alpha", "alerts": "alpha"})
     one = Request(**{**vars(leaving), "bind": bound(alerts="beta")})
-    assert refused(one, state) == ["connector alpha: is in use by phishing@acme: bind that to another connector first"]
+    assert refused(one, state) == [
+        "connector alpha: is in use by phishing@acme: bind these purposes to another connector first"
+    ]
     both = Request(**{**vars(leaving), "bind": {purpose("alerts"): "beta", purpose("phishing@acme"): "gamma"}})
     assert after(both, state).bindings == {purpose("alerts"): "beta", purpose("phishing@acme"): "gamma"}
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.mailroom.core.plugins.module_utils._connector.declaration import read_declaration
+from ansible_collections.mailroom.core.plugins.module_utils._connector.declaration import parse_declaration
 from ansible_collections.mailroom.core.plugins.module_utils._connector.plan import Plan, Request
 from ansible_collections.mailroom.core.plugins.module_utils._connector.planning import make_plan
 from ansible_collections.mailroom.core.plugins.module_utils._connector.state import Stamp, State
@@ -26,7 +26,7 @@ SERVER = {"host": "smtp.example.com", "username": "alerts", "password": "old"}
 
 
 def planned(state: State, *entries: dict[str, Any], **more: Any) -> Plan:
-    declared = tuple(read_declaration(each)[0] for each in entries)
+    declared = tuple(parse_declaration(each)[0] for each in entries)
     return make_plan(Request(declared, **more), state, lambda token, secret: token == secret.reveal(), STAMP)
 
 
@@ -57,23 +57,23 @@ CHANGES: dict[str, tuple[dict[str, Any], bool, bool]] = {
 @pytest.mark.parametrize(("written", "connects", "sends"), CHANGES.values(), ids=CHANGES)
 def test_only_settings_for_connecting_count(written: dict[str, Any], connects: bool, sends: bool) -> None:
     plan = planned(state(), {"name": "alerts", **written})
-    assert bool(plan.newly_connecting()) == connects
-    assert bool(plan.newly_connecting(sends=True)) == sends
+    assert bool(plan.changed_connections()) == connects
+    assert bool(plan.changed_connections(sends=True)) == sends
 
 
 def test_a_new_connector_counts_and_a_deleted_one_does_not() -> None:
     plan = planned(state(), {**STORED, "name": "new"}, absent=("alerts",))
-    assert [each.name for each in plan.newly_connecting()] == ["new"]
+    assert [each.name for each in plan.changed_connections()] == ["new"]
 
 
 def test_a_new_connector_that_is_disabled_does_not_count() -> None:
-    assert planned(State(), {**STORED, "enabled": False}).newly_connecting() == []
+    assert planned(State(), {**STORED, "enabled": False}).changed_connections() == []
 
 
 def test_enabling_counts() -> None:
     plan = planned(state(enabled=False), {"name": "alerts", "enabled": True})
-    assert [each.name for each in plan.newly_connecting()] == ["alerts"]
+    assert [each.name for each in plan.changed_connections()] == ["alerts"]
 
 
 def test_renaming_alone_does_not_count() -> None:
-    assert planned(state(), {"name": "alerts"}, new_name="alarms").newly_connecting() == []
+    assert planned(state(), {"name": "alerts"}, new_name="alarms").changed_connections() == []

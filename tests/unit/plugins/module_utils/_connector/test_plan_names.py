@@ -27,7 +27,7 @@ from ansible_collections.mailroom.core.plugins.module_utils._connector.plan impo
 from ansible_collections.mailroom.core.plugins.module_utils._connector.resolve import resolve
 from ansible_collections.mailroom.core.plugins.module_utils._connector.secret import Secret
 from ansible_collections.mailroom.core.plugins.module_utils._connector.state import Connector
-from ansible_collections.mailroom.core.plugins.module_utils._connector.suggest import MOST_SUGGESTIONS
+from ansible_collections.mailroom.core.plugins.module_utils._connector.suggest import MAX_SUGGESTIONS
 from ansible_collections.mailroom.core.plugins.module_utils._errors import DeclarationError
 
 Flat = dict[str, Any]
@@ -86,7 +86,7 @@ def test_a_duplicate_without_secrets_fails_and_names_each_missing_one() -> None:
     ):
         told = refused(duplicate("alpha", "beta", secrets_given), state)
         assert sorted(told) == [
-            f"connector beta: {path}: must be given anew: a duplicate takes no secret along" for path in missing
+            f"connector beta: {path}: must be given: secrets are not copied to a duplicate" for path in missing
         ]
 
 
@@ -173,7 +173,7 @@ MISSPELT: list[tuple[Request, str]] = [
         present("alpah", {"description": "x"}),
         "connector alpah: there is no such connector, and a new one needs smtp, imap or graph; did you mean alpha?",
     ),
-    (present("zzz", {"description": "x"}), "connector zzz: needs at least one of smtp, imap and graph"),
+    (present("zzz", {"description": "x"}), "connector zzz: requires at least one of smtp, imap and graph"),
     (Request(absent=("alpha",), default="alpha"), "connector alpha: cannot be the default: there is no such connector"),
 ]
 
@@ -186,7 +186,7 @@ def test_unknown_connector_is_told_with_the_nearest_one(request_: Request, told:
 def test_suggestions_are_limited_as_each_takes_time() -> None:
     wish = Request(bind={purpose(f"p{number}"): "alpah" for number in range(30)})
     told = refused(wish, state_of(connector("alpha")))
-    assert sum("did you mean" in line for line in told) == MOST_SUGGESTIONS
+    assert sum("did you mean" in line for line in told) == MAX_SUGGESTIONS
 
 
 def test_a_duplicate_of_nothing_is_refused() -> None:
@@ -222,7 +222,7 @@ def test_purging_the_default_needs_another_default() -> None:
 def test_purging_a_connector_in_use_fails_unless_the_purpose_is_bound_anew() -> None:
     state = state_of(*THREE, bindings={"alerts": "alpha"})
     assert refused(many("beta", purge=True), state) == [
-        "connector alpha: is in use by alerts: bind that to another connector first"
+        "connector alpha: is in use by alerts: bind these purposes to another connector first"
     ]
     result = after(many("beta", purge=True, bind=bound(alerts="beta")), state)
     assert result.bindings == {purpose("alerts"): "beta"}
@@ -294,7 +294,7 @@ def test_a_rename_onto_another_or_of_nothing_is_refused() -> None:
 def test_a_rename_with_a_mistake_tells_that_mistake_alone() -> None:
     state = state_of(*THREE, default="beta", bindings={"alerts": "alpha"})
     bad = {"smtp.auth": "oauth2"}
-    mistake = ["connector alpha: smtp.auth: oauth2 needs an oauth2 block"]
+    mistake = ["connector alpha: smtp.auth: oauth2 requires an oauth2 block"]
     assert refused(present("alpha", bad, new_name="omega"), state) == mistake
     assert refused(present("alpha", bad, new_name="omega", default="omega"), state) == mistake
 
@@ -381,3 +381,8 @@ def test_misspelt_purpose_is_told_with_the_nearest_one() -> None:
     with pytest.raises(DeclarationError) as told:
         resolve(purpose("alrets@acme"), state_of(*THREE), ["approvals", "alerts"])
     assert str(told.value).endswith("there is no default; did you mean alerts?")
+
+
+def test_new_connector_without_a_host_is_not_taken_for_a_misspelt_one() -> None:
+    request = present("alpah", {"smtp.username": "robot", "smtp.password": "p"})
+    assert refused(request, state_of(*THREE)) == ["connector alpah: smtp.host: is required, or a provider that sets it"]

@@ -66,11 +66,9 @@ WAYS_TO_SHOW: dict[str, Callable[[Secret], str]] = {
 }
 
 
-@pytest.mark.parametrize("show", WAYS_TO_SHOW.values(), ids=WAYS_TO_SHOW)
-def test_a_secret_shows_stars_instead_of_its_value(show: Callable[[Secret], str]) -> None:
-    shown = show(Secret(VALUE))
-    assert VALUE not in shown
-    assert "********" in shown
+def test_secret_shows_stars_instead_of_its_value() -> None:
+    shown = {name: show(Secret(VALUE)) for name, show in WAYS_TO_SHOW.items()}
+    assert {name: text for name, text in shown.items() if VALUE in text or "********" not in text} == {}
 
 
 WAYS_TO_CARRY_OFF: dict[str, Callable[[Secret], Any]] = {
@@ -89,13 +87,11 @@ WAYS_TO_CARRY_OFF: dict[str, Callable[[Secret], Any]] = {
 }
 
 
-@pytest.mark.parametrize("carry_off", WAYS_TO_CARRY_OFF.values(), ids=WAYS_TO_CARRY_OFF)
-def test_a_secret_refuses_to_be_carried_off_and_the_refusal_does_not_show_it(
-    carry_off: Callable[[Secret], Any],
-) -> None:
-    with pytest.raises(TypeError) as refused:
-        carry_off(Secret(VALUE))
-    assert VALUE not in str(refused.value)
+def test_secret_refuses_to_be_serialized_or_copied_and_the_refusal_does_not_show_it() -> None:
+    for name, carry_off in WAYS_TO_CARRY_OFF.items():
+        with pytest.raises(TypeError) as refused:
+            carry_off(Secret(VALUE))
+        assert VALUE not in str(refused.value), name
 
 
 def test_a_secret_has_no_attributes_to_look_through() -> None:

@@ -202,6 +202,7 @@ MOVES: list[Case] = [
             ("a certificate", BY_CERTIFICATE, CERTIFICATE),
             ("a resource owner", BY_OWNER, OWNER),
         )
+        if before is GRAPH or field == "tenant_id"
     ),
     Case("the cloud written out", {**GRAPH, "oauth2.cloud": "china"}, {}, clear=("oauth2.cloud",), again=SECRET),
     Case("another token endpoint", OTHER_PROVIDER, {"oauth2.token_url": "https://evil.example.com/x"}, again=SECRET),
@@ -237,6 +238,7 @@ MOVES: list[Case] = [
             ("another", {f"{block}.ca_file": "/etc/ca.pem"}, {f"{block}.ca_file": "/etc/evil.pem"}, ()),
             ("no", {f"{block}.ca_file": "/etc/ca.pem"}, {}, (f"{block}.ca_file",)),
         )
+        if before is SMTP or what == "another"
     ),
     *(
         Case(
@@ -257,6 +259,7 @@ MOVES: list[Case] = [
             (["PLAIN", "LOGIN"], ["PLAIN", "CRAM-MD5"]),
             ([], ["PLAIN", "CRAM-MD5"]),
         )
+        if before is SMTP or new == ["PLAIN"]
     ),
     Case("a scope", GRAPH, {"oauth2.scope": "https://evil.example.com/.default"}, again=SECRET),
     Case(
@@ -358,28 +361,30 @@ def missing(request: Request, state: State) -> set[str]:
 
 
 @pytest.mark.parametrize("case", MOVES, ids=lambda case: case.name)
-def test_a_move_needs_the_secrets_concerned_again(case: Case) -> None:
+def test_move_needs_the_secrets_concerned_again(case: Case) -> None:
     assert missing(*changing(case)) == set(case.again)
 
 
-@pytest.mark.parametrize("case", STAYS, ids=lambda case: case.name)
-def test_a_harmless_change_needs_no_secret(case: Case) -> None:
-    assert refused(*changing(case)) == []
+def test_harmless_change_needs_no_secret() -> None:
+    assert {case.name: refused(*changing(case)) for case in STAYS} == {case.name: [] for case in STAYS}
 
 
-@pytest.mark.parametrize("update_password", ["always", "on_create"])
-@pytest.mark.parametrize("case", MOVES, ids=lambda case: case.name)
-def test_a_secret_given_with_a_move_is_stored_even_under_on_create(case: Case, update_password: str) -> None:
+# One move for each of the secrets that a move may concern.
+ONE_FOR_EACH = {case.again: case for case in reversed(MOVES)}.values()
+
+
+@pytest.mark.parametrize("case", ONE_FOR_EACH, ids=lambda case: case.name)
+def test_secret_given_with_a_move_is_stored_even_under_on_create(case: Case) -> None:
     fresh = {path: FRESH.get(path, "another secret") for path in case.again}
-    request, state = changing(case._replace(change={**case.change, **fresh}), update_password=update_password)
+    request, state = changing(case._replace(change={**case.change, **fresh}), update_password="on_create")
     after = applied(state, planned(request, state)).connectors["alpha"]
     for path in case.again:
         given_now = request.declarations[0].secrets[path]
         assert after.secrets[path] == sealed(given_now) != state.connectors["alpha"].secrets[path]
 
 
-@pytest.mark.parametrize("case", MOVES, ids=lambda case: case.name)
-def test_the_same_secret_given_with_a_move_is_enough(case: Case) -> None:
+@pytest.mark.parametrize("case", ONE_FOR_EACH, ids=lambda case: case.name)
+def test_same_secret_given_with_a_move_is_enough(case: Case) -> None:
     given_again = {path: case.before[path] for path in case.again}
     assert refused(*changing(case._replace(change={**case.change, **given_again}))) == []
 
@@ -449,7 +454,7 @@ CLEARS = [
 
 def reached_by(path: str, connector: Connector) -> set[tuple[Any, ...]]:
     """Where a secret may end up, told apart by everything but the strength of the protection."""
-    effective = with_test_address(connector.resolved_settings)
+    effective = with_test_address(connector.effective_settings)
     users = {block: server.get("username") for block, server in effective.items() if block in ("smtp", "imap")}
 
     def server(block: str) -> tuple[Any, ...]:
@@ -469,7 +474,7 @@ def reached_by(path: str, connector: Connector) -> set[tuple[Any, ...]]:
 
 
 def servers_of(path: str, connector: Connector) -> list[Flat]:
-    effective = with_test_address(connector.resolved_settings)
+    effective = with_test_address(connector.effective_settings)
     servers = [effective[block] for block in ("smtp", "imap") if block in effective]
     if path == "smtp.password":
         servers = [effective["smtp"]]
@@ -550,10 +555,10 @@ class TestDestination:
     )
     def test_what_it_says_of_a_connector_never_changes(self, path: str, before: Flat, digest: str) -> None:
         """Whoever has to change a digest here makes every stored secret foreign: add a version of the form instead."""
-        assert destination_digest(path, stored(before).resolved_settings)[:16] == digest
+        assert destination_digest(path, stored(before).effective_settings)[:16] == digest
 
-    def test_it_is_spelt_out_as_a_whole(self) -> None:
-        assert destination("imap.password", stored(SHARED).resolved_settings) == {
+    def test_destination_is_spelt_out_as_a_whole(self) -> None:
+        assert destination("imap.password", stored(SHARED).effective_settings) == {
             "imap": {
                 "host": "imap.example.com",
                 "port": 993,
@@ -577,10 +582,10 @@ class TestDestination:
                 "proxy_username": None,
             },
         }
-        assert destination("graph.proxy_password", stored(GRAPH_PROXIED).resolved_settings) == {
+        assert destination("graph.proxy_password", stored(GRAPH_PROXIED).effective_settings) == {
             "graph": {"proxy": "http://proxy.example.com:3128", "proxy_username": "robot"}
         }
-        assert destination("oauth2.client_secret", stored(GRAPH).resolved_settings) == {
+        assert destination("oauth2.client_secret", stored(GRAPH).effective_settings) == {
             "oauth2": {
                 "token_url": None,
                 "authority": None,
@@ -608,18 +613,18 @@ class TestDestination:
         ids=str,
     )
     def test_another_spelling_is_the_same(self, spelling: Flat) -> None:
-        one, other = (stored({**SMTP, **more}).resolved_settings for more in ({}, spelling))
+        one, other = (stored({**SMTP, **more}).effective_settings for more in ({}, spelling))
         assert destination("smtp.password", one) == destination("smtp.password", other)
 
     def test_an_international_host_is_the_same_in_a_labels(self) -> None:
         hosts = ("post.müller.example", "POST.Müller.Example", "post.xn--mller-kva.example")
-        found = [destination("smtp.password", stored({**SMTP, "smtp.host": host}).resolved_settings) for host in hosts]
+        found = [destination("smtp.password", stored({**SMTP, "smtp.host": host}).effective_settings) for host in hosts]
         assert found[0] == found[1] == found[2]
         assert found[0]["smtp"]["host"] == "post.xn--mller-kva.example"
 
     @pytest.mark.parametrize("host", ["", "a..b", "ü" * 64, "\N{SNOWMAN}.example", "xn--\u200d"])
     def test_a_host_that_cannot_be_converted_still_has_one(self, host: str) -> None:
-        effective = {"smtp": {**stored(SMTP).resolved_settings["smtp"], "host": host}}
+        effective = {"smtp": {**stored(SMTP).effective_settings["smtp"], "host": host}}
         assert len(destination_digest("smtp.password", effective)) == 64
 
     def test_every_secret_has_one(self) -> None:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.mailroom.core.plugins.module_utils._connector.checks import is_address
-from ansible_collections.mailroom.core.plugins.module_utils._message.header import on_the_wire
+from ansible_collections.mailroom.core.plugins.module_utils._message.header import with_ascii_domain
 from ansible_collections.mailroom.core.plugins.module_utils._verdict.observation import ProbeError
 
 ADDRESSES = {
@@ -27,19 +27,19 @@ ADDRESSES = {
 
 @pytest.mark.parametrize(("address", "expected"), ADDRESSES.items())
 def test_a_domain_is_written_in_ascii_and_the_rest_stays(address: str, expected: str) -> None:
-    assert on_the_wire(address) == expected
+    assert with_ascii_domain(address) == expected
 
 
 @given(st.from_regex(r"[a-z\u00e0-\u00f6]{1,20}(\.[a-z\u00e0-\u00f6]{1,20}){1,3}", fullmatch=True))
 def test_a_domain_can_be_read_back(domain: str) -> None:
-    written = on_the_wire(f"ops@{domain}")
+    written = with_ascii_domain(f"ops@{domain}")
     assert written.isascii()
     assert written.rpartition("@")[2].encode().decode("idna") == domain
 
 
 def test_a_domain_that_does_not_fit_is_refused() -> None:
     with pytest.raises(ProbeError, match="at most 63 characters") as stopped:
-        on_the_wire("ops@" + "\u00df" * 29 + "abcdefghijklmnopqrstuvwxyzabcd.example")
+        with_ascii_domain("ops@" + "\u00df" * 29 + "abcdefghijklmnopqrstuvwxyzabcd.example")
     assert stopped.value.observation.kind == "config"
 
 

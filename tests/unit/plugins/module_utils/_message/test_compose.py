@@ -29,8 +29,8 @@ from ansible_collections.mailroom.core.plugins.module_utils._message.compose imp
     compose,
     sending_domain,
 )
-from ansible_collections.mailroom.core.plugins.module_utils._message.header import on_the_wire
-from ansible_collections.mailroom.core.plugins.module_utils._message.letter import Letter
+from ansible_collections.mailroom.core.plugins.module_utils._message.header import with_ascii_domain
+from ansible_collections.mailroom.core.plugins.module_utils._message.outgoing_mail import OutgoingMail
 from ansible_collections.mailroom.core.plugins.module_utils._verdict.observation import ProbeError
 
 WHEN = datetime(2024, 2, 29, 23, 59, 58, tzinfo=timezone(timedelta(hours=5, minutes=30)))
@@ -63,7 +63,7 @@ DOMAINS = st.from_regex(r"[a-z0-9\u00e0-\u00f6\u0430-\u0440]{1,30}\.[a-z]{2,10}"
 
 
 def allowed(check: checks.Check) -> Any:
-    return lambda value: not checks.complaint(check, value, "", "")
+    return lambda value: not checks.run_check(check, value, "", "")
 
 
 ADDRESSES = st.builds("{}@{}".format, LOCALS, DOMAINS).filter(allowed(checks.address))
@@ -117,8 +117,8 @@ def request(*to: str, **changed: Any) -> Request:
     return Request(to=to or ("ops@example.com",), **values)
 
 
-def read(letter: Letter) -> EmailMessage:
-    message = email.message_from_string(letter.message.decode(), policy=policy.default)
+def read(sample_mail: OutgoingMail) -> EmailMessage:
+    message = email.message_from_string(sample_mail.message.decode(), policy=policy.default)
     assert isinstance(message, EmailMessage)
     assert message.defects == []
     return message
@@ -134,9 +134,9 @@ def part(message: EmailMessage, kind: str) -> str:
     return str(body.get_content()).replace("\r\n", "\n")
 
 
-def name_in_from(letter: Letter) -> str:
+def name_in_from(sample_mail: OutgoingMail) -> str:
     """The name as RFC 2047 has it decoded; some releases of Python leave a space between two encoded words."""
-    raw = str(email.message_from_string(letter.message.decode(), policy=policy.compat32)["From"])
+    raw = str(email.message_from_string(sample_mail.message.decode(), policy=policy.compat32)["From"])
     phrase = raw.replace("\n", "").replace("\r", "").rpartition("<")[0].strip(" ")
     if phrase.startswith('"'):
         return re.sub(r"\\(.)", r"\1", phrase[1:-1])
@@ -169,19 +169,19 @@ class Shown(HTMLParser):
         return "".join(self.pieces)
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
 @given(SETTINGS, st.lists(ADDRESSES, min_size=1, max_size=5), FACTS_OF_ALL_KINDS, WORDINGS)
 def test_every_field_is_read_back_as_it_was_given(
     effective: dict[str, Any], to: list[str], facts: Facts, wording: Any
 ) -> None:
-    letter = compose(resolved(effective), request(*to, facts=facts, wording=wording))
-    message = read(letter)
-    assert name_in_from(letter) == effective.get("from_name", "").strip(" ")
+    sample_mail = compose(resolved(effective), request(*to, facts=facts, wording=wording))
+    message = read(sample_mail)
+    assert name_in_from(sample_mail) == effective.get("from_name", "").strip(" ")
     assert "".join(message["From"].addresses[0].display_name.split()) == "".join(effective.get("from_name", "").split())
-    assert addresses(message, "From") == [on_the_wire(effective["from_address"])]
-    assert addresses(message, "To") == list(dict.fromkeys(on_the_wire(each) for each in to))
+    assert addresses(message, "From") == [with_ascii_domain(effective["from_address"])]
+    assert addresses(message, "To") == list(dict.fromkeys(with_ascii_domain(each) for each in to))
     for name, given_to in (("Cc", effective.get("cc", [])), ("Reply-To", [effective.get("reply_to", "")])):
-        assert addresses(message, name) == [on_the_wire(each) for each in given_to if each]
+        assert addresses(message, name) == [with_ascii_domain(each) for each in given_to if each]
     assert message["Subject"] == wording.subject.format(name=facts.display_name).strip(" ")
     assert (message["Date"].datetime, message["Message-ID"]) == (WHEN, MESSAGE_ID)
     assert message["Auto-Submitted"] == "auto-generated"
@@ -194,7 +194,7 @@ def test_every_field_is_read_back_as_it_was_given(
         assert "=?" in text or found == text
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
 @given(SETTINGS, st.lists(ADDRESSES, min_size=1, max_size=5), FACTS_OF_ALL_KINDS)
 def test_both_parts_say_every_fact_and_end_with_the_signature(
     effective: dict[str, Any], to: list[str], facts: Facts
@@ -211,37 +211,34 @@ def test_both_parts_say_every_fact_and_end_with_the_signature(
     assert not expected or page.text.rstrip("\n").endswith(f"-- \n{expected}".rstrip("\n"))
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
 @given(SETTINGS, st.lists(ADDRESSES, min_size=1, max_size=5), FACTS_OF_ALL_KINDS)
-def test_the_bytes_suit_any_server(effective: dict[str, Any], to: list[str], facts: Facts) -> None:
-    letter = compose(resolved(effective), request(*to, facts=facts))
-    assert letter.message.endswith(b"\r\n")
-    assert not re.search(rb"\r(?!\n)|(?<!\r)\n|\0", letter.message)
-    head, _empty, body = letter.message.partition(b"\r\n\r\n")
+def test_bytes_suit_any_server_and_the_envelope_reaches_everybody_once(
+    effective: dict[str, Any], to: list[str], facts: Facts
+) -> None:
+    sample_mail = compose(resolved(effective), request(*to, facts=facts))
+    assert sample_mail.message.endswith(b"\r\n")
+    assert not re.search(rb"\r(?!\n)|(?<!\r)\n|\0", sample_mail.message)
+    head, _empty, body = sample_mail.message.partition(b"\r\n\r\n")
     assert max(map(len, head.split(b"\r\n"))) <= 998
     assert max(map(len, body.split(b"\r\n"))) <= 76
     assert body.isascii()
     written = [each for name in ("from_address", "reply_to") for each in [effective.get(name, "")]]
     written += [*to, *effective.get("cc", [])]
-    assert letter.needs_8bit == any(not each.rpartition("@")[0].isascii() for each in written)
+    assert sample_mail.needs_8bit == any(not each.rpartition("@")[0].isascii() for each in written)
     hidden = [effective.get("errors_to", ""), *effective.get("bcc", [])]
     anywhere = any(not each.rpartition("@")[0].isascii() for each in [*written, *hidden])
-    assert letter.needs_smtputf8 == anywhere
-    assert letter.size == len(letter.message)
-
-
-@given(SETTINGS, st.lists(ADDRESSES, min_size=1, max_size=5))
-def test_the_envelope_reaches_everybody_once(effective: dict[str, Any], to: list[str]) -> None:
-    letter = compose(resolved(effective), request(*to))
+    assert sample_mail.needs_smtputf8 == anywhere
+    assert sample_mail.size == len(sample_mail.message)
     everybody = [*to, *effective.get("cc", []), *effective.get("bcc", [])]
-    assert letter.recipients == tuple(dict.fromkeys(on_the_wire(each) for each in everybody))
-    assert letter.sender == on_the_wire(effective.get("errors_to", effective["from_address"]))
-    assert letter.message_id == MESSAGE_ID
+    assert sample_mail.recipients == tuple(dict.fromkeys(with_ascii_domain(each) for each in everybody))
+    assert sample_mail.sender == with_ascii_domain(effective.get("errors_to", effective["from_address"]))
+    assert sample_mail.message_id == MESSAGE_ID
 
 
 def test_a_message_with_every_field_set_is_read_back() -> None:
-    letter = compose(resolved(FULL), request("ops@example.com", "Ops@example.com", "ops@EXAMPLE.com"))
-    message = read(letter)
+    sample_mail = compose(resolved(FULL), request("ops@example.com", "Ops@example.com", "ops@EXAMPLE.com"))
+    message = read(sample_mail)
     assert [name for name in message if name not in ("MIME-Version", "Content-Type")] == (
         "Date From Reply-To To Cc Subject Message-ID Auto-Submitted X-Team List-Id X-Number".split()
     )
@@ -256,8 +253,8 @@ def test_a_message_with_every_field_set_is_read_back() -> None:
         "<alerts.example.com>",
         "7",
     )
-    assert letter.sender == "bounces@example.net"
-    assert letter.recipients == (
+    assert sample_mail.sender == "bounces@example.net"
+    assert sample_mail.recipients == (
         "ops@example.com",
         "Ops@example.com",
         "one@example.org",
@@ -265,8 +262,8 @@ def test_a_message_with_every_field_set_is_read_back() -> None:
         "hidden@example.org",
         "quiet@example.org",
     )
-    assert not letter.needs_smtputf8
-    assert b"hidden@" not in letter.message
+    assert not sample_mail.needs_smtputf8
+    assert b"hidden@" not in sample_mail.message
 
 
 def test_the_text_reads_well() -> None:
@@ -310,15 +307,15 @@ def test_a_test_mail_names_the_connector_in_its_subject() -> None:
 
 @pytest.mark.parametrize("name", ["B\u00fccher \u4f8b\u5b50", "=?utf-8?q?x?=", "x" * 64])
 def test_a_subject_shows_the_name_to_the_letter_and_travels_in_ascii(name: str) -> None:
-    letter = compose(resolved(FULL), request(facts=Facts("alerts", name), wording=TEST_MAIL))
-    assert read(letter)["Subject"] == f"Test mail from {name}"
-    assert letter.message.isascii()
+    sample_mail = compose(resolved(FULL), request(facts=Facts("alerts", name), wording=TEST_MAIL))
+    assert read(sample_mail)["Subject"] == f"Test mail from {name}"
+    assert sample_mail.message.isascii()
 
 
 @pytest.mark.parametrize(("field", "in_a_header"), [("reply_to", True), ("errors_to", False)])
 def test_one_address_beyond_ascii_needs_a_server_that_takes_it(field: str, in_a_header: bool) -> None:
-    letter = compose(resolved({**FULL, field: "p\u00e4r@example.com"}), request())
-    assert (letter.needs_smtputf8, letter.needs_8bit) == (True, in_a_header)
+    sample_mail = compose(resolved({**FULL, field: "p\u00e4r@example.com"}), request())
+    assert (sample_mail.needs_smtputf8, sample_mail.needs_8bit) == (True, in_a_header)
 
 
 def test_markup_in_what_users_wrote_is_shown_and_not_obeyed() -> None:
@@ -336,14 +333,14 @@ def test_the_same_request_gives_the_same_bytes() -> None:
 
 def test_a_hundred_copies_are_folded_between_addresses() -> None:
     cc = [f"someone.with.a.long.name.{number}@department.example.com" for number in range(100)]
-    letter = compose(resolved({**FULL, "cc": cc}), request())
-    assert addresses(read(letter), "Cc") == cc
-    assert max(map(len, letter.message.split(b"\r\n"))) <= 78
+    sample_mail = compose(resolved({**FULL, "cc": cc}), request())
+    assert addresses(read(sample_mail), "Cc") == cc
+    assert max(map(len, sample_mail.message.split(b"\r\n"))) <= 78
 
 
 def test_a_service_that_reads_the_headers_is_told_the_hidden_ones() -> None:
-    letter = compose(resolved(FULL), request())
-    message = email.message_from_bytes(letter.naming_bcc(), policy=policy.default)
+    sample_mail = compose(resolved(FULL), request())
+    message = email.message_from_bytes(sample_mail.naming_bcc(), policy=policy.default)
     assert message["Bcc"] == "hidden@example.org, quiet@example.org"
     assert message["Message-ID"] == MESSAGE_ID
     without = compose(resolved({**FULL, "bcc": []}), request())
@@ -366,9 +363,9 @@ def test_a_custom_header_may_say_otherwise_how_the_message_came_about() -> None:
 )
 def test_the_author_is_declared_or_the_user_who_signs_in(effective: dict[str, Any], author: str) -> None:
     assert author_of(resolved(effective)) == author
-    letter = compose(resolved(effective), request())
-    assert addresses(read(letter), "From") == [author]
-    assert letter.sender == effective.get("errors_to", author)
+    sample_mail = compose(resolved(effective), request())
+    assert addresses(read(sample_mail), "From") == [author]
+    assert sample_mail.sender == effective.get("errors_to", author)
 
 
 def test_the_domain_of_the_message_is_the_authors() -> None:
@@ -384,12 +381,11 @@ def test_without_an_author_nothing_is_composed(effective: dict[str, Any]) -> Non
 
 @pytest.mark.parametrize("wording", [INIT_MAIL, TEST_MAIL])
 def test_mail_goes_to_its_addressee_alone_unless_copies_are_asked_for(wording: Wording) -> None:
-    """Usability, finding 4: a nightly test mailed real people."""
-    letter = compose(resolved(FULL), Request(wording, ("ops@example.com",), FACTS, MESSAGE_ID, WHEN))
-    assert letter.recipients == ("ops@example.com",)
-    assert letter.bcc == ()
-    assert "Cc" not in read(letter)
-    assert b"one@example.org" not in letter.message
+    sample_mail = compose(resolved(FULL), Request(wording, ("ops@example.com",), FACTS, MESSAGE_ID, WHEN))
+    assert sample_mail.recipients == ("ops@example.com",)
+    assert sample_mail.bcc == ()
+    assert "Cc" not in read(sample_mail)
+    assert b"one@example.org" not in sample_mail.message
 
 
 BAD_ADDRESSES = ("", "ops", "a@b\r\nBcc: x@y.example", "a@b.example\0", "<a@b.example>", "a@b.example, c@d.example")
@@ -410,46 +406,53 @@ INJECTED = [
 ]
 
 
-@pytest.mark.parametrize(("changed", "field"), INJECTED)
-def test_what_would_break_a_header_is_refused_by_the_name_of_its_field(changed: dict[str, Any], field: str) -> None:
-    with pytest.raises(ProbeError, match=rf"\A{field}: ") as stopped:
-        compose(resolved({**FULL, **changed}), request())
-    assert stopped.value.observation.kind == "config"
+def refusal(effective: dict[str, Any], to: Request) -> tuple[str, str]:
+    """The kind of the refusal of a message, and what it is about; nothing where it is composed."""
+    try:
+        compose(resolved(effective), to)
+    except ProbeError as stopped:
+        return stopped.observation.kind, str(stopped).partition(": ")[0]
+    return "", ""
 
 
-@pytest.mark.parametrize("to", BAD_ADDRESSES)
-def test_a_bad_recipient_is_refused(to: str) -> None:
-    with pytest.raises(ProbeError, match=r"\Ato: item 2 must be a mail address"):
-        compose(resolved(FULL), request("ops@example.com", to))
+@pytest.mark.parametrize("field", dict.fromkeys(field for _changed, field in INJECTED))
+def test_value_that_would_break_a_header_is_refused_by_the_name_of_its_field(field: str) -> None:
+    changes = [changed for changed, about in INJECTED if about == field]
+    refusals = [(changed, refusal({**FULL, **changed}, request())) for changed in changes]
+    assert refusals == [(changed, ("config", field)) for changed in changes]
+
+
+def test_bad_recipient_is_refused() -> None:
+    for to in BAD_ADDRESSES:
+        with pytest.raises(ProbeError, match=r"\Ato: item 2 must be a mail address"):
+            compose(resolved(FULL), request("ops@example.com", to))
 
 
 def test_a_mail_to_nobody_is_refused() -> None:
-    with pytest.raises(ProbeError, match="nobody to send to"):
+    with pytest.raises(ProbeError, match="there is no recipient"):
         compose(resolved(FULL), Request(INIT_MAIL, (), FACTS, MESSAGE_ID, WHEN))
 
 
 @pytest.mark.parametrize("field", ["connector", "display_name", "type", "host", "security", "user", "tenant"])
-@pytest.mark.parametrize("broken", BREAKS)
-def test_a_fact_that_is_not_one_line_is_refused(field: str, broken: str) -> None:
-    with pytest.raises(ProbeError, match=rf"\A{field}: "):
-        compose(resolved(FULL), request(facts=Facts(**{"connector": "alerts", field: f"a{broken}"})))
+def test_fact_that_is_not_one_line_is_refused(field: str) -> None:
+    broken = [Facts(**{"connector": "alerts", field: f"a{each}"}) for each in BREAKS]
+    assert [facts for facts in broken if refusal(FULL, request(facts=facts))[1] != field] == []
 
 
-@pytest.mark.parametrize(
-    "message_id",
-    ["", "a@b", "<a>", "<a b@c.example>", "<a@c.example>\r\nBcc: x", "<a@c.example>\n", "<a@\u00fc.example>"],
-)
-def test_a_bad_message_id_is_refused(message_id: str) -> None:
-    with pytest.raises(ProbeError, match="message_id"):
-        compose(resolved(FULL), request(message_id=message_id))
+def test_bad_message_id_is_refused() -> None:
+    bad = ("", "a@b", "<a>", "<a b@c.example>", "<a@c.example>\r\nBcc: x", "<a@c.example>\n", "<a@\u00fc.example>")
+    for message_id in bad:
+        with pytest.raises(ProbeError, match="message_id"):
+            compose(resolved(FULL), request(message_id=message_id))
 
 
+@settings(max_examples=10)
 @given(st.from_regex(r"[A-Za-z0-9]{24,40}", fullmatch=True))
-def test_no_secret_gets_into_a_letter(secret: str) -> None:
+def test_no_secret_gets_into_a_mail(secret: str) -> None:
     hidden = {"password": secret, "proxy_password": Secret(secret), "proxy_username": secret}
     oauth2 = {"client_secret": secret, "certificate": secret, "service_account": secret, "password": secret}
     effective = {**FULL, "smtp": {**SERVER, **hidden}, "imap": hidden, "oauth2": oauth2, "description": secret}
-    letter = compose(resolved(effective), request(wording=TEST_MAIL))
-    message = read(letter)
-    assert secret not in repr(letter) + part(message, "plain") + part(message, "html")
-    assert secret.encode() not in re.sub(rb"=?\r\n ?", b"", letter.naming_bcc())
+    sample_mail = compose(resolved(effective), request(wording=TEST_MAIL))
+    message = read(sample_mail)
+    assert secret not in repr(sample_mail) + part(message, "plain") + part(message, "html")
+    assert secret.encode() not in re.sub(rb"=?\r\n ?", b"", sample_mail.naming_bcc())

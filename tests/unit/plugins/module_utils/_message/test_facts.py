@@ -8,24 +8,24 @@ from typing import Any
 import pytest
 from peers.connectors import resolved
 
-from ansible_collections.mailroom.core.plugins.module_utils._connector.effective import effective
+from ansible_collections.mailroom.core.plugins.module_utils._connector.effective import derive_settings
 from ansible_collections.mailroom.core.plugins.module_utils._message.compose import Facts, facts_of
 
 OAUTH2 = {"tenant_id": "example.com", "client_id": "c", "username": "box@example.com"}
 
 
 def _facts(settings: dict[str, Any], *secrets: str) -> Facts:
-    return facts_of(resolved(effective(settings, {}, secrets, "alerts")), "Acme")
+    return facts_of(resolved(derive_settings(settings, {}, secrets, "alerts")), "Acme")
 
 
-def test_of_a_connector_that_sends_over_smtp() -> None:
+def test_facts_of_a_connector_that_sends_over_smtp() -> None:
     settings = {"smtp": {"host": "mx.example.com", "username": "apikey"}, "display_name": "Alerts"}
     assert _facts(settings, "smtp.password") == Facts(
         "alerts", "Alerts", "smtp", "mx.example.com", 587, "starttls", "apikey", "Acme"
     )
 
 
-def test_of_one_that_signs_in_as_its_other_half_does() -> None:
+def test_facts_of_a_connector_with_the_credentials_of_its_imap_block() -> None:
     imap = {"host": "imap.example.com", "username": "box@example.com"}
     settings = {"smtp": {"host": "mx.example.com", "same_credentials": True}, "imap": imap}
     assert _facts(settings, "imap.password").user == "box@example.com"
@@ -45,7 +45,7 @@ def test_a_user_who_does_not_sign_in_is_not_named() -> None:
         ("global", {"url": "https://graph.example.com:8443"}, ("graph.example.com", 8443)),
     ],
 )
-def test_of_one_that_sends_over_graph(cloud: str, graph: dict[str, Any], place: tuple[str, int]) -> None:
+def test_facts_of_a_connector_that_sends_over_graph(cloud: str, graph: dict[str, Any], place: tuple[str, int]) -> None:
     facts = _facts({"graph": graph, "oauth2": {**OAUTH2, "cloud": cloud}}, "oauth2.client_secret")
     assert (facts.host, facts.port) == place
     assert (facts.type, facts.security, facts.user) == ("graph", "tls", "box@example.com")

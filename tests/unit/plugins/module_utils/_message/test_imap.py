@@ -19,8 +19,8 @@ from ansible_collections.mailroom.core.plugins.module_utils._message import imap
 from ansible_collections.mailroom.core.plugins.module_utils._message.imap import ImapMail
 from ansible_collections.mailroom.core.plugins.module_utils._net.clock import Clock
 from ansible_collections.mailroom.core.plugins.module_utils._net.record import Record
-from ansible_collections.mailroom.core.plugins.module_utils._protocol.imap import ImapSession, message_ids
-from ansible_collections.mailroom.core.plugins.module_utils._verdict.judge import judge
+from ansible_collections.mailroom.core.plugins.module_utils._protocol.imap import ImapSession, parse_message_ids
+from ansible_collections.mailroom.core.plugins.module_utils._verdict.diagnosis import diagnose
 from ansible_collections.mailroom.core.plugins.module_utils._verdict.observation import ProbeError
 
 MINE = "<test.0123abcd@example.com>"
@@ -46,7 +46,7 @@ HEADERS: dict[str, tuple[str, list[str]]] = {
 
 @pytest.mark.parametrize(("header", "found"), HEADERS.values(), ids=HEADERS)
 def test_message_ids(header: str, found: list[str]) -> None:
-    assert message_ids(header) == found
+    assert parse_message_ids(header) == found
 
 
 class Passing:
@@ -170,7 +170,7 @@ def test_without_idle_it_is_asked_again_and_again(passing: Passing) -> None:
     assert passing.now == 3 * imap.PAUSE
 
 
-def test_with_idle_the_server_tells(passing: Passing) -> None:
+def test_arrival_is_told_by_the_server_with_idle(passing: Passing) -> None:
     rounds = [b"* OK hold\r\n+ idling\r\n* 2 EXISTS\r\n", DONE, searched(7), fetched(7, HEADER)]
     found, server = mail(passing, SELECTED, NOTHING, *rounds, offers="IDLE")
     found.find(MINE)
@@ -209,7 +209,7 @@ def test_where_idle_is_not_to_be_had_it_is_asked_again_and_again(passing: Passin
 
 
 @pytest.mark.parametrize("offers", ["", "IDLE"])
-def test_at_the_deadline_it_is_not_delivered(passing: Passing, offers: str) -> None:
+def test_message_that_has_not_come_at_the_deadline_is_not_delivered(passing: Passing, offers: str) -> None:
     waiting = [b"+ idling\r\n", DONE] if offers else [DONE]
     rounds = [*[*waiting, NOTHING] * 30]
     found, _server = mail(passing, SELECTED, NOTHING, *rounds, deadline=20, offers=offers)
@@ -225,7 +225,7 @@ def test_a_server_that_does_not_answer_is_not_taken_for_slow_delivery(passing: P
     assert stopped_by(lambda: found.find(MINE)).observation.kind == "timeout"
     found, _server = mail(passing, SELECTED, NOTHING, DONE, SILENCE)
     observation = stopped_by(lambda: found.find(MINE)).observation
-    assert judge(observation).verdict == "response_timeout"
+    assert diagnose(observation).verdict == "response_timeout"
 
 
 TROUBLE: dict[str, tuple[tuple[bytes, ...], str]] = {
@@ -242,7 +242,7 @@ TROUBLE: dict[str, tuple[tuple[bytes, ...], str]] = {
 @pytest.mark.parametrize(("parts", "verdict"), TROUBLE.values(), ids=TROUBLE)
 def test_trouble_is_judged(passing: Passing, parts: tuple[bytes, ...], verdict: str) -> None:
     found, _server = mail(passing, *parts, offers="IDLE", closes=True)
-    assert judge(stopped_by(lambda: found.find(MINE)).observation).verdict == verdict
+    assert diagnose(stopped_by(lambda: found.find(MINE)).observation).verdict == verdict
 
 
 @pytest.mark.parametrize(
@@ -281,14 +281,14 @@ def test_without_uidplus_it_stays_where_something_else_would_go(passing: Passing
     found, server = mail(passing, SELECTED, *parts)
     observation = stopped_by(lambda: found.remove(MINE)).observation
     assert observation.kind == "not_removed"
-    assert "only marked" in observation.text
+    assert "marked as deleted but not removed" in observation.text
     assert not any("EXPUNGE" in each for each in server.commands)
 
 
 def test_a_mailbox_that_can_only_be_read_is_left_alone(passing: Passing) -> None:
     found, server = mail(passing, b"* 1 EXISTS\r\n{tag} OK [READ-ONLY] done\r\n")
     observation = stopped_by(lambda: found.remove(MINE)).observation
-    assert (observation.kind, "INBOX can only be read" in observation.text) == ("not_removed", True)
+    assert (observation.kind, "INBOX is read-only" in observation.text) == ("not_removed", True)
     assert server.commands == ['SELECT "INBOX"']
 
 

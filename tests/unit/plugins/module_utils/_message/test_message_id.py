@@ -8,7 +8,7 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.mailroom.core.plugins.module_utils._message.letter import (
+from ansible_collections.mailroom.core.plugins.module_utils._message.outgoing_mail import (
     init_message_id,
     random_message_id,
 )
@@ -16,7 +16,7 @@ from ansible_collections.mailroom.core.plugins.module_utils._message.letter impo
 FACTS = st.tuples(st.text(max_size=20), st.text(max_size=20), st.text(max_size=20))
 
 
-def test_it_is_the_same_in_every_release() -> None:
+def test_message_id_is_the_same_in_every_release() -> None:
     """Otherwise an upgrade between a crash and its repeat would make the repeat unrecognisable."""
     assert (
         init_message_id("registry", "7", "settings", "example.com")
@@ -25,7 +25,7 @@ def test_it_is_the_same_in_every_release() -> None:
 
 
 @given(FACTS, FACTS)
-def test_it_differs_where_any_of_the_facts_does(one: tuple[str, str, str], other: tuple[str, str, str]) -> None:
+def test_message_id_differs_where_any_fact_differs(one: tuple[str, str, str], other: tuple[str, str, str]) -> None:
     same = init_message_id(*one, "example.com") == init_message_id(*other, "example.com")
     assert same == (one == other)
 

@@ -15,7 +15,7 @@ from typing import Any, Callable
 import pytest
 from ansible.module_utils import basic
 from ansible.module_utils.common import warnings
-from tools.modules import module_for
+from task_modules import module_for
 
 Play = Callable[..., dict[str, Any]]
 
@@ -36,7 +36,7 @@ def default_registry(tmp_path: Path) -> Path:
 
 @pytest.fixture(autouse=True)
 def own_surroundings(monkeypatch: pytest.MonkeyPatch, default_registry: Path) -> None:
-    monkeypatch.setattr(f"{_BODIES}.registry.DEFAULT_REGISTRY", str(default_registry))
+    monkeypatch.setattr(f"{_BODIES}.shared_options.DEFAULT_REGISTRY", str(default_registry))
     for name in [name for name in os.environ if name.startswith("MAILROOM_")]:
         monkeypatch.delenv(name)
 

@@ -13,8 +13,8 @@ import pytest
 from ansible_collections.mailroom.core.plugins.module_utils._errors import DeclarationError
 from ansible_collections.mailroom.core.plugins.module_utils._module.attributes import (
     FileAttributes,
-    attributes_of,
-    wanted_attributes,
+    read_attribute_options,
+    read_attributes,
 )
 
 MINE = FileAttributes(os.geteuid(), os.getegid(), 0o640)
@@ -38,8 +38,8 @@ class FakeTask:
 
 def wanted(existing: FileAttributes | None = None, **options: Any) -> FileAttributes:
     task: Any = FakeTask(**options)
-    attributes = wanted_attributes(task)
-    return attributes.of_existing_file(existing) if existing else attributes.of_new_file(task, "/etc/file")
+    attributes = read_attribute_options(task)
+    return attributes.for_existing_file(existing) if existing else attributes.for_new_file(task, "/etc/file")
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ def wanted(existing: FileAttributes | None = None, **options: Any) -> FileAttrib
         ("u=rw,g=r,o=", 0o640, 0o640),
         ("g+r", 0o640, 0o640),
         ("o+r", 0o604, 0o644),
-        (None, 0o600, 0o640),
+        (None, 0o600, 0o600),
     ],
 )
 def test_a_mode(mode: Any, new: int, existing: int) -> None:
@@ -71,7 +71,7 @@ def test_owner_and_group_by_name_or_number() -> None:
 
 @pytest.mark.parametrize("option", ["owner", "group"])
 @pytest.mark.parametrize("value", ["-1", str(2**32 - 1), "nobody knows", "", "a\0b"])
-def test_who_does_not_exist_is_refused(option: str, value: str) -> None:
+def test_user_or_group_that_does_not_exist_is_refused(option: str, value: str) -> None:
     """-1 would mean: whoever it is now."""
     with pytest.raises(DeclarationError, match=f"^{option}: "):
         wanted(**{option: value})
@@ -90,7 +90,7 @@ def test_what_a_file_system_does_not_keep_is_done_without(tmp_path: Path, monkey
     monkeypatch.setattr(os, "setxattr", refuse)
     with (tmp_path / "file").open("w") as file:
         FileAttributes(MINE.owner, MINE.group, 0o640, {"security.selinux": b"x", "user.x": b"y"}).apply(file.fileno())
-        assert attributes_of(file.fileno()) == MINE
+        assert read_attributes(file.fileno()) == MINE
         # But for an access list: without it the mode would let others in.
         with pytest.raises(OSError, match="not permitted"):
             FileAttributes(MINE.owner, MINE.group, 0o640, {"system.posix_acl_access": b"x"}).apply(file.fileno())

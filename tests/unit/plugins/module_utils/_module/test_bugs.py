@@ -14,7 +14,7 @@ import pytest
 from ansible_collections.mailroom.core.plugins.module_utils._check import endpoint, runner
 from ansible_collections.mailroom.core.plugins.module_utils._check.job import Job
 from ansible_collections.mailroom.core.plugins.module_utils._check.smtp import SmtpCheck
-from ansible_collections.mailroom.core.plugins.module_utils._errors import traceback_of
+from ansible_collections.mailroom.core.plugins.module_utils._errors import format_traceback
 from ansible_collections.mailroom.core.plugins.module_utils._message import compose
 from ansible_collections.mailroom.core.plugins.module_utils._net.connection import Connection
 
@@ -38,23 +38,25 @@ def a_bug_of_ours(*_given: Any, **_more: Any) -> Any:
 
 BODIES_WITH_A_BUG: list[tuple[str, str, dict[str, Any]]] = [
     ("connector", f"{BODIES}.connector.view", {"name": "a", "smtp": SIGNED_IN}),
-    ("connector", f"{BODIES}.connector.read_declaration", {"name": "a", "smtp": SIGNED_IN}),
+    ("connector", f"{BODIES}.connector.parse_declaration", {"name": "a", "smtp": SIGNED_IN}),
     # What is malformed is read a second time, where a bug was once taken for "no problem".
-    ("connector", f"{BODIES}.connector.read_declaration", {"name": "a", "smtp": {**SIGNED_IN, "port": "x"}}),
-    ("connectors", f"{BODIES}.connectors.read_declaration", {"connectors": [{"name": "a", "smtp": SIGNED_IN}]}),
-    ("connectors", f"{BODIES}.connectors.read_declaration", {"connectors": [{"name": "a", "smtp": PASSWORD}]}),
-    ("connector_test", f"{BODIES}.connector_test.read_declaration", {"declaration": {"smtp": {"port": PASSWORD}}}),
+    ("connector", f"{BODIES}.connector.parse_declaration", {"name": "a", "smtp": {**SIGNED_IN, "port": "x"}}),
+    ("connectors", f"{BODIES}.connectors.parse_declaration", {"connectors": [{"name": "a", "smtp": SIGNED_IN}]}),
+    ("connectors", f"{BODIES}.connectors.parse_declaration", {"connectors": [{"name": "a", "smtp": PASSWORD}]}),
+    ("connector_test", f"{BODIES}.connector_test.parse_declaration", {"declaration": {"smtp": {"port": PASSWORD}}}),
     ("connector_test", f"{BODIES}.connector_test.run_tests", {"declaration": DECLARATION}),
     ("connector_test", f"{BODIES}.connector_test.table_message", {"declaration": DECLARATION}),
     ("connector_info", f"{BODIES}.connector_info.open_registry", {"registry_key": PASSWORD}),
     ("connector_purpose", f"{BODIES}.change.make_plan", {"purpose": "alerts", "connector": "a"}),
     ("init_mail", f"{BODIES}.init_mail.stamp", {"registry_key": PASSWORD}),
-    ("connector", f"{BODIES}.task.read_options", {"name": "a", "smtp": SIGNED_IN}),
+    ("connector", f"{BODIES}.task.parse_options", {"name": "a", "smtp": SIGNED_IN}),
 ]
 
 
-@pytest.mark.parametrize("verbosity", [0, 2, 3, 4])
-@pytest.mark.parametrize(("module", "place", "options"), BODIES_WITH_A_BUG)
+@pytest.mark.parametrize(
+    ("module", "place", "options", "verbosity"),
+    [*((*row, 3) for row in BODIES_WITH_A_BUG), *((*BODIES_WITH_A_BUG[0], verbosity) for verbosity in (0, 2, 4))],
+)
 def test_a_bug_in_a_modules_body_is_a_sentence_and_a_traceback_for_those_who_ask(
     play: Play, monkeypatch: pytest.MonkeyPatch, module: str, place: str, options: dict[str, Any], *, verbosity: int
 ) -> None:
@@ -62,8 +64,8 @@ def test_a_bug_in_a_modules_body_is_a_sentence_and_a_traceback_for_those_who_ask
     result = play(module, verbosity=verbosity, **options)
     assert result["failed"] is True
     assert result["msg"] == (
-        "This is a bug in mailroom.core (TypeError), no fault of yours. Run the task again with -vvv, which shows where"
-        " it happened, and report that."
+        "This is a bug in mailroom.core (TypeError), not a mistake in the task. Run the task again with -vvv, which"
+        " shows where it happened, and report the output."
     )
     traceback = result.get("traceback", [])
     assert bool(traceback) == (verbosity >= 3)
@@ -84,8 +86,7 @@ BUGS_IN_A_TEST: dict[str, tuple[Any, str]] = {
 }
 
 
-@pytest.mark.parametrize("verbosity", [0, 3])
-@pytest.mark.parametrize("where", BUGS_IN_A_TEST)
+@pytest.mark.parametrize(("where", "verbosity"), [*((where, 3) for where in BUGS_IN_A_TEST), ("connecting", 0)])
 def test_a_bug_in_the_test_of_a_connector_is_that_connectors_own(
     play: Play, monkeypatch: pytest.MonkeyPatch, where: str, *, verbosity: int
 ) -> None:
@@ -152,7 +153,7 @@ def _raised(raise_it: Callable[[], Any]) -> BaseException:
 
 
 def test_without_redaction_no_exception_says_anything() -> None:
-    lines = traceback_of(_raised(a_bug_of_ours))
+    lines = format_traceback(_raised(a_bug_of_ours))
     assert [line for line in lines if not line.startswith(" ")] == [
         *("Traceback (most recent call last):", "KeyError", "Traceback (most recent call last):", "TypeError")
     ]
@@ -165,7 +166,7 @@ def test_a_traceback_without_end_is_short() -> None:
     def _shallower(depth: int) -> Any:
         return deeper(depth + 1)
 
-    assert len(traceback_of(_raised(lambda: deeper(0)))) < 150
+    assert len(format_traceback(_raised(lambda: deeper(0)))) < 150
 
 
 def test_an_exception_that_cannot_be_shown_is_still_told() -> None:
@@ -176,10 +177,10 @@ def test_an_exception_that_cannot_be_shown_is_still_told() -> None:
     def fail() -> None:
         raise Broken
 
-    assert traceback_of(_raised(fail), str)[-1] == "Broken"
+    assert format_traceback(_raised(fail), str)[-1] == "Broken"
 
 
 def test_exceptions_that_lead_to_each_other_come_to_an_end() -> None:
     one, other = ValueError(), TypeError()
     one.__cause__, other.__cause__ = other, one
-    assert len(traceback_of(one)) == 4
+    assert len(format_traceback(one)) == 4

@@ -191,9 +191,9 @@ class TestAFileOfItsOwn:
                 {"connector": "main", "options": {"password_file": "/etc/p"}},
                 "options.password_file: is not for msmtp, which keeps the password in the file at path",
             ),
-            ({"connector": "main", "app": "sendmail"}, "app: must be one of alertmanager, msmtp, postfix"),
+            ({"connector": "main", "app": "sendmail"}, "app: must be one of accuknox, alertmanager, django"),
             (
-                {"connector": "main", "options": {"leave_out": ["smtp.security"]}},
+                {"connector": "main", "options": {"leave_out": ["smtp.host"]}},
                 "options.leave_out: must be a list of any of from_address, from_name",
             ),
         ],
@@ -327,9 +327,83 @@ class TestABlockAndAFileForThePassword:
 
     def test_the_password_is_in_another_file(self, config: Config, path: Path) -> None:
         told = config(connector="main", options={"password_file": str(path)})["msg"]
-        assert told == "options.password_file: must be another file than path"
+        assert told == "options.password_file: must be a different file than path"
 
     def test_an_application_that_is_not_there(self, config: Config, path: Path) -> None:
         path.unlink()
-        assert config(connector="main")["msg"] == "path: does not exist: postfix is configured there first"
+        assert config(connector="main")["msg"] == "path: does not exist: postfix must be configured there first"
         assert config(state="absent")["changed"] is False
+
+
+class TestAPasswordInAFileOfOthers:
+    """As in grafana.ini: what others may do with the file goes, and all else of it stays."""
+
+    @pytest.fixture
+    def path(self, folder: Path) -> Path:
+        return folder / "grafana.ini"
+
+    @pytest.fixture
+    def config(self, filled: Play, path: Path) -> Config:
+        options = {"app": "gitea", "path": str(path), "connector": "main", "options": {"leave_out": []}}
+        filled("connector", name="main", from_address="a@example.com")
+        return lambda **more: filled("connector_config", **{**options, **more})
+
+    def test_mode_loses_what_everybody_may_do(self, config: Config, path: Path) -> None:
+        path.write_text("[server]\nDOMAIN = a\n")
+        path.chmod(0o644)
+        made, again = config(), config()
+        assert (made["changed"], again["changed"], mode_of(path)) == (True, False, 0o640)
+        assert f"PASSWD = {PASSWORD}\n" in path.read_text()
+        assert PASSWORD not in str([made, again])
+        config(mode="0600")
+        assert mode_of(path) == HIDDEN
+        assert config(state="absent", connector=None)["changed"]
+        assert path.read_text() == "[server]\nDOMAIN = a\n"
+
+    def test_missing_file_is_made_and_goes_again(self, config: Config, path: Path) -> None:
+        config()
+        assert mode_of(path) == HIDDEN
+        config(state="absent", connector=None)
+        assert not path.exists()
+
+    def test_file_without_the_password_can_be_read_by_the_application(self, config: Config, path: Path) -> None:
+        password = path.with_name("password")
+        options = {"leave_out": ["from_address", "smtp.validate_certs"], "password_file": str(password)}
+        config(app="dma", options=options)
+        assert (mode_of(path), mode_of(password)) == (0o644, HIDDEN)
+
+    def test_result_names_the_service_and_the_check(self, config: Config, path: Path) -> None:
+        result = config()
+        assert result["service"] == {"name": "gitea", "state": "restarted"}
+        assert result["check"][-1] == str(path)
+
+
+class TestATemplate:
+    @pytest.fixture
+    def path(self, folder: Path) -> Path:
+        return folder / "mail.toml"
+
+    @pytest.fixture
+    def config(self, filled: Play, path: Path) -> Config:
+        template = "host = '${smtp.host}'\npassword = ${smtp.password|json}\n"
+        options = {"app": "template", "path": str(path), "options": {"template": template}}
+        return lambda **more: filled("connector_config", **{**options, **more})
+
+    def test_there_and_back(self, config: Config, path: Path) -> None:
+        made, again = config(connector="main"), config(connector="main")
+        assert (made["changed"], again["changed"], mode_of(path)) == (True, False, HIDDEN)
+        assert path.read_text() == f"host = 'mail.example.com'\npassword = \"{PASSWORD}\"\n"
+        assert PASSWORD not in str(made)
+        gone = config(state="absent", options=None)
+        assert (gone["changed"], path.exists()) == (True, False)
+
+    def test_file_that_was_changed_by_others_stays(self, config: Config, path: Path) -> None:
+        config(connector="main")
+        path.write_text("mine")
+        assert config(state="absent", options=None)["changed"] is False
+        assert path.read_text() == "mine"
+
+    def test_placeholder_that_cannot_be_filled_is_one_sentence(self, config: Config, path: Path) -> None:
+        said = config(connector="main", options={"template": "${smtp.password}"})["msg"]
+        assert said.startswith("options.template: line 1: ${smtp.password}: name how it is quoted")
+        assert not path.exists()

@@ -56,7 +56,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "an unknown name": ({"connectors": ["on", "nobody"]}, "connector nobody: there is no such connector"),
     "an empty declaration": (
         {"declaration": {}},
-        "connector declaration: needs at least one of smtp, imap and graph",
+        "connector declaration: requires at least one of smtp, imap and graph",
     ),
     "a field that is misspelt": (
         {"declaration": {"smtp": {"hots": "mail.example.com"}}},
@@ -68,7 +68,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "a secret without a user": (
         {"declaration": {"smtp": {**HOST, "password": SECRET}}},
-        "connector declaration: smtp.password: needs username beside it, and auth password or left out",
+        "connector declaration: smtp.password: requires username, and auth password or left out",
     ),
     "both": (
         {"connectors": ["on"], "declaration": {"smtp": HOST}},

@@ -226,8 +226,36 @@ def assert_writers_work(play: Play, told: str) -> None:
     assert names(play("connector_info")) == OTHERS
 
 
-@pytest.mark.parametrize("kind", DAMAGES)
-def test_damaged_connector_is_named_and_the_others_work(play: Play, registry: Path, kind: str, tmp_path: Path) -> None:
+def test_damage_is_named_by_connector_and_field(play: Play, registry: Path) -> None:
+    sound_registry, answers = registry.read_bytes(), {}
+    for kind, damage in DAMAGES.items():
+        registry.write_bytes(sound_registry)
+        set_column(registry, damage.column, damage.value)
+        info = play("connector_info")
+        expected = f"connector a is damaged in the registry: {damage.field}"
+        if names(info) != OTHERS or [expected in warning for warning in info["warnings"]] != [True]:
+            answers[kind] = info
+    assert answers == {}
+
+
+# Beyond what names it, all damage is alike: some columns, and what might be expensive or escape a check.
+KINDS_OF_DAMAGE = (
+    "settings are no JSON",
+    "settings too deep within",
+    "a number of 5000 digits",
+    "unknown field with an odd name",
+    "half a surrogate pair",
+    "revision is infinite",
+    "created_at is a blob",
+    "enabled is 2",
+    "proven without a time",
+)
+
+
+@pytest.mark.parametrize("kind", KINDS_OF_DAMAGE)
+def test_tasks_for_other_connectors_work_beside_a_damaged_one(
+    play: Play, registry: Path, kind: str, tmp_path: Path
+) -> None:
     damage = DAMAGES[kind]
     set_column(registry, damage.column, damage.value)
     told = f"connector a is damaged in the registry: {damage.field}"
@@ -235,7 +263,7 @@ def test_damaged_connector_is_named_and_the_others_work(play: Play, registry: Pa
     assert_writers_work(play, told)
 
 
-@pytest.mark.parametrize("kind", DAMAGES)
+@pytest.mark.parametrize("kind", KINDS_OF_DAMAGE)
 def test_damaged_connector_is_deleted_or_made_anew(play: Play, registry: Path, kind: str) -> None:
     damage = DAMAGES[kind]
     set_column(registry, damage.column, damage.value)
@@ -271,7 +299,7 @@ def test_deleting_a_damaged_connector_in_use_is_refused(play: Play, registry: Pa
     execute(registry, "INSERT INTO purpose SELECT 'approvals', '', id FROM connector WHERE name = 'a'")
     set_column(registry, "settings", "{")
     told = play("connector", name="a", state="absent")["msg"]
-    assert told == "connector a: is in use by approvals: bind that to another connector first"
+    assert told == "connector a: is in use by approvals: bind these purposes to another connector first"
     assert play("connector_purpose", purpose="approvals", connector="b")["changed"]
     assert play("connector", name="a", state="absent")["changed"]
 
@@ -298,13 +326,9 @@ def test_damaged_connector_that_is_disabled_is_not_tested(play: Play, registry: 
 
 
 NAMES: dict[str, Any] = {
-    "empty": "",
     "a blob": b"a",
-    "with NUL": "a\0",
     "not UTF-8": Raw(b"\xff"),
     "with an escape and a line break": "\x1b[2J\n",
-    "too long": "a" * 60,
-    "with a space": "a b",
     "of another script": "\u0430",
 }
 
@@ -315,12 +339,12 @@ def test_connector_with_a_damaged_name_is_numbered_and_the_others_work(
 ) -> None:
     execute(registry, "INSERT INTO purpose SELECT 'lost', '', id FROM connector WHERE name = 'a'")
     set_column(registry, "name", NAMES[kind])
-    told = "connector number 1 is damaged in the registry: name must be that of a connector; put back a copy of the"
+    told = "connector number 1 is damaged in the registry: name must be that of a connector; restore the registry"
     info = play("connector_info")
     assert names(info) == OTHERS
     assert [each[: len(told)] for each in info["warnings"]] == [
         told,
-        "purpose lost is bound to a connector that the registry does not hold: bind it again."[: len(told)],
+        "purpose lost is bound to a connector that does not exist in the registry: bind it again."[: len(told)],
     ]
     assert "bind it again" in play("connector_info", purpose="lost")["msg"]
     test = play("connector_test", depth="connect", fail=False)
@@ -348,8 +372,20 @@ SECRETS: dict[str, tuple[str, str]] = {
 }
 
 
-@pytest.mark.parametrize("kind", SECRETS)
-def test_damaged_row_of_a_secret_is_named_and_the_others_work(
+def test_damaged_row_of_a_secret_is_named_by_its_field(play: Play, registry: Path) -> None:
+    sound_registry, answers = registry.read_bytes(), {}
+    for kind, (change, field) in SECRETS.items():
+        registry.write_bytes(sound_registry)
+        execute(registry, f"UPDATE secret SET {change} WHERE connector = 1")
+        info = play("connector_info")
+        expected = f"connector a is damaged in the registry: {field}"
+        if names(info) != OTHERS or [expected in warning for warning in info["warnings"]] != [True]:
+            answers[kind] = info
+    assert answers == {}
+
+
+@pytest.mark.parametrize("kind", ["field is a blob", "token is not ASCII", "key id is not UTF-8"])
+def test_tasks_for_other_connectors_work_beside_a_damaged_secret(
     play: Play, registry: Path, kind: str, tmp_path: Path
 ) -> None:
     change, field = SECRETS[kind]
@@ -401,15 +437,35 @@ BROKEN_RULES: dict[str, str] = {
 }
 
 
-@pytest.mark.parametrize("kind", BROKEN_RULES)
-def test_stored_connector_that_breaks_a_check_is_no_damage(
+def test_stored_connector_that_breaks_a_check_is_shown_as_any_other(play: Play, registry: Path) -> None:
+    """A check of this version may be newer than the connector."""
+    answers = {}
+    for kind, stored in BROKEN_RULES.items():
+        set_column(registry, "settings", stored)
+        info = play("connector_info")
+        if names(info) != ["a", "b", "c"] or "damaged" in str(info.get("warnings")):
+            answers[kind] = info
+    assert answers == {}
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "host has blanks",
+        "no mechanism",
+        "test address is no address",
+        "header that the message sets",
+        "provider that is unknown",
+        "no server at all",
+        "token_url that cannot be parsed",
+        "graph with a mailbox that is none",
+        "same credentials without imap",
+    ],
+)
+def test_tasks_answer_in_sentences_where_a_stored_connector_breaks_a_check(
     play: Play, registry: Path, kind: str, tmp_path: Path
 ) -> None:
-    """A check of this version may be newer than the connector."""
     set_column(registry, "settings", BROKEN_RULES[kind])
-    info = play("connector_info")
-    assert names(info) == ["a", "b", "c"]
-    assert not [text for text in info.get("warnings", ()) if "damaged" in text]
     for depth in ("connect", "login"):
         test = play("connector_test", depth=depth, fail=False)
         assert "internal_error" not in [each["verdict"] for each in test["results"]]
@@ -426,13 +482,23 @@ def test_stored_connector_that_breaks_a_check_is_no_damage(
 
 
 class TestHistory:
-    @pytest.mark.parametrize("column", ["before", "after", "at", "actor"])
-    @pytest.mark.parametrize("value", ["\n[]", b"\xff", "\x1b", b"{}", "x" * 100_000])
+    @pytest.mark.parametrize(
+        ("column", "value"),
+        [
+            ("before", "\n[]"),
+            ("before", b"\xff"),
+            ("after", b"{}"),
+            ("at", "\x1b"),
+            ("actor", b"\xff"),
+            ("actor", "x" * 100_000),
+        ],
+        ids=["list", "blob", "blob of JSON", "escape as time", "blob as actor", "long actor"],
+    )
     def test_damaged_entry_is_shown_without_what_it_says(
         self, play: Play, registry: Path, column: str, value: Any
     ) -> None:
         play("connector", name="a", description="new")
-        execute(registry, f"UPDATE revision SET {column} = ? WHERE connector = 1 AND revision = 1", value)
+        execute(registry, f"UPDATE revision SET {column} = ? WHERE name = 'a' AND revision = 1", value)
         result = play("connector_info", history=True)
         assert result["warnings"] == ["connector a: its history is damaged at revision 1."]
         entries = {each["name"]: each["history"] for each in result["connectors"]}
@@ -445,14 +511,14 @@ class TestHistory:
 class TestPurposes:
     def test_purpose_of_a_missing_connector_is_named(self, play: Play, registry: Path) -> None:
         execute(registry, "INSERT INTO purpose VALUES ('lost', 'acme', 99)")
-        told = "purpose lost@acme is bound to a connector that the registry does not hold: bind it again."
+        told = "purpose lost@acme is bound to a connector that does not exist in the registry: bind it again."
         assert play("connector_info")["warnings"] == [told]
         assert play("connector_info", purpose="lost", tenant="acme")["msg"] == told
         assert names(play("connector_info", purpose="alerts")) == ["b"]
         assert play("connector_purpose", purpose="lost", tenant="acme", connector="b")["changed"]
         assert "warnings" not in play("connector_info")
 
-    @pytest.mark.parametrize("name", ["", b"alerts", "a b", "\x1b", "x" * 101, "a\0"])
+    @pytest.mark.parametrize("name", [b"alerts", "a b", "\x1b"])
     def test_purpose_with_a_damaged_name_is_left_out(self, play: Play, registry: Path, name: Any) -> None:
         execute(registry, "INSERT INTO purpose VALUES (?, '', 1)", name)
         assert names(play("connector_info")) == ["a", "b", "c"]

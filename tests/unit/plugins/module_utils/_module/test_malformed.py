@@ -56,7 +56,7 @@ FIELDS: list[tuple[dict[str, Any], dict[str, str]]] = [
     ({"smtp": {"host": "a\ud800"}}, {"smtp.host": "must be valid Unicode text"}),
     (
         {"smtp": {"password": ""}},
-        {"smtp.password": "must not be empty; leave it out to keep what is stored, or clear it by name"},
+        {"smtp.password": "must not be empty; leave it out to keep the stored value, or name it in clear to remove it"},
     ),
     (
         {"oauth2": {"service_account": "{}"}},
@@ -100,9 +100,9 @@ def assert_refused(result: dict[str, Any], problems: list[str], registry_path: P
     assert not registry_path.parent.exists()
 
 
-@pytest.mark.parametrize(("options", "told"), FIELDS, ids=[str(options)[:60] for options, told in FIELDS])
 class TestFields:
-    def test_of_one_connector(
+    @pytest.mark.parametrize(("options", "told"), FIELDS, ids=[str(options)[:60] for options, told in FIELDS])
+    def test_malformed_field_of_a_connector_is_refused(
         self, play: Play, registry_path: Path, options: dict[str, Any], told: dict[str, str]
     ) -> None:
         result = play("connector", name="prod", **options)
@@ -113,20 +113,26 @@ class TestFields:
             {"where": "connector prod", "field": field, "message": message} for field, message in told.items()
         ]
 
-    def test_of_one_in_a_list(
-        self, play: Play, registry_path: Path, options: dict[str, Any], told: dict[str, str]
+    def test_malformed_fields_of_connectors_in_a_list_are_refused_all_at_once(
+        self, play: Play, registry_path: Path
     ) -> None:
-        good = {"name": "good", "smtp": HOST}
-        result = play("connectors", connectors=[good, {"name": "prod", **options}])
-        assert_refused(
-            result, [f"connector prod: {field}: {message}" for field, message in told.items()], registry_path
-        )
+        bad = {f"bad_{number}": row for number, row in enumerate(FIELDS)}
+        entries = [
+            {"name": "good", "smtp": HOST},
+            *({"name": name, **options} for name, (options, _told) in bad.items()),
+        ]
+        problems = [
+            f"connector {name}: {field}: {message}"
+            for name, (_options, told) in bad.items()
+            for field, message in told.items()
+        ]
+        assert_refused(play("connectors", connectors=entries), problems, registry_path)
 
 
 NAMES: list[tuple[Any, str]] = [
     (None, "name: is required"),
     ("", "name: is required"),
-    ("a b", f"name: {NAME}; a name with blanks belongs in display_name"),
+    ("a b", f"name: {NAME}; a name with spaces belongs in display_name"),
     ("a\n", f"name: {NAME}"),
     ("ä", f"name: {NAME}"),
     ("x" * 51, f"name: {NAME}"),
@@ -134,14 +140,17 @@ NAMES: list[tuple[Any, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("name", "told"), NAMES)
 class TestNames:
-    def test_of_one_connector(self, play: Play, registry_path: Path, name: Any, told: str) -> None:
+    @pytest.mark.parametrize(("name", "told"), NAMES)
+    def test_malformed_name_of_a_connector_is_refused(
+        self, play: Play, registry_path: Path, name: Any, told: str
+    ) -> None:
         assert_refused(play("connector", name=name, smtp=HOST), [told], registry_path)
 
-    def test_of_one_in_a_list(self, play: Play, registry_path: Path, name: Any, told: str) -> None:
-        entries = [{"name": "good", "smtp": HOST}, {"name": name, "smtp": HOST}]
-        assert_refused(play("connectors", connectors=entries), [f"connectors[1]: {told}"], registry_path)
+    def test_malformed_names_in_a_list_are_refused_with_their_position(self, play: Play, registry_path: Path) -> None:
+        entries = [{"name": "good", "smtp": HOST}, *({"name": name, "smtp": HOST} for name, _told in NAMES)]
+        problems = [f"connectors[{number}]: {told}" for number, (_name, told) in enumerate(NAMES, start=1)]
+        assert_refused(play("connectors", connectors=entries), problems, registry_path)
 
 
 class TestLists:
@@ -160,7 +169,7 @@ class TestLists:
             f"connector c: imap.port: {PORT}",
             "connectors[3]: name: is required",
             f"connector e: enabled: {FLAG}",
-            "connectors[5]: name: b is in the list already",
+            "connectors[5]: name: b is a duplicate",
         ]
         assert_refused(play("connectors", connectors=entries), problems, registry_path)
 
@@ -191,8 +200,8 @@ class TestLists:
             [
                 "connector a: smtp.username: is required to sign in with a password",
                 "connector a: smtp.password: is required to sign in with a password",
-                "connector b: needs at least one of smtp, imap and graph",
-                "connector c: smtp.auth: oauth2 needs an oauth2 block",
+                "connector b: requires at least one of smtp, imap and graph",
+                "connector c: smtp.auth: oauth2 requires an oauth2 block",
             ]
         )
         assert play("connector_info")["connectors"] == []
@@ -208,7 +217,7 @@ class TestLists:
         result = play("connectors", connectors=[], purposes=purposes, default="no name")
         problems = [
             "purposes[a b]: purpose: must be 1 to 100 letters, digits or any of _ . -",
-            "purposes[alerts@]: tenant: must follow the @",
+            "purposes[alerts@]: tenant: is required after the @",
             f"purposes[alerts@acme]: connector: {NAME}",
             "purposes[approvals]: connector: must be text",
             f"default: {NAME}",
@@ -216,7 +225,7 @@ class TestLists:
         assert_refused(result, problems, registry_path)
 
     def test_an_empty_list_with_purge(self, play: Play, registry_path: Path) -> None:
-        told = "purge: with an empty list would delete every connector, which is not allowed"
+        told = "purge: must not be true with an empty list of connectors, which would delete all"
         assert_refused(play("connectors", connectors=[], purge=True), [told], registry_path)
 
 
@@ -225,7 +234,7 @@ OPTIONS: list[tuple[str, dict[str, Any], list[str]]] = [
     (
         "connector",
         {"description": "x", "clear": ["description"]},
-        ["connector a: description: is both given and cleared"],
+        ["connector a: description: cannot be both set and cleared"],
     ),
     ("connector", {"state": "duplicated", "smtp": HOST}, ["connector a: copy_from: is required with state duplicated"]),
     ("connector", {"state": "absent", "smtp": HOST}, ["connector a: smtp: cannot be given with state absent"]),
@@ -233,8 +242,8 @@ OPTIONS: list[tuple[str, dict[str, Any], list[str]]] = [
         "connector",
         {"state": "default", "default": True, "clear": ["imap"], "description": "x"},
         [
-            "connector a: default: goes with state present only, not with default",
-            "connector a: clear: goes with state present or duplicated only, not with default",
+            "connector a: default: can only be given with state present, not with default",
+            "connector a: clear: can only be given with state present or duplicated, not with default",
             "connector a: description: cannot be given with state default",
         ],
     ),
@@ -259,15 +268,14 @@ OPTIONS: list[tuple[str, dict[str, Any], list[str]]] = [
 
 
 @pytest.mark.parametrize(("module", "options", "problems"), OPTIONS)
-def test_options_that_do_not_fit(
+def test_options_that_do_not_fit_together_are_refused(
     play: Play, registry_path: Path, module: str, options: dict[str, Any], problems: list[str]
 ) -> None:
     named = {"name": "a"} if module == "connector" else {}
     assert_refused(play(module, **named, **options), problems, registry_path)
 
 
-@pytest.mark.parametrize("actor", [" ", "x" * 101, "two\nlines", "bell\a"])
-@pytest.mark.parametrize("check", [True, False])
-def test_an_actor_that_cannot_be_recorded(play: Play, registry_path: Path, actor: str, check: bool) -> None:
+@pytest.mark.parametrize(("actor", "check"), [(" ", False), ("x" * 101, False), ("two\nlines", True)])
+def test_actor_that_cannot_be_recorded_is_refused(play: Play, registry_path: Path, actor: str, check: bool) -> None:
     told = "actor: must be 1 to 100 characters on one line, without control characters"
     assert_refused(play("connector", name="a", smtp=HOST, actor=actor, check=check), [told], registry_path)

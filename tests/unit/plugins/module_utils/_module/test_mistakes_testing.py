@@ -27,7 +27,7 @@ TEST = "connector_test"
 ADDRESS = "must be a mail address such as alerts@example.com, without a display name"
 DEPTHS = "must be one of connect, login, envelope, send, deliver"
 # As the table says it: a connector's verdict, the field, and what to do.
-NOBODY = "config_invalid (certain), field from_address. Correct the declaration: there is no address to send from: set"
+NOBODY = "config_invalid (certain), field from_address. Correct the declaration: there is no sender: set"
 OFF = "config_invalid (certain), field enabled. Correct the declaration: the connector is disabled: set enabled to true"
 NOT_READY = "host_not_ready (certain). This host is not ready for the task:"
 ANOTHER_KEY = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
@@ -148,8 +148,8 @@ VERDICTS: dict[str, tuple[str, dict[str, Any], str]] = {
         TEST,
         {"connectors": ["alerts"], "depth": "deliver"},
         (
-            "alerts: config_invalid (certain), field deliver_via. Correct the declaration: there is no mailbox to find"
-            " the mail in: name a connector that reads with deliver_via, or declare imap"
+            "alerts: config_invalid (certain), field deliver_via. Correct the declaration: there is no mailbox to look"
+            " for the mail in: set deliver_via to a connector that reads mail, or declare imap"
         ),
     ),
     "deliver_via that is disabled": (
@@ -230,9 +230,9 @@ def test_a_wrong_port(stored: Play, closed_port: int, module: str) -> None:
         options = {"verify": "connect", **options["declaration"]}
     told = advice(stored(module, **options))
     assert told.startswith(
-        f"new: connect_refused (certain), field smtp.port. Check port ({closed_port}): submission is 587 (starttls) or"
-        " 465 (tls), IMAP is 993 (tls) or 143 (starttls). If it is right, see whether the server runs and whether a"
-        " firewall rejects this host."
+        f"new: connect_refused (certain), field smtp.port. Check port ({closed_port}): SMTP submission uses 587"
+        " (starttls) or 465 (tls), IMAP uses 993 (tls) or 143 (starttls). If the port is right, check that the server"
+        " is running and that no firewall rejects this host."
     )
 
 

@@ -95,7 +95,7 @@ class TestConnector:
         play("connector", name="a", smtp=SIGNED_IN, description="x", default=True)
         told = play("connector", copy_from="a", state="duplicated")
         assert told["msg"] == (
-            "connector a_copied: smtp.password: must be given anew: a duplicate takes no secret along"
+            "connector a_copied: smtp.password: must be given: secrets are not copied to a duplicate"
         )
         result = play("connector", copy_from="a", state="duplicated", smtp={"password": "another"})
         assert result["connector"]["name"] == "a_copied"
@@ -157,7 +157,7 @@ class TestConnector:
         play("connector", name="a", smtp=SIGNED_IN)
         copied = {"name": "a", "copy_from": "a", "smtp": {"password": "hunter2-new"}}
         result = play("connector", state="duplicated", **copied)
-        assert result["msg"] == "connector a: copy_from: must be another connector than the duplicate itself"
+        assert result["msg"] == "connector a: copy_from: must be a different connector than the duplicate"
         assert play("connector", name="a", smtp=SIGNED_IN)["changed"] is False
 
     def test_derived_name_that_is_too_long_names_its_source(self, play: Play) -> None:
@@ -174,7 +174,7 @@ class TestConnector:
             told = {"smtp": {**HOST, "username": "mailer"}, "update_password": update_password}
             assert play("connector", name="a", **told)["changed"] is False
         result = play("connector", name="b", smtp={**HOST, "username": "mailer"}, update_password="on_create")
-        assert "smtp.username: has nothing to sign in with" in result["msg"]
+        assert "smtp.username: is given without a credential" in result["msg"]
 
     def test_provider_is_stored_under_its_own_name(self, play: Play) -> None:
         first = play("connector", name="a", provider="Office365", smtp={"relay": True})
@@ -238,7 +238,7 @@ class TestConnectors:
         entries = [{"name": "a", "smtp": HOST}, {"name": "b", "smtp": HOST}]
         play("connectors", connectors=entries, purposes={"alerts": "a"})
         result = play("connectors", connectors=[{"name": "new", "smtp": HOST}, {**entries[0], "enabled": False}])
-        assert result["msg"] == "connector a: is in use by alerts: bind that to another connector first"
+        assert result["msg"] == "connector a: is in use by alerts: bind these purposes to another connector first"
         assert [each["name"] for each in play("connector_info")["connectors"]] == ["a", "b"]
 
 

@@ -60,7 +60,7 @@ def test_a_link_whose_target_is_not_there_is_followed(folder: Path) -> None:
 
 
 def test_a_missing_folder_may_be_allowed(folder: Path) -> None:
-    with locate(f"{folder}/deep/../a/./b/../c/file", "path", may_lack_folder=True) as location:
+    with locate(f"{folder}/deep/../a/./b/../c/file", "path", allow_missing_folder=True) as location:
         assert (location.path, location.name) == (f"{folder}/a/c/file", "file")
         assert (location.has_folder, location.status()) == (False, None)
         with pytest.raises(OSError, match="Bad file descriptor"):
@@ -69,7 +69,7 @@ def test_a_missing_folder_may_be_allowed(folder: Path) -> None:
 
 def test_what_is_no_folder_is_named(folder: Path) -> None:
     (folder / "file").touch()
-    assert refusal(folder / "file" / "other") == f"path: leads through {folder}/file, which is no folder"
+    assert refusal(folder / "file" / "other") == f"path: leads through {folder}/file, which is not a folder"
 
 
 def test_a_path_that_is_too_long_is_one_sentence(folder: Path) -> None:

@@ -71,7 +71,9 @@ class TestForeignSecrets:
     def test_a_change_asks_for_it(self, play: Play, edited: Path, check: bool) -> None:
         before = folder_content(edited.parent)
         told = play("connector", name="a", description="new", check=check)
-        assert told["msg"].startswith("connector a: smtp.password: must be given again, since what is stored ")
+        assert told["msg"].startswith(
+            "connector a: smtp.password: must be given again, since the stored secret was sealed "
+        )
         assert folder_content(edited.parent) == before
 
     def test_given_again_it_is_stored_under_on_create(self, play: Play, edited: Path) -> None:
@@ -80,7 +82,7 @@ class TestForeignSecrets:
         assert not play("connector", **mend)["changed"]
         assert play("connector_info", name="a")["connectors"][0]["secrets"] == ["smtp.password"]
 
-    def test_it_is_not_listed_as_stored_and_a_warning_says_why(self, play: Play, edited: Path) -> None:
+    def test_foreign_secret_is_not_listed_as_stored_and_a_warning_says_why(self, play: Play, edited: Path) -> None:
         told = play("connector_info", name="a")
         assert told["connectors"][0]["secrets"] == []
         (warning,) = told["warnings"]
@@ -114,7 +116,7 @@ class TestPermittedChanges:
         assert told["msg"].startswith("connector a: smtp.password: must be sealed anew")
         assert folder_content(registry_path.parent) == before
 
-    def test_with_it_the_secret_stays(self, play: Play, registry_path: Path) -> None:
+    def test_secret_stays_where_its_key_is_given(self, play: Play, registry_path: Path) -> None:
         play("connector", name="a", smtp={**SMTP, "port": 587})
         assert play("connector", name="a", smtp={"port": 25})["changed"]
         assert not play("connector", name="a", smtp={"port": 25, "password": PASSWORD})["changed"]
@@ -138,7 +140,7 @@ class TestMigration:
         assert ask_file(registry_path, "SELECT count(*) FROM secret WHERE form = 1") == [(0,)]
         assert not self.rerun(play, released)["changed"]
 
-    def test_it_happens_with_verify_too_where_nothing_is_tested(
+    def test_secrets_are_sealed_anew_with_verify_too_where_nothing_is_tested(
         self, play: Play, registry_path: Path, released: list[dict[str, Any]]
     ) -> None:
         assert not self.rerun(play, released, verify="connect")["changed"]

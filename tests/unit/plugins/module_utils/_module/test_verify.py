@@ -46,7 +46,7 @@ class StandIn:
 def tests(monkeypatch: pytest.MonkeyPatch) -> StandIn:
     made = StandIn()
     monkeypatch.setattr(verify, "run_tests", made.run)
-    monkeypatch.setattr(verify, "end_when_abandoned", lambda: None)
+    monkeypatch.setattr(verify, "start_watchdog", lambda: None)
     return made
 
 
@@ -79,14 +79,14 @@ def test_what_does_not_connect_otherwise_is_not_tested_again(play: Play, tests: 
     assert len(tests.asked) == 1
 
 
-def test_it_gives_up_where_others_never_rest(play: Play, tests: StandIn) -> None:
+def test_verification_gives_up_where_others_keep_changing_the_registry(play: Play, tests: StandIn) -> None:
     play("connector", **ALERTS)
     numbers = iter(range(100))
     tests.on_session_open = [
         lambda: play("connector", name="alerts", smtp={"host": f"h{next(numbers)}.example.com"})
     ] * 20
     failed = play("connector", name="alerts", smtp={"port": 2525}, verify="connect")
-    assert failed["msg"] == "Others keep changing these connectors while they are tested: run the task again."
+    assert failed["msg"] == "These connectors were changed by others while they were tested: run the task again."
     assert len(tests.asked) == 5
 
 

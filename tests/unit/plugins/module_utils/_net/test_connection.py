@@ -35,7 +35,7 @@ def _connection(
 
 
 def _opened(connection: Connection) -> Observation:
-    with pytest.raises(ProbeError) as stopped, connection.describing_refused_certificate(Connection.open):
+    with pytest.raises(ProbeError) as stopped, connection.describe_refused_certificate(Connection.open):
         connection.open()
     return stopped.value.observation
 

@@ -6,7 +6,6 @@ from __future__ import annotations
 import errno
 import socket
 import threading
-import time
 from collections.abc import Iterator
 
 import pytest
@@ -14,7 +13,7 @@ from peers import net
 
 from ansible_collections.mailroom.core.plugins.module_utils._net import dial
 from ansible_collections.mailroom.core.plugins.module_utils._net.clock import Clock
-from ansible_collections.mailroom.core.plugins.module_utils._net.dial import Address, _interleaved, connect, resolve
+from ansible_collections.mailroom.core.plugins.module_utils._net.dial import Address, _interleave, connect, resolve
 from ansible_collections.mailroom.core.plugins.module_utils._verdict.observation import ProbeError
 
 V4, V6 = socket.AF_INET, socket.AF_INET6
@@ -42,22 +41,19 @@ def _at(host: str, port: int) -> Address:
 @pytest.mark.parametrize(("given", "tried"), ORDERS.values(), ids=ORDERS)
 def test_addresses_are_tried_in_turn(given: list[tuple[int, str]], tried: str) -> None:
     addresses = [Address(family, (name, 25)) for family, name in given]
-    assert "".join(address.text for address in _interleaved(addresses)) == tried
+    assert "".join(address.text for address in _interleave(addresses)) == tried
 
 
-def test_a_dead_first_address_costs_a_quarter_of_a_second(good: int) -> None:
+def test_dead_first_address_is_given_up_for_the_next_after_a_quarter_of_a_second(good: int) -> None:
+    assert dial.CONNECTION_ATTEMPT_DELAY == 0.25
     with net.Blackhole("127.0.0.2", good):
-        started = time.monotonic()
         connection, address = connect([_at("127.0.0.2", good), _at("127.0.0.1", good)], Clock(600, 600))
-        took = time.monotonic() - started
         connection.close()
     assert address.text == "127.0.0.1"
-    assert dial.NEXT_ADDRESS_AFTER == 0.25
-    assert took >= dial.NEXT_ADDRESS_AFTER
 
 
 def test_a_refused_first_address_costs_nothing(good: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dial, "NEXT_ADDRESS_AFTER", 3600)
+    monkeypatch.setattr(dial, "CONNECTION_ATTEMPT_DELAY", 3600)
     with net.Refused("127.0.0.2", good):
         connection, address = connect([_at("127.0.0.2", good), _at("127.0.0.1", good)], Clock(600, 600))
         connection.close()

@@ -137,7 +137,7 @@ def test_a_connection_that_has_ended_meanwhile_is_opened_anew(zoo: CertificateZo
     with _scripted(zoo, answer) as server:
         for _time in range(3):
             assert client.get(f"https://localhost:{server.port}/").content == b"ok"
-            _await(client._has_ended)
+            _await(client._is_stale)
         assert server.connections == 3
 
 
@@ -249,7 +249,7 @@ def test_only_https_is_spoken(url: str, client: HttpClient) -> None:
 
 def test_over_plain_http_nothing_is_posted(client: HttpClient) -> None:
     observation = _stopped(lambda: client.post("http://127.0.0.1:1/", data={"client_secret": SECRET}))
-    assert observation.text == "an address that is not https"
+    assert observation.text == "the URL does not begin with https://"
 
 
 def test_this_machine_is_read_over_plain_http_and_past_the_proxy(zoo: CertificateZoo) -> None:

@@ -72,10 +72,10 @@ class Patience(Clock):
         super().__init__(600, 600)
         self._is_over = is_over
 
-    def left(self) -> float:
+    def step_remaining(self) -> float:
         if self._is_over():
             raise probe_error("timeout", "no answer in time")
-        return super().left()
+        return super().step_remaining()
 
 
 def let_hang(tested: Resolver, server: NameServer, names: int) -> list[Observation]:
@@ -83,7 +83,7 @@ def let_hang(tested: Resolver, server: NameServer, names: int) -> list[Observati
     observations = []
     for name in (f"dead{number}" for number in range(names)):
         patience = Patience(lambda name=name: len(server.asked) == MOST or name in server.asked)  # type: ignore[misc]
-        observations.append(stopped(lambda name=name, patience=patience: tested.look_up(name, 25, patience)))  # type: ignore[misc]
+        observations.append(stopped(lambda name=name, patience=patience: tested.resolve(name, 25, patience)))  # type: ignore[misc]
     return observations
 
 
@@ -101,7 +101,7 @@ def test_names_are_looked_up_again_when_the_resolver_answers(server: NameServer)
     tested = Resolver(MOST)
     let_hang(tested, server, 2 * MOST)
     server.awake.set()
-    assert tested.look_up("mail.example.com", 25, Clock(600, 600)) == FOUND
+    assert tested.resolve("mail.example.com", 25, Clock(600, 600)) == FOUND
     assert len(server.asked) == MOST + 1, "what nobody waits for any more is not asked"
 
 
@@ -117,7 +117,7 @@ def test_a_name_is_looked_up_once_for_all_who_wait(server: NameServer) -> None:
                 arrive()
             return False
 
-        return tested.look_up("dead.example.com", 25, Patience(wait_for_the_others))
+        return tested.resolve("dead.example.com", 25, Patience(wait_for_the_others))
 
     with ThreadPoolExecutor(20) as pool:
         assert [each.result() for each in [pool.submit(look_up) for _number in range(20)]] == [FOUND] * 20
@@ -128,7 +128,7 @@ def test_a_name_that_was_given_up_is_asked_for_anew(server: NameServer) -> None:
     tested = Resolver(MOST)
     for attempt in (1, 2):
         patience = Patience(lambda attempt=attempt: len(server.asked) == attempt)  # type: ignore[misc]
-        stopped(lambda patience=patience: tested.look_up("dead.example.com", 25, patience))  # type: ignore[misc]
+        stopped(lambda patience=patience: tested.resolve("dead.example.com", 25, patience))  # type: ignore[misc]
     assert len(server.asked) == 2
 
 
@@ -143,13 +143,13 @@ def test_an_ip_address_waits_for_no_name_server(server: NameServer, monkeypatch:
 @pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE])
 def test_a_look_up_waits_for_a_free_descriptor(server: NameServer, number: int) -> None:
     server.errors = [OSError(number, "Too many open files")] * 3
-    assert Resolver(MOST).look_up("mail.example.com", 25, Clock(600, 600)) == FOUND
+    assert Resolver(MOST).resolve("mail.example.com", 25, Clock(600, 600)) == FOUND
     assert len(server.asked) == 4
 
 
 def test_a_look_up_without_a_descriptor_ends_in_time(server: NameServer) -> None:
     server.errors = [OSError(errno.EMFILE, "Too many open files")] * 1000
-    assert stopped(lambda: Resolver(MOST).look_up("mail.example.com", 25, Clock(5, 0.1))).kind == "timeout"
+    assert stopped(lambda: Resolver(MOST).resolve("mail.example.com", 25, Clock(5, 0.1))).kind == "timeout"
 
 
 def test_a_host_that_starts_no_thread_is_exhausted(server: NameServer, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -157,7 +157,7 @@ def test_a_host_that_starts_no_thread_is_exhausted(server: NameServer, monkeypat
         raise RuntimeError("can't start new thread")
 
     monkeypatch.setattr(threading.Thread, "start", refuse)
-    assert stopped(lambda: Resolver(MOST).look_up("mail.example.com", 25, Clock(5, 0.05))).kind == "exhausted"
+    assert stopped(lambda: Resolver(MOST).resolve("mail.example.com", 25, Clock(5, 0.05))).kind == "exhausted"
 
 
 def test_a_thread_that_can_be_started_later_looks_up(server: NameServer, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -169,7 +169,7 @@ def test_a_thread_that_can_be_started_later_looks_up(server: NameServer, monkeyp
         start(thread)
 
     monkeypatch.setattr(threading.Thread, "start", refuse_at_first)
-    assert Resolver(MOST).look_up("mail.example.com", 25, Clock(600, 600)) == FOUND
+    assert Resolver(MOST).resolve("mail.example.com", 25, Clock(600, 600)) == FOUND
 
 
 def test_nothing_waits_by_the_wall_clock() -> None:

@@ -9,11 +9,11 @@ import contextlib
 import socket
 import ssl
 import threading
-import time
 from collections.abc import Callable, Iterator
 
 import pytest
 
+from ansible_collections.mailroom.core.plugins.module_utils._net import clock
 from ansible_collections.mailroom.core.plugins.module_utils._net.clock import Clock
 from ansible_collections.mailroom.core.plugins.module_utils._net.stream import (
     LARGEST_REPLY,
@@ -69,7 +69,7 @@ def test_lines_and_blocks_are_read_as_they_were_sent() -> None:
         assert stream.has_unread
         assert stream.read(2) == b"ee"
         assert not stream.has_unread
-        assert _stopped(lambda: stream.read(1)) == ("closed", "closed by the server")
+        assert _stopped(lambda: stream.read(1)) == ("closed", "the server closed the connection")
 
 
 def test_what_is_put_back_is_read_again() -> None:
@@ -145,11 +145,14 @@ def test_silence_ends_at_the_timeout() -> None:
         assert _stopped(lambda: stream.read(1))[0] == "timeout"
 
 
-def test_a_deadline_holds_for_all_steps_together() -> None:
-    with _pair(timeout=5, deadline=0.15) as (stream, theirs):
+def test_deadline_holds_for_all_steps_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    monkeypatch.setattr(clock.time, "monotonic", lambda: now[0])
+    with _pair(timeout=50, deadline=80) as (stream, theirs):
         theirs.sendall(b"one\n")
-        stream.readline()
-        time.sleep(0.2)
+        now[0] = 40
+        assert stream.readline() == b"one\n"
+        now[0] = 81
         assert _stopped(lambda: stream.sendall(b"NOOP\r\n"))[0] == "timeout"
 
 

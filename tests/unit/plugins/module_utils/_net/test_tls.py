@@ -17,7 +17,7 @@ from peers.ca import CertificateZoo
 from ansible_collections.mailroom.core.plugins.module_utils._connector.redaction import Redaction
 from ansible_collections.mailroom.core.plugins.module_utils._connector.resolved import TlsTrust
 from ansible_collections.mailroom.core.plugins.module_utils._net import tls
-from ansible_collections.mailroom.core.plugins.module_utils._net.tls import Certificate, context_for, tls_facts
+from ansible_collections.mailroom.core.plugins.module_utils._net.tls import Certificate, ssl_context, tls_facts
 from ansible_collections.mailroom.core.plugins.module_utils._verdict.observation import ProbeError
 
 
@@ -41,7 +41,7 @@ def _facts(peer: Peer, trust: TlsTrust, host: str = "mail.example.com") -> dict[
     thread.start()
     try:
         ours.settimeout(5)
-        with context_for(trust).wrap_socket(ours, server_hostname=host) as client:
+        with ssl_context(trust).wrap_socket(ours, server_hostname=host) as client:
             return tls_facts(client, Redaction())
     finally:
         ours.close()
@@ -50,13 +50,13 @@ def _facts(peer: Peer, trust: TlsTrust, host: str = "mail.example.com") -> dict[
 
 def test_those_who_trust_alike_share_a_context(zoo: CertificateZoo) -> None:
     ca_file = str(zoo.ca_file)
-    assert context_for(TlsTrust(ca_file=ca_file)) is context_for(TlsTrust(True, ca_file))
-    assert context_for(TlsTrust(ca_file=ca_file)) is not context_for(TlsTrust())
-    assert context_for(TlsTrust(validate=False)) is not context_for(TlsTrust())
+    assert ssl_context(TlsTrust(ca_file=ca_file)) is ssl_context(TlsTrust(True, ca_file))
+    assert ssl_context(TlsTrust(ca_file=ca_file)) is not ssl_context(TlsTrust())
+    assert ssl_context(TlsTrust(validate=False)) is not ssl_context(TlsTrust())
 
 
 def test_certificates_are_checked_unless_that_is_turned_off() -> None:
-    checked, unchecked = context_for(TlsTrust()), context_for(TlsTrust(validate=False))
+    checked, unchecked = ssl_context(TlsTrust()), ssl_context(TlsTrust(validate=False))
     assert (checked.verify_mode, checked.check_hostname) == (ssl.CERT_REQUIRED, True)
     assert (unchecked.verify_mode, unchecked.check_hostname) == (ssl.CERT_NONE, False)
     assert {checked.minimum_version, unchecked.minimum_version} == {ssl.TLSVersion.TLSv1_2}
@@ -78,21 +78,21 @@ def _files(folder: Path) -> dict[str, str]:
 def test_a_file_that_cannot_be_used_is_named(option: str, what: str, tmp_path: Path) -> None:
     file = _files(tmp_path)[what]
     with pytest.raises(ProbeError) as stopped:
-        context_for(TlsTrust(**{option: file}))
+        ssl_context(TlsTrust(**{option: file}))
     assert stopped.value.observation.kind == "config"
     assert f"{option} {file}" in stopped.value.observation.text
 
 
 def test_a_key_of_another_certificate_is_named(zoo: CertificateZoo) -> None:
     with pytest.raises(ProbeError) as stopped:
-        context_for(TlsTrust(client_cert=str(zoo.client.certificate_file), client_key=str(zoo.good.key_file)))
+        ssl_context(TlsTrust(client_cert=str(zoo.client.certificate_file), client_key=str(zoo.good.key_file)))
     assert stopped.value.observation.kind == "config"
     assert "client_" in stopped.value.observation.text
 
 
 def test_a_certificate_without_its_key_is_named(zoo: CertificateZoo) -> None:
     with pytest.raises(ProbeError) as stopped:
-        context_for(TlsTrust(client_cert=str(zoo.client.certificate_file)))
+        ssl_context(TlsTrust(client_cert=str(zoo.client.certificate_file)))
     assert stopped.value.observation.kind == "config"
 
 
@@ -153,4 +153,4 @@ def test_without_cryptography_an_untrusted_certificate_has_its_fingerprint(
 
 @pytest.mark.parametrize("der", [b"", b"\0", b"\x30\x82\xff\xff", b"no certificate" * 50])
 def test_anything_may_be_sent_as_a_certificate(der: bytes) -> None:
-    assert tls._by_cryptography(der) == Certificate(fingerprint_sha256=tls._fingerprint(der))
+    assert tls._parse_with_cryptography(der) == Certificate(fingerprint_sha256=tls._fingerprint(der))

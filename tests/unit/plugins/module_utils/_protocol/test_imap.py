@@ -65,7 +65,7 @@ REPLIES: tuple[tuple[str, tuple[bytes, ...], bytes, str, str], ...] = (
 
 
 @pytest.mark.parametrize(("phase", "before", "reply", "kind", "code"), REPLIES)
-def test_replies(phase: str, before: tuple[bytes, ...], reply: bytes, kind: str, code: str) -> None:
+def test_imap_reply_is_parsed(phase: str, before: tuple[bytes, ...], reply: bytes, kind: str, code: str) -> None:
     observation = _result(*before, reply).observation
     assert observation is not None
     assert (observation.phase, observation.kind, observation.enhanced) == (phase, kind, code)
@@ -109,7 +109,7 @@ def test_a_password_that_the_command_login_cannot_carry_stops(password: str, mon
     assert (result.observation.kind, result.observation.phase) == ("unfit_secret", "auth")
 
 
-def test_who_is_signed_in_already_has_not_been_refused() -> None:
+def test_preauthenticated_connection_is_not_refused() -> None:
     result = _result(b"* PREAUTH hello\r\n", *entries.GOOD_IMAP[0][1:])
     assert result.observation
     assert (result.observation.kind, result.observation.refused) == ("preauth", "")

@@ -109,19 +109,24 @@ REPLIES = {
 
 
 @pytest.mark.parametrize(("protocol", "parts"), REPLIES.values(), ids=REPLIES)
-@pytest.mark.parametrize("echo", ["raw", "base64", "PLAIN"])
-def test_no_result_has_the_password(protocol: str, parts: tuple[bytes, ...], echo: str) -> None:
+def test_no_result_has_the_password(protocol: str, parts: tuple[bytes, ...]) -> None:
     """Not even its first letters, where a long text is cut."""
     probe = {"smtp": entries.SmtpCheck, "imap": entries.ImapCheck}[protocol]
-    data = entries.BETWEEN.join(parts).replace(b"{echo}", ECHOES[echo].encode())
+    data = entries.BETWEEN.join(parts).replace(b"{echo}", ECHOES["PLAIN"].encode())
     result = entries._probed(probe, {"security": "none"}, data)
     shown = json.dumps(result.to_dict())
     assert result.diagnosis().verdict != "ok"
-    assert ECHOES[echo][:6] not in shown
+    assert ECHOES["PLAIN"][:6] not in shown
 
 
-@pytest.mark.parametrize("password", ["pässword-länger", "tab\\and'quote\"secret", "geheim€€€"])
-@pytest.mark.parametrize("reply", [b"{tag} NO not {echo}\r\n", b"LOGIN {echo}\r\n", b"* BYE {echo}\r\n"])
+@pytest.mark.parametrize(
+    ("password", "reply"),
+    [
+        ("pässword-länger", b"{tag} NO not {echo}\r\n"),
+        ("tab\\and'quote\"secret", b"LOGIN {echo}\r\n"),
+        ("geheim€€€", b"* BYE {echo}\r\n"),
+    ],
+)
 def test_a_password_beyond_ascii_is_not_shown_escaped_either(
     password: str, reply: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.mailroom.core.plugins.module_utils._protocol.smtp_codec import (
-    PIECE,
+    CHUNK_SIZE,
     Reply,
     ReplyLine,
     address_literal,
@@ -115,7 +115,7 @@ def test_a_large_message_goes_in_pieces() -> None:
     pieces = list(frame_message(content))
     assert b"".join(pieces) == content + b".\r\n"
     assert len(pieces) > 10
-    assert max(map(len, pieces)) <= PIECE
+    assert max(map(len, pieces)) <= CHUNK_SIZE
 
 
 SIZE_LIMITS = {"1000": 1000, "0": 0, "": 0, "many": 0, "-5": 0, "1" * 19: 0, "\u0665": 0}

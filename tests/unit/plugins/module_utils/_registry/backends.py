@@ -9,6 +9,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import psycopg
+from peers.postgresql import DATABASE, SUPERUSER, new_schema, shared_server
+from psycopg.types.string import TextLoader
+
 from ansible_collections.mailroom.core.plugins.module_utils._registry.registry import Registry
 
 from . import samples
@@ -71,4 +75,39 @@ class Sqlite(Backend):
         return Path(f"{self.path}.key").exists()
 
 
-BACKENDS: dict[str, type[Backend]] = {"sqlite": Sqlite}
+class Postgresql(Backend):
+    """A schema of its own in the one server of the run."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.server = shared_server()
+        self.schema = new_schema()
+        samples.open_database(self.location).set_up()
+
+    @property
+    def location(self) -> str:
+        return self.server.socket_location(self.schema)
+
+    def open(self, keys: str | None = samples.KEY) -> Registry:
+        return samples.open_database(self.location, keys)
+
+    def query(self, statement: str) -> list[tuple[Any, ...]]:
+        return self._execute(statement)
+
+    def edit(self, statement: str, *values: Any) -> None:
+        self._execute(statement.replace("?", "%s"), values)
+
+    def content(self) -> object:
+        tables = [name for (name,) in self.query(f"SELECT tablename FROM pg_tables WHERE schemaname = '{self.schema}'")]
+        return {table: sorted(map(str, self.query(f"SELECT * FROM {table}"))) for table in tables}
+
+    def _execute(self, statement: str, values: Any = None) -> list[tuple[Any, ...]]:
+        given = {"host": str(self.server.folder), "port": self.server.port, "user": SUPERUSER, "dbname": DATABASE}
+        with psycopg.connect(options=f"-c search_path={self.schema}", **given) as connection:
+            # Documents as text, as they are edited.
+            connection.adapters.register_loader("jsonb", TextLoader)
+            cursor = connection.execute(statement, values or None)
+            return cursor.fetchall() if cursor.description else []
+
+
+BACKENDS: dict[str, type[Backend]] = {"sqlite": Sqlite, "postgresql": Postgresql}

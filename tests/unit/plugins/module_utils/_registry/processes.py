@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import ctypes
+import gc
 import os
 import signal
 import sys
@@ -87,6 +88,8 @@ def forked(body: Callable[[Link], object]) -> Iterator[Child]:
     sys.stderr.flush()
     pid = os.fork()
     if pid == 0:
+        # A collection would write to every page that it shares with the large process of the tests.
+        gc.freeze()
         os.close(from_parent)
         os.close(to_parent)
         _live(body, Link(to_child, from_child))

@@ -12,12 +12,13 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.mailroom.core.plugins.module_utils._connector.declaration import read_declaration
+from ansible_collections.mailroom.core.plugins.module_utils._connector.declaration import parse_declaration
 from ansible_collections.mailroom.core.plugins.module_utils._connector.plan import Plan, Request
 from ansible_collections.mailroom.core.plugins.module_utils._connector.planning import make_plan
 from ansible_collections.mailroom.core.plugins.module_utils._connector.secret import Secret
 from ansible_collections.mailroom.core.plugins.module_utils._connector.state import Stamp, State, Wanted
 from ansible_collections.mailroom.core.plugins.module_utils._registry.key_source import KeySource
+from ansible_collections.mailroom.core.plugins.module_utils._registry.postgresql.backend import PostgresqlBackend
 from ansible_collections.mailroom.core.plugins.module_utils._registry.registry import Reader, Registry, Writer
 from ansible_collections.mailroom.core.plugins.module_utils._registry.sqlite.storage import SqliteBackend
 
@@ -31,6 +32,12 @@ def open_registry(path: Path, key: str | None = KEY) -> Registry:
     return Registry(SqliteBackend(str(path)), KeySource(Secret(key) if key else None, f"{path}.key"))
 
 
+def open_database(location: str, key: str | None = KEY, password: str | None = None) -> Registry:
+    """The registry in a database."""
+    given = Secret(password) if password else None
+    return Registry(PostgresqlBackend(location, given), KeySource(Secret(key) if key else None, "", may_make=False))
+
+
 def entry(name: str, password: str | None = None, **fields: Any) -> dict[str, Any]:
     """A connector as a user declares it."""
     smtp = {"host": "mail.example.com", **({"username": "mailer", "password": password} if password else {})}
@@ -38,7 +45,7 @@ def entry(name: str, password: str | None = None, **fields: Any) -> dict[str, An
 
 
 def request(*entries: Mapping[str, Any], **more: Any) -> Request:
-    read = [read_declaration(each) for each in entries]
+    read = [parse_declaration(each) for each in entries]
     assert [problems for declaration, problems in read if problems] == []
     return Request(declarations=tuple(declaration for declaration, problems in read), **more)
 

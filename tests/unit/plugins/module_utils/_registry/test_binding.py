@@ -1,15 +1,13 @@
 # Copyright the mailroom.core contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A stored secret opens only as what it was sealed as, whatever somebody without the key writes into the file.
-
-Security review, finding 3.
-"""
+"""A stored secret opens only as what it was sealed as, whatever somebody without the key writes into the file."""
 
 from __future__ import annotations
 
 import json
 from typing import Any, NamedTuple
 
+import psycopg
 import pytest
 
 from ansible_collections.mailroom.core.plugins.module_utils._connector.state import Wanted
@@ -85,41 +83,20 @@ class Edit(NamedTuple):
     secret: str
 
 
+# One for each way to a destination; what belongs to it is in test_secret_destinations.
 EDITS = [
     Edit("both", "smtp", {"host": "evil.example.com"}, "smtp.password"),
-    Edit("both", "smtp", {"host": None, "uri": "smtp://evil.example.com"}, "smtp.password"),
-    Edit("both", "smtp", {"port": 2526}, "smtp.password"),
-    Edit("both", "smtp", {"username": "other@example.com"}, "smtp.password"),
     Edit("both", "smtp", {"security": "none"}, "smtp.password"),
-    Edit("both", "smtp", {"security": "starttls_optional"}, "smtp.password"),
-    Edit("both", "smtp", {"validate_certs": False}, "smtp.password"),
-    Edit("both", "smtp", {"ca_file": "/tmp/evil.pem"}, "smtp.password"),
-    Edit("both", "smtp", {"mechanisms": ["CRAM-MD5"]}, "smtp.password"),
-    Edit("both", "smtp", {"proxy": "socks5://evil.example.com:1080"}, "smtp.password"),
     Edit("both", "smtp", {"same_credentials": True}, "imap.password"),
     Edit("both", "imap", {"host": "evil.example.com"}, "imap.password"),
-    Edit("both", "imap", {"security": "none"}, "imap.password"),
-    Edit("strict", "smtp", {"mechanisms": ["PLAIN"]}, "smtp.password"),
     Edit("strict", "smtp", {"mechanisms": None}, "smtp.password"),
-    Edit("strict", "smtp", {"ca_file": None}, "smtp.password"),
     Edit("strict", "smtp", {"proxy": "http://evil.example.com:3128"}, "smtp.proxy_password"),
-    Edit("strict", "smtp", {"proxy_username": "other"}, "smtp.proxy_password"),
     Edit("strict", "smtp", {"proxy_username": "other"}, "smtp.password"),
     Edit("by_preset", "smtp", {"host": "evil.example.com"}, "smtp.password"),
     Edit("by_uri", "smtp", {"uri": "smtps://evil.example.com"}, "smtp.password"),
     Edit("shared", "smtp", {"host": "evil.example.com"}, "imap.password"),
-    Edit("shared", "smtp", {"security": "none"}, "imap.password"),
     Edit("graph", "graph", {"url": "https://evil.example.com"}, "oauth2.client_secret"),
-    Edit("graph", "graph", {"ca_file": "/etc/mailroom/evil.pem"}, "oauth2.client_secret"),
     Edit("graph", "oauth2", {"authority": "https://evil.example.com"}, "oauth2.client_secret"),
-    Edit("graph", "oauth2", {"token_url": "https://evil.example.com/token"}, "oauth2.client_secret"),
-    Edit("graph", "oauth2", {"tenant_id": "evil"}, "oauth2.client_secret"),
-    Edit("graph", "oauth2", {"client_id": "evil"}, "oauth2.client_secret"),
-    Edit("graph", "oauth2", {"cloud": "china"}, "oauth2.client_secret"),
-    Edit("graph", "oauth2", {"scope": "https://evil.example.com/.default"}, "oauth2.client_secret"),
-    Edit("graph", "oauth2", {"ca_file": "/etc/mailroom/evil.pem"}, "oauth2.client_secret"),
-    Edit("graph", "oauth2", {"proxy": "http://evil.example.com:3128"}, "oauth2.client_secret"),
-    Edit("token", "smtp", {"host": "evil.example.com"}, "oauth2.client_secret"),
     Edit("token", "imap", {**IMAP, "host": "evil.example.com", "auth": "oauth2"}, "oauth2.client_secret"),
 ]
 
@@ -194,21 +171,27 @@ def copy_secret(backend: Backend, source: tuple[str, str], target: tuple[str, st
 
 
 @pytest.mark.parametrize("columns", SWAPS.values(), ids=SWAPS)
+def test_token_that_was_moved_to_an_equal_destination_is_refused(
+    registry: Registry, backend: Backend, columns: str
+) -> None:
+    copy_secret(backend, ("both", "smtp.password"), ("alike", "smtp.password"), columns)
+    assert_refused(registry, "alike", "smtp.password")
+
+
 @pytest.mark.parametrize(
     ("source", "target"),
     [
         (("both", "smtp.password"), ("evil", "smtp.password")),
-        (("both", "smtp.password"), ("alike", "smtp.password")),
         (("both", "imap.password"), ("both", "smtp.password")),
         (("strict", "smtp.proxy_password"), ("strict", "smtp.password")),
         (("graph", "oauth2.client_secret"), ("token", "oauth2.client_secret")),
     ],
     ids=str,
 )
-def test_a_token_that_was_moved_is_refused(
-    registry: Registry, backend: Backend, source: tuple[str, str], target: tuple[str, str], columns: str
+def test_row_that_was_moved_is_refused(
+    registry: Registry, backend: Backend, source: tuple[str, str], target: tuple[str, str]
 ) -> None:
-    copy_secret(backend, source, target, columns)
+    copy_secret(backend, source, target)
     assert_refused(registry, *target)
 
 
@@ -252,10 +235,10 @@ def test_moving_what_identifies_a_connector_opens_nothing_elsewhere(
     names = {"alike": "evil", "evil": "alike"}
     rows = {name: backend.query(f"SELECT {columns} FROM connector WHERE name = '{name}'")[0] for name in names}
     ids = {name: backend.query(f"SELECT id FROM connector WHERE name = '{name}'")[0][0] for name in names}
-    marks = ", ".join("?" for _column in columns.split(", "))
-    backend.edit("UPDATE connector SET identity = 'a', name = 'a' WHERE name = 'alike'")
-    backend.edit(f"UPDATE connector SET ({columns}) = ({marks}) WHERE id = ?", *rows["alike"], ids["evil"])
-    backend.edit(f"UPDATE connector SET ({columns}) = ({marks}) WHERE id = ?", *rows["evil"], ids["alike"])
+    sets = ", ".join(f"{column} = ?" for column in columns.split(", "))
+    backend.edit(f"UPDATE connector SET identity = '{'a' * 32}', name = 'a' WHERE name = 'alike'")
+    backend.edit(f"UPDATE connector SET {sets} WHERE id = ?", *rows["alike"], ids["evil"])
+    backend.edit(f"UPDATE connector SET {sets} WHERE id = ?", *rows["evil"], ids["alike"])
     state = everything(registry)
     for name in names:
         if name not in state.connectors:
@@ -268,10 +251,22 @@ def test_moving_what_identifies_a_connector_opens_nothing_elsewhere(
         assert (host, secret) in {("mail.example.com", "alike secret"), ("evil.example.com", "evil secret")}
 
 
-@pytest.mark.parametrize("column", ["key_id", "fingerprint", "token", "form", "mac"])
-@pytest.mark.parametrize("value", ["", "x", "0", "1", "3", "\N{SNOWMAN}" * 40])
-def test_a_damaged_row_is_refused_in_a_sentence(registry: Registry, backend: Backend, column: str, value: str) -> None:
-    backend.edit(f"UPDATE secret SET {column} = ? WHERE field = 'oauth2.client_secret'", value)
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        *(("key_id", value) for value in ("", "x", "\N{SNOWMAN}" * 40)),
+        *(("fingerprint", value) for value in ("", "x", "\N{SNOWMAN}" * 40)),
+        *(("token", value) for value in ("", "x", "\N{SNOWMAN}" * 40)),
+        *(("form", value) for value in ("0", "1", "3")),
+        *(("mac", value) for value in ("", "x", "\N{SNOWMAN}" * 40)),
+    ],
+)
+def test_damaged_row_is_refused_in_a_sentence(registry: Registry, backend: Backend, column: str, value: str) -> None:
+    try:
+        backend.edit(f"UPDATE secret SET {column} = ? WHERE field = 'oauth2.client_secret'", value)
+    except psycopg.DataError:
+        # The column has a type that takes no such value.
+        return
     with pytest.raises((RegistryError, RegistryKeyError), match=r"^[^\n]*\.$"):
         opened(registry, "graph", "oauth2.client_secret")
 
@@ -286,14 +281,14 @@ class TestWhatCountsAsStored:
 
     @pytest.mark.parametrize("update_password", ["always", "on_create"])
     @pytest.mark.parametrize("password", ["alike secret", "smtp secret", "another"])
-    def test_given_anew_it_is_stored(self, edited: Registry, update_password: str, password: str) -> None:
+    def test_foreign_secret_given_again_is_stored(self, edited: Registry, update_password: str, password: str) -> None:
         declared = {"name": "alike", "smtp": {**SMTP, "password": password}}
         plan = declare(edited, declared, update_password=update_password)
         assert plan.updated == ["alike"]
         assert secrets(edited, "alike") == {"smtp.password": password}
         assert not declare(edited, declared, update_password=update_password).changed
 
-    def test_an_edited_row_needs_it_too(self, registry: Registry, backend: Backend) -> None:
+    def test_secret_of_an_edited_row_must_be_given_again(self, registry: Registry, backend: Backend) -> None:
         backend.edit_settings("alike", "smtp", {"host": "evil.example.com"})
         mended = {"name": "alike", "smtp": {**SMTP, "password": "alike secret"}}
         with pytest.raises(DeclarationError, match=r"^connector alike: smtp\.password: must be given again, "):
@@ -301,17 +296,17 @@ class TestWhatCountsAsStored:
         assert declare(registry, mended, update_password="on_create").updated == ["alike"]
         assert secrets(registry, "alike") == {"smtp.password": "alike secret"}
 
-    def test_not_given_it_is_asked_for(self, edited: Registry, backend: Backend) -> None:
+    def test_foreign_secret_that_is_not_given_is_asked_for(self, edited: Registry, backend: Backend) -> None:
         before = backend.content()
         with pytest.raises(DeclarationError) as refused:
             declare(edited, {"name": "alike", "description": "new"})
         assert str(refused.value) == (
-            "connector alike: smtp.password: must be given again, since what is stored was sealed for another place or"
-            " changed from outside"
+            "connector alike: smtp.password: must be given again, since the stored secret was sealed for another"
+            " destination or changed from outside"
         )
         assert backend.content() == before
 
-    def test_it_can_be_cleared(self, edited: Registry) -> None:
+    def test_foreign_secret_can_be_cleared(self, edited: Registry) -> None:
         declare(edited, {"name": "alike", "smtp": {"auth": "none"}})
         assert secrets(edited, "alike") == {}
 
@@ -324,10 +319,12 @@ class TestWhatCountsAsStored:
         assert secrets(edited, "both") == {"smtp.password": "smtp secret", "imap.password": "imap secret"}
 
     @pytest.mark.parametrize("key", [None, FOREIGN_KEY])
-    def test_without_the_key_it_counts_as_stored(self, edited: Registry, backend: Backend, key: str | None) -> None:
+    def test_foreign_secret_counts_as_stored_without_the_key(
+        self, edited: Registry, backend: Backend, key: str | None
+    ) -> None:
         assert declare(backend.open(key), {"name": "alike", "description": "new"}).updated == ["alike"]
 
-    def test_nothing_is_opened_for_it(self, edited: Registry, no_cryptography: None) -> None:
+    def test_foreign_secret_is_found_without_opening(self, edited: Registry, no_cryptography: None) -> None:
         with pytest.raises(DeclarationError, match="must be given again"):
             declare(edited, {"name": "alike", "description": "new"})
 
@@ -369,14 +366,14 @@ class TestIdentity:
         assert len(identities) == len(DECLARED)
         assert all(len(identity) == 32 for identity in identities)
 
-    def test_it_is_kept_by_a_rename_which_needs_no_key(self, registry: Registry, backend: Backend) -> None:
+    def test_identity_is_kept_by_a_rename_which_needs_no_key(self, registry: Registry, backend: Backend) -> None:
         before = backend.query("SELECT identity FROM connector WHERE name = 'alike'")
         declare(backend.open(None), {"name": "alike"}, new_name="renamed")
         assert backend.query("SELECT identity FROM connector WHERE name = 'renamed'") == before
         assert secrets(registry, "renamed") == {"smtp.password": "alike secret"}
         assert not backend.has_key_file()
 
-    def test_it_is_new_for_a_duplicate(self, registry: Registry, backend: Backend) -> None:
+    def test_identity_is_new_for_a_duplicate(self, registry: Registry, backend: Backend) -> None:
         copied = {"name": "copied", "smtp": {"password": "copied secret"}}
         declare(registry, copied, copy_from="alike")
         rows = backend.query("SELECT identity FROM connector WHERE name IN ('alike', 'copied')")
@@ -384,7 +381,7 @@ class TestIdentity:
         copy_secret(backend, ("alike", "smtp.password"), ("copied", "smtp.password"))
         assert_refused(registry, "copied", "smtp.password")
 
-    def test_it_is_new_for_a_connector_that_is_made_again(self, registry: Registry, backend: Backend) -> None:
+    def test_identity_is_new_for_a_connector_that_is_made_again(self, registry: Registry, backend: Backend) -> None:
         ((*row,),) = backend.query(f"SELECT {SEALED} FROM secret JOIN connector ON id = connector WHERE name = 'alike'")
         change(registry, request(absent=("alike",)))
         declare(registry, {"name": "alike", **DECLARED["alike"]})
@@ -407,7 +404,7 @@ class TestPermittedChanges:
     """A change that is no new place but alters the destination's form seals the secret anew."""
 
     @pytest.mark.parametrize("changes", PERMITTED.values(), ids=PERMITTED)
-    def test_they_seal_anew(self, registry: Registry, backend: Backend, changes: dict[str, Any]) -> None:
+    def test_permitted_change_seals_anew(self, registry: Registry, backend: Backend, changes: dict[str, Any]) -> None:
         before = backend.query("SELECT token FROM secret JOIN connector ON id = connector WHERE name = 'alike'")
         plan = declare(registry, {"name": "alike", **changes})
         assert len(plan.redirected) == 1
@@ -417,7 +414,7 @@ class TestPermittedChanges:
         assert not declare(registry, {"name": "alike", **changes}).changed
 
     @pytest.mark.parametrize("changes", PERMITTED.values(), ids=PERMITTED)
-    def test_undone_from_outside_they_leave_nothing_to_open(
+    def test_permitted_change_undone_from_outside_leaves_nothing_to_open(
         self, registry: Registry, backend: Backend, changes: dict[str, Any]
     ) -> None:
         """What was narrowed cannot be widened again in the file."""
@@ -427,7 +424,7 @@ class TestPermittedChanges:
 
     @pytest.mark.parametrize("key", [None, FOREIGN_KEY])
     @pytest.mark.parametrize("changes", PERMITTED.values(), ids=PERMITTED)
-    def test_without_the_key_they_fail_and_change_nothing(
+    def test_permitted_change_without_the_key_fails_and_changes_nothing(
         self, registry: Registry, backend: Backend, changes: dict[str, Any], key: str | None
     ) -> None:
         before = backend.content()
@@ -457,7 +454,7 @@ class TestRotation:
         copy_secret(backend, ("both", "smtp.password"), ("alike", "smtp.password"))
         assert_refused(rotated, "alike", "smtp.password")
 
-    def test_it_and_a_permitted_change_in_one_task(self, registry: Registry, backend: Backend) -> None:
+    def test_rotation_and_a_permitted_change_in_one_task_seal_once(self, registry: Registry, backend: Backend) -> None:
         rotating = backend.open(f"{NEW_KEY},{KEY}")
         with rotating.writing() as writer:
             carry_out(writer, request({"name": "alike", "smtp": {"port": 465}}))

@@ -20,8 +20,11 @@ from hypothesis import event, given, settings
 from hypothesis import strategies as st
 from unit.plugins.module_utils._connector.given import bounded
 
-from ansible_collections.mailroom.core.plugins.module_utils._connector.declaration import merged, read_declaration
-from ansible_collections.mailroom.core.plugins.module_utils._connector.effective import effective, resolve_preset
+from ansible_collections.mailroom.core.plugins.module_utils._connector.declaration import (
+    merge_declaration,
+    parse_declaration,
+)
+from ansible_collections.mailroom.core.plugins.module_utils._connector.effective import derive_settings, resolve_preset
 from ansible_collections.mailroom.core.plugins.module_utils._connector.secret_destinations import destination_digest
 from ansible_collections.mailroom.core.plugins.module_utils._connector.state import Wanted
 from ansible_collections.mailroom.core.plugins.module_utils._errors import MailroomError
@@ -33,7 +36,7 @@ DECLARED = {
     entry["name"]: entry
     for entry in json.loads((DATA / "registry-0.1.0.json").read_text(encoding="utf-8"))["connectors"]
 }
-SECRETS = {name: read_declaration(entry)[0].secrets for name, entry in DECLARED.items()}
+SECRETS = {name: parse_declaration(entry)[0].secrets for name, entry in DECLARED.items()}
 ROWS = [(name, path) for name, secrets in SECRETS.items() for path in secrets]
 COLUMNS = ["connector", "field", "key_id", "fingerprint", "token", "form", "mac"]
 
@@ -52,14 +55,14 @@ def meant_for() -> dict[str, set[Place]]:
     """By secret: its field and every destination that it was declared for, or may get to by tasks."""
     found: dict[str, set[Place]] = {}
     for name, entry in DECLARED.items():
-        declaration = read_declaration(entry)[0]
+        declaration = parse_declaration(entry)[0]
         for count in range(len(TASKS) + 1):
             for changes in itertools.combinations(TASKS if "smtp" in entry else [], count):
                 wanted = declaration.settings
                 for change in changes:
-                    wanted = merged(wanted, read_declaration({"name": name, **change})[0])
+                    wanted = merge_declaration(wanted, parse_declaration({"name": name, **change})[0])
                 preset = resolve_preset(wanted, {}, {})
-                holds = effective(wanted, preset, declaration.secrets, name)
+                holds = derive_settings(wanted, preset, declaration.secrets, name)
                 for path, secret in declaration.secrets.items():
                     found.setdefault(secret.reveal(), set()).add((path, destination_digest(path, holds)))
     return found
@@ -190,7 +193,7 @@ def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@settings(bounded, max_examples=100)
+@settings(bounded, max_examples=30)
 @given(st.lists(steps, min_size=1, max_size=10))
 def test_no_sequence_of_edits_and_tasks_opens_a_secret_for_another_place(migrated: Path, steps: list[Step]) -> None:
     path = migrated.with_name("edited.db")
@@ -207,7 +210,7 @@ def test_no_sequence_of_edits_and_tasks_opens_a_secret_for_another_place(migrate
                     event("refused")
                     continue
                 event("opened")
-                assert (field, destination_digest(field, connector.resolved_settings)) in MEANT_FOR[secret]
+                assert (field, destination_digest(field, connector.effective_settings)) in MEANT_FOR[secret]
 
 
 def test_every_secret_opens_for_what_it_was_meant_for(migrated: Path) -> None:
@@ -215,4 +218,4 @@ def test_every_secret_opens_for_what_it_was_meant_for(migrated: Path) -> None:
         connectors = reader.load(Wanted()).connectors
         for name, path in ROWS:
             secret = reader.open_secret(str(connectors[name].secrets[path])).reveal()
-            assert (path, destination_digest(path, connectors[name].resolved_settings)) in MEANT_FOR[secret]
+            assert (path, destination_digest(path, connectors[name].effective_settings)) in MEANT_FOR[secret]

@@ -163,11 +163,27 @@ class TestNames:
         revisions = [(each["revision"], each["by"]) for each in history(registry, "new")]
         assert revisions == [(1, STAMP.by), (2, LATER.by)]
 
-    def test_of_a_deleted_connector_nothing_is_left(self, registry: Registry, backend: Backend) -> None:
+    def test_deleted_connector_leaves_its_history_alone(self, registry: Registry, backend: Backend) -> None:
         declare(registry, entry("gone", PASSWORD), entry("stays", PASSWORD))
-        change(registry, Request(absent=("gone",)))
-        tables = ("connector", "secret", "revision")
-        assert [backend.query(f"SELECT count(*) FROM {table}") for table in tables] == [[(1,)], [(1,)], [(1,)]]
+        declare(registry, {"name": "gone", "description": "new"})
+        change(registry, Request(absent=("gone",)), LATER)
+        assert [backend.query(f"SELECT count(*) FROM {table}") for table in ("connector", "secret")] == [[(1,)], [(1,)]]
+        with registry.reading() as reader:
+            ((first, second, third),) = reader.history_of_deleted("gone")
+            assert reader.history_of_deleted("stays") == []
+        assert (first["revision"], second["after"]) == (1, {"description": "new"})
+        assert (third["revision"], third["at"], third["by"], third["after"]) == (3, LATER.at, LATER.by, {})
+        assert third["before"]["smtp"]["password"] == "(stored)"
+
+    def test_the_history_of_a_deleted_connector_is_found_by_its_last_name(self, registry: Registry) -> None:
+        declare(registry, entry("old"))
+        declare(registry, {"name": "old"}, new_name="new")
+        change(registry, Request(absent=("new",)))
+        declare(registry, entry("new"))
+        change(registry, Request(absent=("new",)), LATER)
+        with registry.reading() as reader:
+            assert [len(each) for each in reader.history_of_deleted("new")] == [3, 2]
+            assert reader.history_of_deleted("old") == []
 
     def test_its_name_begins_anew(self, registry: Registry) -> None:
         declare(registry, entry("phoenix", PASSWORD))
@@ -324,7 +340,6 @@ class TestOneTransaction:
         with pytest.raises(DeclarationError):
             declare(registry, {"name": "nothing"})
         assert everything(registry) == State()
-        assert not registry.exists()
 
 
 PROOF = Proof(1, "2024-03-01T12:00:00Z", "postmaster@example.com")

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.mailroom.core.plugins.module_utils._connector.secret import Secret
-from ansible_collections.mailroom.core.plugins.module_utils._errors import RegistryError
 from ansible_collections.mailroom.core.plugins.module_utils._registry.registry import open_registry
 
 from .samples import KEY, declare, entry, secrets
@@ -28,13 +27,3 @@ def test_a_path_is_an_embedded_registry_whose_key_file_lies_beside_it(tmp_path: 
 def test_a_key_file_that_is_named_is_used(tmp_path: Path) -> None:
     declare(open_registry(f"{tmp_path}/registry.db", None, f"{tmp_path}/key"), entry("a", "swordfish"))
     assert sorted(each.name for each in tmp_path.iterdir()) == ["key", "registry.db"]
-
-
-@pytest.mark.parametrize("location", ["postgresql://host/mail", "postgres://robot:swordfish@host/mail"])
-def test_a_postgresql_database_is_refused_without_repeating_what_may_hold_a_password(location: str) -> None:
-    with pytest.raises(RegistryError) as refused:
-        open_registry(location, Secret("not even a key"), "")
-    assert str(refused.value) == (
-        "registry names a PostgreSQL database, and this release only has the embedded registry: give the absolute path"
-        " of a file."
-    )

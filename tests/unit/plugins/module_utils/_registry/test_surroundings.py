@@ -103,7 +103,7 @@ class TestPlantedRegistry:
         NOT_FILES[kind](path)
         before = folder_content(path.parent)
         for use in uses(path):
-            assert f"{path} must be a regular file and is {kind}." in refusal(use)
+            assert f"{path} must be a regular file, but is {kind}." in refusal(use)
         assert folder_content(path.parent) == before
 
     def test_link_to_a_registry_is_refused(self, tmp_path: Path, path: Path) -> None:
@@ -182,7 +182,7 @@ class TestPlantedKeyFile:
         NOT_FILES[kind](key_file)
         registry = open_registry(path, key=None)
         told = refusal(lambda: declare(registry, entry("a", "swordfish")), RegistryKeyError)
-        assert told == f"registry_key_file {key_file} cannot be used: {key_file} must be a regular file and is {kind}."
+        assert told == f"registry_key_file {key_file} cannot be used: {key_file} must be a regular file, but is {kind}."
         assert everything(registry).connectors == {}
 
     def test_link_is_neither_followed_nor_filled(self, tmp_path: Path, path: Path, key_file: Path) -> None:
@@ -199,8 +199,10 @@ class TestPlantedKeyFile:
         refusal(lambda: make_registry(path), RegistryKeyError)
         assert target.read_bytes() == b""
 
-    @pytest.mark.parametrize("permissions", [0o666, 0o644, 0o640, 0o604, 0o620, 0o602, 0o610, 0o601])
-    @pytest.mark.parametrize("is_empty", [True, False])
+    @pytest.mark.parametrize(
+        ("permissions", "is_empty"),
+        [*((each, False) for each in (0o640, 0o604, 0o620, 0o602, 0o610, 0o601)), (0o604, True)],
+    )
     def test_file_that_others_may_use_is_refused(
         self, path: Path, key_file: Path, permissions: int, is_empty: bool
     ) -> None:
@@ -240,7 +242,7 @@ class TestFolders:
         folder.chmod(permissions)
         for use in uses(path):
             told = refusal(use)
-            assert f"the folder {folder} is writable for everybody: chmod " in told
+            assert f"the folder {folder} is writable by everybody: chmod " in told
         assert f"the folder {folder} is writable" in refusal(lambda: open_registry(path).exclusive().__enter__())
 
     def test_folder_above_that_others_may_write_is_refused(self, folder: Path) -> None:
@@ -248,7 +250,7 @@ class TestFolders:
         make_registry(path)
         folder.chmod(0o777)
         for use in uses(path):
-            assert f"the folder {folder} is writable for everybody" in refusal(use)
+            assert f"the folder {folder} is writable by everybody" in refusal(use)
 
     def test_folder_of_somebody_else_is_refused(self, folder: Path, path: Path, give_away: GiveAway) -> None:
         make_registry(path)
@@ -328,14 +330,16 @@ class TestPlantedJournals:
             assert f"{beside} must belong to" in refusal(use)
         assert path.read_bytes() == before
 
-    @pytest.mark.parametrize("suffix", ["-journal", "-wal", "-shm"])
-    @pytest.mark.parametrize("kind", NOT_FILES)
+    @pytest.mark.parametrize(
+        ("suffix", "kind"),
+        [("-journal", kind) for kind in NOT_FILES] + [("-wal", "a symbolic link"), ("-shm", "a FIFO")],
+    )
     def test_what_is_no_regular_file_is_refused(self, path: Path, suffix: str, kind: str) -> None:
         make_registry(path)
         NOT_FILES[kind](Path(f"{path}{suffix}"))
         before = folder_content(path.parent)
         for use in uses(path)[1:]:
-            assert f"{path}{suffix} must be a regular file and is {kind}" in refusal(use)
+            assert f"{path}{suffix} must be a regular file, but is {kind}" in refusal(use)
         assert folder_content(path.parent) == before
 
     def test_journal_that_others_may_write_is_refused(self, path: Path, evil_journal: bytes) -> None:
@@ -344,7 +348,7 @@ class TestPlantedJournals:
         journal.write_bytes(evil_journal)
         journal.chmod(0o666)
         for use in uses(path)[1:]:
-            assert f"{journal} must not be writable for others" in refusal(use)
+            assert f"{journal} must not be writable by others" in refusal(use)
 
     def test_own_journal_is_played_back(self, path: Path) -> None:
         registry = make_registry(path)
@@ -373,7 +377,7 @@ class TestFolderThatEverybodyMayAddTo:
         assert {name: (folder / name).read_bytes() for name in taken} == dict.fromkeys(taken, b"")
         assert {mode(folder / name) for name in taken} == {0o600}
 
-    def test_who_may_only_read_makes_no_files(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_reader_without_write_permission_makes_no_files(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """Files of another user beside it would keep the owner from using the registry."""
         registry = make_registry(path)
         for suffix in ("-journal", "-wal"):

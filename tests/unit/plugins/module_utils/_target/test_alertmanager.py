@@ -8,6 +8,7 @@ from __future__ import annotations
 import builtins
 import subprocess
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,10 @@ from hypothesis import strategies as st
 from ansible_collections.mailroom.core.plugins.module_utils._errors import DeclarationError, MissingLibrary
 from ansible_collections.mailroom.core.plugins.module_utils._target.files.alertmanager import Alertmanager
 
-from .given import SMTP, bounded, passwords, refused, sender, usernames
+from .given import SMTP, account, bounded, passwords, refused, usernames
 
 ALERTMANAGER = Alertmanager()
+sender = partial(account, ALERTMANAGER)
 FROM = "alerts@example.com"
 FILE = "/etc/prometheus/mailroom_password"
 REST = """\
@@ -185,7 +187,7 @@ def test_the_library_may_be_missing(monkeypatch: pytest.MonkeyPatch) -> None:
         return real(name, *how, **more)
 
     monkeypatch.setattr(builtins, "__import__", without)
-    with pytest.raises(MissingLibrary, match="PyYAML is needed to write settings of Alertmanager"):
+    with pytest.raises(MissingLibrary, match="PyYAML is needed to write settings in YAML"):
         written(REST)
 
 

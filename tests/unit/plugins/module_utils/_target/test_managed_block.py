@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.mailroom.core.plugins.module_utils._errors import DeclarationError
+from ansible_collections.mailroom.core.plugins.module_utils._target.files.postfix import Postfix
 from ansible_collections.mailroom.core.plugins.module_utils._target.formats import managed_block as block
 
 from .given import texts
@@ -37,11 +38,11 @@ def test_what_is_set_aside_is_a_comment() -> None:
         "three",
         "",
     ]
-    assert block.password_file_in(written) == "/etc/password"
+    assert Postfix().password_file_in(written) == "/etc/password"
 
 
 def test_a_file_without_a_block() -> None:
-    assert (block.content(TEXT), block.password_file_in(TEXT), block.restored(TEXT)) == ("", "", TEXT)
+    assert (block.content(TEXT), Postfix().password_file_in(TEXT), block.restored(TEXT)) == ("", "", TEXT)
 
 
 @pytest.mark.parametrize("end", ["BEGIN", "END"])

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import subprocess
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,10 @@ from hypothesis import HealthCheck, given, settings
 
 from ansible_collections.mailroom.core.plugins.module_utils._target.files.msmtp import Msmtp
 
-from .given import SMTP, bounded, passwords, refused, sender, usernames
+from .given import SMTP, account, bounded, passwords, refused, usernames
 
 MSMTP = Msmtp()
+sender = partial(account, MSMTP)
 WRITTEN = MSMTP.render("", sender())
 
 
@@ -49,22 +51,27 @@ def read(folder: Path, text: str, account: str = "default", sent_by: str = "") -
         ({}, {"from_address": "a@example.com"}, {"from": "a@example.com", "set_from_header": "on"}),
     ],
 )
-@pytest.mark.parametrize("name", ["alerts", "default", "defaults"])
-def test_what_a_connector_says(
-    tmp_path: Path, name: str, smtp: dict[str, Any], fields: dict[str, Any], expected: dict[str, str]
+def test_msmtp_reads_what_a_connector_says(
+    tmp_path: Path, smtp: dict[str, Any], fields: dict[str, Any], expected: dict[str, str]
 ) -> None:
-    said = sender(smtp, **fields, name=name)
+    said = sender(smtp, **fields, name="alerts")
     assert refused(MSMTP, said) == []
-    for account in (name, "default"):
-        shown = read(tmp_path, MSMTP.render("what was there", said), account)
+    for each in ("alerts", "default"):
+        shown = read(tmp_path, MSMTP.render("what was there", said), each)
         assert {key: shown[key] for key in expected} == expected
+
+
+@pytest.mark.parametrize("name", ["default", "defaults"])
+def test_msmtp_reads_a_connector_that_is_named_like_a_word_of_its_own(tmp_path: Path, name: str) -> None:
+    text = MSMTP.render("", sender(name=name))
+    assert [read(tmp_path, text, account)["host"] for account in (name, "default")] == ["smtp.example.com"] * 2
 
 
 @pytest.mark.parametrize("name", ["alerts", "default"])
 def test_nobody_sends_as_somebody_else(tmp_path: Path, name: str) -> None:
     text = MSMTP.render("", sender(name=name, from_address="a@example.com"))
-    for account in (name, "default"):
-        assert read(tmp_path, text, account, "root@localhost")["from"] == "a@example.com"
+    for each in (name, "default"):
+        assert read(tmp_path, text, each, "root@localhost")["from"] == "a@example.com"
 
 
 @settings(bounded, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
@@ -112,7 +119,6 @@ def test_only_a_file_of_ours_is_cleared() -> None:
     assert MSMTP.clear(WRITTEN) == ""
     assert MSMTP.clear("account mine\n") == "account mine\n"
     assert MSMTP.password_file_in(WRITTEN) == ""
-    assert MSMTP.password_text(sender()) is None
 
 
 def test_the_difference_shows_no_password() -> None:

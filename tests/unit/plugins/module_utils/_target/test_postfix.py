@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,10 @@ from hypothesis import strategies as st
 
 from ansible_collections.mailroom.core.plugins.module_utils._target.files.postfix import Postfix
 
-from .given import SMTP, bounded, passwords, refused, sender, texts, usernames
+from .given import SMTP, account, bounded, passwords, refused, texts, usernames
 
 POSTFIX = Postfix()
+sender = partial(account, POSTFIX)
 FILE = "/etc/postfix/mailroom_password"
 MAIN = """\
 # A comment.

@@ -10,20 +10,16 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.mailroom.core.plugins.module_utils._connector.declaration import read_declaration
+from ansible_collections.mailroom.core.plugins.module_utils._connector.declaration import parse_declaration
 from ansible_collections.mailroom.core.plugins.module_utils._connector.resolved import resolve_connector
 from ansible_collections.mailroom.core.plugins.module_utils._connector.state import Connector
 from ansible_collections.mailroom.core.plugins.module_utils._target.files import msmtp
 from ansible_collections.mailroom.core.plugins.module_utils._target.interface import (
-    MAY_BE_LEFT_OUT,
     FileTarget,
-    password_path,
-    sender_of,
-    unusable,
 )
-from ansible_collections.mailroom.core.plugins.module_utils._target.targets import FILE_TARGETS
+from ansible_collections.mailroom.core.plugins.module_utils._target.targets import FILE_TARGETS, option_specs
 
-from .given import connector, refused, sender
+from .given import account, connector, refused
 
 OAUTH2 = {"client_id": "mailroom", "client_secret": "secret", "token_url": "https://id.example.com/token"}
 IMAP = {"host": "imap.example.com", "username": "reader", "password": "another"}
@@ -36,12 +32,8 @@ MESSAGE: dict[str, Any] = {
     "bcc": ["two@example.com"],
     "headers": {"X-Team": "mail"},
 }
-# What each can express besides host, port, security, user and password.
-EXPRESSED = {
-    "msmtp": {"from_address", "smtp.mechanisms", "smtp.client_cert", "smtp.proxy"},
-    "postfix": {"smtp.mechanisms", "smtp.client_cert"},
-    "alertmanager": {"from_address", "from_name", "smtp.mechanisms", "smtp.client_cert"},
-}
+SENDERS = [target for target in FILE_TARGETS.values() if target.protocols == ("smtp",)]
+OPTIONS = {"template": "${smtp.host} ${smtp.ehlo_name|raw}", "maildir": "/srv/mail", "local_user": "robot"}
 SERVER: dict[str, Any] = {
     "mechanisms": ["PLAIN", "LOGIN"],
     "client_cert": "/etc/client.pem",
@@ -50,71 +42,102 @@ SERVER: dict[str, Any] = {
 
 
 def declared(**fields: Any) -> Connector:
-    declaration, problems = read_declaration({"name": "alerts", **fields})
+    declaration, problems = parse_declaration({"name": "alerts", **fields})
     assert not problems
     return Connector(declaration.name, declaration.settings, {}, declaration.secrets)
 
 
+def options_of(target: FileTarget) -> dict[str, Any]:
+    return {option.name: OPTIONS[option.name] for option in target.options if option.is_required}
+
+
 @pytest.mark.parametrize(
-    ("fields", "field"),
+    ("app", "fields", "field"),
     [
-        ({"enabled": False, "smtp": {"host": "smtp.example.com"}}, "enabled"),
-        ({"graph": {"mailbox": "a@example.com"}, "oauth2": OAUTH2}, "graph"),
-        ({"imap": IMAP}, "smtp"),
-        ({"smtp": {"host": "smtp.example.com"}, "oauth2": OAUTH2}, "smtp.auth"),
+        ("postfix", {"enabled": False, "smtp": {"host": "smtp.example.com"}}, "enabled"),
+        ("postfix", {"graph": {"mailbox": "a@example.com"}, "oauth2": OAUTH2}, "graph"),
+        ("postfix", {"imap": IMAP}, "smtp"),
+        ("postfix", {"smtp": {"host": "smtp.example.com"}, "oauth2": OAUTH2}, "smtp.auth"),
+        ("getmail", {"smtp": {"host": "smtp.example.com"}}, "imap"),
+        ("getmail", {"imap": {"host": "imap.example.com", "username": "a"}, "oauth2": OAUTH2}, "imap.auth"),
+        ("gitlab", {"imap": IMAP}, "smtp"),
     ],
 )
-def test_what_no_application_can_use(fields: dict[str, Any], field: str) -> None:
-    found = unusable(resolve_connector(declared(**fields)))
+def test_connector_that_an_application_cannot_use_is_refused(app: str, fields: dict[str, Any], field: str) -> None:
+    found = FILE_TARGETS[app].unusable(resolve_connector(declared(**fields)), {})
     assert found
     assert found[0] == field
 
 
-def test_whose_password_signs_in() -> None:
-    assert unusable(resolve_connector(connector())) is None
-    assert password_path(resolve_connector(connector())) == "smtp.password"
-    assert password_path(resolve_connector(declared(smtp={"host": "smtp.example.com"}))) is None
-    alike = declared(smtp={"host": "smtp.example.com", "same_credentials": True}, imap=IMAP)
-    assert password_path(resolve_connector(alike)) == "imap.password"
-    found = sender_of(resolve_connector(alike, alike.secrets))  # type: ignore[arg-type]
-    assert found.password
-    assert (found.server.username, found.password.reveal()) == ("reader", "another")
+@pytest.mark.parametrize(
+    ("app", "fields", "expected"),
+    [
+        ("postfix", {"smtp": {"host": "smtp.example.com"}}, ()),
+        ("postfix", {"smtp": IMAP, "imap": IMAP}, ("smtp.password",)),
+        ("postfix", {"smtp": {"host": "smtp.example.com", "same_credentials": True}, "imap": IMAP}, ("imap.password",)),
+        ("getmail", {"smtp": IMAP, "imap": IMAP}, ("imap.password",)),
+        ("json", {"smtp": IMAP, "imap": IMAP}, ("imap.password", "smtp.password")),
+        ("gitlab", {"graph": {"mailbox": "a@b.example"}, "oauth2": OAUTH2}, ("oauth2.client_secret",)),
+        ("kianda", {"smtp": IMAP, "imap": IMAP}, ()),
+    ],
+)
+def test_only_the_secrets_that_are_written_are_opened(
+    app: str, fields: dict[str, Any], expected: tuple[str, ...]
+) -> None:
+    assert FILE_TARGETS[app].secret_paths(resolve_connector(declared(**fields)), {}) == expected
 
 
-@pytest.mark.parametrize("application", FILE_TARGETS.values(), ids=list(FILE_TARGETS))
-class TestEveryApplication:
-    @pytest.mark.parametrize("field", [*MESSAGE, *(f"smtp.{name}" for name in SERVER)])
-    def test_what_it_cannot_express_is_refused(self, application: FileTarget, field: str) -> None:
-        block, _dot, name = field.rpartition(".")
-        smtp, fields = ({name: SERVER[name]}, {}) if block else ({}, {field: MESSAGE[field]})
-        findings = dict(application.unsupported(sender(smtp, **fields)))
+@pytest.mark.parametrize("application", SENDERS, ids=[target.name for target in SENDERS])
+class TestEverySender:
+    def test_what_it_cannot_express_is_refused(self, application: FileTarget) -> None:
+        alone = {field: ({}, {field: value}) for field, value in MESSAGE.items()}
+        alone |= {f"smtp.{name}": ({name: value}, {}) for name, value in SERVER.items()}
+        options = options_of(application)
+        findings = {
+            field: dict(application.unsupported(account(application, smtp, options=options, **fields))).get(field, "")
+            for field, (smtp, fields) in alone.items()
+        }
         general = f"cannot be expressed in {application.name}"
-        assert findings.get(field, "").startswith(general) is (field not in EXPRESSED[application.name])
+        found = {field for field, text in findings.items() if text.startswith(general)}
+        assert found == alone.keys() - application.supported_features
 
-    def test_what_may_be_left_out_is_not_asked_for(self, application: FileTarget) -> None:
-        left_out = set(MAY_BE_LEFT_OUT) - application.supported_features
-        assert set(MESSAGE) == set(MAY_BE_LEFT_OUT)
-        assert refused(application, sender(leave_out=left_out, **MESSAGE)) == []
+    def test_field_that_is_left_out_is_not_asked_for(self, application: FileTarget) -> None:
+        left_out = sorted(set(MESSAGE) - application.supported_features)
+        found = refused(application, account(application, options={"leave_out": left_out}, **MESSAGE))
+        assert not set(found) & set(MESSAGE)
 
-    def test_bounces_that_go_to_the_sender_anyway(self, application: FileTarget) -> None:
+    def test_bounces_that_go_to_the_sender_anyway_need_no_support(self, application: FileTarget) -> None:
         alike = {"from_address": "alerts@example.com", "errors_to": "alerts@example.com"}
-        assert "errors_to" not in refused(application, sender(**alike))
+        assert "errors_to" not in refused(application, account(application, **alike))
 
-    def test_a_password_with_a_line_break_is_refused(self, application: FileTarget) -> None:
-        assert "smtp.password" in refused(application, sender({"password": "one\ntwo"}))
+    def test_password_with_a_line_break_is_refused(self, application: FileTarget) -> None:
+        # A sheet has none.
+        if application.secret_paths(resolve_connector(connector()), {}):
+            assert "smtp.password" in refused(application, account(application, {"password": "one\ntwo"}))
 
-    def test_international_names_are_written_in_a_labels(self, application: FileTarget) -> None:
-        smtp = {"host": "smtp.b\u00fccher.example", "ehlo_name": "me.b\u00fccher.example"}
-        fields = {name: MESSAGE[name] for name in EXPRESSED[application.name] & {"from_address"}}
-        named = sender(smtp, **dict.fromkeys(fields, "alerts@b\u00fccher.example"))
-        assert refused(application, named) == []
-        text = application.render("", named)
-        assert text.isascii()
-        assert text.count("xn--bcher-kva.example") == 2 + len(fields)
+    def test_another_applications_option_is_refused(self, application: FileTarget) -> None:
+        other = "local_user" if all(option.name != "local_user" for option in application.options) else "version"
+        assert f"options.{other}" in refused(application, account(application, options={other: "x"}))
 
-    def test_encryption_that_is_not_demanded(self, application: FileTarget) -> None:
-        optional = sender({"security": "starttls_optional"})
-        assert {"smtp.security", "smtp.validate_certs"} & set(refused(application, optional))
+
+@pytest.mark.parametrize(
+    "application", [each for each in FILE_TARGETS.values() if "smtp" in each.protocols], ids=lambda each: each.name
+)
+def test_international_names_are_written_in_a_labels(application: FileTarget) -> None:
+    smtp = {"host": "smtp.b\u00fccher.example", "ca_file": "/ca.pem"}
+    options = options_of(application)
+    fields: dict[str, Any] = {"from_address": "a@b\u00fccher.example", "imap": IMAP}
+    text = application.render("", account(application, smtp, options=options, **fields))
+    assert "smtp.xn--bcher-kva.example" in text
+    assert "\u00fc" not in text
+
+
+def test_options_of_applications_agree_on_their_types() -> None:
+    specs = option_specs()
+    for target in FILE_TARGETS.values():
+        assert {option.name: option.type for option in target.options}.items() <= {
+            name: spec["type"] for name, spec in specs.items()
+        }.items()
 
 
 def test_the_table_names_every_file_of_the_folder() -> None:

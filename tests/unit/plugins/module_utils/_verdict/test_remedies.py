@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.mailroom.core.plugins.module_utils._verdict.judge import judge
+from ansible_collections.mailroom.core.plugins.module_utils._verdict.diagnosis import diagnose
 from ansible_collections.mailroom.core.plugins.module_utils._verdict.observation import Observation
 
 OFF = "Authentication unsuccessful, SmtpClientAuthentication is disabled for the Tenant."
@@ -19,19 +19,18 @@ BASIC = "Authentication unsuccessful, basic authentication is disabled."
 def _remedy(
     code: int | None, enhanced: str, text: str, phase: str = "auth", protocol: str = "smtp", **facts: Any
 ) -> str:
-    return judge(Observation("reply", phase, protocol, code, enhanced, text, facts)).remedy
+    return diagnose(Observation("reply", phase, protocol, code, enhanced, text, facts)).remedy
 
 
-@pytest.mark.parametrize(
-    ("username", "host"),
-    [
-        ("ann@outlook.com", "smtp.office365.com"),
-        ("Ann@Hotmail.co.uk", "outlook.office365.com"),
-        ("ann@live.nl", "smtp.office365.com"),
-        ("ann@msn.com", "smtp-mail.outlook.com"),
-        ("ann@example.com", "smtp-mail.outlook.com"),
-    ],
+PERSONAL = (
+    ("ann@outlook.com", "smtp.office365.com"),
+    ("Ann@Hotmail.co.uk", "outlook.office365.com"),
+    ("ann@live.nl", "smtp.office365.com"),
+    ("ann@msn.com", "smtp-mail.outlook.com"),
+    ("ann@example.com", "smtp-mail.outlook.com"),
 )
+
+
 @pytest.mark.parametrize(
     "reply",
     [
@@ -42,15 +41,15 @@ def _remedy(
         (None, "NO", "Basic authentication is disabled.", "imap"),
     ],
 )
-def test_a_personal_account_is_not_sent_to_a_tenants_powershell(
-    username: str, host: str, reply: tuple[int | None, str, str, str]
+def test_remedy_for_a_personal_account_does_not_send_to_a_tenants_powershell(
+    reply: tuple[int | None, str, str, str],
 ) -> None:
     code, enhanced, text, protocol = reply
-    remedy = _remedy(code, enhanced, text, protocol=protocol, username=username, host=host)
-    assert "Set-CASMailbox" not in remedy
-    assert "graph" not in remedy
-    assert "oauth2, which is the only way" in remedy
-    assert text in remedy
+    for username, host in PERSONAL:
+        remedy = _remedy(code, enhanced, text, protocol=protocol, username=username, host=host)
+        assert ("Set-CASMailbox" in remedy, "graph" in remedy) == (False, False), username
+        assert "oauth2, which is the only way" in remedy, username
+        assert text in remedy, username
 
 
 @pytest.mark.parametrize(
@@ -71,7 +70,7 @@ def test_wrong_credentials_of_a_personal_account_are_no_switch() -> None:
         "Authentication unsuccessful, the user credentials were incorrect.",
         {"username": "ann@outlook.com", "host": "smtp.office365.com"},
     )
-    assert judge(observation).verdict == "auth_rejected"
+    assert diagnose(observation).verdict == "auth_rejected"
 
 
 TELLING = {
@@ -104,7 +103,7 @@ TELLING = {
             "Application password is REQUIRED https://help.mail.ru/mail/security/protection/external",
         ),
         "app password",
-        "In this order",
+        "Check in this order",
     ),
     "qq": (
         (
@@ -114,7 +113,7 @@ TELLING = {
             "Login fail. Please using authorized code to login. More information at https://service.mail.qq.com",
         ),
         "authorization code",
-        "In this order",
+        "Check in this order",
     ),
 }
 

@@ -9,7 +9,7 @@ import re
 
 import pytest
 
-from ansible_collections.mailroom.core.plugins.module_utils._verdict.judge import judge
+from ansible_collections.mailroom.core.plugins.module_utils._verdict.diagnosis import diagnose
 from ansible_collections.mailroom.core.plugins.module_utils._verdict.observation import Observation
 
 EXCHANGE = "Authentication unsuccessful, {} [AM0PR00CA0000.EURPRD00.PROD.EXAMPLE.COM]"
@@ -140,34 +140,39 @@ def _smtp(phase: str, reply: str) -> Observation:
 
 
 @pytest.mark.parametrize(("phase", "reply", "verdict"), SMTP)
-def test_smtp_replies(phase: str, reply: str, verdict: str) -> None:
-    assert judge(_smtp(phase, reply)).verdict == verdict
+def test_smtp_reply_has_its_verdict_and_is_quoted(phase: str, reply: str, verdict: str) -> None:
+    finding = diagnose(_smtp(phase, reply))
+    assert finding.verdict == verdict
+    assert reply.split(" ", 1)[1] in finding.remedy
 
 
 @pytest.mark.parametrize(("phase", "response", "text", "verdict"), IMAP)
-def test_imap_responses(phase: str, response: str, text: str, verdict: str) -> None:
-    assert judge(Observation("reply", phase, "imap", None, response, text)).verdict == verdict
+def test_imap_response_has_its_verdict(phase: str, response: str, text: str, verdict: str) -> None:
+    assert diagnose(Observation("reply", phase, "imap", None, response, text)).verdict == verdict
 
 
 # Phase, reply, what the remedy has to name.
 REMEDIES: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("auth", "535 5.7.139 SmtpClientAuthentication is disabled for the Tenant.", ("Set-TransportConfig", "oauth2")),
-    ("auth", "535 5.7.139 disabled for the Mailbox.", ("Set-CASMailbox", "quarter of an hour")),
+    ("auth", "535 5.7.139 disabled for the Mailbox.", ("Set-CASMailbox", "15 minutes")),
     ("auth", "535 5.7.139 locked by your organization's security defaults policy.", ("security defaults", "oauth2")),
     ("auth", "550 5.7.30 Basic authentication is not supported for Client Submission", ("oauth2", "graph")),
     ("auth", "534 5.7.9 Application-specific password required", ("app password",)),
-    ("auth", "535 5.7.8 Error", ("ann@example.com", "app password", "lock", "password itself")),
+    ("auth", "535 5.7.8 Error", ("ann@example.com", "app password", "lock", "is the password right")),
     ("auth", "538 5.7.11 Encryption required for requested authentication mechanism", ("security", "starttls")),
     ("auth", "530 5.7.0 Must issue a STARTTLS command first", ("security", "starttls")),
     ("sender", "530 5.7.0 Must issue a STARTTLS command first", ("security", "starttls")),
     ("sender", "530 5.7.0 Authentication required", ("username",)),
     ("recipient", "554 5.7.1 Relay access denied", ("username", "mail.example.com")),
     ("sender", "550 5.7.60 SMTP; Client does not have permissions to send as this sender", ("from_address", "right")),
+    ("ehlo", "421 4.7.0 Daily sending limit exceeded", ("limit of the provider", "send less")),
+    ("sender", "504 5.5.2 <pc>: Helo command rejected: need fully-qualified hostname", ("ehlo_name",)),
+    ("ehlo", "550 5.7.0 Daily sending limit exceeded", ("limit of the provider", "send less")),
 )
 
 
 @pytest.mark.parametrize(("phase", "reply", "named"), REMEDIES)
-def test_the_remedy_names_the_likely_cause(phase: str, reply: str, named: tuple[str, ...]) -> None:
+def test_remedy_names_the_likely_cause(phase: str, reply: str, named: tuple[str, ...]) -> None:
     facts = {
         "username": "ann@example.com",
         "host": "mail.example.com",
@@ -175,15 +180,34 @@ def test_the_remedy_names_the_likely_cause(phase: str, reply: str, named: tuple[
         "protocol": "SMTP",
         "encrypted_security": "starttls",
     }
-    remedy = judge(_smtp(phase, reply).with_context(facts=facts)).remedy
+    remedy = diagnose(_smtp(phase, reply).with_context(facts=facts)).remedy
     assert [word for word in named if word not in remedy] == []
 
 
-@pytest.mark.parametrize("reply", [reply for phase, reply, _verdict in SMTP if phase == "auth" and reply[:3] == "535"])
-def test_remedy_of_a_535_names_more_than_the_password(reply: str) -> None:
-    assert len(judge(_smtp("auth", reply)).remedy) > 120
+def test_remedy_of_a_535_names_more_than_the_password() -> None:
+    refused = [reply for phase, reply, _verdict in SMTP if phase == "auth" and reply.startswith("535")]
+    assert [reply for reply in refused if len(diagnose(_smtp("auth", reply)).remedy) <= 120] == []
 
 
-@pytest.mark.parametrize(("phase", "reply"), [(phase, reply) for phase, reply, _verdict in SMTP])
-def test_remedy_quotes_the_server(phase: str, reply: str) -> None:
-    assert reply.split(" ", 1)[1] in judge(_smtp(phase, reply)).remedy
+# What leaves one meaning is certain, what the words only suggest is likely, and the rest of a phase is possible.
+CERTAINTIES: tuple[tuple[str, str, str], ...] = (
+    ("greeting", "554 No SMTP service here", "certain"),
+    ("ehlo", "450 4.0.0 Not now", "possible"),
+    ("auth", "535 5.7.8 Error: authentication failed", "certain"),
+    ("auth", "535 5.7.0 No", "likely"),
+    ("auth", "550 5.7.0 No", "possible"),
+    ("sender", "530 5.7.57 Client not authenticated to send mail.", "certain"),
+    ("recipient", "554 5.7.1 <somebody@example.net>: Relay access denied", "certain"),
+    ("message", "552 5.3.4 Error: message file too big", "certain"),
+)
+
+
+def test_certainty_is_that_of_the_code_and_the_words() -> None:
+    found = tuple((phase, reply, diagnose(_smtp(phase, reply)).certainty) for phase, reply, _expected in CERTAINTIES)
+    assert found == CERTAINTIES
+
+
+def test_token_that_expires_during_a_session_is_told_from_a_refused_one() -> None:
+    finding = diagnose(Observation("reply", "select", "imap", None, "BYE", "AccessTokenExpired"))
+    assert (finding.verdict, finding.certainty) == ("auth_rejected", "likely")
+    assert "run the test again" in finding.remedy

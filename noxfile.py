@@ -1,0 +1,319 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright the mailroom.core contributors
+"""The sessions of nox: `nox -l` lists them, words after `--` go to the tool behind a session.
+
+The linters come from antsibull-nox.toml. antsibull-nox's own sessions for ansible-test take ansible-core from GitHub
+archives and run in containers; here ansible-core comes from PyPI, at the versions and hashes of tests/requirements.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import sys
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+
+import nox
+
+sys.path.insert(0, str(Path(__file__).parent / "tests"))
+import places
+
+ROOT = places.ROOT
+OUTPUT = places.OUTPUT
+COLLECTION = "mailroom.core"
+
+# The Python of each ansible-core on the controller: the oldest that it runs on.
+CORES = {"2.18": "3.11", "2.19": "3.11", "2.20": "3.12", "2.21": "3.12", "2.22": "3.13"}
+# The next one comes from GitHub, so only .github/workflows runs it.
+DEVEL = "https://github.com/ansible/ansible/archive/devel.tar.gz"
+OLDEST, NEWEST = "2.18", "2.22"
+# Modules also run on the oldest Python of hosts, under the oldest ansible-core.
+TARGET_PYTHON = "3.9"
+PYTHONS = ["3.14", "3.13", "3.12", "3.11"]
+# Each file of these tests has servers of its own, and waits more than it computes.
+SIDE_BY_SIDE = ("-n", "2", "--dist", "loadfile")
+# The release candidate of 2.22 lints with a package that is not released yet.
+SANITY_SKIPS = {"2.22": ["pylint"]}
+LOCKS = {
+    # What each lock file has to fit: the oldest Python. The first releases of a Python lack what some packages need.
+    **{f"core-{core}": f"{python}.2" for core, python in CORES.items()},
+    f"target-{TARGET_PYTHON}": f"{TARGET_PYTHON}.2",
+    "applications": "3.12.2",
+    "fuzz": "3.12.2",
+    "importer": "3.11.2",
+    "nox": "3.11.2",
+    "tools": "3.11.2",
+}
+
+
+def prepare_environment() -> None:
+    """Keep the user's settings out of the sessions, and everything that they write inside tests/output."""
+    unwanted = ("ANSIBLE_", "LC_", "MAKE", "MAILROOM_", "MOLECULE_", "PYTHON", "VIRTUAL_ENV", "XDG_")
+    for name in list(os.environ):
+        if name.startswith(unwanted) and not name.startswith("MAILROOM_LIVE_"):
+            del os.environ[name]
+    pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
+    # A pyenv shim on PATH may exist and still not run.
+    interpreters = [str(folder) for folder in pyenv.glob("versions/3.[1-9][0-9].*/bin")]
+    interpreters += [str(folder) for folder in pyenv.glob("versions/3.9.*/bin")]
+    home = make_home(OUTPUT / "home")
+    os.environ |= {
+        "HOME": str(home),
+        "PATH": os.pathsep.join([*interpreters, os.environ.get("PATH", os.defpath)]),
+        "LC_ALL": "C.UTF-8",
+        "ANSIBLE_COLLECTIONS_PATH": str(places.COLLECTIONS),
+        "GALAXY_IMPORTER_RUN_ANSIBLE_LINT": "false",
+        "HYPOTHESIS_STORAGE_DIRECTORY": str(OUTPUT / "cache" / "hypothesis"),
+        "NO_COLOR": "1",
+        "UV_CACHE_DIR": os.environ.get("UV_CACHE_DIR") or str(OUTPUT / "cache" / "uv"),
+    }
+    places.link_collection()
+
+
+def make_home(home: Path) -> Path:
+    """Make a HOME, with the user's settings for installing packages; ansible-test does not pass on PIP_ variables."""
+    config = home / ".config"
+    config.mkdir(parents=True, exist_ok=True)
+    for name in ("pip", "uv"):
+        settings = Path.home() / ".config" / name
+        if settings.is_dir() and home != Path.home() and not (config / name).is_symlink():
+            with suppress(FileExistsError):  # another session may do the same
+                (config / name).symlink_to(settings.resolve())
+    lines = [f"{name[4:].lower()} = {value}\n" for name, value in os.environ.items() if name.startswith("PIP_")]
+    (home / ".pip").mkdir(exist_ok=True)
+    (home / ".pip" / "pip.conf").write_text("".join(["[global]\n", *lines]).replace("_", "-"), encoding="utf-8")
+    return home
+
+
+prepare_environment()
+nox.options.envdir = OUTPUT / "nox"
+nox.options.reuse_venv = "yes"
+nox.options.default_venv_backend = "uv"
+nox.options.download_python = "never"
+nox.options.sessions = ["lint", "sanity", "unit"]
+NEWEST_PYTHON = next((version for version in PYTHONS if shutil.which(f"python{version}")), PYTHONS[-1])
+
+import antsibull_nox  # noqa: E402 - it reads the environment
+from antsibull_nox.sessions import prepare_collections  # noqa: E402
+
+antsibull_nox.load_antsibull_nox_toml()
+
+
+def sync(session: nox.Session, lock: str) -> None:
+    """Install what a lock file says, and nothing else."""
+    file = ROOT / "tests" / "requirements" / f"{lock}.txt"
+    session.run_install("uv", "pip", "sync", "--quiet", "--require-hashes", str(file))
+
+
+def sync_core(session: nox.Session, core: str) -> None:
+    """Install what the tests need with this ansible-core, or with the newest that fits."""
+    sync(session, f"core-{core}" if core in CORES else f"core-{NEWEST}" if core == "devel" else "tools")
+    if core == "devel":
+        session.install(f"ansible-core @ {DEVEL}")
+
+
+def run_pytest(session: nox.Session, folder: str, *options: str, env: dict[str, str] | None = None) -> None:
+    """Run the tests of a folder, or those files of it that are named after `--`."""
+    named = [word for word in session.posargs if word.partition("::")[0].startswith("tests/")]
+    given = [*session.posargs, *([] if named else [f"tests/{folder}"])]
+    # Not session.create_tmp(): it becomes TMPDIR, and servers that run as other users could not read what is in it.
+    scratch = OUTPUT / "tmp" / session.name
+    scratch.parent.mkdir(parents=True, exist_ok=True)
+    junit = OUTPUT / "junit" / f"{session.name}.xml"
+    session.run("pytest", f"--junitxml={junit}", f"--basetemp={scratch}", *options, *given, env=env)
+
+
+def sanity(session: nox.Session, core: str = "") -> None:
+    """Run ansible-test sanity; with a version, code is compiled and imported under all Pythons, not just two."""
+    oldest = ["--python", TARGET_PYTHON, "--test", "compile", "--test", "import"]
+    runs: list[list[str]] = [[]] if core or session.posargs else [["--python", NEWEST_PYTHON], oldest]
+    if oldest in runs and not shutil.which(f"python{TARGET_PYTHON}"):
+        if os.environ.get("CI"):
+            session.error(f"Python {TARGET_PYTHON} not found")
+        runs.remove(oldest)
+    sync_core(session, core)
+    home = make_home(OUTPUT / f"home-{session.name}")
+    # ansible-test would download a script that installs pip, which every Python can do itself.
+    (versions,) = Path(session.virtualenv.location).glob("lib/*/site-packages/ansible_test/**/python_requirements.py")
+    cache = home / ".ansible" / "test" / "cache"
+    cache.mkdir(parents=True, exist_ok=True)
+    for version in re.findall(r"pip='([\d.]+)'", versions.read_text(encoding="utf-8")):
+        script = cache / f"get_pip_{version.replace('.', '_')}.py"
+        script.write_text("import ensurepip\nensurepip.bootstrap()\n", encoding="utf-8")
+    copy = prepare_collections(session, install_in_site_packages=False, install_out_of_tree=True)
+    if copy is None:
+        session.error("the collection could not be copied")
+    skips = [f"--skip-test={name}" for name in SANITY_SKIPS.get(core, [])]
+    with session.chdir(copy.current_path):
+        command = ["ansible-test", "sanity", "--color", "no", "--requirements", *skips]
+        for words in runs:
+            session.run(*command, *words, *session.posargs, env={"HOME": str(home), "ANSIBLE_COLLECTIONS_PATH": ""})
+
+
+def unit(session: nox.Session, core: str = "") -> None:
+    """Run the unit tests."""
+    sync_core(session, core)
+    run_pytest(session, "unit")
+
+
+def servers(session: nox.Session, core: str = "") -> None:
+    """Run the tests that talk to mail servers."""
+    sync_core(session, core)
+    run_pytest(session, "servers", *SIDE_BY_SIDE)
+
+
+def integration(session: nox.Session, core: str = "") -> None:
+    """Run what Ansible plays.
+
+    The oldest ansible-core runs modules on the oldest Python of hosts, the newest has the collection from its tarball.
+    """
+    sync_core(session, core)
+    env = {}
+    if core == OLDEST:
+        target = Path(session.virtualenv.location).parent / "target" / "bin" / "python"
+        if not target.exists():
+            session.skip(f"Python {TARGET_PYTHON} not found")
+        env["MAILROOM_TARGET_PYTHON"] = str(target)
+    if core == NEWEST:
+        env["MAILROOM_COLLECTIONS"] = str(install_collection(session))
+    run_pytest(session, "integration", env=env)
+
+
+def install_collection(session: nox.Session) -> Path:
+    """Build the collection and install it from the tarball."""
+    build, installed = OUTPUT / "build", OUTPUT / "installed"
+    shutil.rmtree(build, ignore_errors=True)
+    shutil.rmtree(installed, ignore_errors=True)
+    session.run("ansible-galaxy", "collection", "build", "--output-path", str(build), str(places.LINK), silent=True)
+    (tarball,) = build.glob("*.tar.gz")
+    command = ["ansible-galaxy", "collection", "install", "--offline", str(tarball), "-p", str(installed)]
+    session.run(*command, env={"ANSIBLE_COLLECTIONS_PATH": str(installed)}, silent=True)
+    return installed
+
+
+for kind in (sanity, unit, integration, servers):
+    nox.session(kind, name=kind.__name__, python=NEWEST_PYTHON)
+    for version, python in {**CORES, "devel": CORES[NEWEST]}.items():
+        if kind is servers and version != OLDEST:
+            continue  # conversations with servers do not depend on ansible-core
+        needs = ["target"] if kind is integration and version == OLDEST else []
+        function = partial(kind, core=version)
+        function.__doc__ = f"The same with ansible-core {version}."
+        tags = ["matrix"] if version in CORES else []
+        nox.session(
+            function, name=f"{kind.__name__}-{version}", python=python, requires=needs, tags=tags, default=False
+        )
+
+
+@nox.session(python=TARGET_PYTHON, default=False)
+def target(session: nox.Session) -> None:
+    """Install the libraries of modules for the oldest Python of hosts."""
+    sync(session, f"target-{TARGET_PYTHON}")
+
+
+@nox.session(python=NEWEST_PYTHON, tags=["matrix"])
+def jobs(session: nox.Session) -> None:
+    """Run the tests of the examples, and of what AWX and pipelines run."""
+    sync(session, "tools")
+    run_pytest(session, "jobs", *SIDE_BY_SIDE)
+
+
+@nox.session(python=CORES["2.21"], tags=["matrix"])
+def applications(session: nox.Session) -> None:
+    """Run the tests of other programs that use the collection; ansible-rulebook needs OpenJDK 17."""
+    sync(session, "applications")
+    run_pytest(session, "applications")
+
+
+@nox.session(python=NEWEST_PYTHON, tags=["matrix"])
+def molecule(session: nox.Session) -> None:
+    """Run the scenarios of the role environment, or the molecule command after `--`."""
+    sync(session, "tools")
+    home = OUTPUT / "molecule"
+    if not session.posargs:
+        # The mail server that a scenario has started ends when this folder is removed.
+        shutil.rmtree(home, ignore_errors=True)
+    try:
+        session.run("molecule", *(session.posargs or ["test", "--all"]), env={"ANSIBLE_HOME": str(home)})
+    finally:
+        if not session.posargs:
+            shutil.rmtree(home, ignore_errors=True)
+
+
+@nox.session(python=NEWEST_PYTHON)
+def live(session: nox.Session) -> None:
+    """Test a real tenant, as environment variables describe it."""
+    sync(session, "tools")
+    run_pytest(session, "live")
+
+
+@nox.session(python=NEWEST_PYTHON if NEWEST_PYTHON < "3.14" else "3.13")  # for which there are wheels of atheris
+def fuzz(session: nox.Session) -> None:
+    """Fuzz what servers may say with atheris, a minute for each target."""
+    sync(session, "fuzz")
+    session.run("python", "tests/fuzz/run", *session.posargs)
+
+
+@nox.session(python=CORES["2.21"])
+def bench(session: nox.Session) -> None:
+    """Run the benchmarks, each beside what one would do instead."""
+    sync(session, "core-2.21")
+    # Libraries on hosts are compiled, too, and what is measured may not write there.
+    session.run("python", "-m", "compileall", "-qq", session.virtualenv.location, success_codes=[0, 1])
+    session.run("python", "tests/bench/run", *session.posargs)
+
+
+@nox.session(python=NEWEST_PYTHON)
+def docs(session: nox.Session) -> None:
+    """Build the documentation into tests/output/docs."""
+    sync(session, "tools")
+    session.run("python", "docs/build", str(OUTPUT / "docs"))
+
+
+@nox.session(python=NEWEST_PYTHON)
+def typing(session: nox.Session) -> None:
+    """Run mypy."""
+    sync(session, "tools")
+    plugins = "ansible_collections.mailroom.core.plugins"
+    packages = [f"--package={plugins}.{name}" for name in ("action", "module_utils", "plugin_utils")]
+    config = f"--config-file={ROOT / 'pyproject.toml'}"
+    session.run("mypy", config, *packages, env={"MYPYPATH": str(places.COLLECTIONS)})
+
+
+@nox.session(python=NEWEST_PYTHON)
+def changelog(session: nox.Session) -> None:
+    """Check the changelog fragments."""
+    sync(session, "tools")
+    session.run("antsibull-changelog", *(session.posargs or ["lint"]))
+
+
+@nox.session(python=NEWEST_PYTHON, default=False)
+def fragments(session: nox.Session) -> None:
+    """Write the documentation that follows from the fields, verdicts and presets."""
+    sync(session, "tools")
+    session.run("python", "tests/update_fragments.py")
+
+
+# What "lint" of antsibull-nox runs, and these.
+nox.registry.get()["lint"].requires += [
+    *("typing", "docs-check", "changelog", "license-check", "extra-checks", "build-import-check", "ansible-lint"),
+]
+
+
+@nox.session(python=NEWEST_PYTHON)
+def lock(session: nox.Session) -> None:
+    """Renew the pinned versions of the Python packages."""
+    command = ["uv", "pip", "compile", "--universal", "--upgrade", "--quiet", "--generate-hashes"]
+    command += ["--custom-compile-command", "nox -s lock"]
+    with session.chdir("examples/ci"):
+        session.run(*command, "--python-version", "3.11.2", "requirements.in", "-o", "requirements.txt")
+    with session.chdir("tests/requirements"):
+        for name, python in LOCKS.items():
+            session.run(*command, "--python-version", python, f"{name}.in", "-o", f"{name}.txt")
+
+
+if __name__ == "__main__":
+    nox.main()

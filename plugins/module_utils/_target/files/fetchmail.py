@@ -1,0 +1,58 @@
+# Copyright the mailroom.core contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This file is private to the collection mailroom.core and may change at any time.
+
+"""fetchmail: the mailbox that it fetches from, in a control file."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from ..._errors import FieldMessage
+from ..interface import MARK, Account, FileTarget, Option, own_file
+
+
+class Fetchmail(FileTarget):
+    """Fetches mail and hands it to the local mail server."""
+
+    name = "fetchmail"
+    protocols = ("imap",)
+    securities = ("none", "starttls", "tls")
+    supported_features = frozenset(("imap.ca_file", "imap.client_cert", "imap.mailbox"))
+    options = (Option("local_user", is_required=True), Option("delete", "bool"))
+    secret = re.compile(r"^(  password ).*$", re.MULTILINE)
+    check = ("fetchmail", "--fetchmailrc", "{path}", "--configdump")
+    service = "fetchmail"
+
+    def unsupported_values(self, account: Account) -> Iterator[FieldMessage]:
+        if not account.password:
+            yield "imap.password", "is required by fetchmail"
+
+    def render(self, _text: str, account: Account) -> str:
+        server, trust = account.imap, account.imap.trust
+        lines = [
+            f"poll {_quoted(server.host)} protocol imap port {server.port} auth password",
+            f"  user {_quoted(server.username)}",
+            f"  password {_quoted(server.password.reveal() if server.password else '')}",
+            f"  is {_quoted(account.options['local_user'])} here",
+            f"  folder {_quoted(server.mailbox)}",
+            "  no keep" if account.options.get("delete") else "  keep",
+        ]
+        if server.security == "none":
+            lines.append('  sslproto "" no sslcertck')
+        else:
+            lines.append('  ssl sslproto "TLS1.2+"' if server.security == "tls" else '  sslproto "TLS1.2+"')
+            lines.append("  sslcertck" if trust.validate else "  no sslcertck")
+            if trust.validate and trust.ca_file:
+                lines.append(f"  sslcertfile {_quoted(trust.ca_file)}")
+            if trust.client_cert:
+                key = trust.client_key or trust.client_cert
+                lines.append(f"  sslcert {_quoted(trust.client_cert)} sslkey {_quoted(key)}")
+        return own_file(MARK, lines)
+
+
+def _quoted(value: str) -> str:
+    """A quote ends the string even after a backslash, so it is written by its number."""
+    return '"' + value.replace("\\", "\\\\").replace('"', "\\x22") + '"'

@@ -1,0 +1,137 @@
+# Copyright the mailroom.core contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Runs modules, each in a process of its own that is forked from one in which everything is imported."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import functools
+import importlib
+import io
+import json
+import os
+import shutil
+import socket
+import socketserver
+import subprocess
+import sys
+import tempfile
+import traceback
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from peers.users import USERS
+from task_modules import module_for
+
+MODULES = "ansible_collections.mailroom.core.plugins.modules"
+LIBRARIES = ("cryptography.fernet", "imapclient", "msal")
+SECONDS = 120
+
+
+def run(module: str, options: Mapping[str, Any], check: bool = False, **environment: str) -> dict[str, Any]:
+    """What a module prints; with `verify`, the one that the action plugin chooses.
+
+    With `environment` it runs in a new Python, which reads these variables as it starts.
+    """
+    name = f"{MODULES}.{module_for(module, options)}"
+    arguments = json.dumps({"ANSIBLE_MODULE_ARGS": {**options, "_ansible_check_mode": check}})
+    stdout, stderr = _in_new_python(name, arguments, environment) if environment else _in_fork(name, arguments)
+    assert stderr == ""
+    printed: dict[str, Any] = json.loads(stdout)
+    assert not any(user.password in stdout for user in USERS.values())
+    return printed
+
+
+def _in_new_python(name: str, arguments: str, environment: Mapping[str, str]) -> tuple[str, str]:
+    done = subprocess.run(
+        [sys.executable, "-m", name],
+        input=arguments,
+        env={**os.environ, "PYTHONPATH": os.environ["ANSIBLE_COLLECTIONS_PATH"], **environment},
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        check=False,
+    )
+    return done.stdout, done.stderr
+
+
+def _in_fork(name: str, arguments: str) -> tuple[str, str]:
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(SECONDS)
+        connection.connect(_forking_server())
+        connection.sendall(json.dumps([name, arguments, dict(os.environ)]).encode() + b"\n")
+        stdout, stderr = json.load(connection.makefile("rb"))
+        return stdout, stderr
+
+
+@functools.cache
+def _forking_server() -> str:
+    """Where the process listens that forks; it is started when the first module runs."""
+    # Short, because the name of a socket has to be.
+    folder = tempfile.mkdtemp(prefix="mailroom-", dir="/tmp")
+    path = os.pathsep.join([str(Path(__file__).resolve().parents[1]), os.environ["ANSIBLE_COLLECTIONS_PATH"]])
+    process = subprocess.Popen(
+        [sys.executable, "-m", "servers.playing", f"{folder}/socket"],
+        env={**os.environ, "PYTHONPATH": path},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+    def stop() -> None:
+        process.terminate()
+        process.wait()
+        shutil.rmtree(folder)
+
+    atexit.register(stop)
+    assert process.stdout
+    assert process.stdout.readline() == "ready\n"
+    return f"{folder}/socket"
+
+
+class _Play(socketserver.StreamRequestHandler):
+    """Runs one module in the process that was forked for it."""
+
+    def handle(self) -> None:
+        name, arguments, environment = json.loads(self.rfile.readline())
+        os.environ.clear()
+        os.environ.update(environment)
+        sys.argv = [name]
+        sys.stdin = io.TextIOWrapper(io.BytesIO(arguments.encode()), encoding="utf-8")
+        stdout, stderr = io.StringIO(), io.StringIO()
+        with contextlib.redirect_stdout(stdout), contextlib.redirect_stderr(stderr):
+            try:
+                importlib.import_module(name).main()
+            except SystemExit:
+                pass
+            except Exception:  # noqa: BLE001 - what an interpreter would print
+                traceback.print_exc()
+        self.wfile.write(json.dumps([stdout.getvalue(), stderr.getvalue()]).encode())
+
+
+class _ForkingServer(socketserver.ForkingMixIn, socketserver.UnixStreamServer):
+    request_queue_size = 100
+    max_children = 100
+    tests = os.getppid()
+
+    def service_actions(self) -> None:
+        """Ends with the tests, even where these were killed."""
+        super().service_actions()
+        if os.getppid() != self.tests:
+            sys.exit()
+
+
+def main() -> None:
+    """Imports everything, and listens."""
+    folder = Path(__file__).resolve().parents[2] / "plugins" / "modules"
+    for name in (*LIBRARIES, *(f"{MODULES}.{path.stem}" for path in sorted(folder.glob("*.py")))):
+        importlib.import_module(name)
+    with _ForkingServer(sys.argv[1], _Play) as server:
+        print("ready", flush=True)  # noqa: T201 - the tests wait for it
+        server.serve_forever()
+
+
+if __name__ == "__main__":
+    main()

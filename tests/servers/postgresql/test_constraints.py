@@ -1,0 +1,48 @@
+# Copyright the mailroom.core contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is promised of a registry also holds for statements by hand, whichever it is: the database refuses them."""
+
+from __future__ import annotations
+
+import psycopg
+import pytest
+from unit.plugins.module_utils._registry.samples import declare, entry, everything
+
+from ansible_collections.mailroom.core.plugins.module_utils._connector.state import Purpose
+
+from .conftest import Place
+
+FORBIDDEN = {
+    "a second default": "UPDATE {s}.connector SET is_default = true WHERE name = 'spare'",
+    "a default that is disabled": "UPDATE {s}.connector SET settings = settings || '{\"enabled\": false}'"
+    " WHERE name = 'chosen'",
+    "a disabled default": "UPDATE {s}.connector SET is_default = true WHERE name = 'disabled'",
+    "enabled unlike the settings": "UPDATE {s}.connector SET enabled = true WHERE name = 'disabled'",
+    "a bound connector that is disabled": "UPDATE {s}.connector SET settings = settings || '{\"enabled\": false}'"
+    " WHERE name = 'bound'",
+    "a bound connector that is deleted": "DELETE FROM {s}.connector WHERE name = 'bound'",
+    "a purpose of nobody": "UPDATE {s}.purpose SET connector = 5",
+    "a purpose of a disabled one": "UPDATE {s}.purpose SET connector ="
+    " (SELECT id FROM {s}.connector WHERE name = 'disabled')",
+    "a purpose that says it is of a disabled one": "UPDATE {s}.purpose SET is_enabled = false",
+    "a name that is none": "UPDATE {s}.connector SET name = 'has space' WHERE name = 'spare'",
+    "a name with a line break": "UPDATE {s}.connector SET name = E'spare\\n' WHERE name = 'spare'",
+    "a name twice": "UPDATE {s}.connector SET name = 'bound' WHERE name = 'spare'",
+    "a purpose that is none": "UPDATE {s}.purpose SET name = 'a/b'",
+    "an identity twice": "UPDATE {s}.connector SET identity = (SELECT max(identity) FROM {s}.connector)",
+    "settings that are no document": "UPDATE {s}.connector SET settings = '[]'",
+    "enabled that is no truth": 'UPDATE {s}.connector SET settings = settings || \'{"enabled": "no"}\'',
+    "a revision below one": "UPDATE {s}.connector SET revision = 0",
+    "a second registry": "INSERT INTO {s}.registry (id, schema_version) SELECT id, schema_version FROM {s}.registry",
+}
+
+
+@pytest.mark.parametrize("statement", FORBIDDEN.values(), ids=FORBIDDEN)
+def test_a_statement_by_hand_that_breaks_a_rule_is_refused(place: Place, statement: str) -> None:
+    registry = place.over_socket()
+    entries = [entry("chosen"), entry("bound"), entry("spare"), entry("disabled", enabled=False)]
+    declare(registry, *entries, default="chosen", bind={Purpose("alerts"): "bound"})
+    before = everything(registry)
+    with pytest.raises((psycopg.IntegrityError, psycopg.DataError, psycopg.ProgrammingError)):
+        place.admin(statement)
+    assert everything(registry) == before
