@@ -60,8 +60,8 @@ def shared_database(location: Any, machine: Any) -> str:
     try:
         parsed = parse_location(text)
     except RegistryError:
-        # The module that is given it says what is wrong with it.
-        return text
+        # The module says what is wrong with it. The text may hold a password, and what is returned here is shown.
+        return f"{SCHEME} on {machine}"
     parameters = parsed.parameters
     servers = sorted(_servers(parameters))
     here = not parameters.get("service") and any(_is_here(server.rpartition(":")[0]) for server in servers)

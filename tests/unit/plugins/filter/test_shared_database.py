@@ -49,5 +49,7 @@ def test_a_file_is_in_no_database(location: str | None) -> None:
     assert shared_database(location, "a") == ""
 
 
-def test_a_location_that_is_refused_is_left_to_the_module() -> None:
-    assert shared_database("postgresql://db1", "a") == "postgresql://db1"
+def test_refused_location_is_not_shown_and_shared_with_no_other_host() -> None:
+    location = "postgresql://user:not-to-be-shown@db1/mail"
+    assert "not-to-be-shown" not in shared_database(location, "a")
+    assert shared_database(location, "a") not in ("", shared_database(location, "b"))
