@@ -43,14 +43,12 @@ def _registry(module: Task) -> dict[str, Any]:
     registry = named_registry(module)
     source = _source(module, registry) if params["copy_from"] else None
     content, files = _read_source(source) if source else (None, [])
+    is_missing = bool(registry.missing())
+    # A registry that holds something else is refused before its tables or grants change.
+    is_copied = content is not None and (is_missing or _is_to_be_filled(registry, content))
     statements = registry.setup_statements(*roles) if module.check_mode else registry.set_up(*roles)
-    is_planned = module.check_mode and bool(registry.missing())
-    found = registry.empty() if is_planned else registry
-    is_copied = False
-    if content and module.check_mode:
-        with found.reading() as reader:
-            is_copied = reader.is_empty() or _refuse_unless_equal(registry, reader.content(), content)
-    elif content:
+    found = registry.empty() if module.check_mode and is_missing else registry
+    if content and is_copied and not module.check_mode:
         is_copied = registry.write(lambda writer: _fill(registry, writer, content, files))
     return {
         "changed": bool(statements) or is_copied,
@@ -93,6 +91,11 @@ def _read_source(source: Registry) -> tuple[Content, list[tuple[str, str, str]]]
             return reader.content(), reader.written_files()
     except MailroomError as error:
         raise RegistryError(f"copy_from: {error}") from None
+
+
+def _is_to_be_filled(registry: Registry, content: Content) -> bool:
+    with registry.reading() as reader:
+        return reader.is_empty() or _refuse_unless_equal(registry, reader.content(), content)
 
 
 def _fill(registry: Registry, writer: Writer, content: Content, files: list[tuple[str, str, str]]) -> bool:

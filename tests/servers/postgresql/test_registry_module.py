@@ -304,6 +304,16 @@ class TestCopying:
             assert " is not empty and holds something else " in play("registry", **options, check=check)["msg"]
         assert content(place.over_socket()) == before
 
+    def test_refused_copy_grants_nothing(self, play: Play, place: Place, registry_path: Path) -> None:
+        fill(open_registry(registry_path, KEY))
+        declare(place.over_socket(), entry("other"))
+        role = new_schema()
+        place.server.add_role(role)
+        location = place.server.socket_location(place.schema)
+        options = {"registry": location, "registry_key": KEY, "grant_read": [role]}
+        assert play("registry", **options, copy_from=str(registry_path))["failed"]
+        assert play("registry", **options, check=True)["statements"]
+
     def test_another_password_is_something_else(self, play: Play, location: str, registry_path: Path) -> None:
         options = {"registry": location, "registry_key": KEY, "copy_from": str(registry_path)}
         fill(open_registry(registry_path, KEY))
