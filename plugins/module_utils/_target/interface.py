@@ -277,7 +277,7 @@ class FileTarget(ABC):
                 yield f"options.{option.name}", f"is required by {self.name}"
             if value is not None and option.choices and value not in option.choices:
                 yield f"options.{option.name}", f"must be one of {', '.join(option.choices)} for {self.name}"
-            if isinstance(value, str) and self.forbidden.search(value) and option.name != "template":
+            if isinstance(value, str) and self.forbidden.search(value):
                 yield f"options.{option.name}", "cannot hold control characters"
         if account.password_file and not self.keeps_password_apart({"password_file": account.password_file}):
             yield "options.password_file", f"is not for {self.name}, which keeps the password in the file at path"

@@ -340,6 +340,12 @@ def test_generic_files_hold_every_field() -> None:
     )
 
 
+def test_template_with_nul_is_refused() -> None:
+    target = FILE_TARGETS["template"]
+    given = account(target, options={"template": "host=${smtp.host}\0\n"})
+    assert list(target.unsupported(given)) == [("options.template", "cannot hold control characters")]
+
+
 def test_template_opens_only_what_it_names() -> None:
     target = FILE_TARGETS["template"]
     options = {"template": "host=${smtp.host}\npassword=${smtp.password|json}\n"}
