@@ -49,6 +49,14 @@ class _Daemon:
         if os.geteuid() == 0:
             shutil.chown(self.folder, self.user, self.user)
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: types.TracebackType | None
+    ) -> None:
+        self.close()
+
     @property
     def log(self) -> Path:
         return self.folder / "log"
@@ -150,14 +158,6 @@ class Postgres(_Daemon):
             self.close()
             raise
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: types.TracebackType | None
-    ) -> None:
-        self.close()
-
     def start(self) -> None:
         options = [f"--{name}={value}" for name, value in self._settings.items()]
         self.spawn(program("postgres"), "-D", str(self.folder / "data"), *options)
@@ -242,14 +242,6 @@ class PgBouncer(_Daemon):
         except BaseException:
             self.close()
             raise
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: types.TracebackType | None
-    ) -> None:
-        self.close()
 
     def _answers(self, server: Postgres) -> bool:
         import psycopg
