@@ -209,7 +209,7 @@ class Reader:
             state.default,
             state.bindings,
             secrets,
-            tuple(row._replace(before=_sorted(row.before), after=_sorted(row.after)) for row in revisions),
+            tuple(row._replace(before=_sort_keys(row.before), after=_sort_keys(row.after)) for row in revisions),
         )
 
     def written_files(self) -> list[tuple[str, str, str]]:
@@ -422,7 +422,7 @@ class Registry:
         """Make it or migrate it, let these roles read or write, and say the statements that did it, if any."""
         if not self.setup_statements(readers, writers):
             return []
-        return _retried(lambda: self._backend.set_up(readers, writers))
+        return _retry(lambda: self._backend.set_up(readers, writers))
 
     @contextmanager
     def reading(self) -> Iterator[Reader]:
@@ -448,7 +448,7 @@ class Registry:
             with self.writing() as writer:
                 return work(writer)
 
-        return _retried(transaction)
+        return _retry(transaction)
 
     def exclusive(self) -> AbstractContextManager[Turn]:
         """Hold off other tasks that want this registry for themselves, too; reading and writing go on."""
@@ -464,7 +464,7 @@ class Registry:
             self._keys.check_can_make()
 
 
-def _retried(transaction: Callable[[], _Result]) -> _Result:
+def _retry(transaction: Callable[[], _Result]) -> _Result:
     pauses = list(_PAUSES)
     while True:
         try:
@@ -511,7 +511,7 @@ def registry_files(location: str, key_file: str) -> list[str]:
     return [location, *beside, key_file or default_key_file(location)]
 
 
-def _sorted(document: Any) -> str:
+def _sort_keys(document: Any) -> str:
     """A document as text that is the same in every back-end."""
     return json.dumps(json.loads(document), sort_keys=True)
 

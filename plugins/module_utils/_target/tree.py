@@ -46,7 +46,7 @@ def secret_paths(connector: ResolvedConnector) -> tuple[str, ...]:
     return tuple(sorted(paths))
 
 
-def flat(tree: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+def flatten(tree: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     """Each value of the tree with its path; nothing of blocks that the connector lacks."""
     for name, value in tree.items():
         if name not in BLOCKS:
@@ -62,7 +62,7 @@ def _server(server: Endpoint) -> dict[str, Any]:
         "security": server.security,
         "auth": server.auth,
         "username": server.username or None,
-        "password": _revealed(server.password),
+        "password": _reveal(server.password),
         "mechanisms": list(server.mechanisms),
         "validate_certs": server.trust.validate,
         "ca_file": server.trust.ca_file or None,
@@ -90,15 +90,15 @@ def _oauth2(oauth2: OAuthSettings) -> dict[str, Any]:
     return {
         "tenant_id": oauth2.tenant_id or None,
         "client_id": oauth2.client_id or None,
-        "client_secret": _revealed(oauth2.client_secret),
-        "certificate": _revealed(oauth2.certificate),
+        "client_secret": _reveal(oauth2.client_secret),
+        "certificate": _reveal(oauth2.certificate),
         "certificate_file": oauth2.certificate_file or None,
-        "certificate_passphrase": _revealed(oauth2.certificate_passphrase),
+        "certificate_passphrase": _reveal(oauth2.certificate_passphrase),
         "assertion_file": oauth2.assertion_file or None,
         "managed_identity": oauth2.managed_identity or None,
-        "service_account": _revealed(oauth2.service_account),
+        "service_account": _reveal(oauth2.service_account),
         "username": oauth2.username or None,
-        "password": _revealed(oauth2.password),
+        "password": _reveal(oauth2.password),
         "cloud": oauth2.cloud,
         "authority": oauth2.authority or None,
         "token_url": oauth2.token_url or None,
@@ -113,9 +113,9 @@ def _proxy(proxy: Proxy | None) -> dict[str, Any]:
     return {
         "proxy": f"{proxy.scheme}://{host}:{proxy.port}" if proxy else None,
         "proxy_username": proxy.username or None if proxy else None,
-        "proxy_password": _revealed(proxy.password) if proxy else None,
+        "proxy_password": _reveal(proxy.password) if proxy else None,
     }
 
 
-def _revealed(secret: Secret | None) -> str | None:
+def _reveal(secret: Secret | None) -> str | None:
     return secret.reveal() if secret else None

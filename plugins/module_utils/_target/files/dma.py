@@ -60,9 +60,9 @@ class Dma(managed_block.ManagedBlockTarget):
             lines.append(f"AUTHPATH {account.password_file}")
         if account.connector.errors_to:
             lines.append(f"MASQUERADE {account.connector.errors_to}")
-        text = managed_block.restored(text)
+        text = managed_block.remove_block(text)
         aside = [number for number, line in enumerate(text.split("\n")) if _OURS.match(line)]
-        return managed_block.appended(text, lines, account.password_file if account.password else "", aside)
+        return managed_block.append_block(text, lines, account.password_file if account.password else "", aside)
 
     def password_text(self, account: Account) -> str | None:
         server = account.smtp

@@ -33,11 +33,11 @@ class Fetchmail(FileTarget):
     def render(self, _text: str, account: Account) -> str:
         server, trust = account.imap, account.imap.trust
         lines = [
-            f"poll {_quoted(server.host)} protocol imap port {server.port} auth password",
-            f"  user {_quoted(server.username)}",
-            f"  password {_quoted(server.password.reveal() if server.password else '')}",
-            f"  is {_quoted(account.options['local_user'])} here",
-            f"  folder {_quoted(server.mailbox)}",
+            f"poll {_quote(server.host)} protocol imap port {server.port} auth password",
+            f"  user {_quote(server.username)}",
+            f"  password {_quote(server.password.reveal() if server.password else '')}",
+            f"  is {_quote(account.options['local_user'])} here",
+            f"  folder {_quote(server.mailbox)}",
             "  no keep" if account.options.get("delete") else "  keep",
         ]
         if server.security == "none":
@@ -46,13 +46,13 @@ class Fetchmail(FileTarget):
             lines.append('  ssl sslproto "TLS1.2+"' if server.security == "tls" else '  sslproto "TLS1.2+"')
             lines.append("  sslcertck" if trust.validate else "  no sslcertck")
             if trust.validate and trust.ca_file:
-                lines.append(f"  sslcertfile {_quoted(trust.ca_file)}")
+                lines.append(f"  sslcertfile {_quote(trust.ca_file)}")
             if trust.client_cert:
                 key = trust.client_key or trust.client_cert
-                lines.append(f"  sslcert {_quoted(trust.client_cert)} sslkey {_quoted(key)}")
+                lines.append(f"  sslcert {_quote(trust.client_cert)} sslkey {_quote(key)}")
         return own_file(MARK, lines)
 
 
-def _quoted(value: str) -> str:
+def _quote(value: str) -> str:
     """A quote ends the string even after a backslash, so it is written by its number."""
     return '"' + value.replace("\\", "\\\\").replace('"', "\\x22") + '"'

@@ -16,7 +16,7 @@ from ..._connector.resolved import Protocol, ResolvedConnector
 from ..._errors import FieldMessage
 from ..formats import env, template, yaml
 from ..interface import MARK, NOTICE, Account, FileTarget, Option, own_file
-from ..tree import BLOCKS, SECRET_NAMES, flat, secret_paths, tree_of
+from ..tree import BLOCKS, SECRET_NAMES, flatten, secret_paths, tree_of
 
 _SECRETS = "|".join(SECRET_NAMES)
 _LINE_BREAK = re.compile(r"[\x00-\x08\x0a-\x1f\x7f\x85\u2028\u2029]")
@@ -72,14 +72,14 @@ class Env(Generic):
     def unsupported_values(self, account: Account) -> Iterator[FieldMessage]:
         if not re.fullmatch(r"([A-Za-z_][A-Za-z0-9_]*)?", _prefix(account)):
             yield "options.prefix", "must be letters, digits and underscores, and not begin with a digit"
-        for path, value in flat(tree_of(account.connector)):
+        for path, value in flatten(tree_of(account.connector)):
             if path != "signature" and _LINE_BREAK.search(_env_text(value)):
                 yield path, "cannot hold a line break or another control character in env"
 
     def render(self, _text: str, account: Account) -> str:
         values = {
             _prefix(account) + path.replace(".", "_").upper(): _env_text(value)
-            for path, value in flat(tree_of(account.connector))
+            for path, value in flatten(tree_of(account.connector))
             if path != "signature"
         }
         return own_file(MARK, env.lines(values))
@@ -119,7 +119,7 @@ class Template(Generic):
         yield from template.problems(account.options.get("template") or "", _fields(account), _LINE_BREAK)
 
     def render(self, _text: str, account: Account) -> str:
-        return template.filled(account.options["template"], _fields(account))
+        return template.fill_template(account.options["template"], _fields(account))
 
     def difference(self, before: str, after: str) -> tuple[str, str]:
         # Where its secrets are only the template's author knows.
@@ -129,4 +129,4 @@ class Template(Generic):
 def _fields(account: Account) -> dict[str, Any]:
     """Every field by its path, and each block that there is as a whole."""
     tree = tree_of(account.connector)
-    return {**dict(flat(tree)), **{block: tree[block] for block in BLOCKS if tree[block] is not None}}
+    return {**dict(flatten(tree)), **{block: tree[block] for block in BLOCKS if tree[block] is not None}}

@@ -63,7 +63,7 @@ class Gitea(ManagedBlockTarget):
             sections["mailer"] = dict(_mailer(account))
         if "imap" in account.protocols:
             sections["email.incoming"] = dict(_incoming(account))
-        return ini.go_appended(text, sections)
+        return ini.append_go_sections(text, sections)
 
 
 def _mailer(account: Account) -> Iterator[tuple[str, str]]:

@@ -63,12 +63,12 @@ class Gitlab(managed_block.ManagedBlockTarget):
                 yield "imap.validate_certs", "must be true for gitlab, which always checks certificates"
 
     def render(self, text: str, account: Account) -> str:
-        text = managed_block.restored(text)
+        text = managed_block.remove_block(text)
         if "__END__" in text.split("\n"):
             managed_block.refuse("holds __END__, after which nothing is read")
         settings = {**dict(_outgoing(account)), **dict(_incoming(account))}
         lines = [f"gitlab_rails['{name}'] = {literals.ruby(value)}" for name, value in settings.items()]
-        return managed_block.appended(text, lines)
+        return managed_block.append_block(text, lines)
 
 
 def _graph_problems(connector: ResolvedConnector) -> Iterator[FieldMessage]:

@@ -54,7 +54,7 @@ class Grafana(ManagedBlockTarget):
         settings = dict(_settings(account))
         if account.password_file and account.password:
             settings["password"] = f"$__file{{{account.password_file}}}"
-        return ini.go_appended(text, {"smtp": settings}, account.password_file if account.password else "")
+        return ini.append_go_sections(text, {"smtp": settings}, account.password_file if account.password else "")
 
 
 class GrafanaEnvironment(FileTarget):

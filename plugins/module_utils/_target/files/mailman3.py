@@ -47,7 +47,7 @@ class Mailman3(ManagedBlockTarget):
             "smtp_user": server.username if account.password else "",
             "smtp_pass": _password(account),
         }
-        return ini.python_inserted(text, "mta", settings)
+        return ini.insert_python_section(text, "mta", settings)
 
 
 def _password(account: Account) -> str:

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 
 from ..._errors import FieldMessage
-from ..formats.env import quoted as shell_quoted
+from ..formats.env import quote as shell_quote
 from ..interface import MARK, Account, FileTarget, Option, own_file
 
 _NEEDS_ESCAPE = re.compile(r'[\\"]')
@@ -41,32 +41,32 @@ class Mbsync(FileTarget):
         server, trust, name = account.imap, account.imap.trust, account.name
         lines = [
             f"IMAPAccount {name}",
-            f"Host {_quoted(server.host)}",
+            f"Host {_quote(server.host)}",
             f"Port {server.port}",
-            f"User {_quoted(server.username)}",
+            f"User {_quote(server.username)}",
         ]
         if account.password_file:
-            lines.append(f"PassCmd {_quoted(f'cat {shell_quoted(account.password_file)}')}")
+            lines.append(f"PassCmd {_quote(f'cat {shell_quote(account.password_file)}')}")
         elif server.password:
-            lines.append(f"Pass {_quoted(server.password.reveal())}")
+            lines.append(f"Pass {_quote(server.password.reveal())}")
         if server.mechanisms:
             lines.append(f"AuthMechs {' '.join(server.mechanisms)}")
         lines.append(f"SSLType {_SSL_TYPES[server.security]}")
         if trust.ca_file:
-            lines += ["SystemCertificates no", f"CertificateFile {_quoted(trust.ca_file)}"]
+            lines += ["SystemCertificates no", f"CertificateFile {_quote(trust.ca_file)}"]
         if trust.client_cert:
-            lines.append(f"ClientCertificate {_quoted(trust.client_cert)}")
-            lines.append(f"ClientKey {_quoted(trust.client_key or trust.client_cert)}")
+            lines.append(f"ClientCertificate {_quote(trust.client_cert)}")
+            lines.append(f"ClientKey {_quote(trust.client_key or trust.client_cert)}")
         maildir = account.options["maildir"].rstrip("/") + "/"
         lines += [
             *("", f"IMAPStore {name}-remote", f"Account {name}"),
-            *("", f"MaildirStore {name}-local", f"Path {_quoted(maildir)}", f"Inbox {_quoted(maildir + 'INBOX')}"),
+            *("", f"MaildirStore {name}-local", f"Path {_quote(maildir)}", f"Inbox {_quote(maildir + 'INBOX')}"),
             *("", f"Channel {name}", f"Far :{name}-remote:", f"Near :{name}-local:"),
-            f"Patterns {_quoted(server.mailbox)}",
+            f"Patterns {_quote(server.mailbox)}",
             *("Create Near", "Sync Pull", "SyncState *"),
         ]
         return own_file(MARK, lines, account.password_file)
 
 
-def _quoted(value: str) -> str:
+def _quote(value: str) -> str:
     return '"' + _NEEDS_ESCAPE.sub(r"\\\g<0>", value) + '"'

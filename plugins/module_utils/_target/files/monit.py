@@ -47,25 +47,25 @@ class Monit(FileTarget):
 
     def render(self, _text: str, account: Account) -> str:
         connector, server, trust = account.connector, account.smtp, account.smtp.trust
-        lines = [f"set mailserver {_quoted(server.host)} port {server.port}"]
+        lines = [f"set mailserver {_quote(server.host)} port {server.port}"]
         if account.password:
             lines += [
-                f"  username {_quoted(server.username)}",
-                f"  password {_quoted(account.password.reveal())}",
+                f"  username {_quote(server.username)}",
+                f"  password {_quote(account.password.reveal())}",
             ]
         if server.security != "none":
             options = ["verify: enable" if trust.validate else "verify: disable"]
             if not trust.validate:
                 options.append("selfsigned: allow")
             elif trust.ca_file:
-                options.append(f"cacertificatefile: {_quoted(trust.ca_file)}")
+                options.append(f"cacertificatefile: {_quote(trust.ca_file)}")
             if trust.client_cert:
-                options.append(f"clientpemfile: {_quoted(trust.client_cert)}")
+                options.append(f"clientpemfile: {_quote(trust.client_cert)}")
             lines.append("  using ssl with options {")
             lines += [f"    {option}" for option in options]
             lines.append("  }")
         if server.ehlo_name:
-            lines.append(f"  using hostname {_quoted(server.ehlo_name)}")
+            lines.append(f"  using hostname {_quote(server.ehlo_name)}")
         if connector.from_address or connector.reply_to:
             lines.append("set mail-format {")
             if connector.from_address:
@@ -85,6 +85,6 @@ def _strings(account: Account) -> Iterator[tuple[str, str]]:
     yield "smtp.client_cert", trust.client_cert
 
 
-def _quoted(value: str) -> str:
+def _quote(value: str) -> str:
     """Monit knows no escapes: a text is in the quotes that it does not hold."""
     return f"'{value}'" if '"' in value else f'"{value}"'

@@ -65,8 +65,8 @@ def _lines(account: Account) -> Iterator[tuple[str, str]]:
         yield "from_address", "set_from_header on"
     if account.password:
         yield "smtp.mechanisms", f"auth {server.mechanisms[0].lower() if server.mechanisms else 'on'}"
-        yield "smtp.username", f"user {_quoted(server.username)}"
-        yield "smtp.password", f"password {_quoted(account.password.reveal())}"
+        yield "smtp.username", f"user {_quote(server.username)}"
+        yield "smtp.password", f"password {_quote(account.password.reveal())}"
     if account.name != "default":
         yield "name", f"account default : {account.name}"
         if account.connector.from_address:
@@ -84,12 +84,12 @@ def _encryption(server: SmtpSettings) -> Iterator[tuple[str, str]]:
     if not trust.validate:
         yield "smtp.validate_certs", "tls_certcheck off"
     elif trust.ca_file:
-        yield "smtp.ca_file", f"tls_trust_file {_quoted(trust.ca_file)}"
+        yield "smtp.ca_file", f"tls_trust_file {_quote(trust.ca_file)}"
     if trust.client_cert:
-        yield "smtp.client_cert", f"tls_cert_file {_quoted(trust.client_cert)}"
-        yield "smtp.client_key", f"tls_key_file {_quoted(trust.client_key or trust.client_cert)}"
+        yield "smtp.client_cert", f"tls_cert_file {_quote(trust.client_cert)}"
+        yield "smtp.client_key", f"tls_key_file {_quote(trust.client_key or trust.client_cert)}"
 
 
-def _quoted(value: str) -> str:
+def _quote(value: str) -> str:
     """Msmtp takes quotes off the ends, and reads all between them as it is."""
     return f'"{value}"'

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 
 from ..._errors import FieldMessage
-from ..formats.env import quoted
+from ..formats.env import quote
 from ..interface import MARK, Account, FileTarget, own_file
 
 
@@ -36,13 +36,13 @@ class Nullmailer(FileTarget):
             if not trust.validate:
                 words.append("--insecure")
             elif trust.ca_file:
-                words.append(f"--x509cafile={quoted(trust.ca_file)}")
+                words.append(f"--x509cafile={quote(trust.ca_file)}")
             if trust.client_cert:
-                words.append(f"--x509certfile={quoted(trust.client_cert)}")
-                words.append(f"--x509keyfile={quoted(trust.client_key or trust.client_cert)}")
+                words.append(f"--x509certfile={quote(trust.client_cert)}")
+                words.append(f"--x509keyfile={quote(trust.client_key or trust.client_cert)}")
         if account.password:
             if set(server.mechanisms) == {"LOGIN"}:
                 words.append("--auth-login")
-            words.append(f"--user={quoted(server.username)}")
-            words.append(f"--pass={quoted(account.password.reveal())}")
+            words.append(f"--user={quote(server.username)}")
+            words.append(f"--pass={quote(account.password.reveal())}")
         return own_file(MARK, [" ".join(words)])

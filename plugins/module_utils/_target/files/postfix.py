@@ -54,13 +54,13 @@ class Postfix(managed_block.ManagedBlockTarget):
                 yield "smtp.password", "cannot end with white space in postfix"
 
     def render(self, text: str, account: Account) -> str:
-        text = managed_block.restored(text)
+        text = managed_block.remove_block(text)
         if not text.endswith("\n"):
             text += "\n"
         named = account.password_file if account.password else ""
         parameters = dict(_parameters(account))
         lines = [f"{name} = {value.replace('$', '$$')}" for name, value in parameters.items()]
-        return managed_block.inserted(text, text.count("\n"), lines, set(_parameter_lines(text, parameters)), named)
+        return managed_block.insert_block(text, text.count("\n"), lines, set(_parameter_lines(text, parameters)), named)
 
     def password_text(self, account: Account) -> str | None:
         if not account.password:

@@ -15,7 +15,7 @@ from ..interface import check_parsed
 _NEEDS_ESCAPE = re.compile(r'[\\"$`]')
 
 
-def quoted(value: str) -> str:
+def quote(value: str) -> str:
     """A word for a shell. In single quotes all is literal; systemd joins no quotes, so a value is in one pair."""
     if "'" not in value:
         return f"'{value}'"
@@ -26,4 +26,4 @@ def quoted(value: str) -> str:
 
 def lines(variables: Mapping[str, str]) -> list[str]:
     """An assignment of each variable on a line of its own."""
-    return [f"{name}={quoted(value)}" for name, value in variables.items()]
+    return [f"{name}={quote(value)}" for name, value in variables.items()]

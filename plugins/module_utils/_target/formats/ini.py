@@ -26,7 +26,7 @@ def go_problem(value: str) -> str:
     return "cannot hold %(…)s, which stands for another setting" if _GO_REFERENCE.search(value) else ""
 
 
-def go_quoted(value: str) -> str:
+def quote_go(value: str) -> str:
     """A value for Go's ini package: all from the first backquote to the last one is taken literally."""
     return value if _PLAIN.fullmatch(value) else f"`{value}`"
 
@@ -34,17 +34,17 @@ def go_quoted(value: str) -> str:
 def go_lines(sections: Sections) -> list[str]:
     lines = []
     for section, pairs in sections.items():
-        lines += [f"[{section}]", *(f"{key} = {go_quoted(value)}" for key, value in pairs.items())]
-    check_parsed(go_parsed("\n".join(lines)), {name: dict(pairs) for name, pairs in sections.items()})
+        lines += [f"[{section}]", *(f"{key} = {quote_go(value)}" for key, value in pairs.items())]
+    check_parsed(parse_go("\n".join(lines)), {name: dict(pairs) for name, pairs in sections.items()})
     return lines
 
 
-def go_appended(text: str, sections: Sections, password_file: str = "") -> str:
+def append_go_sections(text: str, sections: Sections, password_file: str = "") -> str:
     """The text with the sections in a block at its end: a section goes on there, and what comes later counts."""
-    return managed_block.appended(text, go_lines(sections), password_file)
+    return managed_block.append_block(text, go_lines(sections), password_file)
 
 
-def go_parsed(text: str) -> dict[str, dict[str, str]]:
+def parse_go(text: str) -> dict[str, dict[str, str]]:
     """Sections of lines without comments, as Go's ini package reads them."""
     found: dict[str, dict[str, str]] = {}
     pairs: dict[str, str] = {}
@@ -74,22 +74,22 @@ def python_problem(value: str) -> str:
 def python_lines(section: str, pairs: Mapping[str, str]) -> list[str]:
     """A section for configparser without interpolation."""
     lines = [f"[{section}]", *(f"{key} = {value}" for key, value in pairs.items())]
-    check_parsed(_python_parsed("\n".join(lines)), {section: dict(pairs)})
+    check_parsed(_parse_python("\n".join(lines)), {section: dict(pairs)})
     return lines
 
 
-def python_inserted(text: str, section: str, pairs: Mapping[str, str]) -> str:
+def insert_python_section(text: str, section: str, pairs: Mapping[str, str]) -> str:
     """The text with these settings of a section in a block, at the head of that section, which may be there once."""
-    text = managed_block.with_line_end(managed_block.restored(text))
-    before = _python_parsed(text)
+    text = managed_block.with_line_end(managed_block.remove_block(text))
+    before = _parse_python(text)
     lines = python_lines(section, pairs)
     number = next((n for n, line in enumerate(text.split("\n")) if _is_header(line, section)), None)
     if number is None:
-        written = managed_block.inserted(text, text.count("\n"), lines, (), "")
+        written = managed_block.insert_block(text, text.count("\n"), lines, (), "")
     else:
         aside = set(_lines_that_set(text, number, pairs))
-        written = managed_block.inserted(text, number + 1, lines[1:], aside, "")
-    check_parsed(_python_parsed(written), {**before, section: {**before.get(section, {}), **pairs}})
+        written = managed_block.insert_block(text, number + 1, lines[1:], aside, "")
+    check_parsed(_parse_python(written), {**before, section: {**before.get(section, {}), **pairs}})
     return written
 
 
@@ -112,7 +112,7 @@ def _lines_that_set(text: str, header: int, pairs: Mapping[str, str]) -> Iterato
             yield number
 
 
-def _python_parsed(text: str) -> dict[str, dict[str, str]]:
+def _parse_python(text: str) -> dict[str, dict[str, str]]:
     parser = RawConfigParser()
     try:
         parser.read_string(text)

@@ -16,7 +16,7 @@ from ..interface import check_parsed
 _ESCAPED = re.compile(r"\\([\\'])")
 
 
-def single_quoted(value: str) -> str:
+def quote_single(value: str) -> str:
     """A string of PHP or Ruby."""
     quoted = "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
     check_parsed(_ESCAPED.sub(r"\1", quoted[1:-1]), value)
@@ -29,7 +29,7 @@ def ruby(value: Any) -> str:
         return str(value).lower()
     if isinstance(value, Mapping):
         return "{ " + ", ".join(f"{ruby(key)} => {ruby(inner)}" for key, inner in value.items()) + " }"
-    return single_quoted(value)
+    return quote_single(value)
 
 
 def php(value: Any, indent: str = "") -> str:
@@ -38,9 +38,9 @@ def php(value: Any, indent: str = "") -> str:
         return str(value).lower()
     if isinstance(value, Mapping):
         inner = indent + "  "
-        lines = [f"{inner}{single_quoted(key)} => {php(each, inner)},\n" for key, each in value.items()]
+        lines = [f"{inner}{quote_single(key)} => {php(each, inner)},\n" for key, each in value.items()]
         return "array(\n" + "".join(lines) + f"{indent})"
-    return single_quoted(value)
+    return quote_single(value)
 
 
 def python(value: Any) -> str:

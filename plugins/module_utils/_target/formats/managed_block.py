@@ -27,7 +27,7 @@ def content(text: str) -> str:
     return "".join(f"{line}\n" for line in _parse(text).inside)
 
 
-def restored(text: str) -> str:
+def remove_block(text: str) -> str:
     """The text as it was before there was a block."""
     outside = _parse(text).outside
     return "\n".join(line[len(_ASIDE) :] if line.startswith(_ASIDE) else line for line in outside)
@@ -51,17 +51,17 @@ def _parse(text: str) -> _Lines:
     return _Lines([*lines[:begin], *lines[end + 1 :]], lines[begin + 1 : end])
 
 
-def inserted(text: str, position: int, lines: Sequence[str], aside: Container[int], password_file: str) -> str:
+def insert_block(text: str, position: int, lines: Sequence[str], aside: Container[int], password_file: str) -> str:
     """The text with the block before the line at a position, and the lines with these numbers set aside."""
     others = [_ASIDE + line if number in aside else line for number, line in enumerate(text.split("\n"))]
     named = named_password_file(password_file)
     return "\n".join([*others[:position], _BEGIN, *named, *lines, _END, *others[position:]])
 
 
-def appended(text: str, lines: Sequence[str], password_file: str = "", aside: Container[int] = ()) -> str:
+def append_block(text: str, lines: Sequence[str], password_file: str = "", aside: Container[int] = ()) -> str:
     """The text with the block at its end, in place of an earlier one."""
-    text = with_line_end(restored(text))
-    return inserted(text, text.count("\n"), lines, aside, password_file)
+    text = with_line_end(remove_block(text))
+    return insert_block(text, text.count("\n"), lines, aside, password_file)
 
 
 def with_line_end(text: str) -> str:
@@ -81,7 +81,7 @@ class ManagedBlockTarget(FileTarget):
     needs_file = False
 
     def clear(self, text: str) -> str:
-        return restored(text)
+        return remove_block(text)
 
     def content(self, text: str) -> str:
         return content(text)

@@ -39,17 +39,17 @@ def _go_ini(value: str) -> str:
     problem = ini.go_problem(value)
     if problem:
         raise NotQuotable(problem)
-    return ini.go_quoted(value)
+    return ini.quote_go(value)
 
 
 _QUOTINGS: Mapping[str, Callable[[str], str]] = {
-    "shell": env.quoted,
+    "shell": env.quote,
     "ini": _python_ini,
     "go_ini": _go_ini,
     "xml": _xml,
     "url": lambda value: quote(value, safe=""),
-    "php": literals.single_quoted,
-    "ruby": literals.single_quoted,
+    "php": literals.quote_single,
+    "ruby": literals.quote_single,
     "raw": str,
 }
 _OF_ANY_VALUE: Mapping[str, Callable[[Any], str]] = {
@@ -106,7 +106,7 @@ def _unquotable(value: Any, quoting: str, control: re.Pattern[str]) -> str:
     return ""
 
 
-def filled(template: str, fields: Mapping[str, Any]) -> str:
+def fill_template(template: str, fields: Mapping[str, Any]) -> str:
     """The template with each placeholder filled; one that has a problem is an error before."""
 
     def fill(found: re.Match[str]) -> str:

@@ -97,7 +97,7 @@ class Editor(NamedTuple):
 
     def insert(self, text: str, settings: Mapping[str, Any], password_file: str = "") -> str:
         """The text with these settings in a block within the section, in place of others of ours."""
-        text = managed_block.with_line_end(managed_block.restored(text))
+        text = managed_block.with_line_end(managed_block.remove_block(text))
         written_lines = list(lines(settings))
         before = self._read(text)
         key, section = before.key, before.settings
@@ -111,7 +111,7 @@ class Editor(NamedTuple):
             position, indent, opening = first.line, " " * first.column, []
             aside = frozenset(self._lines_of_ours(text, before))
         indented = [*opening, *(f"{indent}{line}" for line in written_lines)]
-        written = managed_block.inserted(text, position, indented, aside, password_file)
+        written = managed_block.insert_block(text, position, indented, aside, password_file)
         if not self._holds(written, before, written_lines):
             managed_block.refuse(f"must have its {self.section} settings in block style, each on a line of its own")
         return written

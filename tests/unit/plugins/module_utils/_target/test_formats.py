@@ -89,14 +89,14 @@ def test_configparser_reads_what_was_quoted() -> None:
 
 def test_what_is_appended_to_an_ini_file_can_be_taken_away() -> None:
     text = "[smtp]\nhost = old\n; comment\n[other]\na = b"
-    written = ini.go_appended(text, {"smtp": {"host": "new:25"}})
-    assert ini.managed_block.restored(written) == text + "\n"
-    assert ini.go_appended(written, {"smtp": {"host": "new:25"}}) == written
+    written = ini.append_go_sections(text, {"smtp": {"host": "new:25"}})
+    assert ini.managed_block.remove_block(written) == text + "\n"
+    assert ini.append_go_sections(written, {"smtp": {"host": "new:25"}}) == written
 
 
 def test_section_for_configparser_is_not_repeated() -> None:
     text = "[a]\nx = 1\n[mta]\n# comment\nhost: old\n  and more\nother = kept\n[b]\nhost = kept\n"
-    written = ini.python_inserted(text, "mta", {"host": "new"})
+    written = ini.insert_python_section(text, "mta", {"host": "new"})
     parser = configparser.RawConfigParser()
     parser.read_string(written)
     assert {name: dict(parser.items(name)) for name in parser.sections()} == {
@@ -104,13 +104,13 @@ def test_section_for_configparser_is_not_repeated() -> None:
         "mta": {"host": "new", "other": "kept"},
         "b": {"host": "kept"},
     }
-    assert ini.managed_block.restored(written) == text
+    assert ini.managed_block.remove_block(written) == text
 
 
 @pytest.mark.parametrize("text", ["host = 1\n[mta]\n", "[mta]\nx\n", "[mta]\n[mta]\n"])
 def test_ini_file_that_configparser_cannot_read_is_refused(text: str) -> None:
     with pytest.raises(DeclarationError, match="path: is no valid ini file"):
-        ini.python_inserted(text, "mta", {"host": "new"})
+        ini.insert_python_section(text, "mta", {"host": "new"})
 
 
 READERS = {
@@ -125,7 +125,7 @@ READERS = {
 @pytest.mark.parametrize("quoting", READERS)
 def test_placeholder_is_read_as_the_value(quoting: str) -> None:
     for value in HOSTILE:
-        text = template.filled(f"${{field|{quoting}}}", {"field": value})
+        text = template.fill_template(f"${{field|{quoting}}}", {"field": value})
         assert READERS[quoting](text) == value
 
 
@@ -162,4 +162,4 @@ def filled_values() -> Iterator[tuple[str, str]]:
 def test_template_is_filled(text: str, expected: str) -> None:
     fields = {"smtp.host": "h", "smtp.port": 25, "on": True, "list": ["a", "b"], "none": None}
     assert problems(text, **fields) == []
-    assert template.filled(text, fields) == expected
+    assert template.fill_template(text, fields) == expected

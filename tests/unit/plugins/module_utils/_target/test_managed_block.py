@@ -21,13 +21,13 @@ TEXT = "one\ntwo\nthree\n"
 @given(texts, st.integers(0, 5), st.lists(st.sampled_from(["a = b", "# c", ""])), st.sets(st.integers(0, 5)))
 def test_what_was_there_comes_back(text: str, position: int, lines: list[str], aside: set[int]) -> None:
     position = min(position, text.count("\n"))
-    written = block.inserted(text, position, lines, aside, "")
-    assert block.restored(written) == text
+    written = block.insert_block(text, position, lines, aside, "")
+    assert block.remove_block(written) == text
     assert block.content(written) == "".join(f"{line}\n" for line in lines)
 
 
 def test_what_is_set_aside_is_a_comment() -> None:
-    written = block.inserted(TEXT, 2, ["four"], {1}, "/etc/password")
+    written = block.insert_block(TEXT, 2, ["four"], {1}, "/etc/password")
     assert written.split("\n") == [
         "one",
         "# set aside by mailroom.core.connector_config: two",
@@ -42,14 +42,14 @@ def test_what_is_set_aside_is_a_comment() -> None:
 
 
 def test_a_file_without_a_block() -> None:
-    assert (block.content(TEXT), Postfix().password_file_in(TEXT), block.restored(TEXT)) == ("", "", TEXT)
+    assert (block.content(TEXT), Postfix().password_file_in(TEXT), block.remove_block(TEXT)) == ("", "", TEXT)
 
 
 @pytest.mark.parametrize("end", ["BEGIN", "END"])
 def test_half_a_block_is_refused(end: str) -> None:
-    half = block.inserted(TEXT, 1, ["four"], (), "").replace(f"# {end} mailroom.core.connector_config\n", "")
+    half = block.insert_block(TEXT, 1, ["four"], (), "").replace(f"# {end} mailroom.core.connector_config\n", "")
     with pytest.raises(DeclarationError, match=r"path: holds # BEGIN .* without the other"):
-        block.restored(half)
+        block.remove_block(half)
 
 
 @pytest.mark.parametrize("marks", ["BEBE", "BBEE", "EB", "B" * 26_000, "BE" + "E", "BEB"])
@@ -57,9 +57,9 @@ def test_what_is_not_one_whole_block_is_refused(marks: str) -> None:
     """The attack surface is whoever may write the settings; many beginnings took a time that grew with their square."""
     lines = [f"# {'BEGIN' if mark == 'B' else 'END'} mailroom.core.connector_config\n" for mark in marks]
     with pytest.raises(DeclarationError, match="or more than once"):
-        block.restored("".join(lines))
+        block.remove_block("".join(lines))
 
 
 def test_a_block_is_found_after_an_editor_has_changed_the_ends_of_lines() -> None:
-    written = block.inserted(TEXT, 1, ["four"], {0}, "")
-    assert block.restored(written.replace("\n", "\r\n")) == TEXT.replace("\n", "\r\n")
+    written = block.insert_block(TEXT, 1, ["four"], {0}, "")
+    assert block.remove_block(written.replace("\n", "\r\n")) == TEXT.replace("\n", "\r\n")

@@ -49,7 +49,7 @@ def rendered(app: str, smtp: dict[str, Any], options: Mapping[str, Any] | None =
 
 
 def go_ini(text: str) -> dict[str, dict[str, str]]:
-    return ini.go_parsed("\n".join(line for line in text.splitlines() if line and not line.startswith("#")))
+    return ini.parse_go("\n".join(line for line in text.splitlines() if line and not line.startswith("#")))
 
 
 def environment(text: str) -> dict[str, str]:
