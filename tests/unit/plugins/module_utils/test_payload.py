@@ -32,7 +32,7 @@ PAYLOADS = {
     "registry": Payload(45, READS),
     "connector": Payload(60, READS),
     "connectors": Payload(60, READS),
-    "connector_config": Payload(75, CONFIGURES),
+    "connector_config": Payload(80, CONFIGURES),
     "connector_test": Payload(120, TESTS),
     "init_mail": Payload(120, TESTS),
     "_connector_verify": Payload(120, TESTS),
