@@ -112,7 +112,7 @@ options:
   mode:
     description:
       - The mode of the file that holds the secrets, as in M(ansible.builtin.file). Quote it.
-      - "Default: V(0600). A file with other settings besides keeps its mode without what everybody may do."
+      - "Default: V(0600). A file with other settings besides keeps its mode if that keeps everybody else out, such as V(0640)."
       - It is warned about where everybody may read the secrets.
     type: raw
   backup:

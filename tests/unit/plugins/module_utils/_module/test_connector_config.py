@@ -336,7 +336,7 @@ class TestABlockAndAFileForThePassword:
 
 
 class TestAPasswordInAFileOfOthers:
-    """As in grafana.ini: what others may do with the file goes, and all else of it stays."""
+    """As in grafana.ini: everybody else is kept out of the file, and all else of it stays."""
 
     @pytest.fixture
     def path(self, folder: Path) -> Path:
@@ -348,11 +348,12 @@ class TestAPasswordInAFileOfOthers:
         filled("connector", name="main", from_address="a@example.com")
         return lambda **more: filled("connector_config", **{**options, **more})
 
-    def test_mode_loses_what_everybody_may_do(self, config: Config, path: Path) -> None:
+    @pytest.mark.parametrize(("before", "after"), [(0o644, 0o600), (0o664, 0o600), (0o640, 0o640), (0o400, 0o400)])
+    def test_mode_that_lets_everybody_in_is_replaced(self, config: Config, path: Path, before: int, after: int) -> None:
         path.write_text("[server]\nDOMAIN = a\n")
-        path.chmod(0o644)
+        path.chmod(before)
         made, again = config(), config()
-        assert (made["changed"], again["changed"], mode_of(path)) == (True, False, 0o640)
+        assert (made["changed"], again["changed"], mode_of(path)) == (True, False, after)
         assert f"PASSWD = {PASSWORD}\n" in path.read_text()
         assert PASSWORD not in str([made, again])
         config(mode="0600")
