@@ -15,6 +15,7 @@ from .._argspec import ArgumentSpec
 from .._connector.state import Connector, Purpose, State, Wanted, parse_purpose
 from .._connector.view import views
 from .._errors import DeclarationError, RegistryError, RegistryKeyError
+from .._registry.applications import applications_of, orphaned_applications
 from .._registry.registry import Reader
 from .shared_options import open_registry, registry_options
 from .stored import resolve_purpose
@@ -52,7 +53,11 @@ def _connector_info(module: Task) -> dict[str, Any]:
         state, found, resolved_by = _find_connectors(module, reader, purpose)
         own = {each.name: _drop_foreign_secrets(module, reader, each) for each in found}
         state = replace(state, connectors={**state.connectors, **own})
-        connectors = [{**entry, **resolved_by} for entry in views([connector.name for connector in found], state)]
+        applications = applications_of(reader, own, state.default)
+        connectors = [
+            {**entry, **resolved_by, "applications": applications[entry["name"]]} for entry in views(list(own), state)
+        ]
+        orphaned = [] if purpose else orphaned_applications(reader, module.params["name"])
         if module.params["history"]:
             revisions = reader.history(found)
             for entry in connectors:
@@ -64,7 +69,11 @@ def _connector_info(module: Task) -> dict[str, Any]:
                 ]
     for warning in _damage_warnings(state, connectors):
         module.warn(warning)
-    return {"changed": False, "connectors": connectors}
+    return {
+        "changed": False,
+        "connectors": connectors,
+        **({"orphaned_applications": orphaned} if orphaned else {}),
+    }
 
 
 def _drop_foreign_secrets(module: Task, reader: Reader, connector: Connector) -> Connector:
