@@ -340,7 +340,9 @@ def _parse_health(given: Mapping[str, Any] | None) -> Health | None:
         return None
     names = ("status", "verdict", "since", "checked_at", "last_ok_at", "expires", "host")
     runs = tuple(
-        Run(*(_text(run.get(name)) for name in ("at", "host", "status", "verdict")), ms=float(run.get("ms") or 0))
+        Run(
+            **{name: _text(run.get(name)) for name in ("at", "host", "status", "verdict")}, ms=float(run.get("ms") or 0)
+        )
         for run in given.get("runs") or ()
     )
     texts = {name: _text(given.get(name)) for name in names}
