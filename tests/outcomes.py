@@ -32,21 +32,18 @@ def iso(at: datetime) -> str:
     return at.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def outcomes(hosts: int, connectors: int, *, seed: int = 1) -> list[dict[str, Any]]:
+def outcomes(hosts: int, connectors: int, *, seed: int = 1) -> dict[str, dict[str, Any]]:
     """Each host has its share of so many connectors."""
     chance = random.Random(seed)
-    made = []
+    made: dict[str, dict[str, Any]] = {}
     for number in range(hosts):
         names = [f"connector_{each:04}" for each in range(number, connectors, hosts)]
         pairs = [_outcome(name, chance) for name in names]
-        made.append(
-            {
-                "host": f"mail{number + 1:02}.example.com",
-                "environments": [("production", "staging", "test")[number % 3]],
-                "results": [result for result, _about in pairs],
-                "connectors": [about for _result, about in pairs],
-            }
-        )
+        made[f"mail{number + 1:02}.example.com"] = {
+            "environments": [("production", "staging", "test")[number % 3]],
+            "results": [result for result, _about in pairs],
+            "connectors": [about for _result, about in pairs],
+        }
     return made
 
 

@@ -34,14 +34,14 @@ def read_results(filter_name: str, given: Any) -> list[Result]:
 
 
 def read_report(filter_name: str, given: Any) -> Report:
-    """The results of several hosts, each as a dictionary with `host`, `results` and more; the report is of now."""
+    """The results of several hosts, each a dictionary with `results` and more by its name; the report is of now."""
     now = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
     try:
-        if isinstance(given, list) and all(isinstance(outcome, Mapping) for outcome in given):
+        if isinstance(given, Mapping):
             return parse_report(now, given)
     except (AttributeError, KeyError, TypeError, ValueError):
         pass
     raise AnsibleFilterError(
-        f"mailroom.core.{filter_name}: the input must be a list of dictionaries, each with a host and the results of"
+        f"mailroom.core.{filter_name}: the input must be a dictionary by the names of hosts, each with the results of"
         " mailroom.core.connector_test"
     )

@@ -226,11 +226,11 @@ def worst_first(results: Sequence[Result]) -> list[Result]:
     return sorted(results, key=lambda result: STATUSES.index(result.status))
 
 
-def parse_report(generated_at: str, outcomes: Sequence[Mapping[str, Any]]) -> Report:
-    """The report on what each host says: its name, environments, results, and connectors of its registry."""
+def parse_report(generated_at: str, outcomes: Mapping[str, Mapping[str, Any]]) -> Report:
+    """The report on what is known of each host: its environments, results, and the connectors of its registry."""
     hosts, results = [], []
-    for outcome in outcomes:
-        name, environments = _text(outcome["host"]), _texts(outcome.get("environments"))
+    for key, outcome in outcomes.items():
+        name, environments = _text(key), _texts(outcome.get("environments"))
         tested = outcome.get("results")
         tested_from = _text(outcome.get("tested_from")) or (name if tested is not None else "")
         hosts.append(Host(name, environments, tested_from))

@@ -17,6 +17,8 @@ from .table import reason
 from .text import parse_time, plural
 
 MOST_NAMES = 50
+# With so many changes within so many runs a connector flaps, until so many runs in a row agree.
+FLAPPING_CHANGES, FLAPPING_RUNS, STEADY_RUNS = 4, 10, 3
 
 
 @dataclass(frozen=True)
@@ -111,14 +113,24 @@ def old_applications(report: Report) -> list[tuple[Result, Application]]:
 
 
 def changed_connectors(report: Report) -> list[str]:
-    """The connectors that fail since this run, or no longer fail since this run."""
+    """The connectors that fail or work since this run, and did not before."""
     return list(dict.fromkeys(result.connector for result in report.results if has_changed(result)))
 
 
 def has_changed(result: Result) -> bool:
-    """Whether the state that the registry keeps has begun with this run."""
-    health = result.health
-    return bool(health and len(health.runs) > 1 and health.since and health.since == health.checked_at)
+    """Whether it is news that this connector works, or that it does not.
+
+    A connector that goes back and forth is not news each time, but once it has stayed as it is for a while.
+    """
+    runs = sorted(result.health.runs, key=lambda run: run.at) if result.health else []
+    here = [run for run in runs if run.host == result.host] or runs
+    works = [run.status != "fail" for run in here][-FLAPPING_RUNS:]
+    if len(works) < 2:
+        return works == [False]
+    changes = sum(one != other for one, other in zip(works, works[1:]))
+    if changes < FLAPPING_CHANGES:
+        return works[-1] != works[-2]
+    return len(set(works[-STEADY_RUNS:])) == 1 and works[-STEADY_RUNS - 1] != works[-1]
 
 
 def summary(report: Report) -> dict[str, Any]:
