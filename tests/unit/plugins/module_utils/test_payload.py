@@ -33,10 +33,10 @@ PAYLOADS = {
     "connector": Payload(60, READS),
     "connectors": Payload(60, READS),
     "connector_config": Payload(80, CONFIGURES),
-    "connector_test": Payload(120, TESTS),
-    "init_mail": Payload(120, TESTS),
-    "_connector_verify": Payload(120, TESTS),
-    "_connectors_verify": Payload(120, TESTS),
+    "connector_test": Payload(125, TESTS),
+    "init_mail": Payload(125, TESTS),
+    "_connector_verify": Payload(125, TESTS),
+    "_connectors_verify": Payload(125, TESTS),
 }
 
 
