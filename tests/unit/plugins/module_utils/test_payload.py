@@ -35,6 +35,7 @@ PAYLOADS = {
     "connector_config": Payload(75, CONFIGURES),
     "connector_test": Payload(120, TESTS),
     "init_mail": Payload(120, TESTS),
+    "mail": Payload(125, TESTS - {"_report"}),
     "_connector_verify": Payload(120, TESTS),
     "_connectors_verify": Payload(120, TESTS),
 }
