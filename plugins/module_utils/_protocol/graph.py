@@ -11,7 +11,7 @@ import base64
 import json
 import re
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
@@ -92,16 +92,17 @@ class GraphSession(Session):
             data, headers = (b"", {}) if body is None else (json.dumps(body).encode(), _JSON)
         self._check_response(self._send_authorized("POST", self._url(path), data, headers), _ACCEPTED)
 
-    def upload(self, url: str, content: bytes) -> None:
-        """Upload a file to an upload URL in ranges. The URL is a secret; the token is not sent to it."""
+    def upload(self, url: str, size: int, ranges: Iterable[bytes]) -> None:
+        """Upload a file of this size to an upload URL in ranges. The URL is a secret; the token is not sent to it."""
         parts = urlsplit(url)
         self.redact.hide(parts.query, parts.path.rpartition("/")[2])
-        for start in range(0, len(content), LARGEST_RANGE):
-            chunk = content[start : start + LARGEST_RANGE]
+        start = 0
+        for chunk in ranges:
             end = start + len(chunk)
-            content_range = {"Content-Range": f"bytes {start}-{end - 1}/{len(content)}"}
+            content_range = {"Content-Range": f"bytes {start}-{end - 1}/{size}"}
             response = self._wait_and_retry("PUT", url, chunk, {"Accept": "application/json", **content_range})
-            self._check_response(response, _CREATED if end == len(content) else 0)
+            self._check_response(response, _CREATED if end == size else 0)
+            start = end
 
     def quit(self) -> None:
         self.close()

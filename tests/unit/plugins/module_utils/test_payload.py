@@ -35,6 +35,7 @@ PAYLOADS = {
     "connector_config": Payload(80, CONFIGURES),
     "connector_test": Payload(125, TESTS),
     "init_mail": Payload(125, TESTS),
+    "mail": Payload(130, TESTS - {"_report"}),
     "_connector_verify": Payload(125, TESTS),
     "_connectors_verify": Payload(125, TESTS),
 }
