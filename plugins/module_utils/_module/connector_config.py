@@ -12,7 +12,7 @@ import shlex
 import shutil
 import stat
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from typing import Any
@@ -22,16 +22,15 @@ from .._connector import checks
 from .._connector.diff import CHANGED, STORED
 from .._connector.resolved import resolve_connector
 from .._connector.secret import Secret
-from .._connector.state import Connector, parse_purpose
-from .._errors import DeclarationError, FieldMessage, MailroomError, Problem, RegistryError, printable
-from .._registry.registry import Reader, Registry
+from .._errors import DeclarationError, MailroomError, Problem, printable
+from .._registry.registry import Registry
 from .._target.interface import MAY_BE_LEFT_OUT, Account, FileTarget, account_of
 from .._target.targets import FILE_TARGETS, option_specs
 from .attributes import PRIVATE_MODE, read_attribute_options
 from .files import Access, FileChange, FileContent, read_file, write_files
 from .safe_path import Location, is_writable_only_by, locate, trusted_users
 from .shared_options import open_registry, registry_files, registry_options
-from .stored import load_connectors, open_secrets, resolve_purpose
+from .stored import open_secrets, select_connector, unsupported_error
 from .task import Task, run
 
 _PASSWORD_FILE = "mailroom_password"
@@ -170,46 +169,19 @@ def _account(module: Task, registry: Registry, application: FileTarget, password
     """What the application gets of the connector, or all that it cannot express of it."""
     options = module.params["options"] or {}
     with registry.reading() as reader:
-        connector, is_default = _select_connector(module, registry, reader)
+        connector, is_default = select_connector(module, registry, reader)
         resolved = resolve_connector(connector)
         refused = application.unusable(resolved, options)
         if refused:
-            raise _unsupported_error(connector, [refused])
+            raise unsupported_error(connector, [refused])
         resolved = resolve_connector(
             connector, open_secrets(reader, connector, application.secret_paths(resolved, options))
         )
     account = replace(account_of(resolved, application, options, password_file), is_default=is_default)
     findings = list(application.unsupported(account))
     if findings:
-        raise _unsupported_error(connector, findings)
+        raise unsupported_error(connector, findings)
     return account
-
-
-def _unsupported_error(connector: Connector, findings: Sequence[FieldMessage]) -> DeclarationError:
-    """An option is the task's, every other field the connector's."""
-    where = f"connector {connector.name}"
-    return DeclarationError(
-        [Problem("" if field.startswith("options.") else where, field, what) for field, what in findings]
-    )
-
-
-def _select_connector(module: Task, registry: Registry, reader: Reader) -> tuple[Connector, bool]:
-    """The connector, and whether it is the default."""
-    params = module.params
-    if params["purpose"]:
-        purpose, problems = parse_purpose(params["purpose"], params["tenant"])
-        if problems:
-            raise DeclarationError(problems)
-        state, resolution = resolve_purpose(module, reader, purpose)
-        return resolution.connector, resolution.connector.name == state.default
-    name = params["connector"]
-    problems = checks.run_check(checks.connector_name, name, "", "connector")
-    if problems:
-        raise DeclarationError(problems)
-    state = load_connectors(registry, reader, [name])
-    if name in state.damaged:
-        raise RegistryError(str(state.damaged[name]))
-    return state.connectors[name], name == state.default
 
 
 def _settings_change(
