@@ -22,7 +22,7 @@ MOST_RUNS = 100
 
 
 @dataclass(frozen=True)
-class Application:
+class ApplicationRecord:
     """What of a connector an application was given, and where it keeps it.
 
     One is told from the others by app, host and place. The place is the path of a file, or the URL of an API and what

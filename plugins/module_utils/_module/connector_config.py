@@ -12,7 +12,7 @@ import shlex
 import shutil
 import stat
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import Any
@@ -20,12 +20,12 @@ from typing import Any
 from .._argspec import ArgumentSpec
 from .._connector import checks
 from .._connector.diff import CHANGED, STORED
-from .._connector.records import Application, settings_digest
+from .._connector.records import ApplicationRecord, settings_digest
 from .._connector.resolved import resolve_connector
 from .._connector.secret import Secret
-from .._connector.state import Connector, Purpose, parse_purpose
-from .._errors import DeclarationError, FieldMessage, MailroomError, Problem, RegistryError, printable
-from .._registry.registry import Reader, Registry
+from .._connector.state import Purpose
+from .._errors import DeclarationError, MailroomError, Problem, printable
+from .._registry.registry import Registry
 from .._target.interface import MAY_BE_LEFT_OUT, Account, FileTarget, account_of
 from .._target.targets import FILE_TARGETS, option_specs
 from .attributes import PRIVATE_MODE, read_attribute_options
@@ -40,7 +40,7 @@ from .shared_options import (
     registry_options,
     stamp,
 )
-from .stored import load_connectors, open_secrets, resolve_purpose
+from .stored import open_secrets, select_connector, unsupported_error
 from .task import Task, run
 
 _PASSWORD_FILE = "mailroom_password"
@@ -196,7 +196,7 @@ class _Chosen:
 
     account: Account
     secrets: Mapping[str, Secret]
-    record: Application
+    record: ApplicationRecord
 
 
 def _choose(
@@ -205,20 +205,22 @@ def _choose(
     """What the application gets of the connector, or all that it cannot express of it."""
     options = module.params["options"] or {}
     with registry.reading() as reader:
-        connector, purpose, is_default = _select_connector(module, registry, reader)
+        connector, is_default = select_connector(module, registry, reader)
         resolved = resolve_connector(connector)
         refused = application.unusable(resolved, options)
         if refused:
-            raise _unsupported_error(connector, [refused])
+            raise unsupported_error(connector, [refused])
         secrets = open_secrets(reader, connector, application.secret_paths(resolved, options))
         reads = application.read_paths(resolved, options)
         digest = settings_digest(connector, reads, is_default=is_default)
-        record = Application(*record_key, connector.name, purpose, reads, digest, stamp(module))
+        params = module.params
+        purpose = Purpose(params["purpose"], params["tenant"] or "") if params["purpose"] else None
+        record = ApplicationRecord(*record_key, connector.name, purpose, reads, digest, stamp(module))
     opened = resolve_connector(connector, secrets)
     account = replace(account_of(opened, application, options, password_file), is_default=is_default)
     findings = list(application.unsupported(account))
     if findings:
-        raise _unsupported_error(connector, findings)
+        raise unsupported_error(connector, findings)
     return _Chosen(account, secrets, record)
 
 
@@ -232,33 +234,6 @@ def _forget(module: Task, app: str, host: str, place: str) -> dict[str, Any]:
     elif is_known:
         registry.write(lambda writer: writer.forget_application(app, host, place))
     return {"changed": is_known, "connector": None, "path": place, "diff": []}
-
-
-def _unsupported_error(connector: Connector, findings: Sequence[FieldMessage]) -> DeclarationError:
-    """An option is the task's, every other field the connector's."""
-    where = f"connector {connector.name}"
-    return DeclarationError(
-        [Problem("" if field.startswith("options.") else where, field, what) for field, what in findings]
-    )
-
-
-def _select_connector(module: Task, registry: Registry, reader: Reader) -> tuple[Connector, Purpose | None, bool]:
-    """The connector, the purpose that it was chosen by, and whether it is the default."""
-    params = module.params
-    if params["purpose"]:
-        purpose, problems = parse_purpose(params["purpose"], params["tenant"])
-        if problems:
-            raise DeclarationError(problems)
-        state, resolution = resolve_purpose(module, reader, purpose)
-        return resolution.connector, purpose, resolution.connector.name == state.default
-    name = params["connector"]
-    problems = checks.run_check(checks.connector_name, name, "", "connector")
-    if problems:
-        raise DeclarationError(problems)
-    state = load_connectors(registry, reader, [name])
-    if name in state.damaged:
-        raise RegistryError(str(state.damaged[name]))
-    return state.connectors[name], None, name == state.default
 
 
 def _settings_change(

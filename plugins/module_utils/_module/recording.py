@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
-from .._connector.records import Application
+from .._connector.records import ApplicationRecord
 from .._connector.secret import Secret
 from .._errors import MailroomError
 from .._registry.registry import Reader, Registry, Writer
@@ -22,7 +22,7 @@ from .task import Task
 class Recording:
     """What is to be recorded of one write."""
 
-    application: Application
+    application: ApplicationRecord
     secrets: Mapping[str, Secret] | None
     """Those that the application was given, by their paths; None where they are not known."""
     files: Mapping[str, Secret | None] = field(default_factory=dict)

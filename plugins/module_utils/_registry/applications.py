@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from .._connector.records import Application
+from .._connector.records import ApplicationRecord
 from .._connector.resolve import candidates, resolve
 from .._connector.state import Connector, Purpose, State, Wanted
 from .._errors import DeclarationError, RegistryError
@@ -40,7 +40,7 @@ def orphaned_applications(reader: Reader, name: str | None = None) -> list[dict[
     return [{"connector": each.connector, **_shown(each, is_current=False)} for each in left]
 
 
-def _bound_connectors(reader: Reader, applications: Iterable[Application]) -> dict[Purpose, str | None]:
+def _bound_connectors(reader: Reader, applications: Iterable[ApplicationRecord]) -> dict[Purpose, str | None]:
     """The name of the connector that each purpose stands for now."""
     purposes = {each.purpose for each in applications if each.purpose}
     if not purposes:
@@ -57,7 +57,7 @@ def _resolved_name(purpose: Purpose, state: State) -> str | None:
         return None
 
 
-def _shown(application: Application, is_current: bool | None) -> dict[str, Any]:
+def _shown(application: ApplicationRecord, is_current: bool | None) -> dict[str, Any]:
     purpose = application.purpose
     return {
         "app": application.app,

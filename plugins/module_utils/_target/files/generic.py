@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from ..._connector.fields import BY_PATH, SECRETS
 from ..._connector.resolved import Protocol, ResolvedConnector
@@ -36,7 +36,7 @@ class Generic(FileTarget):
             *("smtp.proxy", "imap.proxy"),
         ]
     )
-    other_fields: tuple[str, ...] = ("name", "display_name", "signature")  # type: ignore[misc]
+    other_fields: ClassVar[tuple[str, ...]] = ("name", "display_name", "signature")
     forbidden = re.compile("\0")
 
     def read_paths(self, connector: ResolvedConnector, options: Mapping[str, Any]) -> tuple[str, ...]:
