@@ -190,12 +190,20 @@ class _Reason:
     remedy: str
 
     @classmethod
-    def of(cls, connector: ResolvedConnector, observation: Observation, recipient_option: str = "to") -> _Reason:
+    def of(
+        cls,
+        connector: ResolvedConnector,
+        observation: Observation,
+        recipient_option: str = "to",
+        large_option: str = "body",
+    ) -> _Reason:
         diagnosis = diagnose(observation)
         smtp = connector.smtp
         shares = smtp is not None and smtp.same_credentials
         field = field_of(diagnosis, observation, connector.declared, "to", shares_credentials=shares)
         field = recipient_option if field == "to" else field
+        if diagnosis.verdict == "message_too_large":
+            field = large_option
         return cls(diagnosis.verdict, diagnosis.certainty, field, diagnosis.remedy)
 
     def __str__(self) -> str:
@@ -245,7 +253,8 @@ class _Report:
                 yield (recipient,), _Reason.of(self._connector, observation, message.option_of(recipient))
         elif attempt.observation:
             named = attempt.observation.facts.get("refused") or mail.recipients
-            yield mail.recipients, _Reason.of(self._connector, attempt.observation, message.option_of(named[0]))
+            options = (message.option_of(named[0]), message.largest_option)
+            yield mail.recipients, _Reason.of(self._connector, attempt.observation, *options)
 
     def _entry(self, position: int, recipients: tuple[str, ...], reason: _Reason) -> dict[str, Any]:
         return {
