@@ -111,6 +111,9 @@ VARIABLES: dict[str, Kind] = {
     "mailroom_deliver_via": TEXT,
     "mailroom_batch": NUMBER,
     "mailroom_junit": TEXT,
+    "mailroom_report": TEXT,
+    "mailroom_metrics": TEXT,
+    "mailroom_record": BOOLEAN,
     "mailroom_init_mail": BOOLEAN,
     "mailroom_apps": LIST,
 }

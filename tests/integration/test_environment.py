@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from xml.etree import ElementTree as ET
@@ -20,7 +21,7 @@ BLANK = dict.fromkeys(
     [
         *("mailroom_verify", "mailroom_init_mail", "mailroom_actor", "mailroom_registry_key", "mailroom_hosts"),
         *("mailroom_update_password", "mailroom_only", "mailroom_deliver_via", "mailroom_junit"),
-        "mailroom_delegate_to",
+        *("mailroom_delegate_to", "mailroom_report", "mailroom_metrics", "mailroom_record"),
     ],
     "",
 )
@@ -82,8 +83,14 @@ def compare_after_a_manual_change(tree: Tree) -> None:
     assert "connector support: description: By hand -> Reads requests" in drift.said
     assert "connector by_hand: is deleted" in drift.said
 
-    junit = tree.stage.folder / "junit"
-    tested = tree.play("verify", mailroom_junit=str(junit))
+    junit, report, metrics = (tree.stage.folder / name for name in ("junit", "report", "metrics"))
+    metrics.mkdir()
+    tested = tree.play(
+        "verify",
+        mailroom_junit=str(junit),
+        mailroom_report=str(report),
+        mailroom_metrics=f"{metrics}/{{{{ inventory_hostname }}}}.prom",
+    )
     assert tested.code == 2, tested.said
     assert "1 of 2 connectors failed the test: support." in tested.said
     assert "support: auth_rejected" in tested.said
@@ -92,6 +99,27 @@ def compare_after_a_manual_change(tree: Tree) -> None:
     assert cases["support"] is not None
     assert cases["support"].get("type") == "auth_rejected"
     assert (tree.registries / "prod1.db").read_bytes() == before
+    look_at_reports(report, metrics)
+
+
+def look_at_reports(report: Path, metrics: Path) -> None:
+    """They are written although a test has failed, and cover the host whose connectors work."""
+    results = json.loads((report / "results.json").read_text(encoding="utf-8"))
+    assert {(each["host"], each["connector"]): each["verdict"] for each in results["results"]} == {
+        ("prod1", "alerts"): "ok",
+        ("prod1", "support"): "auth_rejected",
+        ("test1", "alerts"): "ok",
+    }
+    environments = {each["name"]: each["environments"] for each in results["hosts"]}
+    assert environments == {"prod1": ["production"], "test1": ["test"]}
+    for name in ("index.html", "report.md"):
+        assert "1 of 3 connectors fails" in (report / name).read_text(encoding="utf-8")
+    assert sorted(path.name for path in (report / "junit").iterdir()) == ["prod1.xml", "test1.xml"]
+    assert sorted(path.name for path in metrics.iterdir()) == ["prod1.prom", "test1.prom"]
+    assert {path.stat().st_mode & 0o777 for path in metrics.iterdir()} == {0o644}
+    written = (metrics / "prod1.prom").read_text(encoding="utf-8")
+    assert 'mailroom_connector_up{connector="alerts",protocol="smtp"} 1\n' in written
+    assert 'mailroom_connector_up{connector="support",protocol="imap"} 0\n' in written
 
 
 def rotate(tree: Tree) -> None:

@@ -18,6 +18,7 @@ MODULES = sorted(
 )
 OLDEST = (
     "connector",
+    "connector_api",
     "connector_config",
     "connector_info",
     "connector_purpose",

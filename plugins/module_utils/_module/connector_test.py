@@ -22,6 +22,7 @@ from .._connector.suggest import did_you_mean
 from .._connector.view import can_read
 from .._errors import ConnectorsFailed, DeclarationError, MissingLibrary, Problem
 from .._registry.registry import Reader, Registry
+from .._report.model import parse_results
 from .._report.table import table_message
 from .._verdict.observation import Observation
 from .inline import inline_job, parse_inline
@@ -79,9 +80,10 @@ def _connector_test(module: Task) -> dict[str, Any]:
     reported = [tested[name] for name in (tested if declared is not None else params["connectors"] or tested)]
     summary = {status: sum(result["status"] == status for result in reported) for status in ("ok", "warn", "fail")}
     outcome = {"changed": False, "results": reported, "summary": summary}
+    message = table_message(parse_results(reported))
     if summary["fail"] and params["fail"]:
-        raise ConnectorsFailed(table_message(reported), outcome)
-    return {**outcome, "msg": table_message(reported)}
+        raise ConnectorsFailed(message, outcome)
+    return {**outcome, "msg": message}
 
 
 def _bounds(params: Mapping[str, Any]) -> Bounds:
