@@ -16,7 +16,7 @@ from .._connector.state import Connector, Purpose, State, Wanted, parse_purpose
 from .._connector.view import views
 from .._errors import DeclarationError, RegistryError, RegistryKeyError
 from .._registry.registry import Reader
-from .shared_options import open_registry, registry_options
+from .shared_options import Written, open_registry, registry_options
 from .stored import resolve_purpose
 from .task import Task, run
 
@@ -36,10 +36,11 @@ def argument_spec() -> ArgumentSpec:
 
 
 def run_module() -> None:
-    run(Task(argument_spec()), _connector_info)
+    run(Task(argument_spec()), read_connectors)
 
 
-def _connector_info(module: Task) -> dict[str, Any]:
+def read_connectors(module: Written) -> dict[str, Any]:
+    """The connectors of a name, of a purpose, or all."""
     purpose: Purpose | None = None
     if module.params["purpose"]:
         purpose, problems = parse_purpose(module.params["purpose"], module.params["tenant"])
@@ -67,7 +68,7 @@ def _connector_info(module: Task) -> dict[str, Any]:
     return {"changed": False, "connectors": connectors}
 
 
-def _drop_foreign_secrets(module: Task, reader: Reader, connector: Connector) -> Connector:
+def _drop_foreign_secrets(module: Written, reader: Reader, connector: Connector) -> Connector:
     """The connector without foreign secrets, which count as not stored. Detecting them requires the key."""
     try:
         foreign = [path for path, token in connector.secrets.items() if reader.is_foreign(str(token))]
@@ -83,7 +84,7 @@ def _drop_foreign_secrets(module: Task, reader: Reader, connector: Connector) ->
 
 
 def _find_connectors(
-    module: Task, reader: Reader, purpose: Purpose | None
+    module: Written, reader: Reader, purpose: Purpose | None
 ) -> tuple[State, list[Connector], dict[str, str]]:
     """The loaded state, the requested connectors, and with a purpose how it was resolved."""
     if purpose:
