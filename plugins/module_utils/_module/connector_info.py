@@ -17,7 +17,7 @@ from .._connector.view import views
 from .._errors import DeclarationError, RegistryError, RegistryKeyError
 from .._registry.applications import applications_of, orphaned_applications
 from .._registry.registry import Reader
-from .shared_options import open_registry, registry_options
+from .shared_options import Written, open_registry, registry_options
 from .stored import resolve_purpose
 from .task import Task, run
 
@@ -37,10 +37,11 @@ def argument_spec() -> ArgumentSpec:
 
 
 def run_module() -> None:
-    run(Task(argument_spec()), _connector_info)
+    run(Task(argument_spec()), read_connectors)
 
 
-def _connector_info(module: Task) -> dict[str, Any]:
+def read_connectors(module: Written) -> dict[str, Any]:
+    """The connectors of a name, of a purpose, or all."""
     purpose: Purpose | None = None
     if module.params["purpose"]:
         purpose, problems = parse_purpose(module.params["purpose"], module.params["tenant"])
@@ -76,7 +77,7 @@ def _connector_info(module: Task) -> dict[str, Any]:
     }
 
 
-def _drop_foreign_secrets(module: Task, reader: Reader, connector: Connector) -> Connector:
+def _drop_foreign_secrets(module: Written, reader: Reader, connector: Connector) -> Connector:
     """The connector without foreign secrets, which count as not stored. Detecting them requires the key."""
     try:
         foreign = [path for path, token in connector.secrets.items() if reader.is_foreign(str(token))]
@@ -92,7 +93,7 @@ def _drop_foreign_secrets(module: Task, reader: Reader, connector: Connector) ->
 
 
 def _find_connectors(
-    module: Task, reader: Reader, purpose: Purpose | None
+    module: Written, reader: Reader, purpose: Purpose | None
 ) -> tuple[State, list[Connector], dict[str, str]]:
     """The loaded state, the requested connectors, and with a purpose how it was resolved."""
     if purpose:
