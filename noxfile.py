@@ -12,6 +12,7 @@ import os
 import re
 import shutil
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -115,10 +116,12 @@ def sync_core(session: nox.Session, core: str) -> None:
         session.install(f"ansible-core @ {DEVEL}")
 
 
-def run_pytest(session: nox.Session, folder: str, *options: str, env: dict[str, str] | None = None) -> None:
-    """Run the tests of a folder, or those files of it that are named after `--`."""
+def run_pytest(
+    session: nox.Session, folder: str, *options: str, more: Sequence[str] = (), env: dict[str, str] | None = None
+) -> None:
+    """Run the tests of a folder and more, or those files of it that are named after `--`."""
     named = [word for word in session.posargs if word.partition("::")[0].startswith("tests/")]
-    given = [*session.posargs, *([] if named else [f"tests/{folder}"])]
+    given = [*session.posargs, *([] if named else [f"tests/{each}" for each in (folder, *more)])]
     # Not session.create_tmp(): it becomes TMPDIR, and servers that run as other users could not read what is in it.
     scratch = OUTPUT / "tmp" / session.name
     scratch.parent.mkdir(parents=True, exist_ok=True)
@@ -223,9 +226,10 @@ def jobs(session: nox.Session) -> None:
 
 @nox.session(python=CORES["2.21"], tags=["matrix"])
 def applications(session: nox.Session) -> None:
-    """Run the tests of other programs that use the collection; ansible-rulebook needs OpenJDK 17."""
+    """Run the tests with large programs, and a dozen fail-overs of PostgreSQL; ansible-rulebook needs OpenJDK 17."""
     sync(session, "applications")
-    run_pytest(session, "applications")
+    failovers = ["servers/postgresql/test_failover.py"]
+    run_pytest(session, "applications", more=failovers, env={"MAILROOM_FAILOVERS": "12"})
 
 
 @nox.session(python=NEWEST_PYTHON, tags=["matrix"])

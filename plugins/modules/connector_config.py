@@ -112,7 +112,8 @@ options:
   mode:
     description:
       - The mode of the file that holds the secrets, as in M(ansible.builtin.file). Quote it.
-      - "Default: V(0600). A file with other settings besides keeps its mode without what everybody may do."
+      - "Default: V(0600). A file with other settings besides keeps its mode if that keeps everybody else out, such as
+        V(0640)."
       - It is warned about where everybody may read the secrets.
     type: raw
   backup:
@@ -121,6 +122,13 @@ options:
       - The copy belongs to the owner of the file, and nobody else can read it.
     type: bool
     default: false
+  validate:
+    description:
+      - A command that checks new settings before they replace anything, such as V(amtool check-config %s). C(%s) stands
+        for the path of a private copy, which has the name of the file. Nothing is changed if the command fails.
+      - In the copy, V(changed) stands for the secrets. The command runs without a shell, also in check mode.
+    type: str
+    version_added: 0.2.0
   options:
     description:
       - What is to be said besides. An option of another application is an error.

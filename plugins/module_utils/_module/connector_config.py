@@ -8,8 +8,11 @@
 from __future__ import annotations
 
 import os
+import shlex
+import shutil
 import stat
-from collections.abc import Mapping, Sequence
+import tempfile
+from collections.abc import Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from typing import Any
@@ -19,20 +22,20 @@ from .._connector import checks
 from .._connector.diff import CHANGED, STORED
 from .._connector.resolved import resolve_connector
 from .._connector.secret import Secret
-from .._connector.state import Connector, parse_purpose
-from .._errors import DeclarationError, FieldMessage, MailroomError, Problem, RegistryError, printable
-from .._registry.registry import Reader, Registry
+from .._errors import DeclarationError, MailroomError, Problem, printable
+from .._registry.registry import Registry
 from .._target.interface import MAY_BE_LEFT_OUT, Account, FileTarget, account_of
 from .._target.targets import FILE_TARGETS, option_specs
-from .attributes import read_attribute_options
+from .attributes import PRIVATE_MODE, read_attribute_options
 from .files import Access, FileChange, FileContent, read_file, write_files
 from .safe_path import Location, is_writable_only_by, locate, trusted_users
 from .shared_options import open_registry, registry_files, registry_options
-from .stored import load_connectors, open_secrets, resolve_purpose
+from .stored import open_secrets, select_connector, unsupported_error
 from .task import Task, run
 
 _PASSWORD_FILE = "mailroom_password"
 _MAX_SHOWN_LENGTH = 200
+_MAX_SAID_LENGTH = 500
 
 
 def argument_spec() -> ArgumentSpec:
@@ -53,6 +56,7 @@ def argument_spec() -> ArgumentSpec:
             "mode": {"type": "raw"},
             "backup": {"type": "bool", "default": False},
             "follow": {"type": "bool", "default": False},
+            "validate": {"type": "str"},
             "options": {"type": "dict", "options": options},
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
         },
@@ -78,6 +82,8 @@ def _connector_config(module: Task) -> dict[str, Any]:
         registry = open_registry(module) if module.params["state"] == "present" else None
         account = _account(module, registry, application, password_file) if registry else None
         change = _settings_change(module, application, settings, account, wanted.owner)
+        if module.params["validate"] is not None:
+            _validate(module, application, change)
         needed = password if account and account.password else None
         changes = [change]
         if needed and account:
@@ -163,46 +169,19 @@ def _account(module: Task, registry: Registry, application: FileTarget, password
     """What the application gets of the connector, or all that it cannot express of it."""
     options = module.params["options"] or {}
     with registry.reading() as reader:
-        connector, is_default = _select_connector(module, registry, reader)
+        connector, is_default = select_connector(module, registry, reader)
         resolved = resolve_connector(connector)
         refused = application.unusable(resolved, options)
         if refused:
-            raise _unsupported_error(connector, [refused])
+            raise unsupported_error(connector, [refused])
         resolved = resolve_connector(
             connector, open_secrets(reader, connector, application.secret_paths(resolved, options))
         )
     account = replace(account_of(resolved, application, options, password_file), is_default=is_default)
     findings = list(application.unsupported(account))
     if findings:
-        raise _unsupported_error(connector, findings)
+        raise unsupported_error(connector, findings)
     return account
-
-
-def _unsupported_error(connector: Connector, findings: Sequence[FieldMessage]) -> DeclarationError:
-    """An option is the task's, every other field the connector's."""
-    where = f"connector {connector.name}"
-    return DeclarationError(
-        [Problem("" if field.startswith("options.") else where, field, what) for field, what in findings]
-    )
-
-
-def _select_connector(module: Task, registry: Registry, reader: Reader) -> tuple[Connector, bool]:
-    """The connector, and whether it is the default."""
-    params = module.params
-    if params["purpose"]:
-        purpose, problems = parse_purpose(params["purpose"], params["tenant"])
-        if problems:
-            raise DeclarationError(problems)
-        state, resolution = resolve_purpose(module, reader, purpose)
-        return resolution.connector, resolution.connector.name == state.default
-    name = params["connector"]
-    problems = checks.run_check(checks.connector_name, name, "", "connector")
-    if problems:
-        raise DeclarationError(problems)
-    state = load_connectors(registry, reader, [name])
-    if name in state.damaged:
-        raise RegistryError(str(state.damaged[name]))
-    return state.connectors[name], name == state.default
 
 
 def _settings_change(
@@ -223,6 +202,44 @@ def _settings_change(
     if account and holds_secret:
         access = "private" if application.owns_file else "restricted"
     return FileChange(location, before, after, application.difference(text, after or ""), access)
+
+
+def _validate(module: Task, application: FileTarget, change: FileChange) -> None:
+    """Have a program check new settings before they replace anything, or raise with what it says.
+
+    It reads a copy under the same name in a private folder, in which placeholders stand for our secrets.
+    """
+    command = module.params["validate"]
+    try:
+        words = shlex.split(command)
+    except ValueError:
+        words = []
+    if not words or not any("%s" in word for word in words):
+        allowed = "must be a command with %s in it, which stands for the path of the new settings"
+        raise DeclarationError([Problem("", "validate", allowed)])
+    if not change.differs or change.after is None:
+        return
+    text = application.secret.sub(rf"\1{CHANGED}", change.after)
+    folder = tempfile.mkdtemp(dir=module.tmpdir)
+    try:
+        path = os.path.join(folder, os.path.basename(change.location.path))
+        with open(path, "w", encoding="utf-8", errors="surrogateescape", newline="") as file:
+            os.fchmod(file.fileno(), PRIVATE_MODE)
+            file.write(text)
+        given = [word.replace("%s", path) for word in words]
+        status, out, err = module.run_command(given, handle_exceptions=False)  # type: ignore[no-untyped-call]
+    except OSError as error:
+        reason = f"the command of validate cannot be run: {words[0]}: {error.strerror}"
+        if module.check_mode:
+            # An earlier task may install it.
+            module.warn(f"{change.location.path} was not validated, {reason}")
+            return
+        raise MailroomError(f"{change.location.path} was not changed: {reason}") from None
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    if status:
+        said = printable(" ".join((err or out).replace(path, change.location.path).split()))[:_MAX_SAID_LENGTH]
+        raise MailroomError(f"{change.location.path} was not changed: the command of validate refuses it: {said}")
 
 
 def _password_change(application: FileTarget, location: Location, account: Account, owner: int | None) -> FileChange:
@@ -333,7 +350,9 @@ def _warn_about_previous_file(module: Task, application: FileTarget, settings: F
 def _warn_about_permissions(module: Task, location: Location) -> None:
     """Warn where everybody can read the password, or replace the file that contains it."""
     status = location.status()
-    if status and status.st_mode & stat.S_IROTH:
+    # Check mode sees the mode before the task; without the option, the task will have kept everybody else out.
+    is_final = not module.check_mode or module.params["mode"] is not None
+    if is_final and status and status.st_mode & stat.S_IROTH:
         module.warn(f"Everybody on this host can read the password in {location.path}: set mode to 0600 or 0640.")
     folder = location.folder_status().st_mode if location.has_folder else 0
     if folder & stat.S_IWOTH and not folder & stat.S_ISVTX:

@@ -17,10 +17,7 @@ from .._check.job import Job
 from .._check.result import DEPTHS, reaches
 from .._check.runner import run as run_tests
 from .._connector import checks
-from .._connector.declaration import Declaration, parse_declaration
-from .._connector.plan import Request
-from .._connector.planning import make_plan
-from .._connector.state import Stamp, State, Wanted
+from .._connector.state import State, Wanted
 from .._connector.suggest import did_you_mean
 from .._connector.view import can_read
 from .._errors import ConnectorsFailed, DeclarationError, MissingLibrary, Problem
@@ -28,13 +25,12 @@ from .._registry.registry import Reader, Registry
 from .._report.model import parse_results
 from .._report.table import table_message
 from .._verdict.observation import Observation
-from .jobs import damaged_job, make_job, refused_job, stored_job
+from .inline import inline_job, parse_inline
+from .jobs import damaged_job, refused_job, stored_job
 from .shared_options import open_registry, registry_options
 from .stored import load_connectors
 from .task import Task, run
 from .watchdog import start_watchdog
-
-UNNAMED = "declaration"
 
 
 def argument_spec() -> ArgumentSpec:
@@ -63,7 +59,7 @@ def run_module() -> None:
 
 def _find_malformed(params: Mapping[str, Any], _written: Mapping[str, Any]) -> Sequence[Problem]:
     declared = params.get("declaration")
-    return () if declared is None else _parse_inline(declared)[1]
+    return () if declared is None else parse_inline(declared)[1]
 
 
 def _connector_test(module: Task) -> dict[str, Any]:
@@ -75,7 +71,7 @@ def _connector_test(module: Task) -> dict[str, Any]:
     if declared is None:
         jobs = _registered_jobs(module, bounds)
     else:
-        jobs = [_inline_job(declared)]
+        jobs = [inline_job(declared)]
         if params["deliver_via"]:
             with open_registry(module).reading() as reader:
                 jobs = [_with_reader(jobs[0], _reader_job(module, reader, bounds))]
@@ -112,21 +108,6 @@ def _bounds(params: Mapping[str, Any]) -> Bounds:
 
 
 _LIMITS = (("timeout", 0.1, 600), ("deadline", 0.1, 3600), ("concurrency", 1, 256), ("min_days_valid", 0, 3650))
-
-
-def _parse_inline(declared: Any) -> tuple[Declaration, list[Problem]]:
-    if not isinstance(declared, Mapping):
-        return Declaration(UNNAMED), [Problem("", "declaration", "must be a dictionary")]
-    return parse_declaration({**declared, "name": declared.get("name") or UNNAMED})
-
-
-def _inline_job(declared: Mapping[str, Any]) -> Job:
-    """The job for an inline declaration, which never uses stored secrets."""
-    declaration, problems = _parse_inline(declared)
-    if problems:
-        raise DeclarationError(problems)
-    plan = make_plan(Request((declaration,)), State(), lambda _token, _secret: False, Stamp("", ""))
-    return make_job(plan.after.connectors[declaration.name], declaration.secrets)
 
 
 def _registered_jobs(module: Task, bounds: Bounds) -> list[Job]:

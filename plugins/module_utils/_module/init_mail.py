@@ -132,7 +132,7 @@ def _select_due(module: Task, state: State) -> tuple[list[Connector], list[str]]
 
 
 def _job(tenant: str, reader: Reader, connector: Connector) -> Job:
-    from .._message.compose import sending_domain
+    from .._message.draft import sending_domain
 
     if not can_send(connector.settings):
         text = "the connector only receives mail: it needs smtp or graph to send"

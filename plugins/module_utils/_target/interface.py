@@ -3,13 +3,13 @@
 
 # This file is private to the collection mailroom.core and may change at any time.
 
-"""The interface of applications that are configured by files, and the account that they get from a connector."""
+"""What an application can express, the account that it gets from a connector, and the interface of those with files."""
 
 from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Literal
 
@@ -52,6 +52,16 @@ class Option:
     type: Literal["str", "bool", "path"] = "str"
     choices: tuple[str, ...] = ()
     is_required: bool = False
+
+
+def specs_of(options: Iterable[Option]) -> dict[str, dict[str, Any]]:
+    """The argument specs of applications' options, each once: what an application allows of them it checks itself."""
+    specs: dict[str, dict[str, Any]] = {}
+    for option in options:
+        spec = specs.setdefault(option.name, {"type": option.type})
+        if option.choices:
+            spec["choices"] = sorted({*spec.get("choices", ()), *option.choices})
+    return specs
 
 
 @dataclass(frozen=True)
@@ -103,7 +113,7 @@ class Account:
 
 
 def account_of(
-    connector: ResolvedConnector, target: FileTarget, options: Mapping[str, Any], password_file: str = ""
+    connector: ResolvedConnector, target: Application, options: Mapping[str, Any], password_file: str = ""
 ) -> Account:
     """What an application gets of a connector that it can use, by the options of the task."""
     leave_out = options.get("leave_out") or ()
@@ -154,8 +164,8 @@ def required_features(account: Account) -> Iterator[str]:
         yield from (f"{server.protocol}.{name}" for name, used in features.items() if used)
 
 
-class FileTarget(ABC):
-    """An application that is configured by a file. Texts go in and come out: it touches no file itself."""
+class Application(ABC):
+    """What an application can express of a connector."""
 
     name: ClassVar[str]
 
@@ -173,51 +183,11 @@ class FileTarget(ABC):
     options: ClassVar[tuple[Option, ...]] = ()
     """Its own options."""
 
-    password_apart: ClassVar[Literal["never", "optional", "always"]] = "never"
-    """Whether the password is in a file of its own: always, or where options.password_file is given."""
-
-    password_mark: ClassVar[str] = ""
-    """The first line of that file, by which it is known to be ours; empty where it cannot hold a comment."""
-
-    owns_file: ClassVar[bool] = True
-    """Whether the file at path holds nothing but what was written."""
-
-    needs_file: ClassVar[bool] = False
-    """Whether the file must be there already."""
-
-    mark: ClassVar[str] = MARK
-    """The first line of a file that it owns; empty where that cannot hold a comment."""
-
     forbidden: ClassVar[re.Pattern[str]] = re.compile(r"[\x00-\x08\x0a-\x1f\x7f\x85\u2028\u2029]")
     """The characters that a value cannot hold: tabs are the only control characters that programs read alike."""
 
     signs_in_with_ascii: ClassVar[bool] = False
     """Whether user and password must be ASCII, as in programs that use Python's smtplib or imaplib."""
-
-    secret: ClassVar[re.Pattern[str]] = re.compile("(?!)()")
-    """Finds secrets in what is written, each to the end of its line; the first group is kept when it is shown."""
-
-    check: ClassVar[tuple[str, ...]] = ()
-    """The command with which the application checks its settings; {path} stands for the file."""
-
-    service: ClassVar[str] = ""
-    """The service that reads the settings."""
-
-    reload: ClassVar[Literal["reloaded", "restarted"]] = "restarted"
-    """What the service needs to read them again."""
-
-    @property
-    def has_mark(self) -> bool:
-        """Whether a text says itself that it is ours."""
-        return not self.owns_file or bool(self.mark)
-
-    def variant(self, _options: Mapping[str, Any]) -> FileTarget:
-        """The application as its options choose it, where it has more than one kind of file."""
-        return self
-
-    def keeps_password_apart(self, options: Mapping[str, Any]) -> bool:
-        is_given = bool(options.get("password_file"))
-        return self.password_apart == "always" or (self.password_apart == "optional" and is_given)
 
     def used_protocols(self, connector: ResolvedConnector, _options: Mapping[str, Any]) -> tuple[Protocol, ...]:
         """Which of the connector's servers are written."""
@@ -252,7 +222,7 @@ class FileTarget(ABC):
 
     def unsupported(self, account: Account) -> Iterator[FieldMessage]:
         """Each (field, what is allowed) that the application cannot express."""
-        wrong_options = list(self._unsupported_options(account))
+        wrong_options = list(self.unsupported_options(account))
         yield from wrong_options
         for path in required_features(account):
             block, _dot, name = path.partition(".")
@@ -266,7 +236,7 @@ class FileTarget(ABC):
         if not wrong_options:
             yield from self.unsupported_values(account)
 
-    def _unsupported_options(self, account: Account) -> Iterator[FieldMessage]:
+    def unsupported_options(self, account: Account) -> Iterator[FieldMessage]:
         known = {option.name for option in self.options}
         for name in account.options:
             if name not in known:
@@ -279,8 +249,6 @@ class FileTarget(ABC):
                 yield f"options.{option.name}", f"must be one of {', '.join(option.choices)} for {self.name}"
             if isinstance(value, str) and self.forbidden.search(value):
                 yield f"options.{option.name}", "cannot hold control characters"
-        if account.password_file and not self.keeps_password_apart({"password_file": account.password_file}):
-            yield "options.password_file", f"is not for {self.name}, which keeps the password in the file at path"
 
     def _unsupported_server(self, account: Account, server: Endpoint) -> Iterator[FieldMessage]:
         block = server.protocol
@@ -303,6 +271,55 @@ class FileTarget(ABC):
     def unsupported_values(self, _account: Account) -> Iterator[FieldMessage]:
         """The same, for the values of fields that it supports."""
         return iter(())
+
+
+class FileTarget(Application):
+    """An application that is configured by a file. Texts go in and come out: it touches no file itself."""
+
+    password_apart: ClassVar[Literal["never", "optional", "always"]] = "never"
+    """Whether the password is in a file of its own: always, or where options.password_file is given."""
+
+    password_mark: ClassVar[str] = ""
+    """The first line of that file, by which it is known to be ours; empty where it cannot hold a comment."""
+
+    owns_file: ClassVar[bool] = True
+    """Whether the file at path holds nothing but what was written."""
+
+    needs_file: ClassVar[bool] = False
+    """Whether the file must be there already."""
+
+    mark: ClassVar[str] = MARK
+    """The first line of a file that it owns; empty where that cannot hold a comment."""
+
+    secret: ClassVar[re.Pattern[str]] = re.compile("(?!)()")
+    """Finds secrets in what is written, each to the end of its line; the first group is kept when it is shown."""
+
+    check: ClassVar[tuple[str, ...]] = ()
+    """The command with which the application checks its settings; {path} stands for the file."""
+
+    service: ClassVar[str] = ""
+    """The service that reads the settings."""
+
+    reload: ClassVar[Literal["reloaded", "restarted"]] = "restarted"
+    """What the service needs to read them again."""
+
+    @property
+    def has_mark(self) -> bool:
+        """Whether a text says itself that it is ours."""
+        return not self.owns_file or bool(self.mark)
+
+    def variant(self, _options: Mapping[str, Any]) -> FileTarget:
+        """The application as its options choose it, where it has more than one kind of file."""
+        return self
+
+    def keeps_password_apart(self, options: Mapping[str, Any]) -> bool:
+        is_given = bool(options.get("password_file"))
+        return self.password_apart == "always" or (self.password_apart == "optional" and is_given)
+
+    def unsupported_options(self, account: Account) -> Iterator[FieldMessage]:
+        yield from super().unsupported_options(account)
+        if account.password_file and not self.keeps_password_apart({"password_file": account.password_file}):
+            yield "options.password_file", f"is not for {self.name}, which keeps the password in the file at path"
 
     @abstractmethod
     def render(self, text: str, account: Account) -> str:
