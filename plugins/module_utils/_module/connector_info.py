@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from .._argspec import ArgumentSpec
+from .._connector.records import Health
 from .._connector.state import Connector, Purpose, State, Wanted, parse_purpose
 from .._connector.view import views
 from .._errors import DeclarationError, RegistryError, RegistryKeyError
@@ -53,6 +54,9 @@ def _connector_info(module: Task) -> dict[str, Any]:
         own = {each.name: _drop_foreign_secrets(module, reader, each) for each in found}
         state = replace(state, connectors={**state.connectors, **own})
         connectors = [{**entry, **resolved_by} for entry in views([connector.name for connector in found], state)]
+        healths = reader.health(list(own))
+        for entry in connectors:
+            entry["health"] = _health(healths.get(entry["name"]))
         if module.params["history"]:
             revisions = reader.history(found)
             for entry in connectors:
@@ -65,6 +69,14 @@ def _connector_info(module: Task) -> dict[str, Any]:
     for warning in _damage_warnings(state, connectors):
         module.warn(warning)
     return {"changed": False, "connectors": connectors}
+
+
+def _health(health: Health | None) -> dict[str, Any] | None:
+    """How a connector fared in the tests that were recorded; None where none was."""
+    if health is None:
+        return None
+    shown = {**health._asdict(), "runs": [run._asdict() for run in health.runs]}
+    return {**shown, "last_ok_at": health.last_ok_at or None, "expires": health.expires or None}
 
 
 def _drop_foreign_secrets(module: Task, reader: Reader, connector: Connector) -> Connector:
