@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from .._argspec import ArgumentSpec
+from .._connector.records import Health
 from .._connector.state import Connector, Purpose, State, Wanted, parse_purpose
 from .._connector.view import views
 from .._errors import DeclarationError, RegistryError, RegistryKeyError
@@ -55,8 +56,15 @@ def read_connectors(module: Written) -> dict[str, Any]:
         own = {each.name: _drop_foreign_secrets(module, reader, each) for each in found}
         state = replace(state, connectors={**state.connectors, **own})
         applications = applications_of(reader, own, state.default)
+        healths = reader.health(list(own))
         connectors = [
-            {**entry, **resolved_by, "applications": applications[entry["name"]]} for entry in views(list(own), state)
+            {
+                **entry,
+                **resolved_by,
+                "applications": applications[entry["name"]],
+                "health": _health(healths.get(entry["name"])),
+            }
+            for entry in views(list(own), state)
         ]
         orphaned = [] if purpose else orphaned_applications(reader, module.params["name"])
         if module.params["history"]:
@@ -75,6 +83,14 @@ def read_connectors(module: Written) -> dict[str, Any]:
         "connectors": connectors,
         **({"orphaned_applications": orphaned} if orphaned else {}),
     }
+
+
+def _health(health: Health | None) -> dict[str, Any] | None:
+    """How a connector fared in the tests that were recorded; None where none was."""
+    if health is None:
+        return None
+    shown = {**health._asdict(), "runs": [run._asdict() for run in health.runs]}
+    return {**shown, "last_ok_at": health.last_ok_at or None, "expires": health.expires or None}
 
 
 def _drop_foreign_secrets(module: Written, reader: Reader, connector: Connector) -> Connector:
