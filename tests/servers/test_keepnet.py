@@ -292,3 +292,11 @@ def test_it_is_recorded_who_uses_the_connector(desk: Desk) -> None:
     assert desk.done(host="desk")["secret"] == "sent"
     assert desk.done(host="desk", state="absent")["changed"]
     assert recorded() == []
+
+
+def test_it_is_one_place_wherever_it_is_written_from(desk: Desk) -> None:
+    desk.done(host="one")
+    again = desk.done(host="other")
+    assert (again["changed"], again["secret"]) == (False, "unchanged")
+    (found,) = run("connector_info", {**desk.options, "name": "told"})["connectors"]
+    assert [each["host"] for each in found["applications"]] == ["other"]

@@ -21,7 +21,7 @@ from .._connector.state import Connector, Purpose
 from .._errors import ConnectorsFailed, DeclarationError, Problem
 from .._net.clock import Clock
 from .._net.https import HttpClient
-from .._registry.registry import Registry
+from .._registry.registry import Reader, Registry
 from .._target.api_client import ApiClient, ApiError, parse_api_url
 from .._target.api_plan import ApiPlan, destination_digest, plan_removal, plan_write
 from .._target.api_target import ApiTarget, Login, Place, Stored, Tested, Wanted
@@ -116,7 +116,7 @@ def _connector_api(module: Task) -> dict[str, Any]:
             if chosen and account and stored:
                 record.write(chosen, stored, plan)
             else:
-                forget_application(module, *record.key)
+                record.forget()
         tested = None
         if account and params["test"] and not module.check_mode:
             tested = _tested(session, account, wanted, to)
@@ -260,14 +260,26 @@ class Record:
         )
 
     def is_last(self, secret: Secret, stored: Stored) -> bool:
-        """Whether this secret was written last, to where the stored settings say."""
+        """Whether this secret was written last, to where the stored settings say, from whichever host."""
+        digest = destination_digest(self._target, stored)
         with self._registry.reading() as reader:
-            found = reader.application(*self.key)
-            return (
-                found is not None
-                and found.destination == destination_digest(self._target, stored)
-                and reader.has_secrets(found, dict.fromkeys(found.secret_paths, secret))
+            return any(
+                each.destination == digest and reader.has_secrets(each, dict.fromkeys(each.secret_paths, secret))
+                for each in self._of_this_place(reader)
             )
+
+    def _of_this_place(self, reader: Reader) -> list[ApplicationRecord]:
+        """The records of this place: it is the same place wherever it is written from."""
+        app, _host, place = self.key
+        return [each for each in reader.applications() if (each.app, each.place) == (app, place)]
+
+    def forget(self, *, keep_own: bool = False) -> None:
+        """Drop the records of this place, or those of other hosts alone."""
+        with self._registry.reading() as reader:
+            known = [each.key for each in self._of_this_place(reader)]
+        for key in known:
+            if key != self.key or not keep_own:
+                forget_application(self._module, *key)
 
     def write(self, chosen: Chosen, stored: Stored, plan: ApiPlan) -> None:
         """Record what the application has."""
@@ -284,6 +296,7 @@ class Record:
         secrets = chosen.secrets if plan.knows_secret else None
         recording = Recording(application, secrets, has_changed=plan.action != "none")
         record_application(self._module, self._registry, recording)
+        self.forget(keep_own=True)
 
 
 def _warn_about_other_fields(module: Task, target: ApiTarget, stored: Stored | None, wanted: Wanted) -> None:
