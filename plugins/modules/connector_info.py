@@ -84,6 +84,11 @@ connectors:
       has changed, or the purpose stands for another connector. It is V(null) where that cannot be told without the
       registry's key. Whether somebody changed the file itself does not show in it, nor that another release of the
       collection would write it differently.
+    - "C(health) says how the connector fared in the tests that M(mailroom.core.connector_test) has recorded: C(status)
+      and C(verdict) of the last one, C(since) (the first test in a row with both), C(checked_at), C(last_ok_at) (the
+      last one that did not fail), C(failures_in_a_row), C(expires) (the end of the first certificate or client secret
+      that ends), C(host) (where it was tested), and C(runs), the last 100 tests, the oldest first, each with C(at),
+      C(host), C(status), C(verdict) and C(ms). It is V(null) if no test was recorded."
     - With O(purpose), C(resolved_by) says how it was found, V(tenant_purpose) (bound for O(tenant)), V(purpose) (bound
       for all tenants) or V(default).
     - With O(history=true) each has C(history), the list of its revisions with C(revision), C(at), C(by),
@@ -129,6 +134,21 @@ connectors:
           written_at: "2026-11-20T10:00:00Z"
           written_by: deploy
           current: true
+      health:
+        status: fail
+        verdict: auth_rejected
+        since: "2026-11-27T03:00:00Z"
+        checked_at: "2026-11-28T03:00:00Z"
+        last_ok_at: "2026-11-26T03:00:00Z"
+        failures_in_a_row: 2
+        expires: "2027-01-19T08:00:00Z"
+        host: mail01.example.com
+        runs:
+          - at: "2026-11-28T03:00:00Z"
+            host: mail01.example.com
+            status: fail
+            verdict: auth_rejected
+            ms: 212
 orphaned_applications:
   description:
     - The applications that still have the settings of a connector that is deleted, like those in RV(connectors), and

@@ -248,7 +248,7 @@ def _head(text: str, class_: str = "") -> Html:
 def _filter(report: Report) -> Html:
     """The form that filters the table; the script shows it, since without a script it would do nothing."""
     results = report.results
-    choices = {
+    choices: dict[str, list[str]] = {
         "Status": [status for status in STATUSES if report.counts[status]],
         "Verdict": sorted({result.verdict for result in results}),
         "Host": sorted({result.host for result in results if result.host}),
