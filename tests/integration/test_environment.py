@@ -82,6 +82,7 @@ def compare_after_a_manual_change(tree: Tree) -> None:
     assert "Apply the declaration" not in drift.said
     assert "connector support: description: By hand -> Reads requests" in drift.said
     assert "connector by_hand: is deleted" in drift.said
+    assert (tree.registries / "prod1.db").read_bytes() == before
 
     junit, report, metrics = (tree.stage.folder / name for name in ("junit", "report", "metrics"))
     metrics.mkdir()
@@ -98,7 +99,9 @@ def compare_after_a_manual_change(tree: Tree) -> None:
     assert cases["alerts"] is None
     assert cases["support"] is not None
     assert cases["support"].get("type") == "auth_rejected"
-    assert (tree.registries / "prod1.db").read_bytes() == before
+    stored = tree.connectors("prod1")
+    kept = {name: (stored[name]["health"]["verdict"], stored[name]["health"]["host"]) for name in ("alerts", "support")}
+    assert kept == {"alerts": ("ok", "prod1"), "support": ("auth_rejected", "prod1")}
     look_at_reports(report, metrics)
 
 
