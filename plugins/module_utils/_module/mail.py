@@ -15,9 +15,8 @@ from .._argspec import ArgumentSpec, connector_declaration
 from .._check.interface import Bounds
 from .._check.job import Job
 from .._check.outbox import Attempt, Outbox
-from .._connector import checks
 from .._connector.resolved import ResolvedConnector
-from .._connector.state import Connector, Purpose, Wanted, parse_purpose
+from .._connector.state import Connector, Wanted
 from .._connector.view import can_send
 from .._errors import ConnectorsFailed, DeclarationError, MailroomError, MissingLibrary, Problem, RegistryError
 from .._message.draft import assemble, sending_domain
@@ -30,7 +29,7 @@ from .inline import inline_job, parse_inline
 from .jobs import stored_job
 from .mail_options import MESSAGE, MOST_MESSAGES, Message, MessageReader
 from .shared_options import open_registry, registry_options
-from .stored import load_connectors, resolve_purpose
+from .stored import select_connector
 from .task import Task, run
 from .watchdog import start_watchdog
 
@@ -137,25 +136,12 @@ def _job(module: Task) -> Job:
     if params["declaration"] is not None:
         job = inline_job(params["declaration"])
         return job if job.connector.sender else _receives_only(job.connector.name)
-    purpose: Purpose | None = None
-    problems: list[Problem] = []
-    if params["purpose"]:
-        purpose, problems = parse_purpose(params["purpose"], params["tenant"])
-    elif params["connector"] is not None:
-        problems = checks.run_check(checks.connector_name, params["connector"], "", "connector")
-    if problems:
-        raise DeclarationError(problems)
     registry = open_registry(module)
     with registry.reading() as reader:
-        if purpose:
-            connector = resolve_purpose(module, reader, purpose)[1].connector
-        elif params["connector"] is not None:
-            state = load_connectors(registry, reader, [params["connector"]])
-            if params["connector"] in state.damaged:
-                raise RegistryError(str(state.damaged[params["connector"]]))
-            connector = state.connectors[params["connector"]]
-        else:
-            connector = _default_connector(reader, registry.exists())
+        is_named = params["purpose"] or params["connector"] is not None
+        connector = (
+            select_connector(module, registry, reader)[0] if is_named else _default_connector(reader, registry.exists())
+        )
         return stored_job(reader, connector, "send") if can_send(connector.settings) else _receives_only(connector.name)
 
 
@@ -190,12 +176,20 @@ class _Reason:
     remedy: str
 
     @classmethod
-    def of(cls, connector: ResolvedConnector, observation: Observation, recipient_option: str = "to") -> _Reason:
+    def of(
+        cls,
+        connector: ResolvedConnector,
+        observation: Observation,
+        recipient_option: str = "to",
+        large_option: str = "body",
+    ) -> _Reason:
         diagnosis = diagnose(observation)
         smtp = connector.smtp
         shares = smtp is not None and smtp.same_credentials
         field = field_of(diagnosis, observation, connector.declared, "to", shares_credentials=shares)
         field = recipient_option if field == "to" else field
+        if diagnosis.verdict == "message_too_large":
+            field = large_option
         return cls(diagnosis.verdict, diagnosis.certainty, field, diagnosis.remedy)
 
     def __str__(self) -> str:
@@ -245,7 +239,8 @@ class _Report:
                 yield (recipient,), _Reason.of(self._connector, observation, message.option_of(recipient))
         elif attempt.observation:
             named = attempt.observation.facts.get("refused") or mail.recipients
-            yield mail.recipients, _Reason.of(self._connector, attempt.observation, message.option_of(named[0]))
+            options = (message.option_of(named[0]), message.largest_option)
+            yield mail.recipients, _Reason.of(self._connector, attempt.observation, *options)
 
     def _entry(self, position: int, recipients: tuple[str, ...], reason: _Reason) -> dict[str, Any]:
         return {

@@ -77,6 +77,12 @@ class Message:
             files=self.files,
         )
 
+    @property
+    def largest_option(self) -> str:
+        """The option that takes most room."""
+        sizes = {"attachments": sum(file.size for file in self.files), "html": len(self.html), "body": len(self.body)}
+        return max(sizes, key=lambda option: sizes[option])
+
     def option_of(self, recipient: str) -> str:
         """The option that names this recipient; the connector's field where none does."""
         for option in ("to", "cc", "bcc"):

@@ -16,7 +16,7 @@ from .._connector.state import Connector, Purpose, State, Wanted, parse_purpose
 from .._connector.suggest import Suggestions, did_you_mean
 from .._errors import DeclarationError, FieldMessage, Problem, RegistryError
 from .._registry.registry import Reader, Registry
-from .task import Task
+from .shared_options import Written
 
 
 def load_connectors(registry: Registry, reader: Reader, names: Sequence[str] | None) -> State:
@@ -32,7 +32,7 @@ def load_connectors(registry: Registry, reader: Reader, names: Sequence[str] | N
     return state
 
 
-def resolve_purpose(module: Task, reader: Reader, purpose: Purpose) -> tuple[State, Resolution]:
+def resolve_purpose(module: Written, reader: Reader, purpose: Purpose) -> tuple[State, Resolution]:
     """The loaded state and the connector for a purpose; warns about a purpose that may be misspelt."""
     bindings = frozenset(candidates(purpose))
     state = reader.load(Wanted(frozenset(), bindings))
@@ -55,7 +55,7 @@ def open_secrets(reader: Reader, connector: Connector, paths: Iterable[str]) -> 
     return found
 
 
-def select_connector(module: Task, registry: Registry, reader: Reader) -> tuple[Connector, bool]:
+def select_connector(module: Written, registry: Registry, reader: Reader) -> tuple[Connector, bool]:
     """The connector that a task names, itself or by a purpose, and whether it is the default."""
     params = module.params
     if params["purpose"]:

@@ -377,10 +377,13 @@ class _Commands:
     def skip(self) -> None:
         """Send nothing more, and read the replies to what was sent. A server that waits for a message gets none."""
         self._unsent = []
-        while self._unanswered:
-            if self.reply().code == _GO_AHEAD:
-                self._session.connection.stream.sendall(END_OF_MESSAGE)
-                self._unanswered += 1
+        try:
+            while self._unanswered:
+                if self.reply().code == _GO_AHEAD:
+                    self._session.connection.stream.sendall(END_OF_MESSAGE)
+                    self._unanswered += 1
+        except ProbeError:
+            self._session.close()
 
 
 def _decode_challenge(reply: Reply) -> bytes:
