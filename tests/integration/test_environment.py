@@ -88,6 +88,7 @@ def compare_after_a_manual_change(tree: Tree) -> None:
     assert f"msmtp {tree.rc}: has other settings" in drift.said
     assert f"msmtp {tree.rc} on " not in drift.said
     assert f"env {elsewhere} on gone1: has other settings than it would be given now" in drift.said
+    assert (tree.registries / "prod1.db").read_bytes() == before
 
     junit, report, metrics = (tree.stage.folder / name for name in ("junit", "report", "metrics"))
     metrics.mkdir()
@@ -104,7 +105,9 @@ def compare_after_a_manual_change(tree: Tree) -> None:
     assert cases["alerts"] is None
     assert cases["support"] is not None
     assert cases["support"].get("type") == "auth_rejected"
-    assert (tree.registries / "prod1.db").read_bytes() == before
+    stored = tree.connectors("prod1")
+    kept = {name: (stored[name]["health"]["verdict"], stored[name]["health"]["host"]) for name in ("alerts", "support")}
+    assert kept == {"alerts": ("ok", "prod1"), "support": ("auth_rejected", "prod1")}
     look_at_reports(report, metrics)
 
 
