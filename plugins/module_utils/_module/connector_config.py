@@ -30,7 +30,7 @@ from .._target.interface import MAY_BE_LEFT_OUT, Account, FileTarget, account_of
 from .._target.targets import FILE_TARGETS, option_specs
 from .attributes import PRIVATE_MODE, read_attribute_options
 from .files import Access, FileChange, FileContent, read_file, write_files
-from .recording import Recording, forget_application, record_application
+from .recording import Recording, drop_record, forget_application, record_application
 from .safe_path import Location, is_writable_only_by, locate, trusted_users
 from .shared_options import (
     host_option,
@@ -88,7 +88,8 @@ def _connector_config(module: Task) -> dict[str, Any]:
     _check_paths(module.params)
     record_key = (application.name, recorded_host(module), os.path.normpath(module.params["path"]))
     if module.params["state"] == "forgotten":
-        return _forget(module, *record_key)
+        is_known = drop_record(module, *record_key)
+        return {"changed": is_known, "connector": None, "path": record_key[2], "diff": []}
     wanted = read_attribute_options(module)
     with ExitStack() as opened:
         settings, password, password_file = _locate_files(module, opened, application)
@@ -222,18 +223,6 @@ def _choose(
     if findings:
         raise unsupported_error(connector, findings)
     return _Chosen(account, secrets, record)
-
-
-def _forget(module: Task, app: str, host: str, place: str) -> dict[str, Any]:
-    """Drop the record of an application that does not exist any more, and touch no file."""
-    registry = open_registry(module)
-    with registry.reading() as reader:
-        is_known = reader.application(app, host, place) is not None
-    if is_known and module.check_mode:
-        registry.check_writable()
-    elif is_known:
-        registry.write(lambda writer: writer.forget_application(app, host, place))
-    return {"changed": is_known, "connector": None, "path": place, "diff": []}
 
 
 def _settings_change(

@@ -59,6 +59,8 @@ class ApiClient:
         """Sent with every request: who signs in adds its own."""
         self.clock = clock
         self.redact = redact
+        self.session: dict[str, Any] = {}
+        """What signing in has told, where that is not a header."""
         self.right = ""
         """What the account needs to be allowed, for the sentence of a refusal."""
         self.words_of: Callable[[Any], str] = lambda _body: ""
