@@ -132,8 +132,10 @@ APPLICATION: dict[str, Kind] = {
     "mode": TEXT,
     "backup": Kind("must be true or false", lambda value: not isinstance(value, (Mapping, list, tuple))),
     "follow": Kind("must be true or false", lambda value: not isinstance(value, (Mapping, list, tuple))),
+    "validate": TEXT,
     "options": DICTIONARY,
-    "state": _one_of("present", "absent"),
+    "host": TEXT,
+    "state": _one_of("present", "absent", "forgotten"),
     "service": TEXT_OR_TRUE,
 }
 _REQUIRED = ("app", "path")

@@ -70,9 +70,11 @@ def declare(tree: Tree) -> Played:
 def compare_after_a_manual_change(tree: Tree) -> None:
     """Drift names what differs, the test names what does not work, and neither changes anything."""
     by_hand = [
+        {"name": "alerts", "smtp": {"ehlo_name": "by-hand.example.com"}},
         {"name": "support", "description": "By hand", "imap": {"password": WRONG}},
         {"name": "by_hand", "enabled": False, "smtp": {"host": "mail.example.com"}},
     ]
+    elsewhere = tree.configure("prod1", app="env", connector="alerts", host="gone1")
     tree.change("prod1", by_hand)
     before = (tree.registries / "prod1.db").read_bytes()
     drift = tree.play("drift")
@@ -82,6 +84,11 @@ def compare_after_a_manual_change(tree: Tree) -> None:
     assert "Apply the declaration" not in drift.said
     assert "connector support: description: By hand -> Reads requests" in drift.said
     assert "connector by_hand: is deleted" in drift.said
+    # What the playbook compares is named as it differs, what else is out of date as it is recorded.
+    assert f"msmtp {tree.rc}: has other settings" in drift.said
+    assert f"msmtp {tree.rc} on " not in drift.said
+    assert f"env {elsewhere} on gone1: has other settings than it would be given now" in drift.said
+    assert (tree.registries / "prod1.db").read_bytes() == before
 
     junit, report, metrics = (tree.stage.folder / name for name in ("junit", "report", "metrics"))
     metrics.mkdir()
@@ -98,7 +105,9 @@ def compare_after_a_manual_change(tree: Tree) -> None:
     assert cases["alerts"] is None
     assert cases["support"] is not None
     assert cases["support"].get("type") == "auth_rejected"
-    assert (tree.registries / "prod1.db").read_bytes() == before
+    stored = tree.connectors("prod1")
+    kept = {name: (stored[name]["health"]["verdict"], stored[name]["health"]["host"]) for name in ("alerts", "support")}
+    assert kept == {"alerts": ("ok", "prod1"), "support": ("auth_rejected", "prod1")}
     look_at_reports(report, metrics)
 
 
@@ -140,6 +149,8 @@ def rotate(tree: Tree) -> None:
     rotated = new(alerts=ALICE.password, support=ALICE.password)
     assert rotated.code == 0, rotated.said
     assert rotated.changed == {"prod1": 1}
+    for outdated in (f"msmtp {tree.rc} on prod1", "on gone1"):
+        assert f"{outdated}: has other settings than it would be given now, of connector alerts" in rotated.said
     only = tree.play("verify", "--limit", "prod1", mailroom_only="support, ")
     assert only.code == 0, only.said
     assert '"1 tested: 1 ok, 0 warn, 0 fail"' in only.said
