@@ -161,7 +161,8 @@ class Airflow(ApiTarget):
 def _body(wanted: Wanted, kept: Mapping[str, Any]) -> dict[str, Any]:
     columns = {name: wanted.fields[name] for name in _COLUMNS}
     extra = {name: value for name, value in wanted.fields.items() if name not in _COLUMNS}
-    password = wanted.secret.reveal() if wanted.secret else ""
+    # An empty text would be stored as a password.
+    password = wanted.secret.reveal() if wanted.secret else None
     return {**columns, "password": password, "extra": json.dumps({**kept, **extra})}
 
 
