@@ -18,6 +18,8 @@ BYTECODE = Path(__file__).parent / "bytecode"
 # The interpreter that modules run under: where discovery looks, there may be one that does not run.
 TARGET_PYTHON = os.environ.get("MAILROOM_TARGET_PYTHON") or sys.executable
 LONGEST = 1800
+# By default Ansible asks a thousand times per second whether a task is done.
+SETTINGS = "[defaults]\ninternal_poll_interval = 0.02\n"
 
 
 class Stage:
@@ -28,7 +30,7 @@ class Stage:
         self.remote_tmp = folder / "remote_tmp"
         for name in ("home", "tmp"):
             (folder / name).mkdir()
-        (folder / "ansible.cfg").touch()
+        (folder / "ansible.cfg").write_text(SETTINGS, encoding="utf-8")
         self.host(TARGET_PYTHON)
 
     def host(self, interpreter: str) -> None:
@@ -54,7 +56,6 @@ class Stage:
             "ANSIBLE_INVENTORY": str(self.folder / "inventory.json"),
             "ANSIBLE_LOCAL_TEMP": str(self.folder / "local_tmp"),
             "ANSIBLE_NOCOLOR": "1",
-            "ANSIBLE_PIPELINING": "1",
             "ANSIBLE_REMOTE_TMP": str(self.remote_tmp),
             "ANSIBLE_ROLES_PATH": str(TARGETS),
             "PYTHONPATH": str(BYTECODE),
