@@ -183,8 +183,9 @@ def _processes(stage: Stage) -> Iterator[set[bytes]]:
     over = threading.Event()
 
     def look() -> None:
+        others: set[str] = set()
         while not over.wait(0.2):
-            for process in stage.processes():
+            for process in stage.processes(others):
                 with suppress(OSError):
                     seen.add((process / "cmdline").read_bytes())
 

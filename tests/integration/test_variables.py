@@ -273,6 +273,7 @@ def test_without_a_host_it_fails_unless_that_is_meant(inventory: Inventory) -> N
     assert inventory.play("mailroom.core.verify", *empty, mailroom_allow_empty=True)[0] == 0
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("option", ["--syntax-check", "--list-hosts"])
 def test_without_running_no_host_is_needed(inventory: Inventory, option: str) -> None:
     empty = inventory.stage.write("empty.json", {"all": {}})
@@ -280,11 +281,12 @@ def test_without_running_no_host_is_needed(inventory: Inventory, option: str) ->
     assert code == 0, said
 
 
-def test_hosts_run_side_by_side(inventory: Inventory) -> None:
+@pytest.mark.parametrize("playbooks", [PLAYBOOKS[:1], pytest.param(PLAYBOOKS, marks=pytest.mark.matrix)], ids=str)
+def test_hosts_run_side_by_side(inventory: Inventory, playbooks: tuple[str, ...]) -> None:
     """Each host has connectors of its own, and another host to delegate to: each task is played on all at once."""
     rc = inventory.stage.folder / "rc"
     rc.mkdir()
-    book = [{"ansible.builtin.import_playbook": f"mailroom.core.{name}"} for name in PLAYBOOKS]
+    book = [{"ansible.builtin.import_playbook": f"mailroom.core.{name}"} for name in playbooks]
     with SmtpScript(users={"alerts": "x"}).server() as server:
         at = {"host": "127.0.0.1", "port": server.port, "security": "none", "username": "alerts"}
         hosts = {

@@ -21,17 +21,21 @@ KEPT = f"{TESTS}/output/cache/zip-bytecode"
 
 
 def install() -> None:
-    """Has zipimport compile each source once."""
+    """Has zipimport compile each source once; by itself it does so as it finds a module and again as it loads it."""
     compile_source = zipimport._compile_source  # type: ignore[attr-defined]
+    found: dict[str, CodeType] = {}
 
     def compile_once(path: str, source: bytes) -> CodeType:
+        if path in found:
+            return found.pop(path)
         name = f"{KEPT}/{sys.implementation.cache_tag}-{_imp.source_hash(0, source).hex()}"
         try:
             with open(name, "rb") as kept:  # noqa: PTH123
-                code: CodeType = marshal.load(kept)
+                code: CodeType = marshal.loads(kept.read())
         except (OSError, EOFError, ValueError):
             code = compile_source(path, source)
             _keep(name, marshal.dumps(code))
+        found[path] = code
         return code
 
     zipimport._compile_source = compile_once  # type: ignore[attr-defined]
