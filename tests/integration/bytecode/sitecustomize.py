@@ -10,7 +10,10 @@ from __future__ import annotations
 
 import gc
 
+import kept_payloads
 import zip_bytecode
 
 gc.disable()
 zip_bytecode.install()
+if kept_payloads.is_ansible():
+    kept_payloads.install()
