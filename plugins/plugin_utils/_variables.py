@@ -128,8 +128,10 @@ APPLICATION: dict[str, Kind] = {
     "backup": Kind("must be true or false", lambda value: not isinstance(value, (Mapping, list, tuple))),
     "follow": Kind("must be true or false", lambda value: not isinstance(value, (Mapping, list, tuple))),
     "options": DICTIONARY,
+    "validate": TEXT,
     "state": _one_of("present", "absent"),
     "service": TEXT_OR_TRUE,
+    "reload": TEXT,
 }
 _REQUIRED = ("app", "path")
 _LAYERS = ("mailroom_connectors", "mailroom_connectors_environment", "mailroom_connectors_secrets")

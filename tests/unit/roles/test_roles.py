@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
+from ansible_collections.mailroom.core.plugins.module_utils._module.connector_config import application_spec
 from ansible_collections.mailroom.core.plugins.module_utils._target import targets
 from ansible_collections.mailroom.core.plugins.plugin_utils._variables import (
     APPLICATION,
@@ -115,11 +116,10 @@ def test_depths_and_applications_are_those_of_the_modules() -> None:
     assert tuple(sorted(targets.FILE_TARGETS)) == APPLICATIONS
 
 
-def test_entry_of_an_application_holds_what_the_role_gives_the_module() -> None:
-    tasks = (ROOT / "roles" / "applications" / "tasks" / "write.yml").read_text(encoding="utf-8")
+def test_entry_of_an_application_holds_what_the_module_takes_and_what_the_handlers_take() -> None:
     handlers = (ROOT / "roles" / "applications" / "handlers" / "main.yml").read_text(encoding="utf-8")
-    assert "service" in handlers
-    assert set(re.findall(r"item\.(\w+)", tasks)) | {"service"} == set(APPLICATION)
+    taken = {*application_spec().options, *re.findall(r"'0\.(\w+)'", handlers)}
+    assert taken == set(APPLICATION)
 
 
 def test_roles_and_playbooks_use_known_variables_only() -> None:
