@@ -8,9 +8,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Callable, NamedTuple
 
+from ansible_collections.mailroom.core.plugins.module_utils._connector.checks import is_address
 from ansible_collections.mailroom.core.plugins.module_utils._connector.layers import merge_layers
 from ansible_collections.mailroom.core.plugins.module_utils._connector.suggest import did_you_mean, printable_word
 from ansible_collections.mailroom.core.plugins.module_utils._errors import DeclarationError
@@ -67,6 +68,12 @@ def _one_of(*choices: str) -> Kind:
 
 # Ansible 2.18 itself refuses null where an argument spec requires text, with hundreds of lines.
 TEXT = Kind("must be text", _is_text, may_be_null=False)
+# Programs get it as an argument, where a hyphen would begin an option.
+ADDRESS = Kind(
+    "must be one mail address",
+    lambda value: _is_text(value) and is_address(str(value)) and not str(value).startswith("-"),
+    may_be_null=False,
+)
 BOOLEAN = Kind("must be true or false", _is_boolean, may_be_null=False)
 TEXT_OR_TRUE = Kind("must be text or true", lambda value: value is True or _is_text(value), may_be_null=False)
 NUMBER = Kind("must be a whole number above 0", _matches(_NUMBER))
@@ -77,6 +84,7 @@ PURPOSES = Kind(
     lambda value: isinstance(value, Mapping) and all(map(_is_text, value.values())),
 )
 DICTIONARY = Kind("must be a dictionary", _is_mapping)
+ENTRY = Kind("must be a dictionary with the options of an application", _is_mapping)
 LIST = Kind("must be a list of applications, each a dictionary", lambda value: isinstance(value, (list, tuple)))
 PATTERN = Kind("must be hosts or groups, as a list or separated by commas", _is_list_of_text)
 SERIAL = Kind(
@@ -113,9 +121,23 @@ VARIABLES: dict[str, Kind] = {
     "mailroom_junit": TEXT,
     "mailroom_init_mail": BOOLEAN,
     "mailroom_apps": LIST,
+    "mailroom_alertmanager": ENTRY,
+    "mailroom_alertmanager_packages": NAMES,
+    "mailroom_alertmanager_prove_to": ADDRESS,
+    "mailroom_alertmanager_url": TEXT,
+    "mailroom_grafana": ENTRY,
+    "mailroom_grafana_packages": NAMES,
+    "mailroom_msmtp": ENTRY,
+    "mailroom_msmtp_packages": NAMES,
+    "mailroom_msmtp_prove_to": ADDRESS,
+    "mailroom_postfix_relay": ENTRY,
+    "mailroom_postfix_relay_packages": NAMES,
+    "mailroom_postfix_relay_prove_to": ADDRESS,
+    "mailroom_prove_always": BOOLEAN,
 }
 
-# The keys of an entry of mailroom_apps. A boolean may be written in any way that the module accepts.
+# The keys of an entry of mailroom_apps, and, without app, of what the roles for one application take. A boolean may be
+# written in any way that the module accepts.
 APPLICATION: dict[str, Kind] = {
     "app": _one_of(*APPLICATIONS),
     "path": TEXT,
@@ -134,6 +156,7 @@ APPLICATION: dict[str, Kind] = {
     "reload": TEXT,
 }
 _REQUIRED = ("app", "path")
+_OF_ONE_APPLICATION = {name: kind for name, kind in APPLICATION.items() if name != "app"}
 _LAYERS = ("mailroom_connectors", "mailroom_connectors_environment", "mailroom_connectors_secrets")
 
 
@@ -149,6 +172,8 @@ def validate_variables(variables: Mapping[str, Any]) -> list[str]:
             problems.append(f"{name}: {kind.allowed}.")
         elif name == "mailroom_apps":
             problems += [f"{name}[{position}]{problem}" for position, problem in _validate_applications(value)]
+        elif kind is ENTRY:
+            problems += [f"{name}{problem}" for problem in _validate_entry(value, _OF_ONE_APPLICATION, ())]
     problems += _validate_layers({name: variables[name] for name in _LAYERS if _is_mapping(variables.get(name))})
     if unknown:
         problems.append(f"Names of your own variables must not begin with {PREFIX}, except with {USER_PREFIX}.")
@@ -180,13 +205,18 @@ def _validate_applications(entries: Any) -> Iterator[tuple[int, str]]:
         if not isinstance(entry, Mapping):
             yield position, ": must be a dictionary."
             continue
-        for name in entry:
-            if name not in APPLICATION:
-                suggestion = did_you_mean(str(name), APPLICATION)
-                yield position, f": {printable_word(str(name))}: there is no such option{suggestion or '.'}"
-        for name in _REQUIRED:
-            if _is_blank(entry.get(name)):
-                yield position, f": {name}: is required."
-        for name, kind in APPLICATION.items():
-            if not _is_blank(entry.get(name)) and not kind.is_valid(entry[name]):
-                yield position, f": {name}: {kind.allowed}."
+        for problem in _validate_entry(entry, APPLICATION, _REQUIRED):
+            yield position, problem
+
+
+def _validate_entry(entry: Mapping[str, Any], options: Mapping[str, Kind], required: Iterable[str]) -> Iterator[str]:
+    for name in entry:
+        if name not in options:
+            suggestion = did_you_mean(str(name), options)
+            yield f": {printable_word(str(name))}: there is no such option{suggestion or '.'}"
+    for name in required:
+        if _is_blank(entry.get(name)):
+            yield f": {name}: is required."
+    for name, kind in options.items():
+        if not _is_blank(entry.get(name)) and not kind.is_valid(entry[name]):
+            yield f": {name}: {kind.allowed}."

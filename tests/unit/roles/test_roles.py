@@ -15,6 +15,7 @@ import yaml
 from ansible_collections.mailroom.core.plugins.module_utils._module.connector_config import application_spec
 from ansible_collections.mailroom.core.plugins.module_utils._target import targets
 from ansible_collections.mailroom.core.plugins.plugin_utils._variables import (
+    ADDRESS,
     APPLICATION,
     APPLICATIONS,
     BOOLEAN,
@@ -53,12 +54,17 @@ def test_defaults_are_as_specified(role: str) -> None:
             assert name not in given
 
 
-@pytest.mark.parametrize("role", sorted({*ROLES} - {"environment"}))
+@pytest.mark.parametrize("role", ["applications", "connectors", "init_mail", "registry", "verify"])
 def test_the_environment_takes_what_the_roles_take_that_it_composes(role: str) -> None:
     specified = options("environment")
     for name, option in {**options(role), **options(role, "prepare")}.items():
         kept = {key: value for key, value in option.items() if key != "description"}
         assert kept == {key: value for key, value in specified[name].items() if key != "description"}, name
+
+
+@pytest.mark.parametrize("role", sorted({*ROLES} - {"registry"}))
+def test_every_role_has_the_variables_checked_first(role: str) -> None:
+    assert load(f"{role}/meta/main.yml")["dependencies"] == [{"role": "mailroom.core.registry"}]
 
 
 @pytest.mark.parametrize("role", ROLES)
@@ -103,7 +109,7 @@ def test_argument_specs_refuse_nothing_that_the_check_lets_pass() -> None:
         else:
             assert option["type"] == "str", name
             assert not kind.may_be_null, name
-            assert kind is TEXT or "choices" in option, name
+            assert kind in (TEXT, ADDRESS) or "choices" in option, name
         assert [choice for choice in {*option.get("choices", ())} - {""} if not kind.is_valid(choice)] == [], name
         if kind is BOOLEAN:
             assert option["choices"] == ["true", "false", ""], name
