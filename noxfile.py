@@ -42,10 +42,12 @@ LOCKS = {
     # What each lock file has to fit: the oldest Python. The first releases of a Python lack what some packages need.
     **{f"core-{core}": f"{python}.2" for core, python in CORES.items()},
     f"target-{TARGET_PYTHON}": f"{TARGET_PYTHON}.2",
+    "airflow": "3.12.2",
     "applications": "3.12.2",
     "fuzz": "3.12.2",
     "importer": "3.11.2",
     "nox": "3.11.2",
+    "privacyidea": "3.12.2",
     "tools": "3.11.2",
 }
 
@@ -224,12 +226,22 @@ def jobs(session: nox.Session) -> None:
     run_pytest(session, "jobs", *SIDE_BY_SIDE)
 
 
-@nox.session(python=CORES["2.21"], tags=["matrix"])
+# The applications that connector_api writes to, and that need Python packages of their own.
+PROGRAMS = ("airflow", "privacyidea")
+for program in PROGRAMS:
+    install = partial(sync, lock=program)
+    install.__doc__ = f"Install {program} for the tests of applications."
+    nox.session(install, name=program, python=CORES["2.21"], default=False)
+
+
+@nox.session(python=CORES["2.21"], tags=["matrix"], requires=PROGRAMS)
 def applications(session: nox.Session) -> None:
     """Run the tests with large programs, and a dozen fail-overs of PostgreSQL; ansible-rulebook needs OpenJDK 17."""
     sync(session, "applications")
+    beside = Path(session.virtualenv.location).parent
+    programs = {f"MAILROOM_{program.upper()}": str(beside / program / "bin") for program in PROGRAMS}
     failovers = ["servers/postgresql/test_failover.py"]
-    run_pytest(session, "applications", more=failovers, env={"MAILROOM_FAILOVERS": "12"})
+    run_pytest(session, "applications", more=failovers, env={"MAILROOM_FAILOVERS": "12", **programs})
 
 
 @nox.session(python=NEWEST_PYTHON, tags=["matrix"])

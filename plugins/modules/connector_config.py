@@ -18,6 +18,9 @@ description:
   - What an application cannot express is an error that names the connector, the field and what is possible. Nothing is
     weakened or left out silently.
   - Values are quoted for the format of the file, and the text is read again before it replaces anything.
+  - What was written is recorded in the registry, where the task may write it; otherwise a warning says so.
+    M(mailroom.core.connector_info) returns which applications use a connector, and whether the same would be written
+    again.
   - The application is not restarted. RV(service) names the service that reads the settings, for a handler.
   - Files are replaced, never changed where they lie, and nothing that another user may have put in the way is followed.
     Only regular files are read, none that has further names (hard links), and none that is larger than 1 MiB.
@@ -33,6 +36,7 @@ options:
         registry. One task for all of them takes a fraction of the time of a loop.
       - They are configured one after the other. One that fails does not keep the others from it, and in the end the
         task fails.
+      - O(host) of the task counts for those that name none.
     type: list
     elements: dict
     version_added: 0.2.0
@@ -243,15 +247,19 @@ options:
       - V(absent) removes what was written, and leaves a file alone in which nothing was written. No registry is needed,
         but for the file of V(template) and for password files without a comment in them, which are left where the
         registry cannot tell that they were written by this module.
+      - V(forgotten) touches no file. It only removes what the registry has recorded of O(app) at O(path) on O(host),
+        for an application or a host that does not exist any more.
     type: str
     choices:
       - present
       - absent
+      - forgotten
     default: present
 extends_documentation_fragment:
   - mailroom.core._attributes
   - mailroom.core._attributes.configures
   - mailroom.core._registry
+  - mailroom.core._registry.host
 seealso:
   - module: mailroom.core.connector
   - module: mailroom.core.connector_purpose
@@ -322,6 +330,13 @@ EXAMPLES = r"""
         path: /etc/monit/conf.d/mail
         purpose: alerts
 
+- name: Forget what a host used that does not exist any more
+  mailroom.core.connector_config:
+    app: msmtp
+    path: /etc/msmtprc
+    host: web3.example.com
+    state: forgotten
+
 - name: Give main.cf back as it was
   mailroom.core.connector_config:
     app: postfix
@@ -332,7 +347,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 connector:
-  description: The connector that was written, V(null) with O(state=absent).
+  description: The connector that was written, V(null) with O(state=absent) and O(state=forgotten).
   returned: success, without O(applications)
   type: str
   sample: prod_alerts

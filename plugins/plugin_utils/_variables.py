@@ -25,6 +25,7 @@ APPLICATIONS = tuple(
         "mailman3 mbsync monit msmtp nextcloud nullmailer postfix privilege_manager redmine template vaultwarden yaml"
     ).split()
 )
+APIS = ("airflow", "keepnet", "privacyidea", "zabbix")
 _NUMBER = re.compile(r"[1-9][0-9]{0,8}")
 _COUNT_OR_PERCENTAGE = re.compile(r"[1-9][0-9]{0,8}%?")
 
@@ -119,6 +120,9 @@ VARIABLES: dict[str, Kind] = {
     "mailroom_deliver_via": TEXT,
     "mailroom_batch": NUMBER,
     "mailroom_junit": TEXT,
+    "mailroom_report": TEXT,
+    "mailroom_metrics": TEXT,
+    "mailroom_record": BOOLEAN,
     "mailroom_init_mail": BOOLEAN,
     "mailroom_apps": LIST,
     "mailroom_alertmanager": ENTRY,
@@ -134,6 +138,7 @@ VARIABLES: dict[str, Kind] = {
     "mailroom_postfix_relay_packages": NAMES,
     "mailroom_postfix_relay_prove_to": ADDRESS,
     "mailroom_prove_always": BOOLEAN,
+    "mailroom_apis": LIST,
 }
 
 # The keys of an entry of mailroom_apps, and, without app, of what the roles for one application take. A boolean may be
@@ -149,14 +154,36 @@ APPLICATION: dict[str, Kind] = {
     "mode": TEXT,
     "backup": Kind("must be true or false", lambda value: not isinstance(value, (Mapping, list, tuple))),
     "follow": Kind("must be true or false", lambda value: not isinstance(value, (Mapping, list, tuple))),
-    "options": DICTIONARY,
     "validate": TEXT,
-    "state": _one_of("present", "absent"),
+    "options": DICTIONARY,
+    "host": TEXT,
+    "state": _one_of("present", "absent", "forgotten"),
     "service": TEXT_OR_TRUE,
     "reload": TEXT,
 }
 _REQUIRED = ("app", "path")
 _OF_ONE_APPLICATION = {name: kind for name, kind in APPLICATION.items() if name != "app"}
+
+# The keys of an entry of mailroom_apis.
+API: dict[str, Kind] = {
+    "app": _one_of(*APIS),
+    "url": TEXT,
+    "login": DICTIONARY,
+    "connector": TEXT,
+    "purpose": TEXT,
+    "tenant": TEXT,
+    "target": DICTIONARY,
+    "options": DICTIONARY,
+    "update_secret": _one_of("on_change", "always", "never"),
+    "test": Kind("must be true or false", lambda value: not isinstance(value, (Mapping, list, tuple))),
+    "to": TEXT,
+    "validate_certs": Kind("must be true or false", lambda value: not isinstance(value, (Mapping, list, tuple))),
+    "ca_file": TEXT,
+    "proxy": TEXT,
+    "timeout": NUMBER,
+    "state": _one_of("present", "absent"),
+}
+_REQUIRED_OF_API = ("app", "url")
 _LAYERS = ("mailroom_connectors", "mailroom_connectors_environment", "mailroom_connectors_secrets")
 
 
@@ -171,7 +198,9 @@ def validate_variables(variables: Mapping[str, Any]) -> list[str]:
         if not kind.is_valid(value):
             problems.append(f"{name}: {kind.allowed}.")
         elif name == "mailroom_apps":
-            problems += [f"{name}[{position}]{problem}" for position, problem in _validate_applications(value)]
+            problems += [f"{name}[{at}]{problem}" for at, problem in _validate_entries(value, APPLICATION, _REQUIRED)]
+        elif name == "mailroom_apis":
+            problems += [f"{name}[{at}]{problem}" for at, problem in _validate_entries(value, API, _REQUIRED_OF_API)]
         elif kind is ENTRY:
             problems += [f"{name}{problem}" for problem in _validate_entry(value, _OF_ONE_APPLICATION, ())]
     problems += _validate_layers({name: variables[name] for name in _LAYERS if _is_mapping(variables.get(name))})
@@ -200,23 +229,23 @@ def _unknown_variable_message(name: str) -> str:
     return f"{printable_word(name)}: there is no such variable{suggestion or '.'}"
 
 
-def _validate_applications(entries: Any) -> Iterator[tuple[int, str]]:
+def _validate_entries(entries: Any, kinds: Mapping[str, Kind], required: tuple[str, ...]) -> Iterator[tuple[int, str]]:
     for position, entry in enumerate(entries):
         if not isinstance(entry, Mapping):
             yield position, ": must be a dictionary."
             continue
-        for problem in _validate_entry(entry, APPLICATION, _REQUIRED):
+        for problem in _validate_entry(entry, kinds, required):
             yield position, problem
 
 
-def _validate_entry(entry: Mapping[str, Any], options: Mapping[str, Kind], required: Iterable[str]) -> Iterator[str]:
+def _validate_entry(entry: Mapping[str, Any], kinds: Mapping[str, Kind], required: Iterable[str]) -> Iterator[str]:
     for name in entry:
-        if name not in options:
-            suggestion = did_you_mean(str(name), options)
+        if name not in kinds:
+            suggestion = did_you_mean(str(name), kinds)
             yield f": {printable_word(str(name))}: there is no such option{suggestion or '.'}"
     for name in required:
         if _is_blank(entry.get(name)):
             yield f": {name}: is required."
-    for name, kind in options.items():
+    for name, kind in kinds.items():
         if not _is_blank(entry.get(name)) and not kind.is_valid(entry[name]):
             yield f": {name}: {kind.allowed}."

@@ -617,7 +617,10 @@ def test_a_secret_that_signs_in_never_shows(
             assert each in seen[place], (place, each)
     assert written(seen) == {"registry.db"}
     assert not leaks(known, seen)
-    assert scenario.modules | {"connector_config", "connector_info", "connector_purpose", "registry"} == MODULES
+    assert (
+        scenario.modules | {"connector_api", "connector_config", "connector_info", "connector_purpose", "registry"}
+        == MODULES
+    )
 
 
 ALERTMANAGER = """\
@@ -673,6 +676,17 @@ def configure(scenario: Scenario, known: Secrets, stage: Stage, folder: Path) ->
         add("failed", "connector_config", task)
         add("changed", "connector_config", {**task, "state": "absent"})
     add("failed", "connector_config", {**tasks[0], "connector": known.new("in_connector") + " "})
+    by_api = {
+        "connector": "told",
+        "app": "privacyidea",
+        "url": "http://127.0.0.1:1",
+        "login": {"username": "admin", "password": known.new("api_password")},
+        "options": {"leave_out": ["smtp.validate_certs"]},
+    }
+    add("failed", "connector_api", by_api)
+    add("failed", "connector_api", {**by_api, "login": {"token": known.new("api_token"), "username": "admin"}})
+    add("failed", "connector_api", {**by_api, "url": f"https://user:{known.new('in_url')}@example.com"})
+    add("unchanged", "connector_api", {**by_api, "state": "forgotten"})
     copying = {
         "registry": str(stage.folder / "copy.db"),
         "registry_key": known.key("copy_key"),

@@ -16,7 +16,17 @@ MODULES = sorted(
     for path in (Path(__file__).resolve().parents[2] / "plugins" / "modules").glob("*.py")
     if not path.stem.startswith("_")
 )
-OLDEST = ("connector", "connector_config", "connector_info", "connector_purpose", "connectors", "init_mail", "registry")
+OLDEST = (
+    "connector",
+    "connector_api",
+    "connector_config",
+    "connector_info",
+    "connector_purpose",
+    "connectors",
+    "init_mail",
+    "mail",
+    "registry",
+)
 Played = dict[str, str]
 
 

@@ -13,9 +13,11 @@ import pytest
 import yaml
 
 from ansible_collections.mailroom.core.plugins.module_utils._module.connector_config import application_spec
-from ansible_collections.mailroom.core.plugins.module_utils._target import targets
+from ansible_collections.mailroom.core.plugins.module_utils._target import api_targets, targets
 from ansible_collections.mailroom.core.plugins.plugin_utils._variables import (
     ADDRESS,
+    API,
+    APIS,
     APPLICATION,
     APPLICATIONS,
     BOOLEAN,
@@ -120,6 +122,7 @@ def test_depths_and_applications_are_those_of_the_modules() -> None:
     assert specified
     assert all(choices == [*DEPTHS, ""] for choices in specified)
     assert tuple(sorted(targets.FILE_TARGETS)) == APPLICATIONS
+    assert tuple(sorted(api_targets.API_TARGETS)) == APIS
 
 
 def test_entry_of_an_application_holds_what_the_module_takes_and_what_the_handlers_take() -> None:
@@ -128,9 +131,15 @@ def test_entry_of_an_application_holds_what_the_module_takes_and_what_the_handle
     assert taken == set(APPLICATION)
 
 
+def test_entry_of_an_application_with_an_api_holds_what_the_role_gives_the_module() -> None:
+    tasks = (ROOT / "roles" / "apis" / "tasks" / "main.yml").read_text(encoding="utf-8")
+    assert set(re.findall(r"__mailroom_api\.(\w+)", tasks)) == set(API)
+
+
 def test_roles_and_playbooks_use_known_variables_only() -> None:
     tags = {"mailroom_packages", "mailroom_connectors", "mailroom_verify", "mailroom_init_mail", "mailroom_apps"}
-    known = {*VARIABLES, *tags, "mailroom_"}
+    stats = {"mailroom_x_summary", "mailroom_x_report"}
+    known = {*VARIABLES, *tags, *stats, "mailroom_"}
     for path in [*ROOT.glob("roles/*/*/*.yml"), *ROOT.glob("playbooks/*.yml")]:
         used = set(re.findall(r"(?<![\w.@/+])mailroom_\w+", path.read_text(encoding="utf-8")))
         assert used - known == set(), path
