@@ -21,7 +21,7 @@ options:
     description:
       - With V(html), one page that loads nothing, for a browser.
       - With V(markdown), at most 100 lines for a merge request or the summary of a job.
-      - With V(json), all results, as C(docs/docsite/results.schema.json) describes them.
+      - With V(json), all results, as C(docs/results.schema.json) describes them.
     type: str
     choices: [html, markdown, json]
     required: true

@@ -49,6 +49,19 @@ class Browser:
         """What a script returns, which is run whatever the page allows."""
         return self._call("POST", f"{self._session}/execute/sync", {"script": script, "args": []})
 
+    def click(self, selector: str) -> None:
+        """Click on the first element that a CSS selector finds."""
+        self._call("POST", f"{self._element(selector)}/click", {})
+
+    def type_text(self, selector: str, text: str) -> None:
+        """Type into the first element that a CSS selector finds."""
+        self._call("POST", f"{self._element(selector)}/value", {"text": text})
+
+    def _element(self, selector: str) -> str:
+        asked = {"using": "css selector", "value": selector}
+        (found,) = self._call("POST", f"{self._session}/element", asked).values()
+        return f"{self._session}/element/{found}"
+
     def command(self, name: str, **parameters: Any) -> Any:
         """A command of the DevTools protocol."""
         return self._call("POST", f"{self._session}/goog/cdp/execute", {"cmd": name, "params": parameters})

@@ -17,15 +17,12 @@ from .effective import with_test_address
 from .fields import SECRETS
 from .state import Connector, Purpose, Stamp
 
-RENDERING = 1
-"""Part of every digest of settings. To be raised when applications are written differently from then on."""
-
 MOST_RUNS = 100
 """The tests of one connector that are kept."""
 
 
 @dataclass(frozen=True)
-class Application:
+class ApplicationRecord:
     """What of a connector an application was given, and where it keeps it.
 
     One is told from the others by app, host and place. The place is the path of a file, or the URL of an API and what
@@ -61,7 +58,10 @@ class Application:
 
 
 def settings_digest(connector: Connector, reads: Iterable[str], *, is_default: bool) -> str:
-    """The SHA-256 digest of the fields of a connector at these paths, without its secrets, so that it needs no key."""
+    """The SHA-256 digest of the fields of a connector at these paths, without its secrets, so that it needs no key.
+
+    That another release writes an application differently does not show in it: who compares files sees that.
+    """
     known: dict[str, Any] = {
         **with_test_address(connector.effective_settings),
         "name": connector.name,
@@ -72,7 +72,7 @@ def settings_digest(connector: Connector, reads: Iterable[str], *, is_default: b
         block, _dot, field = path.partition(".")
         value = known.get(block)
         values[path] = (value or {}).get(field) if field else value
-    form = json.dumps([RENDERING, values], sort_keys=True, separators=(",", ":"))
+    form = json.dumps(values, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(form.encode("ascii")).hexdigest()
 
 

@@ -12,9 +12,11 @@ from dataclasses import replace
 from typing import Any
 
 from .._argspec import ArgumentSpec
+from .._connector.records import Health
 from .._connector.state import Connector, Purpose, State, Wanted, parse_purpose
 from .._connector.view import views
 from .._errors import DeclarationError, RegistryError, RegistryKeyError
+from .._registry.applications import applications_of, orphaned_applications
 from .._registry.registry import Reader
 from .shared_options import Written, open_registry, registry_options
 from .stored import resolve_purpose
@@ -53,7 +55,18 @@ def read_connectors(module: Written) -> dict[str, Any]:
         state, found, resolved_by = _find_connectors(module, reader, purpose)
         own = {each.name: _drop_foreign_secrets(module, reader, each) for each in found}
         state = replace(state, connectors={**state.connectors, **own})
-        connectors = [{**entry, **resolved_by} for entry in views([connector.name for connector in found], state)]
+        applications = applications_of(reader, own, state.default)
+        healths = reader.health(list(own))
+        connectors = [
+            {
+                **entry,
+                **resolved_by,
+                "applications": applications[entry["name"]],
+                "health": _health(healths.get(entry["name"])),
+            }
+            for entry in views(list(own), state)
+        ]
+        orphaned = [] if purpose else orphaned_applications(reader, module.params["name"])
         if module.params["history"]:
             revisions = reader.history(found)
             for entry in connectors:
@@ -65,7 +78,19 @@ def read_connectors(module: Written) -> dict[str, Any]:
                 ]
     for warning in _damage_warnings(state, connectors):
         module.warn(warning)
-    return {"changed": False, "connectors": connectors}
+    return {
+        "changed": False,
+        "connectors": connectors,
+        **({"orphaned_applications": orphaned} if orphaned else {}),
+    }
+
+
+def _health(health: Health | None) -> dict[str, Any] | None:
+    """How a connector fared in the tests that were recorded; None where none was."""
+    if health is None:
+        return None
+    shown = {**health._asdict(), "runs": [run._asdict() for run in health.runs]}
+    return {**shown, "last_ok_at": health.last_ok_at or None, "expires": health.expires or None}
 
 
 def _drop_foreign_secrets(module: Written, reader: Reader, connector: Connector) -> Connector:

@@ -17,7 +17,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Callable, Literal, NamedTuple, TypeVar
 
-from .._connector.records import Application, Health, RecordedTest, Run, next_health, settings_digest
+from .._connector.records import ApplicationRecord, Health, RecordedTest, Run, next_health, settings_digest
 from .._connector.secret import Secret
 from .._connector.state import Connector, Damage, Proof, Purpose, Stamp, State, Wanted
 from .._errors import ForeignSecret, MissingLibrary, MissingRegistry, RegistryError, RegistryKeyError, RetryableError
@@ -89,7 +89,7 @@ class Records(NamedTuple):
 
     files: tuple[tuple[str, str, str], ...]
     """Those of this host that were written: path, key's id and fingerprint."""
-    applications: tuple[tuple[Application, Mapping[str, Secret] | None], ...]
+    applications: tuple[tuple[ApplicationRecord, Mapping[str, Secret] | None], ...]
     """Each with the secrets that it was given last, as far as they are known."""
     health: Mapping[str, Health]
     """By the names of the connectors."""
@@ -235,26 +235,30 @@ class Reader:
             tuple(row._replace(before=_sort_keys(row.before), after=_sort_keys(row.after)) for row in revisions),
         )
 
+    def written_files(self) -> list[tuple[str, str, str]]:
+        """The records of the files of this host, each with the id of the key that made it."""
+        return self._storage.written_files()
+
     def records(self, content: Content) -> Records:
         """What it records of the use of its connectors, which are in its content."""
-        applications: list[tuple[Application, Mapping[str, Secret] | None]] = []
+        applications: list[tuple[ApplicationRecord, Mapping[str, Secret] | None]] = []
         for application in self.applications():
             own = content.secrets.get(application.connector, {})
             secrets = {path: own[path] for path in application.secret_paths if path in own}
             is_known = self.has_secrets(application, secrets)
             applications.append((application, secrets if is_known else None))
-        return Records(tuple(self._storage.written_files()), tuple(applications), self.health())
+        return Records(tuple(self.written_files()), tuple(applications), self.health())
 
-    def applications(self, connectors: Collection[str] | None = None) -> list[Application]:
+    def applications(self, connectors: Collection[str] | None = None) -> list[ApplicationRecord]:
         """The applications that were given the connectors of these names, or all; none whose record is damaged."""
         return [each for row in self._storage.applications(connectors) if (each := read_application(row))]
 
-    def application(self, app: str, host: str, place: str) -> Application | None:
+    def application(self, app: str, host: str, place: str) -> ApplicationRecord | None:
         """What is recorded of one application."""
         row = self._storage.application(app, host, place)
         return read_application(row) if row else None
 
-    def has_secrets(self, application: Application, secrets: Mapping[str, Secret]) -> bool:
+    def has_secrets(self, application: ApplicationRecord, secrets: Mapping[str, Secret]) -> bool:
         """Whether an application was given just these secrets last, by their paths; False where that is not known."""
         if not application.fingerprint:
             return application.fingerprint is not None and not secrets
@@ -262,8 +266,8 @@ class Reader:
         fingerprint = (application.key_id or "", application.fingerprint)
         return ring is not None and ring.is_application(application.key, secrets, *fingerprint)
 
-    def is_current(self, application: Application, connector: Connector, *, is_default: bool) -> bool | None:
-        """Whether an application would be given the same of this connector again; None where its key is missing."""
+    def is_current(self, application: ApplicationRecord, connector: Connector, *, is_default: bool) -> bool | None:
+        """Whether an application would be given the same of this connector again; None without the keys."""
         is_same_connector = connector.enabled and application.connector == connector.name
         if not is_same_connector or application.settings != settings_digest(
             connector, application.reads, is_default=is_default
@@ -273,14 +277,12 @@ class Reader:
         if not paths or not application.fingerprint:
             return not paths and application.fingerprint == ""
         try:
-            ring = self._vault.ring()
-            if ring is None or application.key_id not in ring.key_ids:
-                return None
-            return self.has_secrets(application, self._open(connector, paths))
+            secrets = self._open(connector, paths)
         except ForeignSecret:
             return False
         except (RegistryKeyError, MissingLibrary):
             return None
+        return self.has_secrets(application, secrets)
 
     def health(self, connectors: Collection[str] | None = None) -> dict[str, Health]:
         """The health of the connectors of these names, or of all, as far as they were tested, with their last tests."""
@@ -478,7 +480,7 @@ class Writer(Reader):
         """Drop the record of a file, if there is one."""
         self._storage.forget_file(path)
 
-    def record_application(self, application: Application, secrets: Mapping[str, Secret] | None) -> None:
+    def record_application(self, application: ApplicationRecord, secrets: Mapping[str, Secret] | None) -> None:
         """Record what an application was given, and of its secrets, by their paths, a fingerprint.
 
         Where it is not known which secrets the application has (None), there is no fingerprint.

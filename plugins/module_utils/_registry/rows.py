@@ -20,7 +20,7 @@ from typing import Any, NoReturn
 
 from .._connector import checks
 from .._connector.fields import BLOCKS, BY_NAME, SECRETS, SECURITY, Field
-from .._connector.records import Application, Health, Run
+from .._connector.records import ApplicationRecord, Health, Run
 from .._connector.state import Connector, Damage, Proof, Purpose, Stamp
 from .sealing import FORM, OLD_FORM, Sealed
 from .storage import (
@@ -98,7 +98,7 @@ def read_sealed(row: SecretRow) -> Sealed | None:
     return sealed if is_sound else None
 
 
-def read_application(row: ApplicationRow) -> Application | None:
+def read_application(row: ApplicationRow) -> ApplicationRecord | None:
     """The record of an application; None where it is damaged."""
     bound = read_binding(BindingRow(row.purpose, row.tenant, row.connector)) if row.purpose else None
     if not _is(checks.connector_name, row.connector) or (row.purpose and bound is None):
@@ -108,7 +108,7 @@ def read_application(row: ApplicationRow) -> Application | None:
         columns = (row.app, row.host, row.place, row.settings, row.destination)
         app, host, place, settings, destination = (_text("", each) for each in columns)
         key_id, fingerprint = (None if each is None else _text("", each) for each in (row.key_id, row.fingerprint))
-        return Application(
+        return ApplicationRecord(
             app,
             host,
             place,
@@ -125,7 +125,7 @@ def read_application(row: ApplicationRow) -> Application | None:
         return None
 
 
-def application_row(application: Application) -> ApplicationRow:
+def application_row(application: ApplicationRecord) -> ApplicationRow:
     """The record of an application as it is written."""
     return ApplicationRow(
         *application.key,

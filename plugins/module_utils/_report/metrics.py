@@ -33,7 +33,7 @@ class Metric:
         if at:
             self.add(at.timestamp(), **labels)
 
-    def value(self, default: float = 0, **labels: str) -> float:
+    def value(self, *, default: float, **labels: str) -> float:
         return self.samples.get(tuple(labels.items()), default)
 
     def lines(self) -> Iterator[str]:
@@ -65,7 +65,8 @@ def metrics(report: Report) -> str:
             for phase in endpoint.phases:
                 if phase.status != "skipped":
                     # A phase may come twice: EHLO is said again after STARTTLS.
-                    phases.add(phases.value(**about, phase=phase.phase) + phase.ms / 1000, **about, phase=phase.phase)
+                    seconds = phases.value(default=0, **about, phase=phase.phase) + phase.ms / 1000
+                    phases.add(seconds, **about, phase=phase.phase)
             if endpoint.tls:
                 certificate.add_time(endpoint.tls.not_after, **about)
         secret.add_time(result.secret_expires, connector=name)
@@ -73,7 +74,7 @@ def metrics(report: Report) -> str:
             if each.current is not None:
                 about = {"app": each.app, "place": each.place, "connector": name}
                 # The same place on several hosts: one that is not current counts.
-                application.add(min(application.value(1, **about), float(each.current)), **about)
+                application.add(min(application.value(default=1, **about), float(each.current)), **about)
     each_metric = (up, verdict, phases, certificate, secret, tested, application)
     return "".join(f"{line}\n" for metric in each_metric for line in metric.lines())
 

@@ -183,6 +183,7 @@ SCRIPT = """
       shown.textContent = count + " of " + rows.length + " shown";
     };
     form.addEventListener("input", apply);
+    form.addEventListener("change", apply);
     form.addEventListener("reset", function () { setTimeout(apply, 0); });
     form.addEventListener("submit", function (event) { event.preventDefault(); });
     form.hidden = false;

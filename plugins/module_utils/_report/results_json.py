@@ -3,7 +3,7 @@
 
 # This file is private to the collection mailroom.core and may change at any time.
 
-"""The report as JSON, with a versioned schema: docs/docsite/results.schema.json."""
+"""The report as JSON, with a versioned schema: docs/results.schema.json."""
 
 from __future__ import annotations
 

@@ -15,6 +15,7 @@ from typing import Any, ClassVar, Literal
 
 from .._connector.diff import CHANGED, STORED
 from .._connector.domain import address_to_ascii, to_ascii
+from .._connector.fields import BLOCKS, BY_PATH, SECRETS
 from .._connector.resolved import Endpoint, ImapSettings, Protocol, ResolvedConnector, SmtpSettings
 from .._connector.secret import Secret
 from .._errors import DeclarationError, FieldMessage, Problem
@@ -42,6 +43,10 @@ MAY_BE_LEFT_OUT = (
 )
 
 _COMMON_OPTIONS = ("leave_out", "password_file")
+
+_MESSAGE_FIELDS = ("from_address", "from_name", "reply_to", "errors_to", "cc", "bcc", "headers")
+_OF_NO_APPLICATION = frozenset(("smtp.uri", "smtp.relay", "oauth2.client_secret_expires", *BLOCKS, *SECRETS))
+"""The paths in blocks that no application writes: secrets apart, what others are derived from, or warnings."""
 
 
 @dataclass(frozen=True)
@@ -137,6 +142,19 @@ def _with_ascii_names(server: Any) -> Any:
     return replace(server, host=to_ascii(server.host), proxy=proxy)
 
 
+def fields_of(protocols: Collection[Protocol], options: Mapping[str, Any]) -> set[str]:
+    """The paths of the fields that settings for these protocols depend on.
+
+    Those that an application cannot express are among them: once they are declared, nothing can be written any more.
+    """
+    blocks = {*protocols, *(("oauth2",) if "graph" in protocols else ())}
+    sends = {"smtp", "graph"} & blocks
+    paths = {path for path in BY_PATH if path.partition(".")[0] in blocks} - _OF_NO_APPLICATION
+    leave_out = options.get("leave_out") or ()
+    cleared = {path for path in leave_out if "." not in path or path == "smtp.ehlo_name"}
+    return {*paths, *(_MESSAGE_FIELDS if sends else ())} - cleared
+
+
 def required_features(account: Account) -> Iterator[str]:
     """The fields in use among those that not every application supports."""
     connector = account.connector
@@ -180,6 +198,9 @@ class Application(ABC):
     supported_features: ClassVar[frozenset[str]]
     """The fields that it supports, of those that not every application does."""
 
+    other_fields: ClassVar[tuple[str, ...]] = ()
+    """What it writes besides the fields of its protocols, such as the name of the connector."""
+
     options: ClassVar[tuple[Option, ...]] = ()
     """Its own options."""
 
@@ -189,9 +210,22 @@ class Application(ABC):
     signs_in_with_ascii: ClassVar[bool] = False
     """Whether user and password must be ASCII, as in programs that use Python's smtplib or imaplib."""
 
-    def used_protocols(self, connector: ResolvedConnector, _options: Mapping[str, Any]) -> tuple[Protocol, ...]:
+    def written_protocols(self, _options: Mapping[str, Any]) -> tuple[Protocol, ...]:
+        """Which servers are written, of a connector that has them."""
+        return self.protocols
+
+    def used_protocols(self, connector: ResolvedConnector, options: Mapping[str, Any]) -> tuple[Protocol, ...]:
         """Which of the connector's servers are written."""
-        return tuple(each.protocol for each in connector.endpoints if each.protocol in self.protocols)
+        written = self.written_protocols(options)
+        return tuple(each.protocol for each in connector.endpoints if each.protocol in written)
+
+    def read_paths(self, connector: ResolvedConnector, options: Mapping[str, Any]) -> tuple[str, ...]:
+        """The paths of all fields and secrets that what is written depends on.
+
+        They are recorded, so that without this code, too, it can be told whether the same would be written again.
+        """
+        paths = fields_of(self.written_protocols(options), options)
+        return tuple(sorted({*paths, *self.other_fields, *self.secret_paths(connector, options)}))
 
     def unusable(self, connector: ResolvedConnector, options: Mapping[str, Any]) -> FieldMessage | None:
         """The field because of which it cannot use a connector at all, and why."""

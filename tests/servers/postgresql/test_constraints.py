@@ -8,7 +8,11 @@ import psycopg
 import pytest
 from unit.plugins.module_utils._registry.samples import STAMP, declare, entry, everything
 
-from ansible_collections.mailroom.core.plugins.module_utils._connector.records import Application, RecordedTest, Run
+from ansible_collections.mailroom.core.plugins.module_utils._connector.records import (
+    ApplicationRecord,
+    RecordedTest,
+    Run,
+)
 from ansible_collections.mailroom.core.plugins.module_utils._connector.state import Purpose
 
 from .conftest import Place
@@ -51,7 +55,7 @@ def test_a_statement_by_hand_that_breaks_a_rule_is_refused(place: Place, stateme
     entries = [entry("chosen"), entry("bound"), entry("spare"), entry("disabled", enabled=False)]
     declare(registry, *entries, default="chosen", bind={Purpose("alerts"): "bound"})
     with registry.writing() as writer:
-        writer.record_application(Application("env", "web1", "/etc/mail.env", "bound", None, (), "", STAMP), None)
+        writer.record_application(ApplicationRecord("env", "web1", "/etc/mail.env", "bound", None, (), "", STAMP), None)
         writer.record_tests([RecordedTest("bound", Run(STAMP.at, "web1", "fail", "auth_rejected", 12))])
     before = everything(registry)
     with pytest.raises((psycopg.IntegrityError, psycopg.DataError, psycopg.ProgrammingError)):

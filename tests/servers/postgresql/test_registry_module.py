@@ -33,7 +33,7 @@ from unit.plugins.module_utils._registry.samples import (
 from ansible_collections.mailroom.core.plugins.module_utils._connector.plan import Request
 from ansible_collections.mailroom.core.plugins.module_utils._connector.records import (
     MOST_RUNS,
-    Application,
+    ApplicationRecord,
     RecordedTest,
     Run,
 )
@@ -281,7 +281,9 @@ class TestRoles:
 
 
 TEST = RecordedTest("a", Run("2030-01-01T00:00:00Z", "web1", "fail", "auth_rejected", 12), "2031-01-01T00:00:00Z")
-APPLICATION = Application("env", "web1", "/etc/mail.env", "a", Purpose("alerts", "acme"), ("name",), "d" * 64, STAMP)
+APPLICATION = ApplicationRecord(
+    "env", "web1", "/etc/mail.env", "a", Purpose("alerts", "acme"), ("name",), "d" * 64, STAMP
+)
 
 
 def fill(registry: Registry) -> None:

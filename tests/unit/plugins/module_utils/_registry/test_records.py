@@ -12,7 +12,7 @@ import pytest
 from ansible_collections.mailroom.core.plugins.module_utils._connector.plan import Request
 from ansible_collections.mailroom.core.plugins.module_utils._connector.records import (
     MOST_RUNS,
-    Application,
+    ApplicationRecord,
     Health,
     RecordedTest,
     Run,
@@ -39,19 +39,19 @@ def registry(backend: Backend) -> Registry:
 
 def write(
     registry: Registry, connector: str = "alerts", place: tuple[str, str, str] = PLACE, **more: Any
-) -> Application:
+) -> ApplicationRecord:
     """Record that an application was given a connector with its secrets, as a task does that writes a file."""
     with registry.writing() as writer:
         found = writer.load(Wanted(frozenset([connector]))).connectors[connector]
         reads = more.pop("reads", READS)
         secrets = {path: writer.open_secret(str(found.secrets[path])) for path in reads if path in found.secrets}
         digest = settings_digest(found, reads, is_default=False)
-        application = Application(*place, connector, more.pop("purpose", None), reads, digest, STAMP, **more)
+        application = ApplicationRecord(*place, connector, more.pop("purpose", None), reads, digest, STAMP, **more)
         writer.record_application(application, secrets)
     return application
 
 
-def applications(registry: Registry) -> list[Application]:
+def applications(registry: Registry) -> list[ApplicationRecord]:
     with registry.reading() as reader:
         return reader.applications()
 
@@ -165,6 +165,11 @@ class TestApplications:
         write(registry)
         backend.edit("UPDATE application SET place = '/etc/other'")
         assert is_current(registry, (*PLACE[:2], "/etc/other")) is False
+
+    def test_application_whose_key_is_gone_is_not_current(self, registry: Registry, backend: Backend) -> None:
+        write(registry)
+        backend.edit("UPDATE application SET key_id = 'gone'")
+        assert is_current(registry) is False
 
     def test_rotation_keeps_the_current_current_and_the_stale_stale(self, registry: Registry, backend: Backend) -> None:
         write(registry)
