@@ -138,8 +138,8 @@ options:
         type: dict
       attachments:
         description:
-          - Files on the host where the module runs, as absolute paths, or as dictionaries of C(path), C(name) (by default
-            that of the file) and C(content_type) (by default, by the name). At most 100.
+          - Files on the host where the module runs, as absolute paths, or as dictionaries of C(path), C(name) (by
+            default that of the file) and C(content_type) (by default, by the name). At most 100.
           - Only regular files are attached. A symbolic link as the last part of C(path) is refused, because it could
             lead to a file that is not meant.
           - A file that changes while it is sent is a failure, and the message is not sent.
