@@ -267,7 +267,7 @@ class Reader:
         return ring is not None and ring.is_application(application.key, secrets, *fingerprint)
 
     def is_current(self, application: ApplicationRecord, connector: Connector, *, is_default: bool) -> bool | None:
-        """Whether an application would be given the same of this connector again; None where its key is missing."""
+        """Whether an application would be given the same of this connector again; None without the keys."""
         is_same_connector = connector.enabled and application.connector == connector.name
         if not is_same_connector or application.settings != settings_digest(
             connector, application.reads, is_default=is_default
@@ -277,14 +277,12 @@ class Reader:
         if not paths or not application.fingerprint:
             return not paths and application.fingerprint == ""
         try:
-            ring = self._vault.ring()
-            if ring is None or application.key_id not in ring.key_ids:
-                return None
-            return self.has_secrets(application, self._open(connector, paths))
+            secrets = self._open(connector, paths)
         except ForeignSecret:
             return False
         except (RegistryKeyError, MissingLibrary):
             return None
+        return self.has_secrets(application, secrets)
 
     def health(self, connectors: Collection[str] | None = None) -> dict[str, Health]:
         """The health of the connectors of these names, or of all, as far as they were tested, with their last tests."""

@@ -128,7 +128,9 @@ def test_absent_and_forgotten_end_the_record(config: Config, play: Play, path: P
 def test_connector_that_is_deleted_leaves_its_applications_to_be_seen(config: Config, play: Play, path: Path) -> None:
     config(connector="main")
     play("connector_purpose", purpose="alerts", tenant="acme", state="absent")
-    play("connector", name="main", state="absent")
+    for check in (True, False):
+        (warning,) = play("connector", name="main", state="absent", check=check)["warnings"]
+        assert warning.endswith(f": msmtp {path} on web1 (main)")
     for more in ({}, {"name": "main"}):
         (left,) = play("connector_info", **more)["orphaned_applications"]
         assert (left["connector"], left["place"], left["current"]) == ("main", str(path), False)

@@ -166,6 +166,11 @@ class TestApplications:
         backend.edit("UPDATE application SET place = '/etc/other'")
         assert is_current(registry, (*PLACE[:2], "/etc/other")) is False
 
+    def test_application_whose_key_is_gone_is_not_current(self, registry: Registry, backend: Backend) -> None:
+        write(registry)
+        backend.edit("UPDATE application SET key_id = 'gone'")
+        assert is_current(registry) is False
+
     def test_rotation_keeps_the_current_current_and_the_stale_stale(self, registry: Registry, backend: Backend) -> None:
         write(registry)
         declare(registry, {"name": "alerts", "smtp": {"password": "new"}})
