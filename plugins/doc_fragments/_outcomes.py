@@ -19,6 +19,11 @@ options:
     type: dict
     required: true
     suboptions:
+      at:
+        description: >-
+          When the host was tested, such as V(2026-11-28T03:00:00Z). The report bears the last of these times, or the
+          present one.
+        type: str
       results:
         description: >-
           The RV(mailroom.core.connector_test#module:results) of M(mailroom.core.connector_test) on this host.

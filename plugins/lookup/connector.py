@@ -105,7 +105,6 @@ from ansible_collections.mailroom.core.plugins.module_utils._connector.suggest i
 from ansible_collections.mailroom.core.plugins.module_utils._errors import MailroomError
 from ansible_collections.mailroom.core.plugins.plugin_utils._connectors import (
     REGISTRY_OPTIONS,
-    PluginTask,
     problem,
     read_connector,
 )
@@ -131,9 +130,7 @@ class LookupModule(LookupBase):
             shared = {option: self.get_option(option) for option in REGISTRY_OPTIONS}
             wanted = [{"name": name} for name in names] or [{"purpose": purpose, "tenant": tenant}]
             secrets = self.get_option("secrets")
-            found = [
-                read_connector(PluginTask({**shared, **each}, Display().warning), secrets=secrets) for each in wanted
-            ]
+            found = [read_connector({**shared, **each}, Display().warning, secrets=secrets) for each in wanted]
         except MailroomError as error:
             raise AnsibleLookupError(str(error)) from None
         return [wrap_var(each) for each in found]

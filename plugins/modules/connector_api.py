@@ -46,7 +46,10 @@ options:
     type: str
     required: true
     choices:
+      - airflow
+      - keepnet
       - privacyidea
+      - zabbix
   url:
     description:
       - Where the application is served, such as C(https://pi.example.com) or C(https://example.com/pi), without the
@@ -86,8 +89,14 @@ options:
     suboptions:
       name:
         description:
-          - The name of the object.
-          - "Default: the connector's name."
+          - The name of the object, the connection id in V(airflow).
+          - "Default: the connector's name, in V(keepnet) its C(display_name)."
+        type: str
+      company:
+        description:
+          - For V(keepnet), the company whose setting it is, by its exact name or its id, where the client is that of a
+            reseller.
+          - "Default: the company of the client."
         type: str
   options:
     description:
@@ -115,6 +124,24 @@ options:
           - smtp.ca_file
           - imap.validate_certs
           - imap.ca_file
+      protocol:
+        description:
+          - For V(airflow), whether a connection to the C(smtp) or to the C(imap) server is written.
+          - "Default: V(smtp)."
+        type: str
+        choices: [imap, smtp]
+      server:
+        description:
+          - For V(zabbix) with O(test), where its server listens, C(host) or C(host:port); the port is 10051 by default.
+          - The session goes there unencrypted, as it does from Zabbix's own frontend. So it has to be named, unless
+            O(url) is on loopback, which is the default then.
+        type: str
+      status:
+        description:
+          - For V(keepnet), whether the setting is in use there.
+          - "Default: V(active)."
+        type: str
+        choices: [active, inactive]
   update_secret:
     description:
       - V(on_change) sends the password where it, or where it goes, is not known to be as it was written last.
@@ -170,6 +197,7 @@ extends_documentation_fragment:
   - mailroom.core._attributes
   - mailroom.core._attributes.configures
   - mailroom.core._registry
+  - mailroom.core._registry.host
 seealso:
   - module: mailroom.core.connector_config
   - module: mailroom.core.connector_test

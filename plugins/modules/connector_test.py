@@ -131,18 +131,12 @@ options:
     type: bool
     default: false
     version_added: 0.2.0
-  host:
-    description:
-      - The name under which this host is recorded in the registry, 1 to 255 characters. The roles give the name in the
-        inventory.
-      - "Default: the host's own name."
-    type: str
-    version_added: 0.2.0
 extends_documentation_fragment:
   - mailroom.core._attributes
   - mailroom.core._attributes.reads
   - mailroom.core._fields.inline
   - mailroom.core._registry
+  - mailroom.core._registry.host
 seealso:
   - ref: ansible_collections.mailroom.core.docsite.signing_in
     description: Every way to sign in, what to register at the provider, and what goes wrong most often.

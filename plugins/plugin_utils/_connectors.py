@@ -8,13 +8,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from ansible_collections.mailroom.core.plugins.module_utils._connector import checks
 from ansible_collections.mailroom.core.plugins.module_utils._connector.state import Wanted
 from ansible_collections.mailroom.core.plugins.module_utils._errors import DeclarationError, Problem, RegistryError
-from ansible_collections.mailroom.core.plugins.module_utils._module.connector_info import read_connectors
+from ansible_collections.mailroom.core.plugins.module_utils._module.connector_info import argument_spec, read_connectors
 from ansible_collections.mailroom.core.plugins.module_utils._module.shared_options import (
     DEFAULT_REGISTRY,
     named_registry,
@@ -30,8 +30,9 @@ class PluginTask:
 
     check_mode = False
 
-    def __init__(self, params: Mapping[str, Any], warn: Callable[[str], None]) -> None:
-        self.params = {name: params.get(name) for name in ("name", "purpose", "tenant", "history", *REGISTRY_OPTIONS)}
+    def __init__(self, options: Iterable[str], params: Mapping[str, Any], warn: Callable[[str], None]) -> None:
+        """`options` are those of the module in whose place the plugin does something."""
+        self.params = {name: params.get(name) for name in options}
         registry = str(self.params["registry"] or DEFAULT_REGISTRY)
         # A user's folder, as a module has it.
         self.params["registry"] = registry if is_database(registry) else os.path.expanduser(registry)  # noqa: PTH111  it never fails
@@ -42,8 +43,9 @@ class PluginTask:
         self._warn(warning)
 
 
-def read_connector(task: PluginTask, *, secrets: bool) -> dict[str, Any]:
+def read_connector(params: Mapping[str, Any], warn: Callable[[str], None], *, secrets: bool) -> dict[str, Any]:
     """The connector of a name or a purpose as connector_info returns it, on demand with its opened secrets."""
+    task = PluginTask(argument_spec().options, params, warn)
     registry, name = named_registry(task), task.params["name"]
     if not registry.exists():
         raise RegistryError(f"There is no registry {registry.shown} on the controller, where this plugin reads it.")

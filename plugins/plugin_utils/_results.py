@@ -34,7 +34,7 @@ def read_results(filter_name: str, given: Any) -> list[Result]:
 
 
 def read_report(filter_name: str, given: Any) -> Report:
-    """The results of several hosts, each a dictionary with `results` and more by its name; the report is of now."""
+    """The results of several hosts, each a dictionary with `results` and more by its name."""
     now = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
     try:
         if isinstance(given, Mapping):

@@ -19,6 +19,7 @@ def tree(stage: Stage, mail_server: MailServer) -> Tree:
 OUT_OF_REACH = {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": 1}
 
 
+@pytest.mark.matrix
 def test_hosts_that_share_a_registry_test_it_once(tree: Tree) -> None:
     tree.hosts(test=["test1"], production=["prod1", "prod2"])
     tree.variables("production", **OUT_OF_REACH)

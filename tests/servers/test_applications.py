@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import places
+import pytest
 from peers.ca import CertificateZoo
 from peers.imap import ImapScript
 from peers.smtp import SmtpScript
@@ -192,6 +193,7 @@ def test_monit_sends(application: Application, zoo: CertificateZoo) -> None:
     assert_it_sends(application, zoo, app, send, reply_to="answers@example.com")
 
 
+@pytest.mark.matrix
 def test_mailman_sends(application: Application, zoo: CertificateZoo) -> None:
     path = application.folder / "mailman.cfg"
     path.write_text(

@@ -323,6 +323,7 @@ PROXIES: dict[str, tuple[Proxy, str, dict[str, Any], str]] = {
 
 @pytest.mark.parametrize("name", PROXIES)
 @pytest.mark.parametrize("place", ["submission", "imaps"])
+@pytest.mark.sampled(3)
 def test_through_a_proxy(scene: Scene, place: str, name: str) -> None:
     proxy, scheme, signing_in, verdict = PROXIES[name]
     proxy.requests.clear()
@@ -402,6 +403,7 @@ ORACLES = {
 
 
 @pytest.mark.parametrize("place", ORACLES)
+@pytest.mark.sampled(3)
 def test_swaks_agrees(scene: Scene, zoo: CertificateZoo, place: str) -> None:
     phase, verdict = ORACLES[place]
     security = "none" if place == "no_auth" else "tls" if place.startswith("smtps") else "starttls"
@@ -462,6 +464,7 @@ def blackbox(tmp_path_factory: pytest.TempPathFactory, zoo: CertificateZoo) -> I
 
 
 @pytest.mark.parametrize("place", PROBED)
+@pytest.mark.matrix
 def test_the_blackbox_exporter_agrees(scene: Scene, blackbox: oracles.Blackbox, place: str) -> None:
     module, is_content = PROBED[place]
     block = scene.block(place, host="localhost")

@@ -58,7 +58,7 @@ class Content:
     signature: str = ""
 
     def text(self) -> str:
-        facts = "\n".join(f"{label + ':':<{_LABEL_WIDTH}}{value}" for label, value in self.rows)
+        facts = "\n".join(f"{label + ':':<{_LABEL_WIDTH - 1}} {value}" for label, value in self.rows)
         text = f"{self.opening}\n\n{facts}\n\n{_CLOSING}\n"
         return sign_text(text, self.signature)
 

@@ -7,28 +7,32 @@
 
 from __future__ import annotations
 
-import json
+import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from .._argspec import ArgumentSpec
 from .._connector import checks
+from .._connector.records import ApplicationRecord, settings_digest
 from .._connector.redaction import Redaction
 from .._connector.resolved import Proxy, ResolvedConnector, TlsTrust, resolve_connector
 from .._connector.secret import Secret
-from .._errors import ConnectorsFailed, DeclarationError, MailroomError, Problem
+from .._connector.state import Connector, Purpose
+from .._errors import ConnectorsFailed, DeclarationError, Problem
 from .._net.clock import Clock
 from .._net.https import HttpClient
-from .._registry.registry import Registry
-from .._target.api_client import ApiClient, parse_api_url
-from .._target.api_plan import ApiPlan, fingerprinted, plan_removal, plan_write
+from .._registry.registry import Reader, Registry
+from .._target.api_client import ApiClient, ApiError, parse_api_url
+from .._target.api_plan import ApiPlan, destination_digest, plan_removal, plan_write
 from .._target.api_target import ApiTarget, Login, Place, Stored, Tested, Wanted
 from .._target.api_targets import API_TARGETS, api_key_specs, api_option_specs
 from .._target.api_write import ApiSession
 from .._target.interface import MAY_BE_LEFT_OUT, Account, account_of
 from .._verdict.diagnosis import diagnose
 from .._verdict.fields import field_of
-from .shared_options import open_registry, registry_options
+from .recording import Recording, drop_record, forget_application, record_application
+from .shared_options import host_option, open_registry, recorded_host, registry_options, stamp
 from .stored import open_secrets, select_connector, unsupported_error
 from .task import Task, run
 
@@ -36,6 +40,7 @@ _STEPS = 12
 """How many times the timeout of a step the task may take as a whole."""
 _TIMEOUT = checks.number(1, 600)
 _LOGIN_TEXT = checks.secret_text(8192)
+_TOKEN = checks.pattern(re.compile(r"[!-~]{1,65536}\Z"), "must be ASCII without blanks, as it is sent in a header")
 _KEY_TEXT = checks.text(200)
 
 
@@ -71,6 +76,7 @@ def argument_spec() -> ArgumentSpec:
             "proxy": {"type": "str"},
             "timeout": {"type": "int", "default": 10},
             "state": {"type": "str", "choices": ["present", "absent", "forgotten"], "default": "present"},
+            **host_option(),
         },
         mutually_exclusive=[("connector", "purpose")],
         required_by={"tenant": ("purpose",)},
@@ -88,11 +94,13 @@ def _connector_api(module: Task) -> dict[str, Any]:
     target = API_TARGETS[params["app"]]
     _check_options(params, target)
     registry = open_registry(module)
-    connector, account = _selected(module, registry, target)
-    place = _place(params, target, connector)
-    written = LastWritten(module, registry, target, place)
+    chosen = _choose(module, registry, target)
+    account = chosen.account if chosen else None
+    place = _place(params, target, chosen.resolved if chosen else None)
+    record = Record(module, registry, target, place)
     if params["state"] == "forgotten":
-        return {"connector": None, "changed": written.forget(), "diff": []}
+        dropped = [drop_record(module, *key) for key in record.known_keys()]
+        return {"connector": None, "changed": any(dropped), "diff": []}
     to = _recipient(params, account)
     api, login = _client(params, target, account)
     session = ApiSession(target, api, place)
@@ -101,19 +109,22 @@ def _connector_api(module: Task) -> dict[str, Any]:
         stored = session.read()
         if account:
             wanted = Wanted(target.fields(api, place, account), account.password)
-            plan = plan_write(target, stored, wanted, written.is_last, params["update_secret"])
+            plan = plan_write(target, stored, wanted, record.is_last, params["update_secret"])
         else:
             wanted, plan = Wanted({}), plan_removal(target, stored)
         if plan.action != "none" and not module.check_mode:
             stored = session.write(stored, wanted, plan)
             _warn_about_other_fields(module, target, stored, wanted)
-            written.record(stored, wanted, plan)
+        if not module.check_mode:
+            if chosen and account and stored:
+                record.write(chosen, stored, plan)
+            else:
+                record.forget()
         tested = None
         if account and params["test"] and not module.check_mode:
-            with api.clock.suspend_step_timeout():
-                tested = target.test(api, place, account, wanted, to)
+            tested = _tested(session, account, wanted, to)
     finally:
-        api.close()
+        session.end()
     result = _result(session, account, stored, plan)
     if tested and account:
         _add_test(result, session, account, tested)
@@ -151,32 +162,48 @@ def _problems_with_login(given: Mapping[str, Any], target: ApiTarget) -> Iterato
         allowed = " or ".join(" and ".join(sorted(each, reverse=True)) for each in target.logins)
         yield Problem("", "login", f"must have {allowed} for {target.title}, and nothing else")
     for name in sorted(names):
-        yield from checks.run_check(_LOGIN_TEXT, given[name], "", f"login.{name}")
+        check = _TOKEN if name == "token" else _LOGIN_TEXT
+        yield from checks.run_check(check, given[name], "", f"login.{name}")
 
 
-def _selected(module: Task, registry: Registry, target: ApiTarget) -> tuple[ResolvedConnector | None, Account | None]:
-    """The connector that the task names, and what the application gets of it, or all that it cannot express of it."""
+@dataclass(frozen=True)
+class Chosen:
+    """The connector for an application, and what it gets of it."""
+
+    connector: Connector
+    resolved: ResolvedConnector
+    purpose: Purpose | None
+    is_default: bool
+    account: Account | None = None
+    """None where nothing is to be written."""
+    secrets: Mapping[str, Secret] = field(default_factory=dict)
+    reads: tuple[str, ...] = ()
+
+
+def _choose(module: Task, registry: Registry, target: ApiTarget) -> Chosen | None:
+    """The connector that the task names, or all that the application cannot express of it."""
     params = module.params
-    if not (params["connector"] or params["purpose"]):
-        return None, None
     is_present, options = params["state"] == "present", params["options"] or {}
-    if not is_present and (params["target"] or {}).get("name"):
-        return None, None
+    is_needed = is_present or not (params["target"] or {}).get("name")
+    if not is_needed or not (params["connector"] or params["purpose"]):
+        return None
     with registry.reading() as reader:
-        connector, _is_default = select_connector(module, registry, reader)
+        connector, is_default = select_connector(module, registry, reader)
+        purpose = Purpose(params["purpose"], params["tenant"] or "") if params["purpose"] else None
         resolved = resolve_connector(connector)
         if not is_present:
-            return resolved, None
+            return Chosen(connector, resolved, purpose, is_default)
         refused = target.unusable(resolved, options)
         if refused:
             raise unsupported_error(connector, [refused])
-        paths = target.secret_paths(resolved, options)
-        resolved = resolve_connector(connector, open_secrets(reader, connector, paths))
+        secrets = open_secrets(reader, connector, target.secret_paths(resolved, options))
+    resolved = resolve_connector(connector, secrets)
     account = account_of(resolved, target, options)
     findings = list(target.unsupported(account))
     if findings:
         raise unsupported_error(connector, findings)
-    return resolved, account
+    reads = target.read_paths(resolved, options)
+    return Chosen(connector, resolved, purpose, is_default, account, secrets, reads)
 
 
 def _place(params: Mapping[str, Any], target: ApiTarget, connector: ResolvedConnector | None) -> Place:
@@ -187,6 +214,9 @@ def _place(params: Mapping[str, Any], target: ApiTarget, connector: ResolvedConn
             raise DeclarationError([Problem("", "target.name", f"is required with state {params['state']}")])
         keys["name"] = target.default_name(connector)
     options = {name: value for name, value in (params["options"] or {}).items() if value is not None}
+    problems = [Problem("", field, what) for field, what in target.key_problems(keys)]
+    if problems:
+        raise DeclarationError(problems)
     return Place(keys, options, params["url"].rstrip("/"))
 
 
@@ -212,43 +242,68 @@ def _client(params: Mapping[str, Any], target: ApiTarget, account: Account | Non
     return api, Login(**{**given, **secrets})
 
 
-class LastWritten:
-    """What the registry knows of the secret that was written last to one place of an application."""
+def _tested(session: ApiSession, account: Account, wanted: Wanted, to: str) -> Tested:
+    try:
+        with session.api.clock.suspend_step_timeout():
+            return session.target.test(session.api, session.place, account, wanted, to)
+    except ApiError as error:
+        return Tested("failed", str(error))
+
+
+class Record:
+    """What the registry records of one place of an application."""
 
     def __init__(self, module: Task, registry: Registry, target: ApiTarget, place: Place) -> None:
         self._module = module
         self._registry = registry
-        self._place = " ".join((target.name, place.url, json.dumps(dict(place.keys), sort_keys=True)))
+        self._target = target
+        self.key = (
+            target.name,
+            recorded_host(module),
+            " ".join((place.url, *map("=".join, sorted(place.keys.items())))),
+        )
 
-    def is_last(self, secret: Secret, shown: Secret) -> bool:
-        """Whether this secret was written last, and the same was shown in place of it then."""
+    def is_last(self, secret: Secret, stored: Stored) -> bool:
+        """Whether this secret was written last, to where the stored settings say, from whichever host."""
+        digest = destination_digest(self._target, stored)
         with self._registry.reading() as reader:
-            return reader.wrote_file(self._place, fingerprinted(secret, shown))
+            return any(
+                each.destination == digest and reader.has_secrets(each, dict.fromkeys(each.secret_paths, secret))
+                for each in self._of_this_place(reader)
+            )
 
-    def record(self, stored: Stored | None, wanted: Wanted, plan: ApiPlan) -> None:
-        if stored is None or not wanted.secret:
-            self.forget()
-        elif plan.sends_secret:
-            content = fingerprinted(wanted.secret, stored.shown or Secret(""))
-            try:
-                self._registry.write(lambda writer: writer.record_file(self._place, content))
-            except MailroomError as error:
-                self._module.warn(
-                    f"The registry could not record what was written, so the next task sends the secret again: {error}"
-                )
+    def _of_this_place(self, reader: Reader) -> list[ApplicationRecord]:
+        """The records of this place: it is the same place wherever it is written from."""
+        app, _host, place = self.key
+        return [each for each in reader.applications() if (each.app, each.place) == (app, place)]
 
-    def forget(self) -> bool:
-        if not self._registry.exists():
-            return False
-        try:
-            with self._registry.reading() as reader:
-                known = any(path == self._place for path, _key, _fingerprint in reader.written_files())
-            if known and not self._module.check_mode:
-                self._registry.write(lambda writer: writer.forget_file(self._place))
-        except MailroomError as error:
-            self._module.warn(f"The registry could not drop its record of the application: {error}")
-            return False
-        return known
+    def known_keys(self) -> list[tuple[str, str, str]]:
+        """The keys of the records of this place."""
+        with self._registry.reading() as reader:
+            return [each.key for each in self._of_this_place(reader)]
+
+    def forget(self, *, keep_own: bool = False) -> None:
+        """Drop the records of this place, or those of other hosts alone."""
+        for key in self.known_keys():
+            if key != self.key or not keep_own:
+                forget_application(self._module, *key)
+
+    def write(self, chosen: Chosen, stored: Stored, plan: ApiPlan) -> None:
+        """Record what the application has."""
+        settings = settings_digest(chosen.connector, chosen.reads, is_default=chosen.is_default)
+        application = ApplicationRecord(
+            *self.key,
+            chosen.connector.name,
+            chosen.purpose,
+            chosen.reads,
+            settings,
+            stamp(self._module),
+            destination_digest(self._target, stored),
+        )
+        secrets = chosen.secrets if plan.knows_secret else None
+        recording = Recording(application, secrets, has_changed=plan.action != "none")
+        record_application(self._module, self._registry, recording)
+        self.forget(keep_own=True)
 
 
 def _warn_about_other_fields(module: Task, target: ApiTarget, stored: Stored | None, wanted: Wanted) -> None:
@@ -284,8 +339,8 @@ def _add_test(result: dict[str, Any], session: ApiSession, account: Account, tes
         return
     if tested.observation:
         diagnosis = diagnose(tested.observation)
-        field = field_of(diagnosis, tested.observation, account.connector.declared)
-        shown.update(verdict=diagnosis.verdict, field=field, certainty=diagnosis.certainty, remedy=diagnosis.remedy)
+        first = field_of(diagnosis, tested.observation, account.connector.declared)
+        shown.update(verdict=diagnosis.verdict, field=first, certainty=diagnosis.certainty, remedy=diagnosis.remedy)
         what = f"{diagnosis.verdict}: {diagnosis.remedy}"
     else:
         shown["remedy"] = (

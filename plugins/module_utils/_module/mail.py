@@ -28,7 +28,7 @@ from .._verdict.observation import Observation, ProbeError
 from .inline import inline_job, parse_inline
 from .jobs import stored_job
 from .mail_options import MESSAGE, MOST_MESSAGES, Message, MessageReader
-from .shared_options import open_registry, registry_options
+from .shared_options import Written, open_registry, registry_options
 from .stored import select_connector
 from .task import Task, run
 from .watchdog import start_watchdog
@@ -59,6 +59,14 @@ def run_module() -> None:
     run(Task(argument_spec(), malformed=_find_malformed, explain=_explain), _mail)
 
 
+def _mail(module: Task) -> dict[str, Any]:
+    messages = read_messages(module)
+    job = find_job(module)
+    if not module.check_mode:
+        start_watchdog()
+    return send_messages(module, messages, job)
+
+
 def _find_malformed(params: Mapping[str, Any], _written: Mapping[str, Any]) -> Sequence[Problem]:
     declared = params.get("declaration")
     return () if declared is None else parse_inline(declared)[1]
@@ -77,9 +85,8 @@ def _explain(error: MailroomError) -> dict[str, Any]:
 _NOTHING: dict[str, Any] = {"changed": False, "sent": [], "refused": [], "unconfirmed": []}
 
 
-def _mail(module: Task) -> dict[str, Any]:
-    messages = _read_messages(module)
-    job = _job(module)
+def send_messages(module: Written, messages: Sequence[Message], job: Job) -> dict[str, Any]:
+    """Send messages through a connector; the result of the task."""
     if job.refused:
         raise _failure(job.connector, job.refused)
     copies = module.params["include_copies"]
@@ -94,7 +101,6 @@ def _mail(module: Task) -> dict[str, Any]:
     if module.check_mode:
         planned = [_sent(mail, (), None, None) for mail in mails]
         return {**_NOTHING, "changed": True, "sent": planned, "msg": f"{_count(mails)} would be sent."}
-    start_watchdog()
     outbox = Outbox(mails)
     bounds = Bounds(depth="send", timeout=module.params["timeout"], deadline=module.params["deadline"])
     outbox.send(job, bounds)
@@ -104,7 +110,8 @@ def _mail(module: Task) -> dict[str, Any]:
     return _Report(job.connector, messages, outbox.attempts, has_list=module.params["messages"] is not None).result()
 
 
-def _read_messages(module: Task) -> list[Message]:
+def read_messages(module: Written) -> list[Message]:
+    """The messages of the task."""
     params, reader = module.params, MessageReader()
     written = params["messages"]
     problems = [
@@ -130,7 +137,7 @@ def _read_messages(module: Task) -> list[Message]:
     return messages
 
 
-def _job(module: Task) -> Job:
+def find_job(module: Written) -> Job:
     """The connector that sends, with its opened secrets, or with the reason why it cannot."""
     params = module.params
     if params["declaration"] is not None:

@@ -96,6 +96,18 @@ def forget_application(module: Task, app: str, host: str, place: str, removed_fi
             )
 
 
+def drop_record(module: Task, app: str, host: str, place: str) -> bool:
+    """Drop the record of an application that does not exist any more, and say whether there was one."""
+    registry = open_registry(module)
+    with registry.reading() as reader:
+        is_known = reader.application(app, host, place) is not None
+    if is_known and module.check_mode:
+        registry.check_writable()
+    elif is_known:
+        registry.write(lambda writer: writer.forget_application(app, host, place))
+    return is_known
+
+
 def _record_files(writer: Writer, files: Mapping[str, Secret | None]) -> None:
     for path, content in files.items():
         if content:

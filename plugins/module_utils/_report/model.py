@@ -226,8 +226,9 @@ def worst_first(results: Sequence[Result]) -> list[Result]:
     return sorted(results, key=lambda result: STATUSES.index(result.status))
 
 
-def parse_report(generated_at: str, outcomes: Mapping[str, Mapping[str, Any]]) -> Report:
-    """The report on what is known of each host: its environments, results, and the connectors of its registry."""
+def parse_report(now: str, outcomes: Mapping[str, Mapping[str, Any]]) -> Report:
+    """The report on what is known of each host: when it was tested, its environments, results, and connectors."""
+    generated_at = max((_text(outcome.get("at")) for outcome in outcomes.values()), default="") or now
     hosts, results = [], []
     for key, outcome in outcomes.items():
         name, environments = _text(key), _texts(outcome.get("environments"))

@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,6 +23,9 @@ SecretState = Literal["sent", "unchanged", "verified", "none"]
 UpdateSecret = Literal["on_change", "always", "never"]
 
 
+_ABSENT = object()
+
+
 @dataclass(frozen=True)
 class ApiPlan:
     """One change at an application."""
@@ -30,36 +34,32 @@ class ApiPlan:
     changed: frozenset[str] = frozenset()
     """The fields that differ, the secret among them where it is sent or taken away."""
     secret: SecretState = "none"
+    knows_secret: bool = True
+    """Whether the application has the connector's secret afterwards, as far as that can be known."""
     difference: tuple[dict[str, Any], dict[str, Any]] = ({}, {})
-
-    @property
-    def sends_secret(self) -> bool:
-        return self.secret == "sent"
 
 
 def plan_write(
     target: ApiTarget,
     stored: Stored | None,
     wanted: Wanted,
-    is_last_written: Callable[[Secret, Secret], bool],
+    is_last_written: Callable[[Secret, Stored], bool],
     update_secret: UpdateSecret,
 ) -> ApiPlan:
     """Compare what is stored with what is wanted.
 
-    `is_last_written` tells whether a secret is the one that was written last, and what is shown in place of it is what
-    was shown then.
+    `is_last_written` tells whether a secret is the one that was written last, and what is stored is what was then.
     """
     secret, name = wanted.secret, target.secret_field
     if stored is None:
         if secret and update_secret == "never":
             _refuse(f"cannot be never: there is nothing of that name in {target.title} yet, and what is made needs it")
         changed = {*wanted.fields, *([name] if secret else [])}
-        return ApiPlan(
-            "create", frozenset(changed), "sent" if secret else "none", _difference(target, None, wanted, changed)
-        )
-    changed = {each for each in {*stored.fields, *wanted.fields} if stored.fields.get(each) != wanted.fields.get(each)}
+        difference = _difference(target, None, wanted, changed)
+        return ApiPlan("create", frozenset(changed), "sent" if secret else "none", difference=difference)
+    changed = {each for each, value in wanted.fields.items() if stored.fields.get(each, _ABSENT) != value}
     state = _secret_state(target, stored, secret, is_last_written)
-    moves = bool(changed & target.destination)
+    moves, is_known = bool(changed & target.destination), True
     if secret and update_secret == "never":
         if moves:
             where = ", ".join(sorted(changed & target.destination))
@@ -68,15 +68,15 @@ def plan_write(
             )
         if changed and target.readback == "resend":
             _refuse(f"cannot be never where anything changes: {target.title} needs the secret with every update")
+        is_known = state != "sent"
         state = "unchanged" if state == "sent" else state
     elif secret and (moves or update_secret == "always" or (changed and target.readback == "resend")):
         state = "sent"
     drops = not secret and target.shows_whether_stored and stored.shown is not None and stored.shown.reveal() != ""
     if state == "sent" or drops:
         changed.add(name)
-    return ApiPlan(
-        "update" if changed else "none", frozenset(changed), state, _difference(target, stored, wanted, changed)
-    )
+    difference = _difference(target, stored, wanted, changed)
+    return ApiPlan("update" if changed else "none", frozenset(changed), state, is_known, difference)
 
 
 def plan_removal(target: ApiTarget, stored: Stored | None) -> ApiPlan:
@@ -86,13 +86,8 @@ def plan_removal(target: ApiTarget, stored: Stored | None) -> ApiPlan:
     return ApiPlan("remove", frozenset(before), difference=(before, {}))
 
 
-def fingerprinted(secret: Secret, shown: Secret) -> Secret:
-    """What the registry keeps a fingerprint of: a secret, and what the application shows in place of it."""
-    return Secret(json.dumps([secret.reveal(), shown.reveal()]))
-
-
 def _secret_state(
-    target: ApiTarget, stored: Stored, secret: Secret | None, is_last_written: Callable[[Secret, Secret], bool]
+    target: ApiTarget, stored: Stored, secret: Secret | None, is_last_written: Callable[[Secret, Stored], bool]
 ) -> SecretState:
     """What is known of the stored secret: that it is this one, that it was when it was written, or nothing."""
     if secret is None:
@@ -102,7 +97,24 @@ def _secret_state(
         return "verified"
     if target.readback == "clear":
         return "sent"
-    return "unchanged" if is_last_written(secret, shown) else "sent"
+    if _shown(target, stored) == "text":
+        # Not the secret, and no mask: somebody has set another one.
+        return "sent"
+    return "unchanged" if is_last_written(secret, stored) else "sent"
+
+
+def destination_digest(target: ApiTarget, stored: Stored) -> str:
+    """The SHA-256 digest of where the stored secret goes, and of whether one is shown; it needs no key."""
+    fields = {name: stored.fields.get(name) for name in sorted(target.destination)}
+    form = json.dumps([fields, _shown(target, stored)], sort_keys=True)
+    return hashlib.sha256(form.encode("ascii")).hexdigest()
+
+
+def _shown(target: ApiTarget, stored: Stored) -> Literal["nothing", "mask", "text"]:
+    """What reading shows in place of the secret. What holds neither letter nor digit is a mask, too."""
+    shown = stored.shown.reveal() if stored.shown else ""
+    is_mask = shown in target.masks or not any(char.isalnum() for char in shown)
+    return "nothing" if not shown else "mask" if is_mask else "text"
 
 
 def _difference(

@@ -52,6 +52,10 @@ class Stored:
     other: Mapping[str, Any] = field(default_factory=dict)
     """What else the object holds and an update has to repeat."""
 
+    def holds(self, wanted: Wanted) -> bool:
+        """Whether they are as they are wanted, the secret apart."""
+        return all(self.fields.get(name) == value for name, value in wanted.fields.items())
+
 
 @dataclass(frozen=True)
 class Wanted:
@@ -119,6 +123,10 @@ class ApiTarget(Application):
         """What the object is called where `target.name` is left out."""
         return connector.name
 
+    def key_problems(self, _keys: Mapping[str, str]) -> Iterator[FieldMessage]:
+        """What is wrong with the keys of a place."""
+        return iter(())
+
     def unsupported_values(self, account: Account) -> Iterator[FieldMessage]:
         if account.password and account.password.reveal() in self.masks:
             yield "smtp.password", f"is what {self.title} shows in place of a password, so it would not be stored"
@@ -131,6 +139,9 @@ class ApiTarget(Application):
     @abstractmethod
     def sign_in(self, api: ApiClient, login: Login) -> None:
         """Sign in: later requests carry what proves it."""
+
+    def sign_out(self, api: ApiClient) -> None:
+        """End what signing in has begun."""
 
     @abstractmethod
     def fields(self, api: ApiClient, place: Place, account: Account) -> Fields:

@@ -13,11 +13,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from .api.airflow import Airflow
+from .api.keepnet import Keepnet
 from .api.privacyidea import Privacyidea
+from .api.zabbix import Zabbix
 from .api_target import ApiTarget
 from .interface import specs_of
 
-_TARGETS: tuple[ApiTarget, ...] = (Privacyidea(),)
+_TARGETS: tuple[ApiTarget, ...] = (Airflow(), Keepnet(), Privacyidea(), Zabbix())
 
 API_TARGETS: Mapping[str, ApiTarget] = {each.name: each for each in _TARGETS}
 

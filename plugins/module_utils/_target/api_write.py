@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 
 from .api_client import ApiClient, ApiError
@@ -41,9 +42,18 @@ class ApiSession:
             found = self.read()
             if plan.action == "update":
                 self._request(stored, wanted, plan)
-            elif (found is None) != (plan.action == "remove") or (found and found.fields != wanted.fields):
+            elif (found is None) != (plan.action == "remove") or (found and not found.holds(wanted)):
                 raise ApiError(f"url: {self.target.title}: {_NOT_AS_WANTED}") from None
-        return self.read()
+        found = self.read()
+        if (found is None) != (plan.action == "remove"):
+            raise ApiError(f"url: {self.target.title} accepted the change, and reading shows nothing of it.")
+        return found
+
+    def end(self) -> None:
+        """Sign out, whatever became of it, and close the connection."""
+        with suppress(ApiError):
+            self.target.sign_out(self.api)
+        self.api.close()
 
     def _request(self, stored: Stored | None, wanted: Wanted, plan: ApiPlan) -> None:
         if plan.action == "create":

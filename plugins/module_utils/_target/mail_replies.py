@@ -29,6 +29,7 @@ def _words(pattern: str, kind: Kind, phase: PhaseName) -> _Words:
 
 
 _REPLY = r"\((?P<code>[245]\d\d), b?(?P<quote>['\"])(?P<text>.*?)(?P=quote)"
+_QUOTED = r"\"(?P<code>[245]\d\d)[- ]?(?P<text>[^\"]*)\""
 _RULES: tuple[_Words, ...] = (
     # smtplib: refused recipients, a refused sender, and all else, which the code tells apart.
     _words(rf"\{{'[^']*': {_REPLY}\)", "reply", "recipient"),
@@ -45,6 +46,12 @@ _RULES: tuple[_Words, ...] = (
     _words(r"STARTTLS not supported", "starttls_missing", "starttls"),
     _words(r"Got unexpected smtp-server response: (?P<code>[245]\d\d)", "reply", "greeting"),
     _words(r"(?:DATA|weird server reply)\D*(?P<code>[45]\d\d)", "reply", "message"),
+    # Zabbix without libcurl.
+    _words(rf"wrong answer on RCPT TO {_QUOTED}", "reply", "recipient"),
+    _words(rf"wrong answer on MAIL FROM {_QUOTED}", "reply", "sender"),
+    _words(rf"wrong answer on (?:HELO|EHLO) {_QUOTED}", "reply", "ehlo"),
+    _words(rf"wrong answer on (?:DATA|end of data) {_QUOTED}", "reply", "message"),
+    _words("cannot resolve", "not_found", "dns"),
     # The name, the network and encryption.
     _words("could(?:n't| not) resolve host|name or service not known|nodename nor servname", "not_found", "dns"),
     _words("temporary failure in name resolution|try again", "name_temporary", "dns"),

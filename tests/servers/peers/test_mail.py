@@ -25,6 +25,9 @@ TESTS = Path(mail.__file__).resolve().parents[1]
 _PROGRAM = """
 import pathlib, sys, time
 from peers.mail import MailServer
+
+# The tests that use this server would fail with it.
+pytestmark = pytest.mark.matrix
 server = MailServer(pathlib.Path(sys.argv[1]))
 server.start()
 print(server._warden.pid, server.ports['imap'], server.ports['relay'], flush=True)
