@@ -113,7 +113,7 @@ def shape(case: str, text: str) -> object:
     if app == "json":
         found = list(keys(json.loads(text)))
     elif app in ("yaml", "alertmanager", "redmine") or case in ("accuknox", "accuknox chart"):
-        found = list(keys(yaml.safe_load(text)))
+        found = list(keys(yaml.load(text, Loader=yaml.CSafeLoader)))
     elif text.startswith("<!--"):
         # A value of several lines is an indented block of code.
         found = re.findall(r"^\S.*?\*\*(.+?)\*\*", text, re.MULTILINE)
