@@ -12,6 +12,7 @@ import os
 import re
 import shutil
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -42,10 +43,12 @@ LOCKS = {
     # What each lock file has to fit: the oldest Python. The first releases of a Python lack what some packages need.
     **{f"core-{core}": f"{python}.2" for core, python in CORES.items()},
     f"target-{TARGET_PYTHON}": f"{TARGET_PYTHON}.2",
+    "airflow": "3.12.2",
     "applications": "3.12.2",
     "fuzz": "3.12.2",
     "importer": "3.11.2",
     "nox": "3.11.2",
+    "privacyidea": "3.12.2",
     "tools": "3.11.2",
 }
 
@@ -116,10 +119,12 @@ def sync_core(session: nox.Session, core: str) -> None:
         session.install(f"ansible-core @ {DEVEL}")
 
 
-def run_pytest(session: nox.Session, folder: str, *options: str, env: dict[str, str] | None = None) -> None:
-    """Run the tests of a folder, or those files of it that are named after `--`."""
+def run_pytest(
+    session: nox.Session, folder: str, *options: str, more: Sequence[str] = (), env: dict[str, str] | None = None
+) -> None:
+    """Run the tests of a folder and more, or those files of it that are named after `--`."""
     named = [word for word in session.posargs if word.partition("::")[0].startswith("tests/")]
-    given = [*session.posargs, *([] if named else [f"tests/{folder}"])]
+    given = [*session.posargs, *([] if named else [f"tests/{each}" for each in (folder, *more)])]
     # Not session.create_tmp(): it becomes TMPDIR, and servers that run as other users could not read what is in it.
     scratch = OUTPUT / "tmp" / session.name
     scratch.parent.mkdir(parents=True, exist_ok=True)
@@ -223,11 +228,22 @@ def jobs(session: nox.Session) -> None:
     run_pytest(session, "jobs", *SIDE_BY_SIDE)
 
 
-@nox.session(python=CORES["2.21"], tags=["matrix"])
+# The applications that connector_api writes to, and that need Python packages of their own.
+PROGRAMS = ("airflow", "privacyidea")
+for program in PROGRAMS:
+    install = partial(sync, lock=program)
+    install.__doc__ = f"Install {program} for the tests of applications."
+    nox.session(install, name=program, python=CORES["2.21"], default=False)
+
+
+@nox.session(python=CORES["2.21"], tags=["matrix"], requires=PROGRAMS)
 def applications(session: nox.Session) -> None:
-    """Run the tests of other programs that use the collection; ansible-rulebook needs OpenJDK 17."""
+    """Run the tests with large programs, and a dozen fail-overs of PostgreSQL; ansible-rulebook needs OpenJDK 17."""
     sync(session, "applications")
-    run_pytest(session, "applications")
+    beside = Path(session.virtualenv.location).parent
+    programs = {f"MAILROOM_{program.upper()}": str(beside / program / "bin") for program in PROGRAMS}
+    failovers = ["servers/postgresql/test_failover.py"]
+    run_pytest(session, "applications", more=failovers, env={"MAILROOM_FAILOVERS": "12", **programs})
 
 
 @nox.session(python=NEWEST_PYTHON, tags=["matrix"])

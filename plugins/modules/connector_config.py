@@ -18,6 +18,9 @@ description:
   - What an application cannot express is an error that names the connector, the field and what is possible. Nothing is
     weakened or left out silently.
   - Values are quoted for the format of the file, and the text is read again before it replaces anything.
+  - What was written is recorded in the registry, where the task may write it; otherwise a warning says so.
+    M(mailroom.core.connector_info) returns which applications use a connector, and whether the same would be written
+    again.
   - The application is not restarted. RV(service) names the service that reads the settings, for a handler.
   - Files are replaced, never changed where they lie, and nothing that another user may have put in the way is followed.
     Only regular files are read, none that has further names (hard links), and none that is larger than 1 MiB.
@@ -112,7 +115,8 @@ options:
   mode:
     description:
       - The mode of the file that holds the secrets, as in M(ansible.builtin.file). Quote it.
-      - "Default: V(0600). A file with other settings besides keeps its mode without what everybody may do."
+      - "Default: V(0600). A file with other settings besides keeps its mode if that keeps everybody else out, such as
+        V(0640)."
       - It is warned about where everybody may read the secrets.
     type: raw
   backup:
@@ -121,6 +125,13 @@ options:
       - The copy belongs to the owner of the file, and nobody else can read it.
     type: bool
     default: false
+  validate:
+    description:
+      - A command that checks new settings before they replace anything, such as V(amtool check-config %s). C(%s) stands
+        for the path of a private copy, which has the name of the file. Nothing is changed if the command fails.
+      - In the copy, V(changed) stands for the secrets. The command runs without a shell, also in check mode.
+    type: str
+    version_added: 0.2.0
   options:
     description:
       - What is to be said besides. An option of another application is an error.
@@ -226,15 +237,19 @@ options:
       - V(absent) removes what was written, and leaves a file alone in which nothing was written. No registry is needed,
         but for the file of V(template) and for password files without a comment in them, which are left where the
         registry cannot tell that they were written by this module.
+      - V(forgotten) touches no file. It only removes what the registry has recorded of O(app) at O(path) on O(host),
+        for an application or a host that does not exist any more.
     type: str
     choices:
       - present
       - absent
+      - forgotten
     default: present
 extends_documentation_fragment:
   - mailroom.core._attributes
   - mailroom.core._attributes.configures
   - mailroom.core._registry
+  - mailroom.core._registry.host
 seealso:
   - module: mailroom.core.connector
   - module: mailroom.core.connector_purpose
@@ -295,6 +310,13 @@ EXAMPLES = r"""
         tls = ${smtp.validate_certs}
   notify: Restart the shop
 
+- name: Forget what a host used that does not exist any more
+  mailroom.core.connector_config:
+    app: msmtp
+    path: /etc/msmtprc
+    host: web3.example.com
+    state: forgotten
+
 - name: Give main.cf back as it was
   mailroom.core.connector_config:
     app: postfix
@@ -305,7 +327,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 connector:
-  description: The connector that was written, V(null) with O(state=absent).
+  description: The connector that was written, V(null) with O(state=absent) and O(state=forgotten).
   returned: success
   type: str
   sample: prod_alerts

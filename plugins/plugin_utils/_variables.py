@@ -24,6 +24,7 @@ APPLICATIONS = tuple(
         "mailman3 mbsync monit msmtp nextcloud nullmailer postfix privilege_manager redmine template vaultwarden yaml"
     ).split()
 )
+APIS = ("airflow", "keepnet", "privacyidea", "zabbix")
 _NUMBER = re.compile(r"[1-9][0-9]{0,8}")
 _COUNT_OR_PERCENTAGE = re.compile(r"[1-9][0-9]{0,8}%?")
 
@@ -111,8 +112,12 @@ VARIABLES: dict[str, Kind] = {
     "mailroom_deliver_via": TEXT,
     "mailroom_batch": NUMBER,
     "mailroom_junit": TEXT,
+    "mailroom_report": TEXT,
+    "mailroom_metrics": TEXT,
+    "mailroom_record": BOOLEAN,
     "mailroom_init_mail": BOOLEAN,
     "mailroom_apps": LIST,
+    "mailroom_apis": LIST,
 }
 
 # The keys of an entry of mailroom_apps. A boolean may be written in any way that the module accepts.
@@ -127,11 +132,34 @@ APPLICATION: dict[str, Kind] = {
     "mode": TEXT,
     "backup": Kind("must be true or false", lambda value: not isinstance(value, (Mapping, list, tuple))),
     "follow": Kind("must be true or false", lambda value: not isinstance(value, (Mapping, list, tuple))),
+    "validate": TEXT,
     "options": DICTIONARY,
-    "state": _one_of("present", "absent"),
+    "host": TEXT,
+    "state": _one_of("present", "absent", "forgotten"),
     "service": TEXT_OR_TRUE,
 }
 _REQUIRED = ("app", "path")
+
+# The keys of an entry of mailroom_apis.
+API: dict[str, Kind] = {
+    "app": _one_of(*APIS),
+    "url": TEXT,
+    "login": DICTIONARY,
+    "connector": TEXT,
+    "purpose": TEXT,
+    "tenant": TEXT,
+    "target": DICTIONARY,
+    "options": DICTIONARY,
+    "update_secret": _one_of("on_change", "always", "never"),
+    "test": Kind("must be true or false", lambda value: not isinstance(value, (Mapping, list, tuple))),
+    "to": TEXT,
+    "validate_certs": Kind("must be true or false", lambda value: not isinstance(value, (Mapping, list, tuple))),
+    "ca_file": TEXT,
+    "proxy": TEXT,
+    "timeout": NUMBER,
+    "state": _one_of("present", "absent"),
+}
+_REQUIRED_OF_API = ("app", "url")
 _LAYERS = ("mailroom_connectors", "mailroom_connectors_environment", "mailroom_connectors_secrets")
 
 
@@ -146,7 +174,9 @@ def validate_variables(variables: Mapping[str, Any]) -> list[str]:
         if not kind.is_valid(value):
             problems.append(f"{name}: {kind.allowed}.")
         elif name == "mailroom_apps":
-            problems += [f"{name}[{position}]{problem}" for position, problem in _validate_applications(value)]
+            problems += [f"{name}[{at}]{problem}" for at, problem in _validate_entries(value, APPLICATION, _REQUIRED)]
+        elif name == "mailroom_apis":
+            problems += [f"{name}[{at}]{problem}" for at, problem in _validate_entries(value, API, _REQUIRED_OF_API)]
     problems += _validate_layers({name: variables[name] for name in _LAYERS if _is_mapping(variables.get(name))})
     if unknown:
         problems.append(f"Names of your own variables must not begin with {PREFIX}, except with {USER_PREFIX}.")
@@ -173,18 +203,18 @@ def _unknown_variable_message(name: str) -> str:
     return f"{printable_word(name)}: there is no such variable{suggestion or '.'}"
 
 
-def _validate_applications(entries: Any) -> Iterator[tuple[int, str]]:
+def _validate_entries(entries: Any, kinds: Mapping[str, Kind], required: tuple[str, ...]) -> Iterator[tuple[int, str]]:
     for position, entry in enumerate(entries):
         if not isinstance(entry, Mapping):
             yield position, ": must be a dictionary."
             continue
         for name in entry:
-            if name not in APPLICATION:
-                suggestion = did_you_mean(str(name), APPLICATION)
+            if name not in kinds:
+                suggestion = did_you_mean(str(name), kinds)
                 yield position, f": {printable_word(str(name))}: there is no such option{suggestion or '.'}"
-        for name in _REQUIRED:
+        for name in required:
             if _is_blank(entry.get(name)):
                 yield position, f": {name}: is required."
-        for name, kind in APPLICATION.items():
+        for name, kind in kinds.items():
             if not _is_blank(entry.get(name)) and not kind.is_valid(entry[name]):
                 yield position, f": {name}: {kind.allowed}."

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from xml.etree import ElementTree as ET
@@ -21,7 +22,7 @@ BLANK = dict.fromkeys(
     [
         *("mailroom_verify", "mailroom_init_mail", "mailroom_actor", "mailroom_registry_key", "mailroom_hosts"),
         *("mailroom_update_password", "mailroom_only", "mailroom_deliver_via", "mailroom_junit"),
-        "mailroom_delegate_to",
+        *("mailroom_delegate_to", "mailroom_report", "mailroom_metrics", "mailroom_record"),
     ],
     "",
 )
@@ -71,9 +72,11 @@ def declare(tree: Tree) -> Played:
 def compare_after_a_manual_change(tree: Tree) -> None:
     """Drift names what differs, the test names what does not work, and neither changes anything."""
     by_hand = [
+        {"name": "alerts", "smtp": {"ehlo_name": "by-hand.example.com"}},
         {"name": "support", "description": "By hand", "imap": {"password": WRONG}},
         {"name": "by_hand", "enabled": False, "smtp": {"host": "mail.example.com"}},
     ]
+    elsewhere = tree.configure("prod1", app="env", connector="alerts", host="gone1")
     tree.change("prod1", by_hand)
     before = (tree.registries / "prod1.db").read_bytes()
     drift = tree.play("drift", "--limit", "prod1")
@@ -83,9 +86,20 @@ def compare_after_a_manual_change(tree: Tree) -> None:
     assert "Apply the declaration" not in drift.said
     assert "connector support: description: By hand -> Reads requests" in drift.said
     assert "connector by_hand: is deleted" in drift.said
+    # What the playbook compares is named as it differs, what else is out of date as it is recorded.
+    assert f"msmtp {tree.rc}: has other settings" in drift.said
+    assert f"msmtp {tree.rc} on " not in drift.said
+    assert f"env {elsewhere} on gone1: has other settings than it would be given now" in drift.said
+    assert (tree.registries / "prod1.db").read_bytes() == before
 
-    junit = tree.stage.folder / "junit"
-    tested = tree.play("verify", "--limit", "prod1", mailroom_junit=str(junit))
+    junit, report, metrics = (tree.stage.folder / name for name in ("junit", "report", "metrics"))
+    metrics.mkdir()
+    tested = tree.play(
+        "verify",
+        mailroom_junit=str(junit),
+        mailroom_report=str(report),
+        mailroom_metrics=f"{metrics}/{{{{ inventory_hostname }}}}.prom",
+    )
     assert tested.code == 2, tested.said
     assert "1 of 2 connectors failed the test: support." in tested.said
     assert "support: auth_rejected" in tested.said
@@ -93,7 +107,30 @@ def compare_after_a_manual_change(tree: Tree) -> None:
     assert cases["alerts"] is None
     assert cases["support"] is not None
     assert cases["support"].get("type") == "auth_rejected"
-    assert (tree.registries / "prod1.db").read_bytes() == before
+    stored = tree.connectors("prod1")
+    kept = {name: (stored[name]["health"]["verdict"], stored[name]["health"]["host"]) for name in ("alerts", "support")}
+    assert kept == {"alerts": ("ok", "prod1"), "support": ("auth_rejected", "prod1")}
+    look_at_reports(report, metrics)
+
+
+def look_at_reports(report: Path, metrics: Path) -> None:
+    """They are written although a test has failed, and cover the host whose connectors work."""
+    results = json.loads((report / "results.json").read_text(encoding="utf-8"))
+    assert {(each["host"], each["connector"]): each["verdict"] for each in results["results"]} == {
+        ("prod1", "alerts"): "ok",
+        ("prod1", "support"): "auth_rejected",
+        ("test1", "alerts"): "ok",
+    }
+    environments = {each["name"]: each["environments"] for each in results["hosts"]}
+    assert environments == {"prod1": ["production"], "test1": ["test"]}
+    for name in ("index.html", "report.md"):
+        assert "1 of 3 connectors fails" in (report / name).read_text(encoding="utf-8")
+    assert sorted(path.name for path in (report / "junit").iterdir()) == ["prod1.xml", "test1.xml"]
+    assert sorted(path.name for path in metrics.iterdir()) == ["prod1.prom", "test1.prom"]
+    assert {path.stat().st_mode & 0o777 for path in metrics.iterdir()} == {0o644}
+    written = (metrics / "prod1.prom").read_text(encoding="utf-8")
+    assert 'mailroom_connector_up{connector="alerts",protocol="smtp"} 1\n' in written
+    assert 'mailroom_connector_up{connector="support",protocol="imap"} 0\n' in written
 
 
 def rotate(tree: Tree) -> None:
@@ -114,6 +151,8 @@ def rotate(tree: Tree) -> None:
     rotated = new(alerts=ALICE.password, support=ALICE.password)
     assert rotated.code == 0, rotated.said
     assert rotated.changed == {"prod1": 1}
+    for outdated in (f"msmtp {tree.rc} on prod1", "on gone1"):
+        assert f"{outdated}: has other settings than it would be given now, of connector alerts" in rotated.said
     only = tree.play("verify", "--limit", "prod1", mailroom_only="support, ")
     assert only.code == 0, only.said
     assert '"1 tested: 1 ok, 0 warn, 0 fail"' in only.said

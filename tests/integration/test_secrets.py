@@ -412,6 +412,9 @@ def trials(known: Secrets, stage: Stage, connectors: list[Options]) -> Scenario:
     add("unchanged", "connector_test", {"connectors": sending, "depth": "deliver", "to": ALICE.address})
     add("changed", "init_mail", {"connectors": sending, "to": USERS["bob"].address})
     add("failed", "init_mail", {"connectors": FAILING})
+    message = {"to": USERS["bob"].address, "subject": "Told", "body": "Text"}
+    add("changed", "mail", {**message, "connector": "right_plain"})
+    add("failed", "mail", {**message, "declaration": next(each for each in connectors if each["name"] == FAILING[0])})
     add("failed", "connectors", {"connectors": connectors, "verify": "login", **elsewhere})
     for each in (connectors[0], connectors[-1]):
         ending = "changed" if each["name"] in right else "failed"
@@ -613,7 +616,10 @@ def test_a_secret_that_signs_in_never_shows(
             assert each in seen[place], (place, each)
     assert written(seen) == {"registry.db"}
     assert not leaks(known, seen)
-    assert scenario.modules | {"connector_config", "connector_info", "connector_purpose", "registry"} == MODULES
+    assert (
+        scenario.modules | {"connector_api", "connector_config", "connector_info", "connector_purpose", "registry"}
+        == MODULES
+    )
 
 
 ALERTMANAGER = """\
@@ -672,6 +678,17 @@ def configure(scenario: Scenario, known: Secrets, stage: Stage, folder: Path) ->
     for task in some:
         add("changed", "connector_config", {**task, "state": "absent"})
     add("failed", "connector_config", {**tasks[0], "connector": known.new("in_connector") + " "})
+    by_api = {
+        "connector": "told",
+        "app": "privacyidea",
+        "url": "http://127.0.0.1:1",
+        "login": {"username": "admin", "password": known.new("api_password")},
+        "options": {"leave_out": ["smtp.validate_certs"]},
+    }
+    add("failed", "connector_api", by_api)
+    add("failed", "connector_api", {**by_api, "login": {"token": known.new("api_token"), "username": "admin"}})
+    add("failed", "connector_api", {**by_api, "url": f"https://user:{known.new('in_url')}@example.com"})
+    add("unchanged", "connector_api", {**by_api, "state": "forgotten"})
     copying = {
         "registry": str(stage.folder / "copy.db"),
         "registry_key": known.key("copy_key"),
@@ -696,7 +713,7 @@ def test_a_declared_secret_never_shows(stage: Stage, tmp_path: Path) -> None:
     assert written(seen) == {"registry.db", "config.db", "copy.db"}
     assert any(known.found_in(path.read_bytes()) for path in tmp_path.iterdir())
     assert not leaks(known, seen)
-    assert scenario.modules | {"connector_test", "init_mail"} == MODULES
+    assert scenario.modules | {"connector_test", "init_mail", "mail"} == MODULES
 
 
 @pytest.mark.parametrize("shape", ["{0}", PEM, *SHAPES.values()])

@@ -69,6 +69,7 @@ WRONG_VALUES: dict[str, Any] = {
     **{name: ["x"] for name in VARIABLES if name != "mailroom_hosts"},  # which is read by the play itself
     **{name: {"a": 1} for name, kind in VARIABLES.items() if kind is NAMES},
     "mailroom_apps": {"app": "postfix"},
+    "mailroom_apis": {"app": "zabbix"},
     "mailroom_purposes": "alerts",
     "mailroom_batch": 0,
     "mailroom_serial": "some",

@@ -83,6 +83,14 @@ class Tree:
         changing = {"registry": str(self.registries / f"{host}.db"), "connectors": connectors, "merge": True}
         assert run("connectors", changing)["changed"]
 
+    def configure(self, registry_of: str, **options: str) -> str:
+        """Write a connector of a host's registry into an application that no variable names; say its path."""
+        path = str(self.stage.folder / f"written-{options['app']}")
+        task = {"registry": str(self.registries / f"{registry_of}.db"), "path": path, **options}
+        played = self.stage.play([{"tasks": [{"mailroom.core.connector_config": task}]}])
+        assert played.returncode == 0, played.stdout
+        return path
+
 
 class Played:
     """How a playbook went."""

@@ -89,7 +89,7 @@ class App:
         application.store([{"name": "chosen", **fields}])
         task = {**application.options, "connector": "chosen", "app": self.name, "path": str(self.path), **self.access}
         first, second = (run("connector_config", {**task, "options": self.options}) for _time in range(2))
-        assert (first.get("msg"), first["changed"], second["changed"]) == (None, True, False)
+        assert (first.get("msg"), first.get("changed"), second.get("changed")) == (None, True, False)
 
 
 def assert_it_sends(application: Application, zoo: CertificateZoo, app: App, send: Send, **fields: Any) -> None:

@@ -17,6 +17,7 @@ from peers.proxies import SOCKS_REPLIES, HttpProxy, Proxy, Socks5Proxy
 from peers.users import USERS
 from servers.playing import run
 
+from ansible_collections.mailroom.core.plugins.module_utils._report.model import parse_results
 from ansible_collections.mailroom.core.plugins.module_utils._report.table import table
 
 FAULTY = ("expired", "not_yet_valid", "wrong_name", "no_address", "no_names", "other_ca", "self_signed")
@@ -353,11 +354,11 @@ def test_the_message_is_the_table_whether_or_not_the_task_fails(scene: Scene) ->
     scene.store([declared(scene, name) for name in names])
     answer = scene.test(connectors=names)
     assert (answer["failed"], answer["changed"], answer["summary"]) == (True, False, {"ok": 1, "warn": 1, "fail": 2})
-    assert answer["msg"].splitlines() == table(answer["results"])
+    assert answer["msg"].splitlines() == table(parse_results(answer["results"]))
     assert "wrong-0" not in json.dumps(answer)
     relaxed = scene.test(connectors=names, fail=False)
     assert ("failed" in relaxed, relaxed["summary"]) == (False, answer["summary"])
-    assert relaxed["msg"].splitlines() == table(relaxed["results"])
+    assert relaxed["msg"].splitlines() == table(parse_results(relaxed["results"]))
 
 
 def test_which_connectors_are_tested(scene: Scene) -> None:

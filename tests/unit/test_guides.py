@@ -25,7 +25,7 @@ from ansible_collections.mailroom.core.plugins.module_utils._connector.plan impo
 from ansible_collections.mailroom.core.plugins.module_utils._connector.planning import make_plan
 from ansible_collections.mailroom.core.plugins.module_utils._connector.state import Stamp, State
 from ansible_collections.mailroom.core.plugins.module_utils._errors import DeclarationError
-from ansible_collections.mailroom.core.plugins.module_utils._module import connector, connector_test, connectors
+from ansible_collections.mailroom.core.plugins.module_utils._module import connector, connectors, inline
 from ansible_collections.mailroom.core.plugins.module_utils._verdict.diagnosis import diagnose
 from ansible_collections.mailroom.core.plugins.module_utils._verdict.observation import Observation
 from ansible_collections.mailroom.core.plugins.module_utils._verdict.table import REMEDIES
@@ -107,7 +107,7 @@ def _plan(module: str, options: Mapping[str, Any]) -> Plan | None:
     if module == "connectors":
         return _made(connectors.parse_request(params, written))
     if module == "connector_test" and params["declaration"]:
-        declaration, problems = connector_test._parse_inline(params["declaration"])
+        declaration, problems = inline.parse_inline(params["declaration"])
         return _made(Request((declaration,), problems=tuple(problems)))
     return None
 

@@ -70,6 +70,7 @@ class Key:
         self._binding = _derived(raw, "binding 2")
         self._marking = _derived(raw, "mark 2")
         self._files = _derived(raw, "written file")
+        self._applications = _derived(raw, "application")
 
     def old_fingerprint(self, secret: Secret, salt: str) -> str:
         return salt + hmac.digest(self._old_comparing, (salt + secret.reveal()).encode(), "sha256").hex()
@@ -85,6 +86,10 @@ class Key:
 
     def file_fingerprint(self, path: str, content: Secret, salt: str) -> str:
         return salt + _mac(self._files, salt, path, content.reveal())
+
+    def application_fingerprint(self, place: Sequence[str], secrets: Mapping[str, Secret], salt: str) -> str:
+        revealed = [text for path in sorted(secrets) for text in (path, secrets[path].reveal())]
+        return salt + _mac(self._applications, salt, *place, *revealed)
 
 
 def _derived(raw: bytes, purpose: str) -> bytes:
@@ -170,6 +175,20 @@ class KeyRing:
         if key is None:
             return False
         found = key.file_fingerprint(path, content, fingerprint[:16])
+        return hmac.compare_digest(found.encode(), fingerprint.encode())
+
+    def application_fingerprint(self, place: Sequence[str], secrets: Mapping[str, Secret]) -> tuple[str, str]:
+        """The id of the first key, and what it makes of an application and the secrets that it was given."""
+        return self._first.id, self._first.application_fingerprint(place, secrets, _salt())
+
+    def is_application(
+        self, place: Sequence[str], secrets: Mapping[str, Secret], key_id: str, fingerprint: str
+    ) -> bool:
+        """Whether the fingerprint is of just this application and these secrets; False where its key is not here."""
+        key = self._keys.get(key_id)
+        if key is None:
+            return False
+        found = key.application_fingerprint(place, secrets, fingerprint[:16])
         return hmac.compare_digest(found.encode(), fingerprint.encode())
 
     def key_of(self, sealed: Sealed) -> Key:

@@ -12,8 +12,10 @@ from typing import Any
 import pytest
 import yaml
 
-from ansible_collections.mailroom.core.plugins.module_utils._target import targets
+from ansible_collections.mailroom.core.plugins.module_utils._target import api_targets, targets
 from ansible_collections.mailroom.core.plugins.plugin_utils._variables import (
+    API,
+    APIS,
     APPLICATION,
     APPLICATIONS,
     BOOLEAN,
@@ -113,6 +115,7 @@ def test_depths_and_applications_are_those_of_the_modules() -> None:
     assert specified
     assert all(choices == [*DEPTHS, ""] for choices in specified)
     assert tuple(sorted(targets.FILE_TARGETS)) == APPLICATIONS
+    assert tuple(sorted(api_targets.API_TARGETS)) == APIS
 
 
 def test_entry_of_an_application_holds_what_the_role_gives_the_module() -> None:
@@ -122,9 +125,15 @@ def test_entry_of_an_application_holds_what_the_role_gives_the_module() -> None:
     assert set(re.findall(r"item\.(\w+)", tasks)) | {"service"} == set(APPLICATION)
 
 
+def test_entry_of_an_application_with_an_api_holds_what_the_role_gives_the_module() -> None:
+    tasks = (ROOT / "roles" / "apis" / "tasks" / "main.yml").read_text(encoding="utf-8")
+    assert set(re.findall(r"__mailroom_api\.(\w+)", tasks)) == set(API)
+
+
 def test_roles_and_playbooks_use_known_variables_only() -> None:
     tags = {"mailroom_packages", "mailroom_connectors", "mailroom_verify", "mailroom_init_mail", "mailroom_apps"}
-    known = {*VARIABLES, *tags, "mailroom_"}
+    stats = {"mailroom_x_summary", "mailroom_x_report"}
+    known = {*VARIABLES, *tags, *stats, "mailroom_"}
     for path in [*ROOT.glob("roles/*/*/*.yml"), *ROOT.glob("playbooks/*.yml")]:
         used = set(re.findall(r"(?<![\w.@/+])mailroom_\w+", path.read_text(encoding="utf-8")))
         assert used - known == set(), path

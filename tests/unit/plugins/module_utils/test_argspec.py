@@ -93,7 +93,8 @@ MODULES: dict[str, tuple[ArgumentSpec, set[str]]] = {
     "connector_purpose": (connector_purpose.argument_spec(), {"purpose", "connector", "tenant", "state"}),
     "connector_test": (
         connector_test.argument_spec(),
-        {"connectors", "declaration", "depth", "to", "include_copies", "deliver_via", *LIMITS, "fail", "alternatives"},
+        {"connectors", "declaration", "depth", "to", "include_copies", "deliver_via", *LIMITS, "fail", "alternatives"}
+        | {"record", "host"},
     ),
     "init_mail": (init_mail.argument_spec(), {"connectors", "to", "tenant", "force", "include_copies"}),
 }
@@ -214,6 +215,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         "min_days_valid": 14,
         "fail": True,
         "alternatives": True,
+        "record": False,
     },
     "init_mail": {"force": False, "include_copies": False},
 }

@@ -25,10 +25,9 @@ from ansible_collections.mailroom.core.plugins.module_utils._message.compose imp
     Facts,
     Request,
     Wording,
-    author_of,
     compose,
-    sending_domain,
 )
+from ansible_collections.mailroom.core.plugins.module_utils._message.draft import author_of, sending_domain
 from ansible_collections.mailroom.core.plugins.module_utils._message.header import with_ascii_domain
 from ansible_collections.mailroom.core.plugins.module_utils._message.outgoing_mail import OutgoingMail
 from ansible_collections.mailroom.core.plugins.module_utils._verdict.observation import ProbeError

@@ -336,7 +336,7 @@ class TestABlockAndAFileForThePassword:
 
 
 class TestAPasswordInAFileOfOthers:
-    """As in grafana.ini: what others may do with the file goes, and all else of it stays."""
+    """As in grafana.ini: everybody else is kept out of the file, and all else of it stays."""
 
     @pytest.fixture
     def path(self, folder: Path) -> Path:
@@ -348,11 +348,12 @@ class TestAPasswordInAFileOfOthers:
         filled("connector", name="main", from_address="a@example.com")
         return lambda **more: filled("connector_config", **{**options, **more})
 
-    def test_mode_loses_what_everybody_may_do(self, config: Config, path: Path) -> None:
+    @pytest.mark.parametrize(("before", "after"), [(0o644, 0o600), (0o664, 0o600), (0o640, 0o640), (0o400, 0o400)])
+    def test_mode_that_lets_everybody_in_is_replaced(self, config: Config, path: Path, before: int, after: int) -> None:
         path.write_text("[server]\nDOMAIN = a\n")
-        path.chmod(0o644)
+        path.chmod(before)
         made, again = config(), config()
-        assert (made["changed"], again["changed"], mode_of(path)) == (True, False, 0o640)
+        assert (made["changed"], again["changed"], mode_of(path)) == (True, False, after)
         assert f"PASSWD = {PASSWORD}\n" in path.read_text()
         assert PASSWORD not in str([made, again])
         config(mode="0600")
@@ -376,6 +377,50 @@ class TestAPasswordInAFileOfOthers:
         result = config()
         assert result["service"] == {"name": "gitea", "state": "restarted"}
         assert result["check"][-1] == str(path)
+
+
+class TestValidate:
+    """New settings are checked by a program before they replace anything."""
+
+    @pytest.fixture
+    def path(self, folder: Path) -> Path:
+        path = folder / "app.ini"
+        path.write_text("[server]\nDOMAIN = a\n")
+        return path
+
+    @pytest.fixture
+    def config(self, filled: Play, path: Path) -> Config:
+        options = {"app": "gitea", "path": str(path), "connector": "main"}
+        filled("connector", name="main", from_address="a@example.com")
+        return lambda **more: filled("connector_config", **{**options, **more})
+
+    def test_command_that_succeeds_has_read_the_settings_without_their_secrets(
+        self, config: Config, path: Path, folder: Path
+    ) -> None:
+        copy = folder / "copy"
+        assert config(validate=f'sh -c \'cp -p "$1" {copy}; basename "$1" >> {copy}\' sh %s')["changed"]
+        assert copy.read_text() == path.read_text().replace(PASSWORD, "(changed)") + "app.ini\n"
+        assert mode_of(copy) == HIDDEN
+        copy.unlink()
+        assert not config(validate=f"touch {copy} %s")["changed"]
+        assert not copy.exists()
+
+    def test_settings_that_the_command_refuses_are_not_written(self, config: Config, path: Path, folder: Path) -> None:
+        result = config(validate="sh -c 'echo \"$1: line 3\tis wrong\" >&2; exit 2' sh %s")
+        assert result["msg"] == f"{path} was not changed: the command of validate refuses it: {path}: line 3 is wrong"
+        assert path.read_text() == "[server]\nDOMAIN = a\n"
+        assert [each.name for each in folder.iterdir()] == ["app.ini"]
+
+    def test_missing_command_is_an_error_and_in_check_mode_a_warning(self, config: Config, path: Path) -> None:
+        reason = "the command of validate cannot be run: no-such-program: No such file or directory"
+        assert config(validate="no-such-program %s")["msg"] == f"{path} was not changed: {reason}"
+        checked = config(validate="no-such-program %s", check=True)
+        assert (checked["changed"], checked["warnings"]) == (True, [f"{path} was not validated, {reason}"])
+
+    @pytest.mark.parametrize("command", ["", "amtool check-config", "sh -c 'x %s"])
+    def test_command_without_a_path_is_refused(self, config: Config, command: str) -> None:
+        wanted = "validate: must be a command with %s in it, which stands for the path of the new settings"
+        assert wanted in config(validate=command)["msg"]
 
 
 class TestATemplate:
