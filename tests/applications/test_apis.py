@@ -191,6 +191,20 @@ def test_another_server_gets_the_secret(desk: Desk) -> None:
     assert desk.done(test=True, to=BOB)["test"]["status"] == "ok"
 
 
+def test_encryption_and_sign_in_can_go_and_come_back(desk: Desk, app: App) -> None:
+    desk.declare()
+    desk.done()
+    desk.declare("relay", username=None, password=None, security="none", ca_file=None)
+    without = desk.done()
+    assert (without["changed"], without["secret"]) == (True, "none")
+    assert not desk.done()["changed"]
+    assert desk.done(test=True, to=BOB)["test"]["status"] == "ok"
+    desk.declare("smtps")
+    again = desk.done()
+    assert again["secret"] == "sent"
+    assert desk.done(test=True, to=BOB)["test"]["status"] == "ok"
+
+
 def test_what_somebody_changed_inside_is_found_and_set_right(desk: Desk, app: App, tmp_path: Path) -> None:
     desk.declare()
     desk.done()

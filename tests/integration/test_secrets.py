@@ -110,6 +110,8 @@ class Scenario:
         self.defaults: dict[str, str] = {}
         self.tasks: list[Options] = []
         self.endings: list[str] = []
+        self.others: list[Options] = []
+        """Tasks with modules of others, whose results are not written to a file."""
 
     @property
     def modules(self) -> set[str]:
@@ -152,7 +154,7 @@ def play(
     stage.host(str(interpreter))
     shown = {"argv": [TARGET_PYTHON, "-c", "import time; time.sleep(.5)", mark]}
     show = {"name": "Show a process", "ansible.builtin.command": shown}
-    tasks = [*scenario.tasks, show, scenario.write_results(results)]
+    tasks = [*scenario.tasks, *scenario.others, show, scenario.write_results(results)]
     variables = stage.write("secrets.json", known.variables)
     with _processes(stage) as seen:
         played = stage.play(
@@ -412,9 +414,7 @@ def trials(known: Secrets, stage: Stage, connectors: list[Options]) -> Scenario:
     add("unchanged", "connector_test", {"connectors": sending, "depth": "deliver", "to": ALICE.address})
     add("changed", "init_mail", {"connectors": sending, "to": USERS["bob"].address})
     add("failed", "init_mail", {"connectors": FAILING})
-    message = {"to": USERS["bob"].address, "subject": "Told", "body": "Text"}
-    add("changed", "mail", {**message, "connector": "right_plain"})
-    add("failed", "mail", {**message, "declaration": next(each for each in connectors if each["name"] == FAILING[0])})
+    post(scenario, known, connectors, right)
     add("failed", "connectors", {"connectors": connectors, "verify": "login", **elsewhere})
     for each in (connectors[0], connectors[-1]):
         ending = "changed" if each["name"] in right else "failed"
@@ -426,9 +426,37 @@ def trials(known: Secrets, stage: Stage, connectors: list[Options]) -> Scenario:
     return scenario
 
 
+def post(scenario: Scenario, known: Secrets, connectors: list[Options], right: list[str]) -> None:
+    """mail in every way that it can end, and the lookup, which reveals secrets to tasks with no_log."""
+    add, message = scenario.add, {"to": USERS["bob"].address, "subject": "Mail", "body": "Good morning"}
+    for each in (each for each in connectors if each["name"] in INLINE):
+        ending = "changed" if each["name"] in right else "failed"
+        add(ending, "mail", {**message, "connector": each["name"]})
+        add(ending, "mail", {**message, "declaration": each})
+    add("changed", "mail", {**message, "connector": right[0]}, check_mode=True)
+    add("failed", "mail", {**message, "connector": right[0], "registry_key": known.key("wrong_mail_key")})
+    for option in ("to", "reply_to", "headers", "attachments", "timeout"):
+        pasted = known.new(f"pasted_in_{option}") + " "
+        add("failed", "mail", {**message, "connector": right[0], option: pasted})
+    lookup = "lookup('mailroom.core.connector', {0!r}, registry={1!r}, registry_key={2}{3})"
+    registry = scenario.defaults["registry"]
+    wrong = known.key("wrong_lookup_key").strip("{ }")
+    for name in right[:2]:
+        revealed = lookup.format(name, registry, "right_key", ", secrets=true")
+        told = lookup.format(name, registry, "right_key", "")
+        refused = lookup.format(name, registry, wrong, ", secrets=true")
+        scenario.others += [
+            {"name": "Use a connector", "ansible.builtin.set_fact": {"used": f"{{{{ {revealed} }}}}"}, "no_log": True},
+            {"name": "Hash it", "ansible.builtin.debug": {"msg": f"{{{{ {revealed} | to_json | hash('sha256') }}}}"}},
+            {"name": "Show a connector", "ansible.builtin.debug": {"msg": f"{{{{ {told} }}}}"}},
+            {"name": "Fail", "ansible.builtin.debug": {"msg": f"{{{{ {refused} }}}}"}, "ignore_errors": True},
+        ]
+
+
 def sent_mail(server: MailServer, results: bytes) -> bytes:
-    """The Init Mail that tasks have sent, and all that the server keeps of mail."""
+    """The mail that tasks have sent, and all that the server keeps of mail."""
     sent = [each["message_id"] for result in json.loads(results) for each in result.get("sent", ())]
+    sent = [message_id for message_id in sent if message_id]
     assert sent
     mail = [server.wait_for("bob", "Message-ID", each).as_bytes() for each in sent]
     folders = (server.runtime / name for name in ("mail", "queue"))
@@ -620,6 +648,45 @@ def test_a_secret_that_signs_in_never_shows(
         scenario.modules | {"connector_api", "connector_config", "connector_info", "connector_purpose", "registry"}
         == MODULES
     )
+
+
+@pytest.mark.parametrize("is_refused", [False, True])
+def test_a_secret_that_the_callback_opens_never_shows(
+    stage: Stage, mail_server: MailServer, zoo: CertificateZoo, is_refused: bool
+) -> None:
+    known = Secrets()
+    with echoing(zoo, "PLAIN") as plain:
+        connector = on_mail_server(known, mail_server)[0]
+        if is_refused:
+            connector = on_echoing_servers(known, zoo, plain, "plain")
+        registry, key = str(stage.folder / "registry.db"), known.key("key_of_callback")
+        declared = {"connectors": [connector], "default": connector["name"], "registry": registry, "registry_key": key}
+        variables = stage.write("secrets.json", known.variables)
+        declare = {"name": "Declare", "mailroom.core.connectors": declared}
+        fail = {"name": "Fail", "ansible.builtin.command": "false"}
+        mail_server.empty("bob")
+        for tasks in ([declare], [fail]):
+            played = stage.play(
+                [{"tasks": tasks, "vars_files": [str(variables)]}],
+                ANSIBLE_CALLBACKS_ENABLED="mailroom.core.mail_failures",
+                ANSIBLE_LOG_PATH=str(stage.folder / "ansible.log"),
+                MAILROOM_FAILURES_MESSAGES="true",
+                MAILROOM_FAILURES_TO=USERS["bob"].address,
+                MAILROOM_REGISTRY=registry,
+                MAILROOM_REGISTRY_KEY=known.variables["key_of_callback"],
+            )
+    variables.unlink()
+    seen = {
+        str(path.relative_to(stage.folder)): path.read_bytes() for path in stage.folder.rglob("*") if path.is_file()
+    }
+    seen["the output"] = played.stdout.encode()
+    if is_refused:
+        assert b"was not sent: auth_rejected" in b" ".join(seen["the output"].split())
+    else:
+        mail = mail_server.wait_for("bob", "Subject", "playbook.json failed on testhost")
+        assert "Fail" in mail.as_string()
+        seen["the mail"] = mail.as_bytes()
+    assert not leaks(known, seen)
 
 
 ALERTMANAGER = """\

@@ -36,7 +36,7 @@ class Scene:
             "Mail registry": {"registry_key": self.secrets.variables["key"], "registry": self.registry},
             "Mail connectors": {"alerts_smtp_password": ALICE.password, "support_imap_password": ALICE.password},
         }
-        variables = {**LOCAL, **_declared(server)}
+        variables = {**LOCAL, **_declared(server), "report_to": BOB.address}
         self.jobs: list[Job] = []
         self.controller = Controller(stage, {"all": {"hosts": {"app1": variables}}}, self.credentials)
 
@@ -91,6 +91,7 @@ def test_jobs_declare_rotate_test_and_compare(scene: Scene) -> None:
     assert verified.code == 0, verified.said
     assert "2 tested: 2 ok" in verified.said
     scene.change(name="support", imap={"mailbox": "Elsewhere"})
+    report_when_the_state_changes(scene)
     # The credential still holds the old secret, which does not count as drift.
     drift = scene.launch("drift")
     assert drift.code == 2, drift.said
@@ -99,6 +100,19 @@ def test_jobs_declare_rotate_test_and_compare(scene: Scene) -> None:
     support = scene.connectors()["support"]
     assert support["imap"]["mailbox"] == "Elsewhere"
     assert (support["created_by"], support["history"][1]["by"]) == ("operator", "rotator")
+
+
+def report_when_the_state_changes(scene: Scene) -> None:
+    """The report is mailed once, not each time."""
+    for times in (1, 0):
+        failing = scene.launch("verify", mailroom_hosts="app1")
+        assert failing.code == 2, failing.said
+        assert failing.changed == times, failing.said
+        (artifacts,) = [
+            event["event_data"]["artifact_data"] for event in failing.events if event["event"] == "playbook_on_stats"
+        ]
+        assert artifacts["mailroom_x_summary"]["changed"] == ["support"] * times
+        assert "mailbox_missing" in artifacts["mailroom_x_report"]
 
 
 def declare(scene: Scene) -> None:

@@ -85,6 +85,10 @@ def test_the_demo(stage: Stage) -> None:
     done = run(stage, EXAMPLES / "demo", sys.executable, str(EXAMPLES / "demo" / "run"))
     assert done.returncode == 0, done.stdout
     assert "All steps ended as expected." in done.stdout
+    report = Path(done.stdout.splitlines()[-1].partition(": ")[2])
+    page = report.read_text(encoding="utf-8")
+    assert "All 3 connectors work" in page
+    assert "tls_name_mismatch" in page
 
 
 def test_first_playbook_prints_the_output_in_the_readme(stage: Stage, project: Path) -> None:

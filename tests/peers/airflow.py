@@ -49,6 +49,8 @@ class Airflow(Program):
             "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": f"{ADMIN}:op,{OTHER}:viewer",
             "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(self.folder / "passwords.json"),
             "AIRFLOW__API_AUTH__JWT_SECRET": self._key,
+            # Whoever sends here reads connections from the database, as the server does.
+            "_AIRFLOW_PROCESS_CONTEXT": "server",
             "SSL_CERT_FILE": str(self._ca_file),
         }
 

@@ -673,3 +673,60 @@ def test_mail_is_sent_with_a_token_over_smtp(office: Office, rig: Rig, mail_serv
     declared = rig.mail(rig.by_secret(rig.app()), imap="")
     (sent,) = office.mail(connector=None, declaration=declared, to=BOB)["sent"]
     mail_server.wait_for("bob", "Message-ID", sent["message_id"])
+
+
+HOST = {"host": "127.0.0.1"}
+# Each option of community.general.mail: a task there, the connector and the task here, and what the server is to get.
+CONVERTED: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any], str]] = {
+    "attach": (
+        {"attach": ["/etc/hostname"]},
+        {},
+        {"attachments": ["/etc/hostname"]},
+        'attachment; filename="hostname"',
+    ),
+    "bcc": ({"bcc": UMA}, {}, {"bcc": UMA}, f"RCPT TO:<{UMA}>"),
+    "body": ({"body": "Good day"}, {}, {"body": "Good day"}, "\r\n\r\nGood day\r\n"),
+    "no body": ({}, {}, {}, "\r\n\r\nHello\r\n"),
+    "cc": ({"cc": f"Uma <{UMA}>"}, {}, {"cc": f"Uma <{UMA}>"}, f"\r\nCc: Uma <{UMA}>\r\n"),
+    "charset": ({"charset": "utf-8"}, {}, {"body": "\u00fc"}, 'charset="utf-8"'),
+    "ehlohost": ({"ehlohost": "host.example.org"}, {"ehlo_name": "host.example.org"}, {}, "EHLO host.example.org"),
+    "headers": (
+        {"headers": ["Reply-To=answers@example.com", "X-Special=Something"]},
+        {},
+        {"reply_to": "answers@example.com", "headers": {"X-Special": "Something"}},
+        "\r\nX-Special: Something\r\n",
+    ),
+    "host": (HOST, HOST, {}, "\r\nSubject: Hello\r\n"),
+    "message_id_domain": ({"message_id_domain": "example.com"}, {}, {}, "@example.com>\r\n"),
+    "password": ({"password": "alice-Secret-1"}, {"password": "alice-Secret-1"}, {}, "AUTH "),
+    "port": ({"port": 25}, {}, {}, "\r\nSubject: Hello\r\n"),
+    "secure": ({"secure": "never"}, {"security": "none"}, {}, "\r\nSubject: Hello\r\n"),
+    "sender": ({"sender": "Alice <alice@example.com>"}, {"from_name": "Alice"}, {}, f"\r\nFrom: Alice <{ALICE}>\r\n"),
+    "subject": ({"subject": "Hello"}, {}, {"subject": "Hello"}, "\r\nSubject: Hello\r\n"),
+    "subtype": ({"subtype": "html", "body": "<p>1</p>"}, {}, {"html": "<p>1</p>"}, "Content-Type: text/html;"),
+    "timeout": ({"timeout": 20}, {}, {"timeout": 20}, "\r\nSubject: Hello\r\n"),
+    "to": ({"to": f"Bob <{BOB}>"}, {}, {"to": f"Bob <{BOB}>"}, f"\r\nTo: Bob <{BOB}>\r\n"),
+    "username": ({"username": ALICE}, {"username": ALICE, "password": "alice-Secret-1"}, {}, "AUTH "),
+}
+GUIDE = Path(__file__).resolve().parents[2] / "docs" / "docsite" / "rst" / "sending.rst"
+
+
+def test_guide_converts_each_option_that_is_tested() -> None:
+    table = GUIDE.read_text(encoding="utf-8").partition("Option there")[2].partition("With other collections")[0]
+    rows = re.findall(r"^  \* - ``(\w+)``", table, re.MULTILINE)
+    assert rows == [name for name in CONVERTED if name != "no body"]
+
+
+@pytest.mark.parametrize(("_there", "smtp", "task", "arrives"), CONVERTED.values(), ids=CONVERTED)
+def test_a_task_of_the_incumbent_is_converted_with_the_table(
+    office: Office, _there: dict[str, Any], smtp: dict[str, Any], task: dict[str, Any], arrives: str
+) -> None:
+    signs_in = {"username": ALICE} if "password" in smtp else {}
+    with SmtpScript().server() as server:
+        block = {**HOST, "port": server.port, "security": "none", **signs_in, **smtp}
+        name = {"from_name": block.pop("from_name")} if "from_name" in block else {}
+        answer = office.mail(
+            connector=None, declaration={"smtp": block, "from_address": ALICE, **name}, **{"to": BOB, **task}
+        )
+        assert not answer.get("failed"), answer["msg"]
+        assert arrives in server.received[0].decode()

@@ -38,7 +38,9 @@ MODULES = tuple(path.stem for path in (ROOT / "plugins" / "modules").glob("*.py"
 EXPRESSION = re.compile(r"\{\{ *(\w+) *\}\}")
 # What stands for the value of a variable in which more than a word is expected.
 PEM = "".join(f"-----BEGIN {what}-----\nAA==\n-----END {what}-----\n" for what in ("PRIVATE KEY", "CERTIFICATE"))
+LISTS = {"{{ notices }}": [{"to": "ann@example.com", "subject": "Hello"}]}
 KEY = json.dumps({"type": "service_account", "client_email": "mailroom@project.example", "private_key": PEM})
+PLUGINS = {"modules": "module", "filter": "filter", "lookup": "lookup", "callback": "callback"}
 SAMPLES = {"_certificate": PEM, "_service_account": KEY}
 
 
@@ -87,6 +89,8 @@ def _filled(value: Any) -> Any:
         return {key: _filled(inner) for key, inner in value.items()}
     if isinstance(value, list):
         return [_filled(inner) for inner in value]
+    if value in LISTS:
+        return LISTS[value]
     return EXPRESSION.sub(lambda match: _sample(match[1]), value) if isinstance(value, str) else value
 
 
@@ -134,7 +138,7 @@ def _declared(task: Task) -> Iterator[Mapping[str, Any]]:
 
 def test_there_is_something_to_read() -> None:
     assert len([task for task in TASKS if task.page == SIGNING_IN.name]) >= 14
-    assert {task.module for task in OF_README} == {"connector", "connector_test"}
+    assert {task.module for task in OF_README} == {"connector", "connector_test", "mail"}
     assert {task.module for task in TASKS} == {module for module in MODULES if not module.startswith("_")}
 
 
@@ -248,7 +252,7 @@ def test_start_page_lists_all_pages_of_the_site() -> None:
     roles = [f"{path.name}_role" for path in (ROOT / "roles").iterdir()]
     plugins = [
         f"{path.stem}_{kind}"
-        for folder, kind in (("modules", "module"), ("filter", "filter"), ("lookup", "lookup"))
+        for folder, kind in PLUGINS.items()
         for path in (ROOT / "plugins" / folder).iterdir()
         if path.suffix in (".py", ".yml") and not path.name.startswith("_")
     ]

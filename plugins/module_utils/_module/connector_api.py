@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -39,6 +40,7 @@ _STEPS = 12
 """How many times the timeout of a step the task may take as a whole."""
 _TIMEOUT = checks.number(1, 600)
 _LOGIN_TEXT = checks.secret_text(8192)
+_TOKEN = checks.pattern(re.compile(r"[!-~]{1,65536}\Z"), "must be ASCII without blanks, as it is sent in a header")
 _KEY_TEXT = checks.text(200)
 
 
@@ -97,7 +99,8 @@ def _connector_api(module: Task) -> dict[str, Any]:
     place = _place(params, target, chosen.resolved if chosen else None)
     record = Record(module, registry, target, place)
     if params["state"] == "forgotten":
-        return {"connector": None, "changed": drop_record(module, *record.key), "diff": []}
+        dropped = [drop_record(module, *key) for key in record.known_keys()]
+        return {"connector": None, "changed": any(dropped), "diff": []}
     to = _recipient(params, account)
     api, login = _client(params, target, account)
     session = ApiSession(target, api, place)
@@ -159,7 +162,8 @@ def _problems_with_login(given: Mapping[str, Any], target: ApiTarget) -> Iterato
         allowed = " or ".join(" and ".join(sorted(each, reverse=True)) for each in target.logins)
         yield Problem("", "login", f"must have {allowed} for {target.title}, and nothing else")
     for name in sorted(names):
-        yield from checks.run_check(_LOGIN_TEXT, given[name], "", f"login.{name}")
+        check = _TOKEN if name == "token" else _LOGIN_TEXT
+        yield from checks.run_check(check, given[name], "", f"login.{name}")
 
 
 @dataclass(frozen=True)
@@ -273,11 +277,14 @@ class Record:
         app, _host, place = self.key
         return [each for each in reader.applications() if (each.app, each.place) == (app, place)]
 
+    def known_keys(self) -> list[tuple[str, str, str]]:
+        """The keys of the records of this place."""
+        with self._registry.reading() as reader:
+            return [each.key for each in self._of_this_place(reader)]
+
     def forget(self, *, keep_own: bool = False) -> None:
         """Drop the records of this place, or those of other hosts alone."""
-        with self._registry.reading() as reader:
-            known = [each.key for each in self._of_this_place(reader)]
-        for key in known:
+        for key in self.known_keys():
             if key != self.key or not keep_own:
                 forget_application(self._module, *key)
 

@@ -12,7 +12,7 @@ import shlex
 import shutil
 import stat
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import Any
@@ -24,12 +24,13 @@ from .._connector.records import ApplicationRecord, settings_digest
 from .._connector.resolved import resolve_connector
 from .._connector.secret import Secret
 from .._connector.state import Purpose
-from .._errors import DeclarationError, MailroomError, Problem, printable
+from .._errors import ConnectorsFailed, DeclarationError, MailroomError, Problem, printable
 from .._registry.registry import Registry
 from .._target.interface import MAY_BE_LEFT_OUT, Account, FileTarget, account_of
 from .._target.targets import FILE_TARGETS, option_specs
 from .attributes import PRIVATE_MODE, read_attribute_options
 from .files import Access, FileChange, FileContent, read_file, write_files
+from .options import parse_options
 from .recording import Recording, drop_record, forget_application, record_application
 from .safe_path import Location, is_writable_only_by, locate, trusted_users
 from .shared_options import (
@@ -49,12 +50,21 @@ _MAX_SAID_LENGTH = 500
 
 
 def argument_spec() -> ArgumentSpec:
+    """One application, or a list of them with the same options each."""
+    options = application_spec().options
+    optional = {name: {**option, "required": False} for name, option in options.items()}
+    alone = [(name, "applications") for name, option in options.items() if name != "host" and "default" not in option]
+    several = {"applications": {"type": "list", "elements": "dict"}}
+    return ArgumentSpec({**optional, **several}, mutually_exclusive=alone).merge(registry_options())
+
+
+def application_spec() -> ArgumentSpec:
     options = {
         "leave_out": {"type": "list", "elements": "str", "choices": list(MAY_BE_LEFT_OUT)},
         "password_file": {"type": "path", "no_log": False},
         **option_specs(),
     }
-    spec = ArgumentSpec(
+    return ArgumentSpec(
         {
             "connector": {"type": "str"},
             "purpose": {"type": "str"},
@@ -75,7 +85,6 @@ def argument_spec() -> ArgumentSpec:
         required_by={"tenant": ("purpose",)},
         required_if=[("state", "present", ("connector", "purpose"), True)],
     )
-    return spec.merge(registry_options())
 
 
 def run_module() -> None:
@@ -83,6 +92,55 @@ def run_module() -> None:
 
 
 def _connector_config(module: Task) -> dict[str, Any]:
+    entries = module.params["applications"]
+    if entries is None:
+        shared = registry_options().options
+        entry = {name: value for name, value in module.written.items() if name not in (*shared, "applications")}
+        parsed, problems = _parse_application(entry, "")
+        if problems:
+            raise DeclarationError(problems)
+        module.params.update(parsed)
+        return _configure(module)
+    applications = []
+    problems = [] if entries else [Problem("", "applications", "must not be empty")]
+    for position, entry in enumerate(entries):
+        parsed, found = _parse_application(entry, f"applications[{position}]")
+        applications.append(parsed)
+        problems += found
+    if problems:
+        raise DeclarationError(problems)
+    return _configure_all(module, applications)
+
+
+def _parse_application(entry: Mapping[str, Any], where: str) -> tuple[dict[str, Any], list[Problem]]:
+    found = parse_options(application_spec(), entry)
+    return found.params, [replace(problem, where=where) for problem in found.problems]
+
+
+def _configure_all(module: Task, applications: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Configure one application after the other. One that fails does not keep the others from it."""
+    shared, diffs, failures = module.params, [], []
+    results: list[dict[str, Any]] = []
+    for application in applications:
+        module.params = {**shared, **application, "host": application["host"] or shared["host"]}
+        result = {"app": application["app"], "path": application["path"], "changed": False}
+        try:
+            result.update(_configure(module))
+            diffs += result.pop("diff")
+        except MailroomError as error:
+            result.update(failed=True, msg=str(error))
+            failures.append(f"{application['app']} {printable(application['path'])}: {error}")
+        results.append(result)
+    changed = any(result["changed"] for result in results)
+    returned = {"changed": changed, "diff": diffs, "results": results}
+    if failures:
+        counted = f"{len(failures)} of {len(results)} applications could not be configured:"
+        message = "\n- ".join((counted, *failures)) if len(results) > 1 else failures[0]
+        raise ConnectorsFailed(message, returned)
+    return returned
+
+
+def _configure(module: Task) -> dict[str, Any]:
     options = module.params["options"] or {}
     application = FILE_TARGETS[module.params["app"]].variant(options)
     _check_paths(module.params)

@@ -397,6 +397,11 @@ def _about(result: Result) -> Iterator[Html]:
         failures = f", {plural(health.failures_in_a_row, 'failure')} in a row" if health.failures_in_a_row else ""
         state = f"{health.status} since {_time(health.since)}{failures}" if health.since else health.status
         about.append(("State", state + (" (new with this run)" if has_changed(result) else "")))
+        others = [run for run in health.runs if (run.status, run.verdict) != (result.status, result.verdict)]
+        if others:
+            last = max(others, key=lambda run: run.at)
+            verdict = f", {last.verdict}" if last.verdict != "ok" else ""
+            about.append(("Before", f"{last.status}{verdict}, {_time(last.at)}"))
         if health.last_ok_at and result.status == "fail":
             about.append(("Worked last", _time(health.last_ok_at)))
         about.append(("Last runs", join(_runs(health))))

@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import quote, urlencode, urljoin
 
 from .._connector.redaction import Redaction
+from .._connector.secret import Secret
 from .._errors import MailroomError
 from .._net.clock import Clock
 from .._net.https import HttpClient, HttpResponse, parse_url
@@ -24,6 +25,7 @@ MAX_TEXT_LENGTH = 400
 _RETRY_STATUSES = (429, 503)
 _REDIRECTS = (301, 302, 303, 307, 308)
 _KEEPS_METHOD = (307, 308)
+_TOKEN = re.compile(r"[!-~]{1,65536}\Z")
 _PATH = re.compile(r"[^?#\s]*\Z")
 
 _CANNOT_BE_REACHED = {
@@ -80,6 +82,14 @@ class ApiClient:
         """Send a request, its body as JSON, and return the JSON of the answer, None where that is empty."""
         content = None if body is None else json.dumps(body).encode()
         return self._send(method, path, content, "application/json" if content else "")
+
+    def issued_token(self, answer: Any, name: str = "") -> Secret:
+        """The token in an answer, or under a name in it. It is hidden from now on."""
+        token = answer.get(name) if isinstance(answer, Mapping) else answer
+        if not isinstance(token, str) or not _TOKEN.match(token):
+            raise self.error(f"url: what answers there is not the API of {self._name}")
+        self.redact.hide(token)
+        return Secret(token)
 
     def close(self) -> None:
         self._http.close()

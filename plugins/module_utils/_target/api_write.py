@@ -44,7 +44,10 @@ class ApiSession:
                 self._request(stored, wanted, plan)
             elif (found is None) != (plan.action == "remove") or (found and not found.holds(wanted)):
                 raise ApiError(f"url: {self.target.title}: {_NOT_AS_WANTED}") from None
-        return self.read()
+        found = self.read()
+        if (found is None) != (plan.action == "remove"):
+            raise ApiError(f"url: {self.target.title} accepted the change, and reading shows nothing of it.")
+        return found
 
     def end(self) -> None:
         """Sign out, whatever became of it, and close the connection."""

@@ -81,9 +81,7 @@ class Airflow(ApiTarget):
         token = login.token
         if not token and login.password:
             body = {"username": login.username, "password": login.password.reveal()}
-            answer = api.request("POST", "/auth/token", body)
-            token = Secret(str(answer.get("access_token") if isinstance(answer, dict) else ""))
-            api.redact.hide(token.reveal())
+            token = api.issued_token(api.request("POST", "/auth/token", body), "access_token")
         api.headers["Authorization"] = f"Bearer {token.reveal() if token else ''}"
 
     def fields(self, _api: ApiClient, _place: Place, account: Account) -> Fields:

@@ -88,8 +88,7 @@ class Keepnet(ApiTarget):
                 if error.status != 400:
                     raise
                 raise api.error("login: Keepnet does not accept it", words=error.words) from None
-            token = Secret(str(answer.get("access_token") if isinstance(answer, dict) else ""))
-            api.redact.hide(token.reveal())
+            token = api.issued_token(answer, "access_token")
         api.headers["Authorization"] = f"Bearer {token.reveal() if token else ''}"
 
     def fields(self, _api: ApiClient, place: Place, account: Account) -> Fields:

@@ -7,14 +7,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ..._connector.secret import Secret
+from ..._errors import FieldMessage
 from ..api_client import ApiClient, ApiError, segment
 from ..api_target import ApiTarget, Fields, Login, Place, Stored, Tested, Wanted
 from ..interface import Account
 
 _MASK = "__CENSORED__"
+_TEST = "send_test_email"
 _FIELDS = frozenset(("server", "port", "tls", "username", "sender"))
 _SECRETS = frozenset(("password", "private_key_password"))
 _IMPLICIT_TLS = "smtps://"
@@ -35,14 +38,17 @@ class Privacyidea(ApiTarget):
     logins = (frozenset(("username", "password")), frozenset(("token",)))
     right = "the admin policy actions smtpserver_read and smtpserver_write"
 
+    def key_problems(self, keys: Mapping[str, str]) -> Iterator[FieldMessage]:
+        name = keys.get("name", "")
+        if "/" in name or name == _TEST:
+            yield "target.name", f"cannot hold a slash or be {_TEST} in privacyIDEA, where it is a part of addresses"
+
     def sign_in(self, api: ApiClient, login: Login) -> None:
         api.words_of = _words
         token = login.token
         if not token and login.password:
             answer = api.post_form("/auth", {"username": login.username, "password": login.password.reveal()})
-            value = _value(api, answer)
-            token = Secret(str(value.get("token") if isinstance(value, dict) else ""))
-            api.redact.hide(token.reveal())
+            token = api.issued_token(_value(api, answer), "token")
         api.headers["Authorization"] = token.reveal() if token else ""
 
     def fields(self, _api: ApiClient, _place: Place, account: Account) -> Fields:
@@ -86,7 +92,7 @@ class Privacyidea(ApiTarget):
         secret = wanted.secret.reveal() if wanted.secret else ""
         body = {**wanted.fields, "identifier": place.name, "recipient": to, "password": secret}
         try:
-            sent = _value(api, api.request("POST", "/smtpserver/send_test_email", body))
+            sent = _value(api, api.request("POST", f"/smtpserver/{_TEST}", body))
         except ApiError as error:
             if error.status != 500:
                 raise

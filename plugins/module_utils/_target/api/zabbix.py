@@ -79,8 +79,7 @@ class Zabbix(ApiTarget):
         token = login.token
         if not token and login.password:
             given = {"username": login.username, "password": login.password.reveal()}
-            token = Secret(str(session.call("user.login", given)))
-            api.redact.hide(token.reveal())
+            token = api.issued_token(session.call("user.login", given))
         numbers = tuple(int(each) for each in re.findall(r"\d{1,4}", version)[:2])
         api.session = {"token": token, "in_header": numbers >= _HEADER_FROM, "ends": not login.token}
 

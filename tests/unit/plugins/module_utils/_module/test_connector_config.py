@@ -423,6 +423,72 @@ class TestValidate:
         assert wanted in config(validate=command)["msg"]
 
 
+class TestAList:
+    """Several applications in one task."""
+
+    @pytest.fixture
+    def entries(self, folder: Path) -> list[dict[str, Any]]:
+        (folder / "main.cf").write_text(MAIN)
+        return [
+            {"app": "msmtp", "path": str(folder / "msmtprc"), "purpose": "alerts", "mode": "0640"},
+            {"app": "postfix", "path": str(folder / "main.cf"), "connector": "main"},
+            {"app": "env", "path": str(folder / "env"), "connector": "main", "options": {"prefix": "MAIL_"}},
+        ]
+
+    def test_each_is_written_as_it_would_be_alone(self, filled: Play, folder: Path, entries: list[Any]) -> None:
+        planned = filled("connector_config", applications=entries, check=True)
+        assert sorted(path.name for path in folder.iterdir()) == ["main.cf"]
+        made = filled("connector_config", applications=entries)
+        again = filled("connector_config", applications=entries)
+        assert made == planned
+        assert [(each["app"], each["changed"], each["connector"]) for each in made["results"]] == [
+            (entry["app"], True, "main") for entry in entries
+        ]
+        assert (made["results"][1]["service"], len(made["diff"])) == ({"name": "postfix", "state": "reloaded"}, 4)
+        assert (again["changed"], again["diff"]) == (False, [])
+        assert [mode_of(folder / name) for name in ("msmtprc", "env")] == [0o640, HIDDEN]
+        assert [filled("connector_config", **entry)["changed"] for entry in entries] == [False] * 3
+        assert PASSWORD not in str([planned, made, again])
+
+    def test_one_that_fails_keeps_none_of_the_others_from_it(
+        self, filled: Play, folder: Path, entries: list[Any]
+    ) -> None:
+        entries[1]["connector"] = "reading"
+        result = filled("connector_config", applications=entries)
+        assert result["failed"] is True
+        assert result["msg"] == (
+            "1 of 3 applications could not be configured:\n"
+            f"- postfix {folder}/main.cf: connector reading: smtp: the connector only receives mail"
+        )
+        assert [(each["changed"], each.get("failed", False)) for each in result["results"]] == [
+            (True, False),
+            (False, True),
+            (True, False),
+        ]
+        assert result["changed"] is True
+        assert (folder / "env").exists()
+
+    def test_malformed_entries_are_refused_together(self, filled: Play, folder: Path, entries: list[Any]) -> None:
+        del entries[0]["path"]
+        entries[1]["paht"] = "/nowhere"
+        entries[2]["tenant"] = "acme"
+        result = filled("connector_config", applications=entries)
+        assert [(each["where"], each["field"]) for each in result["problems"]] == [
+            ("applications[0]", "path"),
+            ("applications[1]", "paht"),
+            ("applications[2]", ""),
+        ]
+        assert not (folder / "env").exists()
+
+    def test_a_list_and_an_application_are_refused(self, filled: Play, entries: list[Any]) -> None:
+        result = filled("connector_config", applications=entries, app="msmtp")
+        assert "mutually exclusive: app|applications" in result["msg"]
+        assert filled("connector_config", applications=[])["msg"] == "applications: must not be empty"
+        assert (
+            filled("connector_config", applications=["msmtp"])["msg"] == "applications: must be a list of dictionaries"
+        )
+
+
 class TestATemplate:
     @pytest.fixture
     def path(self, folder: Path) -> Path:
