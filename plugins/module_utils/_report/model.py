@@ -129,9 +129,12 @@ class Health:
     runs: tuple[Run, ...] = ()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Result:
-    """The outcome of testing one connector from one host, and what the registry knows about the connector."""
+    """The outcome of testing one connector from one host, and what the registry knows about the connector.
+
+    Results are compared by identity, because what they hold cannot be hashed.
+    """
 
     connector: str
     status: Status
