@@ -111,7 +111,12 @@ def test_warning_of_a_test_that_sent_a_mail_is_in_all_formats() -> None:
     (endpoint, *_others) = tested["endpoints"]
     tested.update(status="warn", verdict="ok", warnings=[ends], endpoints=[{**endpoint, "message": sent}])
     report = report_of(given)
-    for rendered in (render_html(report), render_markdown(report), results_json(report), "\n".join(table(report.results))):
+    for rendered in (
+        render_html(report),
+        render_markdown(report),
+        results_json(report),
+        "\n".join(table(report.results)),
+    ):
         assert ends["text"] in rendered
     assert summary(report)["warn"] == 1
 
