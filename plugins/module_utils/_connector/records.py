@@ -92,6 +92,9 @@ class RecordedTest(NamedTuple):
 
     connector: str
     """Its name."""
+    identity: str
+    """With its revision, those that were tested; blank and 0 where what is stored is damaged."""
+    revision: int
     run: Run
     expires: str = ""
     """What ends next, its certificate or client secret: a time such as 2030-12-31T23:59:59Z; empty if unknown."""

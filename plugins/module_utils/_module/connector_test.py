@@ -18,7 +18,7 @@ from .._check.result import DEPTHS, Result, reaches
 from .._check.runner import run as run_tests
 from .._connector import checks
 from .._connector.records import RecordedTest, Run
-from .._connector.state import State, Wanted
+from .._connector.state import Connector, State, Wanted
 from .._connector.suggest import did_you_mean
 from .._connector.view import can_read
 from .._errors import ConnectorsFailed, DeclarationError, MailroomError, MissingLibrary, Problem
@@ -72,8 +72,9 @@ def _connector_test(module: Task) -> dict[str, Any]:
     host = recorded_host(module)
     start_watchdog()
     declared = params["declaration"]
+    stored: Mapping[str, Connector] = {}
     if declared is None:
-        jobs = _registered_jobs(module, bounds)
+        jobs, stored = _registered_jobs(module, bounds)
     elif params["record"]:
         raise DeclarationError([Problem("", "record", "is for connectors of the registry, not for declaration")])
     else:
@@ -84,7 +85,7 @@ def _connector_test(module: Task) -> dict[str, Any]:
     results = run_tests(jobs, bounds, params["concurrency"])
     tested = {result.name: result.to_dict(verbose=module.is_verbose) for result in results}
     if params["record"] and not module.check_mode:
-        _record(module, host, results, tested)
+        _record(module, host, results, tested, stored)
     reported = [tested[name] for name in (tested if declared is not None else params["connectors"] or tested)]
     summary = {status: sum(result["status"] == status for result in reported) for status in ("ok", "warn", "fail")}
     outcome = {"changed": False, "results": reported, "summary": summary}
@@ -94,15 +95,26 @@ def _connector_test(module: Task) -> dict[str, Any]:
     return {**outcome, "msg": message}
 
 
-def _record(module: Task, host: str, results: Sequence[Result], tested: Mapping[str, Mapping[str, Any]]) -> None:
-    """Keep the outcome of all tests, in one transaction. A registry that cannot be written is a warning."""
+def _record(
+    module: Task,
+    host: str,
+    results: Sequence[Result],
+    tested: Mapping[str, Mapping[str, Any]],
+    stored: Mapping[str, Connector],
+) -> None:
+    """Keep the outcome of all tests, in one transaction. A registry that cannot be written is a warning.
+
+    `stored` are the connectors as they were tested, without those that are damaged.
+    """
     at, recorded = stamp(module).at, []
     for result in results:
         shown = tested[result.name]
         # A connector that is disabled was not tested.
         if shown["field"] != "enabled":
             run_of_it = Run(at, host, shown["status"], shown["verdict"], shown["elapsed_ms"])
-            recorded.append(RecordedTest(result.name, run_of_it, _first_end(result)))
+            connector = stored.get(result.name)
+            tested_as = (connector.identity, connector.revision) if connector else ("", 0)
+            recorded.append(RecordedTest(result.name, *tested_as, run_of_it, _first_end(result)))
     try:
         if recorded:
             open_registry(module).write(lambda writer: writer.record_tests(recorded))
@@ -144,7 +156,8 @@ def _bounds(params: Mapping[str, Any]) -> Bounds:
 _LIMITS = (("timeout", 0.1, 600), ("deadline", 0.1, 3600), ("concurrency", 1, 256), ("min_days_valid", 0, 3650))
 
 
-def _registered_jobs(module: Task, bounds: Bounds) -> list[Job]:
+def _registered_jobs(module: Task, bounds: Bounds) -> tuple[list[Job], Mapping[str, Connector]]:
+    """The jobs, and the connectors that they test, without those that are damaged."""
     names = module.params["connectors"]
     registry = open_registry(module)
     try:
@@ -153,10 +166,10 @@ def _registered_jobs(module: Task, bounds: Bounds) -> list[Job]:
         if not names:
             raise
         observation = Observation("not_ready", text=str(missing), facts={"library": missing.library})
-        return [refused_job(name, observation) for name in dict.fromkeys(names)]
+        return [refused_job(name, observation) for name in dict.fromkeys(names)], {}
 
 
-def _load_jobs(module: Task, registry: Registry, bounds: Bounds) -> list[Job]:
+def _load_jobs(module: Task, registry: Registry, bounds: Bounds) -> tuple[list[Job], Mapping[str, Connector]]:
     names = module.params["connectors"]
     with registry.reading() as reader:
         reading = _reader_job(module, reader, bounds)
@@ -174,7 +187,7 @@ def _load_jobs(module: Task, registry: Registry, bounds: Bounds) -> list[Job]:
             else stored_job(reader, state.connectors[name], bounds.depth)
             for name in chosen
         ]
-    return [_with_reader(job, reading) for job in jobs]
+    return [_with_reader(job, reading) for job in jobs], state.connectors
 
 
 def _reader_job(module: Task, reader: Reader, bounds: Bounds) -> Job | None:

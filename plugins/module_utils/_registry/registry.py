@@ -498,16 +498,18 @@ class Writer(Reader):
     def record_tests(self, tests: Sequence[RecordedTest]) -> list[str]:
         """Record tests of connectors in this order, and say the names of those whose state is another one now.
 
-        A connector that is not in the registry is left out. Of one that was tested from several hosts the last test
-        counts.
+        A connector that is no longer in the registry as it was tested is left out: one that was changed, renamed,
+        deleted or made anew since. Of one that was tested from several hosts the last test counts.
         """
-        known = frozenset(self._storage.names())
-        before = self._health(known & {test.connector for test in tests})
+        connectors, damaged = self._load_connectors(frozenset(test.connector for test in tests))
+        present = {name: (each.identity, each.revision) for name, each in connectors.items()}
+        present.update((name, ("", 0)) for name, each in damaged.items() if each.is_named)
+        current = [test for test in tests if present.get(test.connector) == (test.identity, test.revision)]
+        before = self._health({test.connector for test in current})
         after = dict(before)
-        for test in tests:
-            if test.connector in known:
-                after[test.connector] = next_health(after.get(test.connector), test)
-                self._storage.add_run(RunRow(test.connector, *test.run))
+        for test in current:
+            after[test.connector] = next_health(after.get(test.connector), test)
+            self._storage.add_run(RunRow(test.connector, *test.run))
         changed = []
         for name, health in after.items():
             is_news = name not in before or before[name].state != health.state

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import psycopg
 import pytest
-from unit.plugins.module_utils._registry.samples import STAMP, declare, entry, everything
+from unit.plugins.module_utils._registry.samples import STAMP, declare, entry, everything, record_tests
 
 from ansible_collections.mailroom.core.plugins.module_utils._connector.records import (
     ApplicationRecord,
@@ -56,7 +56,7 @@ def test_a_statement_by_hand_that_breaks_a_rule_is_refused(place: Place, stateme
     declare(registry, *entries, default="chosen", bind={Purpose("alerts"): "bound"})
     with registry.writing() as writer:
         writer.record_application(ApplicationRecord("env", "web1", "/etc/mail.env", "bound", None, (), "", STAMP), None)
-        writer.record_tests([RecordedTest("bound", Run(STAMP.at, "web1", "fail", "auth_rejected", 12))])
+        record_tests(writer, RecordedTest("bound", "", 0, Run(STAMP.at, "web1", "fail", "auth_rejected", 12)))
     before = everything(registry)
     with pytest.raises((psycopg.IntegrityError, psycopg.DataError, psycopg.ProgrammingError)):
         place.admin(statement)

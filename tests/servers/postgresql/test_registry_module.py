@@ -26,6 +26,7 @@ from unit.plugins.module_utils._registry.samples import (
     history,
     open_database,
     open_registry,
+    record_tests,
     request,
     secrets,
 )
@@ -221,7 +222,7 @@ class TestRoles:
         change(registry, Request(absent=("a",)))
         with registry.writing() as writer:
             writer.record_proof(everything(registry).connectors["b"], Proof(1, "2030-01-01T00:00:00Z", "x@example.com"))
-            writer.record_tests([TEST._replace(connector="b")] * (MOST_RUNS + 1))
+            record_tests(writer, *[TEST._replace(connector="b")] * (MOST_RUNS + 1))
             writer.record_application(APPLICATION, {})
             writer.forget_application(*APPLICATION.key)
         with registry.exclusive() as turn:
@@ -246,7 +247,7 @@ class TestRoles:
         empty_place.over_socket().set_up()
         declare(empty_place.over_socket(writer), entry("a"))
         with empty_place.over_socket(writer).writing() as records:
-            records.record_tests([TEST])
+            record_tests(records, TEST)
         with empty_place.over_socket(reader).reading() as looking:
             assert list(looking.health()) == ["a"]
         assert empty_place.over_socket().set_up([reader], [writer]) == []
@@ -280,7 +281,9 @@ class TestRoles:
         assert refused["msg"].endswith("have an owner run the statements that check mode returns.")
 
 
-TEST = RecordedTest("a", Run("2030-01-01T00:00:00Z", "web1", "fail", "auth_rejected", 12), "2031-01-01T00:00:00Z")
+TEST = RecordedTest(
+    "a", "", 0, Run("2030-01-01T00:00:00Z", "web1", "fail", "auth_rejected", 12), "2031-01-01T00:00:00Z"
+)
 APPLICATION = ApplicationRecord(
     "env", "web1", "/etc/mail.env", "a", Purpose("alerts", "acme"), ("name",), "d" * 64, STAMP
 )
@@ -293,7 +296,7 @@ def fill(registry: Registry) -> None:
     change(registry, Request(absent=("gone",)))
     with registry.writing() as writer:
         writer.record_proof(everything(registry).connectors["a"], Proof(2, "2030-01-01T00:00:00Z", "x@example.com"))
-        writer.record_tests([TEST])
+        record_tests(writer, TEST)
         writer.record_application(APPLICATION, {})
 
 
@@ -429,12 +432,12 @@ def test_test_that_changes_the_state_notifies_whoever_listens(place: Place) -> N
     given = {"host": str(place.server.folder), "port": place.server.port, "user": "postgres", "dbname": DATABASE}
     registry = place.over_socket()
     declare(registry, entry("a"), entry("b"))
-    fine = RecordedTest("b", TEST.run._replace(status="ok", verdict="ok"))
+    fine = RecordedTest("b", "", 0, TEST.run._replace(status="ok", verdict="ok"))
     with psycopg.connect(**given, autocommit=True) as listening:
         listening.execute("LISTEN mailroom")
         for batch in ([TEST, fine], [TEST, fine], [fine._replace(connector="a"), fine]):
             with registry.writing() as writer:
-                writer.record_tests(batch)
+                record_tests(writer, *batch)
         declare(registry, entry("last"))
         *heard, _last = [json.loads(each.payload) for each in listening.notifies(timeout=5, stop_after=4)]
     assert heard == [

@@ -66,6 +66,22 @@ def test_disabled_connector_is_not_recorded(stored: Play) -> None:
     assert health(stored, "off") is None
 
 
+def test_connector_that_is_changed_during_its_test_is_not_recorded(
+    stored: Play, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ansible_collections.mailroom.core.plugins.module_utils._module import connector_test
+
+    run_tests = connector_test.run_tests
+
+    def change_and_run(*arguments: Any) -> Any:
+        assert stored("connector", name="on", description="fixed")["changed"]
+        return run_tests(*arguments)
+
+    monkeypatch.setattr(connector_test, "run_tests", change_and_run)
+    assert stored("connector_test", depth="connect", record=True, fail=False)["summary"]["fail"] == 1
+    assert health(stored) is None
+
+
 def test_check_mode_records_nothing(stored: Play) -> None:
     stored("connector_test", depth="connect", record=True, fail=False, check=True)
     assert health(stored) is None

@@ -23,7 +23,7 @@ from ansible_collections.mailroom.core.plugins.module_utils._connector.state imp
 from ansible_collections.mailroom.core.plugins.module_utils._registry.registry import Registry
 
 from .backends import Backend
-from .samples import FOREIGN_KEY, KEY, LATER, NEW_KEY, STAMP, change, declare, entry, everything
+from .samples import FOREIGN_KEY, KEY, LATER, NEW_KEY, STAMP, change, declare, entry, everything, record_tests
 
 PLACE = ("msmtp", "web1.example.com", "/etc/msmtprc")
 READS = ("from_address", "smtp.host", "smtp.port", "smtp.username", "smtp.password")
@@ -211,7 +211,7 @@ def run(number: int = 0, status: Any = "ok", verdict: str = "ok", host: str = "w
 
 def record(registry: Registry, *runs: Run, connector: str = "alerts") -> list[str]:
     with registry.writing() as writer:
-        return writer.record_tests([RecordedTest(connector, each) for each in runs])
+        return record_tests(writer, *(RecordedTest(connector, "", 0, each) for each in runs))
 
 
 def health(registry: Registry) -> dict[str, Health]:
@@ -242,11 +242,33 @@ class TestHealth:
 
     def test_batch_is_one_transaction_and_leaves_out_what_is_not_stored(self, registry: Registry) -> None:
         with registry.writing() as writer:
-            tests = [RecordedTest(name, run()) for name in ("alerts", "gone", "open")]
-            assert writer.record_tests(tests) == ["alerts", "open"]
+            tests = [RecordedTest(name, "", 0, run()) for name in ("alerts", "gone", "open")]
+            assert record_tests(writer, *tests) == ["alerts", "open"]
         assert sorted(health(registry)) == ["alerts", "open"]
         with registry.reading() as reader:
             assert list(reader.health(["open", "unknown"])) == ["open"]
+
+    @pytest.mark.parametrize("what", ["changed", "renamed", "made anew", "takes the name"])
+    def test_what_is_not_stored_as_it_was_tested_is_left_out(self, registry: Registry, what: str) -> None:
+        tested = everything(registry).connectors["alerts"]
+        test = RecordedTest("alerts", tested.identity, tested.revision, run(1, "fail", "auth_rejected"))
+        if what == "changed":
+            declare(registry, {"name": "alerts", "description": "fixed"})
+        elif what == "made anew":
+            change(registry, Request(absent=("alerts",)))
+            declare(registry, entry("alerts", "swordfish"))
+        else:
+            declare(registry, {"name": "alerts"}, new_name="alarms")
+            if what == "takes the name":
+                declare(registry, entry("alerts", "swordfish"))
+        with registry.writing() as writer:
+            assert writer.record_tests([test]) == []
+        assert health(registry) == {}
+
+    def test_damaged_connector_has_health_too(self, registry: Registry, backend: Backend) -> None:
+        backend.edit("UPDATE connector SET settings = ? WHERE name = 'alerts'", '{"smtp": 5}')
+        assert record(registry, run(1, "fail", "config")) == ["alerts"]
+        assert health(registry)["alerts"].verdict == "config"
 
     def test_only_the_last_tests_are_kept(self, registry: Registry) -> None:
         runs = [run(number) for number in range(MOST_RUNS + 5)]
@@ -260,7 +282,8 @@ class TestHealth:
     def test_what_expires_is_kept_over_a_failure_that_shows_no_certificate(self, registry: Registry) -> None:
         ends = "2031-01-01T00:00:00Z"
         with registry.writing() as writer:
-            writer.record_tests([RecordedTest("alerts", run(1), ends), RecordedTest("alerts", run(2, "fail", "x"))])
+            tests = [RecordedTest("alerts", "", 0, run(1), ends), RecordedTest("alerts", "", 0, run(2, "fail", "x"))]
+            record_tests(writer, *tests)
         assert health(registry)["alerts"].expires == ends
         record(registry, run(3))
         assert health(registry)["alerts"].expires == ""
