@@ -130,6 +130,8 @@ def look_at_reports(report: Path, metrics: Path) -> None:
     assert sorted(path.name for path in (report / "junit").iterdir()) == ["prod1.xml", "test1.xml"]
     assert sorted(path.name for path in metrics.iterdir()) == ["prod1.prom", "test1.prom"]
     assert {path.stat().st_mode & 0o777 for path in metrics.iterdir()} == {0o644}
+    for path in [*report.rglob("*.*"), *metrics.iterdir()]:
+        assert ALICE.password not in path.read_text(encoding="utf-8")
     written = (metrics / "prod1.prom").read_text(encoding="utf-8")
     assert 'mailroom_connector_up{connector="alerts",protocol="smtp"} 1\n' in written
     assert 'mailroom_connector_up{connector="support",protocol="imap"} 0\n' in written
