@@ -47,6 +47,7 @@ LOCKS = {
     "applications": "3.12.2",
     "fuzz": "3.12.2",
     "importer": "3.11.2",
+    "incumbent": "3.11.2",
     "nox": "3.11.2",
     "privacyidea": "3.12.2",
     "tools": "3.11.2",
@@ -281,7 +282,10 @@ def bench(session: nox.Session) -> None:
     sync(session, "core-2.21")
     # Libraries on hosts are compiled, too, and what is measured may not write there.
     session.run("python", "-m", "compileall", "-qq", session.virtualenv.location, success_codes=[0, 1])
-    session.run("python", "tests/bench/run", *session.posargs)
+    incumbent, lock = OUTPUT / "incumbent", ROOT / "tests" / "requirements" / "incumbent.txt"
+    command = ["uv", "pip", "install", "--quiet", "--no-deps", "--require-hashes", f"--target={incumbent}"]
+    session.run_install(*command, "-r", str(lock))
+    session.run("python", "tests/bench/run", *session.posargs, env={"MAILROOM_BENCH_INCUMBENT": str(incumbent)})
 
 
 @nox.session(python=NEWEST_PYTHON)

@@ -31,7 +31,6 @@ SESSIONS: dict[str, list[str]] = {
     "unit-2.22": SAMPLE,
     "jobs": SAMPLE,
     "lint": [],
-    "molecule": [],
 }
 COUNTED = ("passed", "failed", "skipped")
 LOGS = places.OUTPUT / "logs"

@@ -86,8 +86,8 @@ options:
     type: dict
   attachments:
     description:
-      - Files on the host where the module runs, as absolute paths, or as dictionaries of C(path), C(name) (default:
-        that of the file) and C(content_type) (default: by the name). At most 100.
+      - Files on the host where the module runs, as absolute paths, or as dictionaries of C(path), C(name) (by default
+        that of the file) and C(content_type) (by default, by the name). At most 100.
       - Only regular files are attached. A symbolic link as the last part of C(path) is refused, because it could
         lead to a file that is not meant.
       - A file that changes while it is sent is a failure, and the message is not sent.
@@ -138,8 +138,8 @@ options:
         type: dict
       attachments:
         description:
-          - Files on the host where the module runs, as absolute paths, or as dictionaries of C(path), C(name) (default:
-            that of the file) and C(content_type) (default: by the name). At most 100.
+          - Files on the host where the module runs, as absolute paths, or as dictionaries of C(path), C(name) (by
+            default that of the file) and C(content_type) (by default, by the name). At most 100.
           - Only regular files are attached. A symbolic link as the last part of C(path) is refused, because it could
             lead to a file that is not meant.
           - A file that changes while it is sent is a failure, and the message is not sent.
@@ -168,7 +168,7 @@ extends_documentation_fragment:
   - mailroom.core._registry
 seealso:
   - ref: ansible_collections.mailroom.core.docsite.sending
-    description: How to send mail from plays, and how to convert tasks with M(community.general.mail#module).
+    description: How to send mail from plays, and how to convert tasks with M(community.general.mail).
   - ref: ansible_collections.mailroom.core.docsite.verdicts
     description: What each verdict means, and what to do.
   - module: mailroom.core.connector_test
@@ -309,7 +309,7 @@ refused:
       remedy: "Check test_address or to. The server says: 5.1.1 User unknown"
 unconfirmed:
   description:
-    - What may have been sent, since the answer to the whole message was lost. Look for RV(unconfirmed[].message_id) in
+    - What may have been sent, since the answer to the whole message was lost. Look for the C(message_id) in
       the mailbox or in the server's log before sending it again.
   returned: always
   type: list

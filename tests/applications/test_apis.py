@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import secrets
 import socket
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -53,6 +54,10 @@ class App:
         """Have it send a mail where its test does not, and say the subject."""
         raise NotImplementedError
 
+    def token(self) -> str:
+        """A token of whoever signs in."""
+        raise NotImplementedError
+
 
 class PrivacyIdea(App):
     app = "privacyidea"
@@ -64,6 +69,10 @@ class PrivacyIdea(App):
         self.options = {"leave_out": ["smtp.validate_certs"]}
         self.url = self.program.url
         self.login = {"username": privacyidea.ADMIN, "password": self.program.password}
+
+    def token(self) -> str:
+        answer = call(f"{self.url}/auth", self.login)
+        return str(answer["result"]["value"]["token"])
 
 
 class Airflow(App):
@@ -78,6 +87,9 @@ class Airflow(App):
         self.options = {"leave_out": ["smtp.ca_file"]}
         self.url = self.program.url
         self.login = {"username": airflow.ADMIN, "password": self.program.password}
+
+    def token(self) -> str:
+        return str(call(f"{self.url}/auth/token", self.login)["access_token"])
 
     def send(self, subject: str) -> str:
         self.program.send(NAME, BOB, subject)
@@ -95,6 +107,17 @@ class Zabbix(App):
         self.url = self.program.url
         self.login = {"username": zabbix.ADMIN, "password": self.program.password}
         self.options = {"leave_out": ["smtp.ca_file"], "server": f"127.0.0.1:{self.program.port}"}
+
+    def token(self) -> str:
+        session = self.program.call("user.login", self.login)
+        (made,) = self.program.call("token.create", {"name": secrets.token_hex(4)}, session)["tokenids"]
+        return str(self.program.call("token.generate", [made], session)[0]["token"])
+
+
+def call(url: str, body: dict[str, str]) -> Any:
+    request = urllib.request.Request(url, json.dumps(body).encode(), {"Content-Type": "application/json"})
+    with urllib.request.urlopen(request, timeout=300) as answer:
+        return json.load(answer)
 
 
 @pytest.fixture(scope="module", params=[PrivacyIdea, Airflow, Zabbix], ids=lambda kind: kind.app)
@@ -203,6 +226,12 @@ def test_encryption_and_sign_in_can_go_and_come_back(desk: Desk, app: App) -> No
     again = desk.done()
     assert again["secret"] == "sent"
     assert desk.done(test=True, to=BOB)["test"]["status"] == "ok"
+
+
+def test_a_token_signs_in_and_tests(desk: Desk, app: App) -> None:
+    desk.declare()
+    answer = desk.done(login={"token": app.token()}, test=True, to=BOB)
+    assert (answer["changed"], answer["test"]["status"]) == (True, "ok")
 
 
 def test_what_somebody_changed_inside_is_found_and_set_right(desk: Desk, app: App, tmp_path: Path) -> None:

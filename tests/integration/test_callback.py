@@ -14,8 +14,7 @@ from peers import actions
 from peers.mail import MailServer
 from peers.smtp import SmtpScript
 from peers.users import USERS
-
-pytestmark = pytest.mark.oldest
+from servers.playing import run as run_module
 
 ALICE, BOB = USERS["alice"], USERS["bob"]
 ENABLED = {"ANSIBLE_CALLBACKS_ENABLED": "mailroom.core.mail_failures"}
@@ -64,9 +63,9 @@ class Run:
         smtp = {"host": "127.0.0.1", "port": port, "security": security, "ca_file": str(self.server.ca_file), **more}
         smtp = smtp if security != "none" else {key: smtp[key] for key in ("host", "port", "security")}
         connector = {"name": "alerts", "from_address": ALICE.address, "smtp": smtp, "from_name": "Alerts"}
-        task = {"mailroom.core.connectors": {"connectors": [connector], "default": "alerts", "registry": self.registry}}
-        done = self.stage.run("playbook", self.stage.write("declare.json", [self.play([task], "web1")]))
-        assert done.returncode == 0, done.stdout
+        assert run_module("connectors", {"connectors": [connector], "default": "alerts", "registry": self.registry})[
+            "changed"
+        ]
 
     def play(self, tasks: list[Task], hosts: str = "all") -> dict[str, Any]:
         return {"hosts": hosts, "gather_facts": False, "tasks": tasks}
@@ -95,6 +94,7 @@ def text_of(message: EmailMessage, kind: str = "plain") -> str:
     return str(body.get_content())
 
 
+@pytest.mark.oldest
 def test_a_failed_run_is_mailed_once_with_hosts_tasks_and_counts(run: Run) -> None:
     awx = {"AWX_HOST": "https://awx.example.com", "JOB_ID": "4711", "MAILROOM_FAILURES_MESSAGES": "true"}
     code, said = run.run(FAILING, **awx)
@@ -178,6 +178,7 @@ WARNINGS: dict[str, tuple[dict[str, str], str]] = {
 }
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(("environment", "warning"), WARNINGS.values(), ids=WARNINGS)
 def test_what_keeps_the_mail_from_being_sent_is_a_warning(run: Run, environment: dict[str, str], warning: str) -> None:
     code, said = run.run(FAILING, "--limit", "web1", **environment)

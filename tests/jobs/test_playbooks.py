@@ -45,6 +45,7 @@ def test_a_play_may_delegate_the_role_itself(tree: Tree) -> None:
     assert (tree.registries / "prod1.db").exists()
 
 
+@pytest.mark.matrix
 def test_applications_are_written_and_compared(tree: Tree) -> None:
     rc = tree.stage.folder / "msmtprc"
     apps = [{"app": "msmtp", "path": str(rc), "connector": "alerts", "service": "no_such_service"}]

@@ -247,6 +247,16 @@ class TestAnswersThatAreLost:
         assert desk.writes() == ["create"]
         assert desk.done()["changed"]
 
+    def test_secret_that_may_have_arrived_is_not_taken_for_the_former_one(self, desk: Desk) -> None:
+        desk.done()
+        desk.declare({"password": "another-password-of-alice"})
+        with desk.keepnet.failing("html_500", at="get"):
+            assert desk.play()["failed"]
+        with desk.keepnet.failing("html_500", at="update"):
+            assert desk.play()["failed"]
+        desk.declare()
+        assert desk.done()["secret"] == "sent"
+
     def test_update_is_repeated_once(self, desk: Desk) -> None:
         desk.done()
         desk.declare(reply_to="others@example.com")

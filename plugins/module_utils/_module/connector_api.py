@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,10 +20,10 @@ from .._connector.redaction import Redaction
 from .._connector.resolved import Proxy, ResolvedConnector, TlsTrust, resolve_connector
 from .._connector.secret import Secret
 from .._connector.state import Connector, Purpose
-from .._errors import ConnectorsFailed, DeclarationError, Problem
+from .._errors import ConnectorsFailed, DeclarationError, MailroomError, Problem
 from .._net.clock import Clock
 from .._net.https import HttpClient
-from .._registry.registry import Reader, Registry
+from .._registry.registry import Reader, Registry, Writer
 from .._target.api_client import ApiClient, ApiError, parse_api_url
 from .._target.api_plan import ApiPlan, destination_digest, plan_removal, plan_write
 from .._target.api_target import ApiTarget, Login, Place, Stored, Tested, Wanted
@@ -113,6 +114,7 @@ def _connector_api(module: Task) -> dict[str, Any]:
         else:
             wanted, plan = Wanted({}), plan_removal(target, stored)
         if plan.action != "none" and not module.check_mode:
+            record.distrust()
             stored = session.write(stored, wanted, plan)
             _warn_about_other_fields(module, target, stored, wanted)
         if not module.check_mode:
@@ -276,6 +278,19 @@ class Record:
         """The records of this place: it is the same place wherever it is written from."""
         app, _host, place = self.key
         return [each for each in reader.applications() if (each.app, each.place) == (app, place)]
+
+    def distrust(self) -> None:
+        """Forget which secret was written last: a task that ends before it is told sends it the next time."""
+        with self._registry.reading() as reader:
+            known = [each for each in self._of_this_place(reader) if each.fingerprint]
+
+        def drop_fingerprints(writer: Writer) -> None:
+            for each in known:
+                writer.record_application(each, None)
+
+        if known:
+            with suppress(MailroomError):
+                self._registry.write(drop_fingerprints)
 
     def known_keys(self) -> list[tuple[str, str, str]]:
         """The keys of the records of this place."""

@@ -14,7 +14,7 @@ from typing import Any
 
 from ..._connector.resolved import Protocol, ResolvedConnector
 from ..._connector.secret import Secret
-from ..._errors import FieldMessage
+from ..._errors import FieldMessage, printable
 from ..api_client import ApiClient, ApiError, segment
 from ..api_target import ApiTarget, Fields, Login, Place, Stored, Tested, Wanted
 from ..interface import Account, Option
@@ -23,6 +23,7 @@ from ..mail_replies import observation_in
 _MASK = "***"
 _CONNECTIONS = "/api/v2/connections"
 _COLUMNS = ("conn_type", "host", "port", "login")
+_OTHER_COLUMNS = ("description", "schema")
 _OURS: Mapping[str, Mapping[str, Any]] = {
     "smtp": {
         "disable_ssl": False,
@@ -115,23 +116,25 @@ class Airflow(ApiTarget):
         extra = _extra(found.get("extra"))
         fields = {name: found.get(name) if found.get(name) is not None else "" for name in _COLUMNS}
         fields.update({name: extra.get(name, usual) for name, usual in _OURS.get(found["conn_type"], {}).items()})
-        return Stored(place.name, fields, Secret(str(found.get("password") or "")), extra)
+        other = {"extra": extra, **{name: found.get(name) for name in _OTHER_COLUMNS}}
+        return Stored(place.name, fields, Secret(str(found.get("password") or "")), other)
 
     def create(self, api: ApiClient, place: Place, wanted: Wanted) -> None:
         api.request("POST", _CONNECTIONS, {"connection_id": place.name, **_body(wanted, {})})
 
     def update(self, api: ApiClient, stored: Stored, wanted: Wanted, changed: frozenset[str]) -> None:
-        ours = {name for names in _OURS.values() for name in names} | _TOKENS
-        kept = {name: value for name, value in stored.other.items() if name not in ours}
-        masked = sorted(name for name, value in kept.items() if value == _MASK)
-        if masked and changed - {self.secret_field, *_COLUMNS}:
-            raise api.error(
-                f"extra: the connection {stored.id} holds {', '.join(masked)} as well, which Airflow does not show, so"
-                " that it would be lost: remove it there first"
-            )
+        is_made_anew = self.secret_field in changed and not wanted.secret
+        changes_extra = bool(changed - {self.secret_field, *_COLUMNS})
+        kept = _kept_extra(api, stored) if changes_extra or is_made_anew else {}
         body = {"connection_id": stored.id, **_body(wanted, kept)}
+        if is_made_anew:
+            # Nothing clears a password that Airflow holds, so the connection is made anew without one.
+            api.request("DELETE", f"{_CONNECTIONS}/{segment(stored.id)}")
+            others = {name: stored.other[name] for name in _OTHER_COLUMNS if stored.other.get(name) is not None}
+            api.request("POST", _CONNECTIONS, {**body, **others})
+            return
         mask = [name for name in (*_COLUMNS, self.secret_field) if name in changed]
-        if changed - {self.secret_field, *_COLUMNS}:
+        if changes_extra:
             mask.append("extra")
         needed = {"connection_id", "conn_type", *mask}
         sent = {name: value for name, value in body.items() if name in needed}
@@ -158,10 +161,23 @@ class Airflow(ApiTarget):
         return Tested("failed", text, observation_in(api.redact(text), server))
 
 
+def _kept_extra(api: ApiClient, stored: Stored) -> dict[str, Any]:
+    """The keys of `extra` that are not ours, unless they hold what is not shown and would be lost."""
+    ours = {name for names in _OURS.values() for name in names} | _TOKENS
+    kept = {name: value for name, value in stored.other["extra"].items() if name not in ours}
+    masked = sorted(name for name, value in kept.items() if _MASK in json.dumps(value))
+    if masked:
+        raise api.error(
+            f"target.name: the connection {stored.id} holds secrets in {printable(', '.join(masked))} of extra as well,"
+            " which Airflow does not show, so that they would be lost: remove them there first"
+        )
+    return kept
+
+
 def _body(wanted: Wanted, kept: Mapping[str, Any]) -> dict[str, Any]:
     columns = {name: wanted.fields[name] for name in _COLUMNS}
     extra = {name: value for name, value in wanted.fields.items() if name not in _COLUMNS}
-    password = wanted.secret.reveal() if wanted.secret else ""
+    password = wanted.secret.reveal() if wanted.secret else None
     return {**columns, "password": password, "extra": json.dumps({**kept, **extra})}
 
 

@@ -47,6 +47,8 @@ class Gitlab(managed_block.ManagedBlockTarget):
             yield "options.incoming_address", f"must hold {_KEY} before the @, and needs an imap or graph block"
         if connector.graph:
             yield from _graph_problems(connector)
+            if self.forbidden.search(_secret(connector.oauth2 or OAuthSettings())):
+                yield "oauth2.client_secret", "cannot hold control characters in gitlab"
         for server in account.endpoints:
             if server.auth == "oauth2" and server.protocol != "graph":
                 yield f"{server.protocol}.auth", "cannot be oauth2 in gitlab"

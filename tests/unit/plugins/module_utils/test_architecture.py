@@ -59,7 +59,7 @@ FILTERS = sorted((PLUGINS / "filter").glob("*.py"))
 LOOKUPS = sorted((PLUGINS / "lookup").glob("*.py"))
 ACTIONS = sorted((PLUGINS / "action").glob("*.py"))
 FOR_ACTIONS = [PLUGINS / "plugin_utils" / "_verify.py"]
-FOR_LOOKUPS = [PLUGINS / "plugin_utils" / "_connectors.py"]
+FOR_LOOKUPS = [PLUGINS / "plugin_utils" / name for name in ("_connectors.py", "_failures.py")]
 FOR_FILTERS = sorted({*(PLUGINS / "plugin_utils").glob("*.py")} - {*FOR_ACTIONS, *FOR_LOOKUPS})
 EVERYTHING = [*FILES, *MODULES, *FILTERS, *LOOKUPS, *ACTIONS, *FOR_ACTIONS, *FOR_LOOKUPS, *FOR_FILTERS]
 # What the controller may know: what a connector is, and what it shows of that.
