@@ -316,9 +316,8 @@ def test_secrets_are_nowhere(desk: Desk, app: App) -> None:
         assert secret.encode() not in stored
 
 
-def test_airflow_is_given_a_mailbox_which_it_cannot_test(desk: Desk, app: App) -> None:
-    if app.app != "airflow":
-        pytest.skip("only Airflow reads mail")
+@pytest.mark.parametrize("app", [Airflow], indirect=True, ids=lambda kind: kind.app)
+def test_a_mailbox_is_written_and_cannot_be_tested(desk: Desk) -> None:
     desk.store([connector(NAME, "imap", desk.block("imaps"))])
     options = {"leave_out": ["imap.ca_file"], "protocol": "imap"}
     answer = desk.done(options=options, test=True, to=BOB)
