@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -282,15 +281,21 @@ class Record:
     def distrust(self) -> None:
         """Forget which secret was written last: a task that ends before it is told sends it the next time."""
         with self._registry.reading() as reader:
-            known = [each for each in self._of_this_place(reader) if each.fingerprint]
+            known = [each for each in self._of_this_place(reader) if each.fingerprint is not None]
 
         def drop_fingerprints(writer: Writer) -> None:
             for each in known:
                 writer.record_application(each, None)
 
-        if known:
-            with suppress(MailroomError):
+        try:
+            if known:
                 self._registry.write(drop_fingerprints)
+        except MailroomError as error:
+            app, _host, place = self.key
+            self._module.warn(
+                f"The registry could not record that {app} at {place} is being changed, so a later task may take the"
+                f" former password for the one that is stored: run it with update_secret=always: {error}"
+            )
 
     def known_keys(self) -> list[tuple[str, str, str]]:
         """The keys of the records of this place."""

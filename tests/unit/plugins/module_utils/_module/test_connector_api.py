@@ -12,6 +12,9 @@ from typing import Any
 import pytest
 from peers.https import HttpsServer, Request, Response, Route, as_json
 
+from ansible_collections.mailroom.core.plugins.module_utils._errors import RegistryError
+from ansible_collections.mailroom.core.plugins.module_utils._registry.registry import Registry
+
 from .conftest import Play
 
 PASSWORD = "Rumpelstilzchen-7f3a9c51e2"
@@ -162,3 +165,59 @@ def test_what_is_said_is_without_secrets(filled: Play, strange: Strange) -> None
     assert "You sent" in answer
     assert PASSWORD not in answer
     assert LOGIN["password"] not in answer
+
+
+class PrivacyIdea(HttpsServer):
+    """Holds definitions, and forgets nothing of what it was asked."""
+
+    def __init__(self) -> None:
+        super().__init__(None)
+        self.definitions: dict[str, Any] = {}
+        self.when_written: Callable[[], object] = lambda: None
+
+    def routes(self) -> tuple[Route, ...]:
+        return (
+            Route("auth", "POST", "/auth", lambda _request: self.value({"token": "a-token-of-this-session"})),
+            Route("read", "GET", "/smtpserver/", self.read),
+            Route("test", "POST", "/smtpserver/send_test_email", lambda _request: self.value(True)),
+            Route("write", "POST", "/smtpserver/([^/]+)", self.write),
+        )
+
+    def value(self, value: Any) -> Response:
+        return as_json({"result": {"status": True, "value": value}})
+
+    def read(self, _request: Request) -> Response:
+        return self.value({name: {**each, "password": "__CENSORED__"} for name, each in self.definitions.items()})
+
+    def write(self, request: Request, name: str) -> Response:
+        self.definitions[name] = request.json
+        self.when_written()
+        return self.value(1)
+
+    def asked(self) -> list[str]:
+        return [each.operation for each in self.requests]
+
+
+@pytest.fixture
+def privacyidea() -> Iterator[PrivacyIdea]:
+    with PrivacyIdea() as server:
+        yield server
+
+
+@pytest.fixture
+def api(filled: Play, privacyidea: PrivacyIdea) -> Callable[..., dict[str, Any]]:
+    return lambda **options: filled("connector_api", **{**TASK, "url": privacyidea.url, **options})
+
+
+def test_record_that_cannot_be_doubted_before_a_write_is_a_warning(
+    api: Callable[..., dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    api()
+
+    def fail(_registry: Registry, _work: object) -> None:
+        raise RegistryError("The disk is full.")
+
+    monkeypatch.setattr(Registry, "write", fail)
+    answer = api(update_secret="always")
+    assert answer["changed"]
+    assert "is being changed, so a later task may take the former password" in answer["warnings"][0]
