@@ -147,7 +147,8 @@ options:
       - V(on_change) sends the password where it, or where it goes, is not known to be as it was written last.
       - V(always) sends it with every task, which is then always changed.
       - V(never) sends it under no circumstances. Where host, port, encryption or user change, or the application needs
-        the password with every update, that is an error.
+        the password with every update, that is an error. The test of V(airflow) and V(privacyidea) needs it, so it is
+        V(not_supported) then. A warning says where what the application holds is not known to be the connector's.
     type: str
     choices: ["on_change", "always", "never"]
     default: "on_change"
@@ -234,8 +235,8 @@ settings:
   sample: {server: smtp.example.com, port: 587, tls: true, username: app@example.com, sender: app@example.com}
 secret:
   description:
-    - V(sent) where it was sent, V(unchanged) where it is the one that was written last, V(verified) where reading or
-      the test of the application proves it, V(none) where there is none.
+    - V(sent) where it was sent, V(unchanged) where it is the one that was written last or O(update_secret=never) left
+      it alone, V(verified) where reading or the test of the application proves it, V(none) where there is none.
   returned: unless O(state=forgotten)
   type: str
   sample: unchanged

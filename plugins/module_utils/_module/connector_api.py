@@ -24,7 +24,7 @@ from .._net.clock import Clock
 from .._net.https import HttpClient
 from .._registry.registry import Reader, Registry, Writer
 from .._target.api_client import ApiClient, ApiError, parse_api_url
-from .._target.api_plan import ApiPlan, destination_digest, plan_removal, plan_write
+from .._target.api_plan import ApiPlan, UpdateSecret, destination_digest, plan_removal, plan_write
 from .._target.api_target import ApiTarget, Login, Place, Stored, Tested, Wanted
 from .._target.api_targets import API_TARGETS, api_key_specs, api_option_specs
 from .._target.api_write import ApiSession
@@ -123,12 +123,14 @@ def _connector_api(module: Task) -> dict[str, Any]:
                 record.forget()
         tested = None
         if account and params["test"] and not module.check_mode:
-            tested = _tested(session, account, wanted, to)
+            tested = _tested(session, account, wanted, to, params["update_secret"])
     finally:
         session.end()
     result = _result(session, account, stored, plan)
+    if not plan.knows_secret:
+        module.warn(f"What {target.title} holds is not known to be the password of the connector.")
     if tested and account:
-        _add_test(result, session, account, tested)
+        _add_test(result, session, account, tested, plan)
     return result
 
 
@@ -243,7 +245,10 @@ def _client(params: Mapping[str, Any], target: ApiTarget, account: Account | Non
     return api, Login(**{**given, **secrets})
 
 
-def _tested(session: ApiSession, account: Account, wanted: Wanted, to: str) -> Tested:
+def _tested(session: ApiSession, account: Account, wanted: Wanted, to: str, update_secret: UpdateSecret) -> Tested:
+    title = session.target.title
+    if update_secret == "never" and wanted.secret and session.target.test_sends_secret:
+        return Tested("not_supported", f"The test of {title} needs the password, and update_secret is never.")
     try:
         with session.api.clock.suspend_step_timeout():
             return session.target.test(session.api, session.place, account, wanted, to)
@@ -348,12 +353,12 @@ def _result(session: ApiSession, account: Account | None, stored: Stored | None,
     }
 
 
-def _add_test(result: dict[str, Any], session: ApiSession, account: Account, tested: Tested) -> None:
+def _add_test(result: dict[str, Any], session: ApiSession, account: Account, tested: Tested, plan: ApiPlan) -> None:
     """Add what the application said of its test, with our verdict where it hands on what the mail server said."""
     text = session.api.redact(tested.text)
     shown: dict[str, Any] = {"status": tested.status, "text": text}
     result["test"] = shown
-    if tested.status == "ok" and tested.is_of_stored and result["secret"] == "unchanged":
+    if tested.status == "ok" and tested.is_of_stored and plan.knows_secret and plan.secret == "unchanged":
         result["secret"] = "verified"
     if tested.status != "failed":
         return

@@ -54,6 +54,7 @@ class Airflow(ApiTarget):
     readback = "mask"
     masks = frozenset((_MASK,))
     shows_whether_stored = True
+    test_sends_secret = True
     destination = frozenset(("host", "port", "login", "disable_ssl", "disable_tls", "use_ssl", "ssl_context"))
     logins = (frozenset(("username", "password")), frozenset(("token",)))
     right = "to read, create, change and delete connections, as the role Op has it"

@@ -12,8 +12,11 @@ from typing import Any
 import pytest
 from peers.https import HttpsServer, Request, Response, Route, as_json
 
+from ansible_collections.mailroom.core.plugins.module_utils._connector.secret import Secret
 from ansible_collections.mailroom.core.plugins.module_utils._errors import RegistryError
 from ansible_collections.mailroom.core.plugins.module_utils._registry.registry import Registry
+from ansible_collections.mailroom.core.plugins.module_utils._target import api_target
+from ansible_collections.mailroom.core.plugins.module_utils._target.api.keepnet import Keepnet
 
 from .conftest import Play
 
@@ -221,3 +224,27 @@ def test_record_that_cannot_be_doubted_before_a_write_is_a_warning(
     answer = api(update_secret="always")
     assert answer["changed"]
     assert "is being changed, so a later task may take the former password" in answer["warnings"][0]
+
+
+def test_never_keeps_the_password_out_of_the_test_too(api: Callable[..., dict[str, Any]], privacyidea: Any) -> None:
+    api()
+    answer = api(update_secret="never", test=True, to="a@example.com")
+    assert answer["test"]["status"] == "not_supported"
+    assert "update_secret is never" in answer["test"]["text"]
+    assert "test" not in privacyidea.asked()
+
+
+@pytest.mark.parametrize(("held", "secret"), [(PASSWORD, "verified"), ("a-password-of-somebody", "unchanged")])
+def test_a_test_proves_only_what_is_known_to_be_the_connectors(
+    filled: Play, monkeypatch: pytest.MonkeyPatch, strange: Strange, held: str, secret: str
+) -> None:
+    fields: dict[str, Any] = {"serverAddress": "mail.example.com"}
+    monkeypatch.setattr(Keepnet, "fields", lambda *_asked: fields)
+    monkeypatch.setattr(Keepnet, "sign_in", lambda *_asked: None)
+    monkeypatch.setattr(Keepnet, "read", lambda *_asked: api_target.Stored("1", fields, Secret(held)))
+    monkeypatch.setattr(Keepnet, "test", lambda *_asked: api_target.Tested("ok", is_of_stored=True))
+    task = {"app": "keepnet", "url": strange.url, "login": {"token": "t"}, "options": {"leave_out": ["from_address"]}}
+    answer = filled("connector_api", **{**TASK, **task, "update_secret": "never", "test": True, "to": "a@example.com"})
+    assert answer["secret"] == secret
+    warned = "is not known to be the password of the connector" in "".join(answer.get("warnings", []))
+    assert warned == (secret == "unchanged")
