@@ -127,11 +127,13 @@ class Airflow(ApiTarget):
         is_made_anew = self.secret_field in changed and not wanted.secret
         changes_extra = bool(changed - {self.secret_field, *_COLUMNS})
         kept = _kept_extra(api, stored) if changes_extra or is_made_anew else {}
+        others = {name: stored.other[name] for name in _OTHER_COLUMNS if stored.other.get(name) is not None}
+        if is_made_anew:
+            _refuse_masks(api, stored, others, "the connection")
         body = {"connection_id": stored.id, **_body(wanted, kept)}
         if is_made_anew:
             # Nothing clears a password that Airflow holds, so the connection is made anew without one.
             api.request("DELETE", f"{_CONNECTIONS}/{segment(stored.id)}")
-            others = {name: stored.other[name] for name in _OTHER_COLUMNS if stored.other.get(name) is not None}
             api.request("POST", _CONNECTIONS, {**body, **others})
             return
         mask = [name for name in (*_COLUMNS, self.secret_field) if name in changed]
@@ -166,13 +168,18 @@ def _kept_extra(api: ApiClient, stored: Stored) -> dict[str, Any]:
     """The keys of `extra` that are not ours, unless they hold what is not shown and would be lost."""
     ours = {name for names in _OURS.values() for name in names} | _TOKENS
     kept = {name: value for name, value in stored.other["extra"].items() if name not in ours}
-    masked = sorted(name for name, value in kept.items() if _MASK in json.dumps(value))
+    _refuse_masks(api, stored, kept, "extra")
+    return kept
+
+
+def _refuse_masks(api: ApiClient, stored: Stored, kept: Mapping[str, Any], where: str) -> None:
+    """What holds a mask, at any depth and in any text, would be stored as it is shown."""
+    masked = sorted(name for name, value in kept.items() if _MASK in json.dumps({name: value}))
     if masked:
         raise api.error(
-            f"target.name: the connection {stored.id} holds secrets in {printable(', '.join(masked))} of extra as well,"
-            " which Airflow does not show, so that they would be lost: remove them there first"
+            f"target.name: the connection {stored.id} holds secrets in {printable(', '.join(masked))} of {where} as"
+            " well, which Airflow does not show, so that they would be lost: remove them there first"
         )
-    return kept
 
 
 def _body(wanted: Wanted, kept: Mapping[str, Any]) -> dict[str, Any]:

@@ -84,14 +84,23 @@ def test_other_keys_of_extra_stay_and_tokens_go() -> None:
     assert body["password"] == SECRET.reveal()
 
 
+@pytest.mark.parametrize("masked", ["***", {"proxy": [{"key": "***"}]}, "ldap://reader:***@example.com", {"***": 1}])
 @pytest.mark.parametrize(("changed", "secret"), [({"from_email"}, SECRET), ({"password"}, None)])
-def test_secret_of_others_in_extra_is_never_lost(changed: set[str], secret: Secret | None) -> None:
-    api = Api(relay_password="***")
+def test_secret_of_others_in_extra_is_never_lost(changed: set[str], secret: Secret | None, masked: Any) -> None:
+    api = Api(relay_password=masked)
     with pytest.raises(ApiError, match="holds secrets in relay_password of extra as well"):
         update(api, changed, secret)
     assert api.asked == []
     update(api, {"host"})
     assert "extra" not in api.asked[0][2]
+
+
+def test_masked_text_beside_extra_is_not_made_anew() -> None:
+    api = Api()
+    api.found["description"] = "Signs in as alice:***"
+    with pytest.raises(ApiError, match="holds secrets in description of the connection as well"):
+        update(api, {"login", "password"}, None, login="")
+    assert api.asked == []
 
 
 def test_password_is_cleared_by_making_the_connection_anew() -> None:
