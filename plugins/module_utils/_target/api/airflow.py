@@ -114,9 +114,11 @@ class Airflow(ApiTarget):
             return None
         if not isinstance(found, dict) or not isinstance(found.get("conn_type"), str):
             raise api.error("url: what answers there is not the API of Airflow 3")
+        if found["conn_type"] not in _OURS:
+            raise ApiError(f"target.name: {place.name} is a connection of another type than smtp or imap.")
         extra = _extra(found.get("extra"))
         fields = {name: found.get(name) if found.get(name) is not None else "" for name in _COLUMNS}
-        fields.update({name: extra.get(name, usual) for name, usual in _OURS.get(found["conn_type"], {}).items()})
+        fields.update({name: extra.get(name, usual) for name, usual in _OURS[found["conn_type"]].items()})
         other = {"extra": extra, **{name: found.get(name) for name in _OTHER_COLUMNS}}
         return Stored(place.name, fields, Secret(str(found.get("password") or "")), other)
 

@@ -67,6 +67,14 @@ def test_what_airflow_takes_for_granted_is_no_difference() -> None:
     assert stored.holds(Wanted(FIELDS))
 
 
+def test_connection_of_another_type_is_refused_and_nothing_of_it_said() -> None:
+    api: Any = Api(account="somebody")
+    api.found["conn_type"] = "postgres"
+    with pytest.raises(ApiError) as refused:
+        Airflow().read(api, Place({"name": "mail"}))
+    assert str(refused.value) == "target.name: mail is a connection of another type than smtp or imap."
+
+
 def test_column_is_changed_alone() -> None:
     api = Api(timeout=30)
     update(api, {"host"}, host="other.example.com")
