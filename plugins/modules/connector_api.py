@@ -54,7 +54,8 @@ options:
     description:
       - Where the application is served, such as C(https://pi.example.com) or C(https://example.com/pi), without the
         path of its API.
-      - C(http://) is for loopback addresses only. A redirect is followed within the same scheme, host and port.
+      - C(http://) is for loopback addresses only, also where C(localhost) is looked up. A redirect is followed
+        within the same scheme, host and port.
     type: str
     required: true
   login:
