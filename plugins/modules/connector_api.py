@@ -135,7 +135,8 @@ options:
         description:
           - For V(zabbix) with O(test), where its server listens, C(host) or C(host:port); the port is 10051 by default.
           - The session goes there unencrypted, as it does from Zabbix's own frontend. So it has to be named, unless
-            O(url) is on loopback, which is the default then.
+            O(url) is on loopback, which is the default then. An API token does not expire with the task, so it goes to
+            loopback alone, and the test is V(not_supported) elsewhere.
         type: str
       status:
         description:

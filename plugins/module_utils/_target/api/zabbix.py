@@ -132,6 +132,9 @@ class Zabbix(ApiTarget):
     def test(self, api: ApiClient, place: Place, account: Account, _wanted: Wanted, to: str) -> Tested:
         """The server sends a mail with what is stored, and hands on what the mail server says."""
         host, port = _test_server(place)
+        if not api.session["ends"] and not Origin("http", host, 0).is_loopback:
+            text = "An API token is not sent unencrypted, as the test does to options.server: sign in as a user."
+            return Tested("not_supported", text)
         stored = self.read(api, place)
         token = api.session["token"]
         request = {
@@ -202,7 +205,8 @@ def _test_server(place: Place) -> tuple[str, int]:
 
 def _ask_server(api: ApiClient, host: str, port: int, request: Mapping[str, Any]) -> dict[str, Any]:
     body = json.dumps(request).encode()
-    connection = Connection(Server(host, port), api.clock, api.redact)
+    server = Server(host, port, only_loopback=Origin("http", host, 0).is_loopback)
+    connection = Connection(server, api.clock, api.redact)
     try:
         connection.open()
         stream = connection.stream
