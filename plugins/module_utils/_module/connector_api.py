@@ -105,7 +105,7 @@ def _connector_api(module: Task) -> dict[str, Any]:
     api, login = _client(params, target, account)
     session = ApiSession(target, api, place)
     try:
-        target.sign_in(api, login)
+        session.sign_in(login)
         stored = session.read()
         if account:
             wanted = Wanted(target.fields(api, place, account), account.password)
@@ -251,7 +251,7 @@ def _tested(session: ApiSession, account: Account, wanted: Wanted, to: str, upda
         return Tested("not_supported", f"The test of {title} needs the password, and update_secret is never.")
     try:
         with session.api.clock.suspend_step_timeout():
-            return session.target.test(session.api, session.place, account, wanted, to)
+            return session.test(account, wanted, to)
     except ApiError as error:
         return Tested("failed", str(error))
 

@@ -15,7 +15,7 @@ from typing import Any
 from ..._connector.resolved import Protocol, ResolvedConnector
 from ..._connector.secret import Secret
 from ..._errors import FieldMessage, printable
-from ..api_client import ApiClient, ApiError, segment
+from ..api_client import ApiClient, ApiError, parse_json, segment
 from ..api_target import ApiTarget, Fields, Login, Place, Stored, Tested, Wanted
 from ..interface import Account, Option
 from ..mail_replies import observation_in
@@ -113,10 +113,10 @@ class Airflow(ApiTarget):
                 raise
             return None
         if not isinstance(found, dict) or not isinstance(found.get("conn_type"), str):
-            raise api.error("url: what answers there is not the API of Airflow 3")
+            raise api.error("url: what answers there is not the API of Airflow")
         if found["conn_type"] not in _OURS:
             raise ApiError(f"target.name: {place.name} is a connection of another type than smtp or imap.")
-        extra = _extra(found.get("extra"))
+        extra = _extra(place.name, found.get("extra"))
         fields = {name: found.get(name) if found.get(name) is not None else "" for name in _COLUMNS}
         fields.update({name: extra.get(name, usual) for name, usual in _OURS[found["conn_type"]].items()})
         other = {"extra": extra, **{name: found.get(name) for name in _OTHER_COLUMNS}}
@@ -191,12 +191,14 @@ def _body(wanted: Wanted, kept: Mapping[str, Any]) -> dict[str, Any]:
     return {**columns, "password": password, "extra": json.dumps({**kept, **extra})}
 
 
-def _extra(text: Any) -> dict[str, Any]:
+def _extra(name: str, text: Any) -> dict[str, Any]:
     try:
-        extra = json.loads(text) if text else {}
-    except (TypeError, ValueError, RecursionError):
-        return {}
-    return extra if isinstance(extra, dict) else {}
+        extra = parse_json(text) if text else None
+    except (TypeError, ValueError):
+        extra = text
+    if extra and not isinstance(extra, dict):
+        raise ApiError(f"target.name: extra of the connection {name} is no JSON object, so it cannot be kept.")
+    return extra or {}
 
 
 def _words(body: Any) -> str:

@@ -20,7 +20,7 @@ from ..._net.connection import Connection
 from ..._net.connection import Target as Server
 from ..._net.https import Origin
 from ..._verdict.observation import ProbeError
-from ..api_client import ApiClient, ApiError
+from ..api_client import ApiClient, ApiError, parse_json
 from ..api_target import ApiTarget, Fields, Login, Place, Stored, Tested, Wanted
 from ..interface import Account, Option
 from ..mail_replies import observation_in
@@ -170,7 +170,7 @@ class _Rpc:
             body["auth"] = token.reveal()
         answer = self._api.request("POST", "/api_jsonrpc.php", body)
         if not isinstance(answer, dict) or not ("result" in answer or isinstance(answer.get("error"), dict)):
-            raise self._api.error("url: what answers there is not the frontend of Zabbix")
+            raise self._api.error("url: what answers there is not the API of Zabbix")
         if "result" in answer:
             return answer["result"]
         error = answer["error"]
@@ -215,11 +215,11 @@ def _ask_server(api: ApiClient, host: str, port: int, request: Mapping[str, Any]
         length = struct.unpack("<I", head[5:9])[0]
         if head[:5] != _HEADER or length > _MAX_ANSWER:
             raise ApiError(f"options.server: what answers at {host} port {port} is not a Zabbix server.")
-        answer = json.loads(stream.read(length))
+        answer = parse_json(stream.read(length))
     except ProbeError as error:
         text = api.redact(error.observation.text)
         raise ApiError(f"options.server: the Zabbix server at {host} port {port} does not answer ({text}).") from None
-    except (ValueError, struct.error, RecursionError):
+    except (ValueError, struct.error):
         raise ApiError(f"options.server: what answers at {host} port {port} is not a Zabbix server.") from None
     finally:
         connection.close()

@@ -147,6 +147,7 @@ DEEP = b'{"result": ' * 5000
         (Response(301, b"", {"Location": "/elsewhere"}), "redirects a request that changes settings"),
         (Response(307, b"", {"Location": "http://localhost:1/"}), "redirects to another origin"),
         (Response(307, b"", {"Location": "/auth"}), "redirects too often"),
+        (Response(307, b"", {"Location": "//[x"}), "is not the API of privacyIDEA"),
         (Response(429, b""), "takes no more requests for now (HTTP status 429)"),
     ],
 )
@@ -156,6 +157,34 @@ def test_strange_answers_are_one_sentence(filled: Play, strange: Strange, respon
     assert told in answer["msg"]
     assert "\n" not in answer["msg"]
     assert len(answer["msg"]) < 1000
+
+
+@pytest.mark.parametrize("depth", [50, 500, 2000, 20000])
+def test_nested_answers_are_one_sentence_at_any_depth(filled: Play, strange: Strange, depth: int) -> None:
+    deep = b'{"result": {"status": true, "value": {"token": "t", "main": {"server": %s%s}}}}'
+    strange.answer = lambda _request: Response(200, deep % (b"[" * depth, b"]" * depth))
+    answer = filled("connector_api", **{**TASK, "url": strange.url})
+    assert answer["msg"] == "url: what answers there is not the API of privacyIDEA."
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        {"results": 5},
+        {"results": [{"name": "main", "resourceId": "1"}], "availableForList": 5},
+        {"results": [{"name": "main", "resourceId": "\ud800"}]},
+    ],
+)
+def test_other_types_than_keepnet_has_are_one_sentence(filled: Play, strange: Strange, data: Any) -> None:
+    strange.answer = lambda _request: as_json({"data": data, "status": "SUCCESS"})
+    task = {
+        "app": "keepnet",
+        "url": strange.url,
+        "login": {"token": "a-token-of-a-client"},
+        "options": {"leave_out": ["from_address"]},
+    }
+    answer = filled("connector_api", **{**TASK, **task, "target": {"name": "main"}})
+    assert answer["msg"] == "url: what answers there is not the API of Keepnet."
 
 
 def test_what_is_said_is_without_secrets(filled: Play, strange: Strange) -> None:
@@ -243,7 +272,12 @@ def test_a_test_proves_only_what_is_known_to_be_the_connectors(
     monkeypatch.setattr(Keepnet, "sign_in", lambda *_asked: None)
     monkeypatch.setattr(Keepnet, "read", lambda *_asked: api_target.Stored("1", fields, Secret(held)))
     monkeypatch.setattr(Keepnet, "test", lambda *_asked: api_target.Tested("ok", is_of_stored=True))
-    task = {"app": "keepnet", "url": strange.url, "login": {"token": "t"}, "options": {"leave_out": ["from_address"]}}
+    task = {
+        "app": "keepnet",
+        "url": strange.url,
+        "login": {"token": "a-token-of-a-client"},
+        "options": {"leave_out": ["from_address"]},
+    }
     answer = filled("connector_api", **{**TASK, **task, "update_secret": "never", "test": True, "to": "a@example.com"})
     assert answer["secret"] == secret
     warned = "is not known to be the password of the connector" in "".join(answer.get("warnings", []))

@@ -75,6 +75,14 @@ def test_connection_of_another_type_is_refused_and_nothing_of_it_said() -> None:
     assert str(refused.value) == "target.name: mail is a connection of another type than smtp or imap."
 
 
+@pytest.mark.parametrize("extra", ["a text", "[1]", '{"a": ' * 100 + "1" + "}" * 100])
+def test_extra_that_cannot_be_kept_is_refused(extra: str) -> None:
+    api: Any = Api()
+    api.found["extra"] = extra
+    with pytest.raises(ApiError, match="extra of the connection mail is no JSON object"):
+        Airflow().read(api, Place({"name": "mail"}))
+
+
 def test_column_is_changed_alone() -> None:
     api = Api(timeout=30)
     update(api, {"host"}, host="other.example.com")
