@@ -54,7 +54,8 @@ options:
     description:
       - Where the application is served, such as C(https://pi.example.com) or C(https://example.com/pi), without the
         path of its API.
-      - C(http://) is for loopback addresses only. A redirect is followed within the same scheme, host and port.
+      - C(http://) is for loopback addresses only, also where C(localhost) is looked up. A redirect is followed
+        within the same scheme, host and port.
     type: str
     required: true
   login:
@@ -134,7 +135,8 @@ options:
         description:
           - For V(zabbix) with O(test), where its server listens, C(host) or C(host:port); the port is 10051 by default.
           - The session goes there unencrypted, as it does from Zabbix's own frontend. So it has to be named, unless
-            O(url) is on loopback, which is the default then.
+            O(url) is on loopback, which is the default then. An API token does not expire with the task, so it goes to
+            loopback alone, and the test is V(not_supported) elsewhere.
         type: str
       status:
         description:
@@ -147,7 +149,8 @@ options:
       - V(on_change) sends the password where it, or where it goes, is not known to be as it was written last.
       - V(always) sends it with every task, which is then always changed.
       - V(never) sends it under no circumstances. Where host, port, encryption or user change, or the application needs
-        the password with every update, that is an error.
+        the password with every update, that is an error. The test of V(airflow) and V(privacyidea) needs it, so it is
+        V(not_supported) then. A warning says where what the application holds is not known to be the connector's.
     type: str
     choices: ["on_change", "always", "never"]
     default: "on_change"
@@ -234,8 +237,8 @@ settings:
   sample: {server: smtp.example.com, port: 587, tls: true, username: app@example.com, sender: app@example.com}
 secret:
   description:
-    - V(sent) where it was sent, V(unchanged) where it is the one that was written last, V(verified) where reading or
-      the test of the application proves it, V(none) where there is none.
+    - V(sent) where it was sent, V(unchanged) where it is the one that was written last or O(update_secret=never) left
+      it alone, V(verified) where reading or the test of the application proves it, V(none) where there is none.
   returned: unless O(state=forgotten)
   type: str
   sample: unchanged

@@ -12,8 +12,6 @@ import pytest
 from integration.playing import TARGET_PYTHON, Stage
 from peers.smtp import SmtpScript
 
-pytestmark = pytest.mark.oldest
-
 SAID = "{{ 7 * 7 }} {% raw %} <b>"
 
 
@@ -61,6 +59,7 @@ def custom_stats(said: str) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.oldest
 def test_report_covers_hosts_that_fail(stage: Stage) -> None:
     refusing = SmtpScript(at={"greeting": lambda talk: talk.send(f"554 5.7.1 {SAID}\r\n")})
     with SmtpScript().server() as works, refusing.server() as refuses:

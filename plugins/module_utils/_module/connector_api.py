@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,7 +24,7 @@ from .._net.clock import Clock
 from .._net.https import HttpClient
 from .._registry.registry import Reader, Registry, Writer
 from .._target.api_client import ApiClient, ApiError, parse_api_url
-from .._target.api_plan import ApiPlan, destination_digest, plan_removal, plan_write
+from .._target.api_plan import ApiPlan, UpdateSecret, destination_digest, plan_removal, plan_write
 from .._target.api_target import ApiTarget, Login, Place, Stored, Tested, Wanted
 from .._target.api_targets import API_TARGETS, api_key_specs, api_option_specs
 from .._target.api_write import ApiSession
@@ -106,7 +105,7 @@ def _connector_api(module: Task) -> dict[str, Any]:
     api, login = _client(params, target, account)
     session = ApiSession(target, api, place)
     try:
-        target.sign_in(api, login)
+        session.sign_in(login)
         stored = session.read()
         if account:
             wanted = Wanted(target.fields(api, place, account), account.password)
@@ -124,12 +123,14 @@ def _connector_api(module: Task) -> dict[str, Any]:
                 record.forget()
         tested = None
         if account and params["test"] and not module.check_mode:
-            tested = _tested(session, account, wanted, to)
+            tested = _tested(session, account, wanted, to, params["update_secret"])
     finally:
         session.end()
     result = _result(session, account, stored, plan)
+    if not plan.knows_secret:
+        module.warn(f"What {target.title} holds is not known to be the password of the connector.")
     if tested and account:
-        _add_test(result, session, account, tested)
+        _add_test(result, session, account, tested, plan)
     return result
 
 
@@ -244,10 +245,13 @@ def _client(params: Mapping[str, Any], target: ApiTarget, account: Account | Non
     return api, Login(**{**given, **secrets})
 
 
-def _tested(session: ApiSession, account: Account, wanted: Wanted, to: str) -> Tested:
+def _tested(session: ApiSession, account: Account, wanted: Wanted, to: str, update_secret: UpdateSecret) -> Tested:
+    title = session.target.title
+    if update_secret == "never" and wanted.secret and session.target.test_sends_secret:
+        return Tested("not_supported", f"The test of {title} needs the password, and update_secret is never.")
     try:
         with session.api.clock.suspend_step_timeout():
-            return session.target.test(session.api, session.place, account, wanted, to)
+            return session.test(account, wanted, to)
     except ApiError as error:
         return Tested("failed", str(error))
 
@@ -270,7 +274,9 @@ class Record:
         digest = destination_digest(self._target, stored)
         with self._registry.reading() as reader:
             return any(
-                each.destination == digest and reader.has_secrets(each, dict.fromkeys(each.secret_paths, secret))
+                each.secret_paths
+                and each.destination == digest
+                and reader.has_secrets(each, dict.fromkeys(each.secret_paths, secret))
                 for each in self._of_this_place(reader)
             )
 
@@ -282,15 +288,21 @@ class Record:
     def distrust(self) -> None:
         """Forget which secret was written last: a task that ends before it is told sends it the next time."""
         with self._registry.reading() as reader:
-            known = [each for each in self._of_this_place(reader) if each.fingerprint]
+            known = [each for each in self._of_this_place(reader) if each.fingerprint is not None]
 
         def drop_fingerprints(writer: Writer) -> None:
             for each in known:
                 writer.record_application(each, None)
 
-        if known:
-            with suppress(MailroomError):
+        try:
+            if known:
                 self._registry.write(drop_fingerprints)
+        except MailroomError as error:
+            app, _host, place = self.key
+            self._module.warn(
+                f"The registry could not record that {app} at {place} is being changed, so a later task may take the"
+                f" former password for the one that is stored: run it with update_secret=always: {error}"
+            )
 
     def known_keys(self) -> list[tuple[str, str, str]]:
         """The keys of the records of this place."""
@@ -343,12 +355,12 @@ def _result(session: ApiSession, account: Account | None, stored: Stored | None,
     }
 
 
-def _add_test(result: dict[str, Any], session: ApiSession, account: Account, tested: Tested) -> None:
+def _add_test(result: dict[str, Any], session: ApiSession, account: Account, tested: Tested, plan: ApiPlan) -> None:
     """Add what the application said of its test, with our verdict where it hands on what the mail server said."""
     text = session.api.redact(tested.text)
     shown: dict[str, Any] = {"status": tested.status, "text": text}
     result["test"] = shown
-    if tested.status == "ok" and tested.is_of_stored and result["secret"] == "unchanged":
+    if tested.status == "ok" and tested.is_of_stored and plan.knows_secret and plan.secret == "unchanged":
         result["secret"] = "verified"
     if tested.status != "failed":
         return

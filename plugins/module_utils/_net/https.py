@@ -108,7 +108,8 @@ class HttpClient:
     """An HTTPS client that keeps the connection to the last origin open.
 
     Plain HTTP never goes through the proxy. It is allowed only for GET to loopback and link-local addresses, where
-    clouds serve managed identities, and with `plain_to_loopback` for every method to loopback addresses.
+    clouds serve managed identities, and with `plain_to_loopback` for every method to loopback addresses. localhost
+    has to stand for one of those.
     """
 
     def __init__(
@@ -191,7 +192,8 @@ class HttpClient:
         self.close()
         is_plain = origin.scheme == "http"
         trust, proxy = (None, None) if is_plain else (self._trust, self._proxy)
-        connection = Connection(Target(origin.host, origin.port, trust, proxy), self._clock, self._redact, record)
+        target = Target(origin.host, origin.port, trust, proxy, only_loopback=is_plain and origin.is_loopback)
+        connection = Connection(target, self._clock, self._redact, record)
         self.connection, self._origin, self._is_used = connection, origin, False
         try:
             with connection.describe_refused_certificate(Connection.open):

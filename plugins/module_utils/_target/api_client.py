@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 from urllib.parse import quote, urlencode, urljoin
 
@@ -21,6 +22,8 @@ from .._net.https import HttpClient, HttpResponse, parse_url
 from .._verdict.observation import Observation, ProbeError
 
 MAX_REDIRECTS = 3
+MAX_DEPTH = 40
+"""How deeply JSON may be nested, so that whatever walks through it later ends."""
 MAX_TEXT_LENGTH = 400
 _RETRY_STATUSES = (429, 503)
 _REDIRECTS = (301, 302, 303, 307, 308)
@@ -91,6 +94,14 @@ class ApiClient:
         self.redact.hide(token)
         return Secret(token)
 
+    @contextmanager
+    def reading_answers(self) -> Iterator[None]:
+        """Tell of answers that hold other types than they should, wherever reading them fails."""
+        try:
+            yield
+        except (TypeError, ValueError, AttributeError, LookupError, RecursionError):
+            raise self.error(f"url: what answers there is not the API of {self._name}") from None
+
     def close(self) -> None:
         self._http.close()
 
@@ -148,8 +159,8 @@ class ApiClient:
     def _parse(self, response: HttpResponse) -> Any:
         status, name = response.status_code, self._name
         try:
-            body = json.loads(response.text) if response.content.strip() else None
-        except (ValueError, RecursionError):
+            body = parse_json(response.text) if response.content.strip() else None
+        except ValueError:
             if 200 <= status < 300:
                 raise self.error(f"url: what answers there is not the API of {name}", response) from None
             body = None
@@ -177,6 +188,24 @@ class ApiClient:
         reason = _CANNOT_BE_REACHED.get(observation.kind, text or observation.kind)
         what = "did not answer" if is_lost else "cannot be reached"
         return ApiError(f"url: {self._name} {what}: {reason}.", is_lost=is_lost)
+
+
+def parse_json(text: str | bytes) -> Any:
+    """The value of JSON, or a ValueError where it is none or too deeply nested."""
+    try:
+        value = json.loads(text)
+    except RecursionError:
+        raise ValueError("too deeply nested") from None
+    level = [value]
+    for _depth in range(MAX_DEPTH):
+        level = [inner for each in level for inner in _values(each)]
+        if not level:
+            return value
+    raise ValueError("too deeply nested")
+
+
+def _values(value: Any) -> Iterable[Any]:
+    return value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
 
 
 def segment(text: str) -> str:

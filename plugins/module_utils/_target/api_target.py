@@ -113,6 +113,9 @@ class ApiTarget(Application):
     keys: ClassVar[tuple[Option, ...]] = (Option("name"),)
     """What `target` takes."""
 
+    test_sends_secret: ClassVar[bool] = False
+    """Whether its test is of what it is sent, the secret among it, instead of what it holds."""
+
     logins: ClassVar[tuple[frozenset[str], ...]]
     """The sets of options of `login` that it signs in with."""
 

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 from .api_client import ApiClient, ApiError
 from .api_plan import ApiPlan
-from .api_target import ApiTarget, Place, Stored, Wanted
+from .api_target import ApiTarget, Login, Place, Stored, Tested, Wanted
+from .interface import Account
 
 _NOT_AS_WANTED = "the answer was lost, and what is there is not as it was to be: run the task again, which looks first."
 
@@ -25,8 +26,13 @@ class ApiSession:
     api: ApiClient
     place: Place
 
+    def sign_in(self, login: Login) -> None:
+        with self.api.reading_answers():
+            self.target.sign_in(self.api, login)
+
     def read(self) -> Stored | None:
-        return self.target.read(self.api, self.place)
+        with self.api.reading_answers():
+            return self.target.read(self.api, self.place)
 
     def write(self, stored: Stored | None, wanted: Wanted, plan: ApiPlan) -> Stored | None:
         """Make, update or remove an object, and return it as it is afterwards.
@@ -49,16 +55,21 @@ class ApiSession:
             raise ApiError(f"url: {self.target.title} accepted the change, and reading shows nothing of it.")
         return found
 
+    def test(self, account: Account, wanted: Wanted, to: str) -> Tested:
+        with self.api.reading_answers():
+            return self.target.test(self.api, self.place, account, wanted, to)
+
     def end(self) -> None:
         """Sign out, whatever became of it, and close the connection."""
-        with suppress(ApiError):
+        with suppress(ApiError), self.api.reading_answers():
             self.target.sign_out(self.api)
         self.api.close()
 
     def _request(self, stored: Stored | None, wanted: Wanted, plan: ApiPlan) -> None:
-        if plan.action == "create":
-            self.target.create(self.api, self.place, wanted)
-        elif stored and plan.action == "update":
-            self.target.update(self.api, stored, wanted, plan.changed)
-        elif stored and plan.action == "remove":
-            self.target.remove(self.api, stored)
+        with self.api.reading_answers():
+            if plan.action == "create":
+                self.target.create(self.api, self.place, wanted)
+            elif stored and plan.action == "update":
+                self.target.update(self.api, stored, wanted, plan.changed)
+            elif stored and plan.action == "remove":
+                self.target.remove(self.api, stored)

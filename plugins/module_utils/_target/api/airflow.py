@@ -15,7 +15,7 @@ from typing import Any
 from ..._connector.resolved import Protocol, ResolvedConnector
 from ..._connector.secret import Secret
 from ..._errors import FieldMessage, printable
-from ..api_client import ApiClient, ApiError, segment
+from ..api_client import ApiClient, ApiError, parse_json, segment
 from ..api_target import ApiTarget, Fields, Login, Place, Stored, Tested, Wanted
 from ..interface import Account, Option
 from ..mail_replies import observation_in
@@ -38,7 +38,7 @@ _OURS: Mapping[str, Mapping[str, Any]] = {
 _TOKENS = frozenset(("access_token", "client_id", "client_secret", "tenant_id", "scope"))
 """The keys of `extra` that sign in otherwise than with a password: they go with `auth_type`."""
 _ID = re.compile(r"[\w.-]{1,200}\Z")
-_NO_TEST = re.compile("test_connection|not (?:supported|implement)", re.IGNORECASE)
+_NO_TEST = re.compile("(?:implement|inherit).* test_connection")
 
 
 class Airflow(ApiTarget):
@@ -54,6 +54,7 @@ class Airflow(ApiTarget):
     readback = "mask"
     masks = frozenset((_MASK,))
     shows_whether_stored = True
+    test_sends_secret = True
     destination = frozenset(("host", "port", "login", "disable_ssl", "disable_tls", "use_ssl", "ssl_context"))
     logins = (frozenset(("username", "password")), frozenset(("token",)))
     right = "to read, create, change and delete connections, as the role Op has it"
@@ -99,7 +100,8 @@ class Airflow(ApiTarget):
         return {
             **fields,
             "disable_ssl": server.security != "tls",
-            "disable_tls": server.security == "none",
+            # This is STARTTLS, which is tried over implicit TLS, too, unless it is off.
+            "disable_tls": server.security != "starttls",
             "from_email": account.connector.author,
             "auth_type": "basic",
         }
@@ -112,10 +114,12 @@ class Airflow(ApiTarget):
                 raise
             return None
         if not isinstance(found, dict) or not isinstance(found.get("conn_type"), str):
-            raise api.error("url: what answers there is not the API of Airflow 3")
-        extra = _extra(found.get("extra"))
+            raise api.error("url: what answers there is not the API of Airflow")
+        if found["conn_type"] not in _OURS:
+            raise ApiError(f"target.name: {place.name} is a connection of another type than smtp or imap.")
+        extra = _extra(place.name, found.get("extra"))
         fields = {name: found.get(name) if found.get(name) is not None else "" for name in _COLUMNS}
-        fields.update({name: extra.get(name, usual) for name, usual in _OURS.get(found["conn_type"], {}).items()})
+        fields.update({name: extra.get(name, usual) for name, usual in _OURS[found["conn_type"]].items()})
         other = {"extra": extra, **{name: found.get(name) for name in _OTHER_COLUMNS}}
         return Stored(place.name, fields, Secret(str(found.get("password") or "")), other)
 
@@ -126,11 +130,13 @@ class Airflow(ApiTarget):
         is_made_anew = self.secret_field in changed and not wanted.secret
         changes_extra = bool(changed - {self.secret_field, *_COLUMNS})
         kept = _kept_extra(api, stored) if changes_extra or is_made_anew else {}
+        others = {name: stored.other[name] for name in _OTHER_COLUMNS if stored.other.get(name) is not None}
+        if is_made_anew:
+            _refuse_masks(api, stored, others, "the connection")
         body = {"connection_id": stored.id, **_body(wanted, kept)}
         if is_made_anew:
             # Nothing clears a password that Airflow holds, so the connection is made anew without one.
             api.request("DELETE", f"{_CONNECTIONS}/{segment(stored.id)}")
-            others = {name: stored.other[name] for name in _OTHER_COLUMNS if stored.other.get(name) is not None}
             api.request("POST", _CONNECTIONS, {**body, **others})
             return
         mask = [name for name in (*_COLUMNS, self.secret_field) if name in changed]
@@ -165,13 +171,18 @@ def _kept_extra(api: ApiClient, stored: Stored) -> dict[str, Any]:
     """The keys of `extra` that are not ours, unless they hold what is not shown and would be lost."""
     ours = {name for names in _OURS.values() for name in names} | _TOKENS
     kept = {name: value for name, value in stored.other["extra"].items() if name not in ours}
-    masked = sorted(name for name, value in kept.items() if _MASK in json.dumps(value))
+    _refuse_masks(api, stored, kept, "extra")
+    return kept
+
+
+def _refuse_masks(api: ApiClient, stored: Stored, kept: Mapping[str, Any], where: str) -> None:
+    """What holds a mask, at any depth and in any text, would be stored as it is shown."""
+    masked = sorted(name for name, value in kept.items() if _MASK in json.dumps({name: value}))
     if masked:
         raise api.error(
-            f"target.name: the connection {stored.id} holds secrets in {printable(', '.join(masked))} of extra as well,"
-            " which Airflow does not show, so that they would be lost: remove them there first"
+            f"target.name: the connection {stored.id} holds secrets in {printable(', '.join(masked))} of {where} as"
+            " well, which Airflow does not show, so that they would be lost: remove them there first"
         )
-    return kept
 
 
 def _body(wanted: Wanted, kept: Mapping[str, Any]) -> dict[str, Any]:
@@ -181,12 +192,14 @@ def _body(wanted: Wanted, kept: Mapping[str, Any]) -> dict[str, Any]:
     return {**columns, "password": password, "extra": json.dumps({**kept, **extra})}
 
 
-def _extra(text: Any) -> dict[str, Any]:
+def _extra(name: str, text: Any) -> dict[str, Any]:
     try:
-        extra = json.loads(text) if text else {}
-    except (TypeError, ValueError, RecursionError):
-        return {}
-    return extra if isinstance(extra, dict) else {}
+        extra = parse_json(text) if text else None
+    except (TypeError, ValueError):
+        extra = text
+    if extra and not isinstance(extra, dict):
+        raise ApiError(f"target.name: extra of the connection {name} is no JSON object, so it cannot be kept.")
+    return extra or {}
 
 
 def _words(body: Any) -> str:

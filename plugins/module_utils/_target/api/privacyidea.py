@@ -34,6 +34,7 @@ class Privacyidea(ApiTarget):
     signs_in_with_ascii = True
     readback = "resend"
     masks = frozenset((_MASK,))
+    test_sends_secret = True
     destination = frozenset(("server", "port", "tls", "username"))
     logins = (frozenset(("username", "password")), frozenset(("token",)))
     right = "the admin policy actions smtpserver_read and smtpserver_write"

@@ -20,7 +20,7 @@ from ..._net.connection import Connection
 from ..._net.connection import Target as Server
 from ..._net.https import Origin
 from ..._verdict.observation import ProbeError
-from ..api_client import ApiClient, ApiError
+from ..api_client import ApiClient, ApiError, parse_json
 from ..api_target import ApiTarget, Fields, Login, Place, Stored, Tested, Wanted
 from ..interface import Account, Option
 from ..mail_replies import observation_in
@@ -132,6 +132,9 @@ class Zabbix(ApiTarget):
     def test(self, api: ApiClient, place: Place, account: Account, _wanted: Wanted, to: str) -> Tested:
         """The server sends a mail with what is stored, and hands on what the mail server says."""
         host, port = _test_server(place)
+        if not api.session["ends"] and not Origin("http", host, 0).is_loopback:
+            text = "An API token is not sent unencrypted, as the test does to options.server: sign in as a user."
+            return Tested("not_supported", text)
         stored = self.read(api, place)
         token = api.session["token"]
         request = {
@@ -167,7 +170,7 @@ class _Rpc:
             body["auth"] = token.reveal()
         answer = self._api.request("POST", "/api_jsonrpc.php", body)
         if not isinstance(answer, dict) or not ("result" in answer or isinstance(answer.get("error"), dict)):
-            raise self._api.error("url: what answers there is not the frontend of Zabbix")
+            raise self._api.error("url: what answers there is not the API of Zabbix")
         if "result" in answer:
             return answer["result"]
         error = answer["error"]
@@ -202,7 +205,8 @@ def _test_server(place: Place) -> tuple[str, int]:
 
 def _ask_server(api: ApiClient, host: str, port: int, request: Mapping[str, Any]) -> dict[str, Any]:
     body = json.dumps(request).encode()
-    connection = Connection(Server(host, port), api.clock, api.redact)
+    server = Server(host, port, only_loopback=Origin("http", host, 0).is_loopback)
+    connection = Connection(server, api.clock, api.redact)
     try:
         connection.open()
         stream = connection.stream
@@ -211,11 +215,11 @@ def _ask_server(api: ApiClient, host: str, port: int, request: Mapping[str, Any]
         length = struct.unpack("<I", head[5:9])[0]
         if head[:5] != _HEADER or length > _MAX_ANSWER:
             raise ApiError(f"options.server: what answers at {host} port {port} is not a Zabbix server.")
-        answer = json.loads(stream.read(length))
+        answer = parse_json(stream.read(length))
     except ProbeError as error:
         text = api.redact(error.observation.text)
         raise ApiError(f"options.server: the Zabbix server at {host} port {port} does not answer ({text}).") from None
-    except (ValueError, struct.error, RecursionError):
+    except (ValueError, struct.error):
         raise ApiError(f"options.server: what answers at {host} port {port} is not a Zabbix server.") from None
     finally:
         connection.close()

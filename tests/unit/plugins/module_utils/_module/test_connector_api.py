@@ -12,6 +12,12 @@ from typing import Any
 import pytest
 from peers.https import HttpsServer, Request, Response, Route, as_json
 
+from ansible_collections.mailroom.core.plugins.module_utils._connector.secret import Secret
+from ansible_collections.mailroom.core.plugins.module_utils._errors import RegistryError
+from ansible_collections.mailroom.core.plugins.module_utils._registry.registry import Registry
+from ansible_collections.mailroom.core.plugins.module_utils._target import api_target
+from ansible_collections.mailroom.core.plugins.module_utils._target.api.keepnet import Keepnet
+
 from .conftest import Play
 
 PASSWORD = "Rumpelstilzchen-7f3a9c51e2"
@@ -141,6 +147,7 @@ DEEP = b'{"result": ' * 5000
         (Response(301, b"", {"Location": "/elsewhere"}), "redirects a request that changes settings"),
         (Response(307, b"", {"Location": "http://localhost:1/"}), "redirects to another origin"),
         (Response(307, b"", {"Location": "/auth"}), "redirects too often"),
+        (Response(307, b"", {"Location": "//[x"}), "is not the API of privacyIDEA"),
         (Response(429, b""), "takes no more requests for now (HTTP status 429)"),
     ],
 )
@@ -150,6 +157,34 @@ def test_strange_answers_are_one_sentence(filled: Play, strange: Strange, respon
     assert told in answer["msg"]
     assert "\n" not in answer["msg"]
     assert len(answer["msg"]) < 1000
+
+
+@pytest.mark.parametrize("depth", [50, 500, 2000, 20000])
+def test_nested_answers_are_one_sentence_at_any_depth(filled: Play, strange: Strange, depth: int) -> None:
+    deep = b'{"result": {"status": true, "value": {"token": "t", "main": {"server": %s%s}}}}'
+    strange.answer = lambda _request: Response(200, deep % (b"[" * depth, b"]" * depth))
+    answer = filled("connector_api", **{**TASK, "url": strange.url})
+    assert answer["msg"] == "url: what answers there is not the API of privacyIDEA."
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        {"results": 5},
+        {"results": [{"name": "main", "resourceId": "1"}], "availableForList": 5},
+        {"results": [{"name": "main", "resourceId": "\ud800"}]},
+    ],
+)
+def test_other_types_than_keepnet_has_are_one_sentence(filled: Play, strange: Strange, data: Any) -> None:
+    strange.answer = lambda _request: as_json({"data": data, "status": "SUCCESS"})
+    task = {
+        "app": "keepnet",
+        "url": strange.url,
+        "login": {"token": "a-token-of-a-client"},
+        "options": {"leave_out": ["from_address"]},
+    }
+    answer = filled("connector_api", **{**TASK, **task, "target": {"name": "main"}})
+    assert answer["msg"] == "url: what answers there is not the API of Keepnet."
 
 
 def test_what_is_said_is_without_secrets(filled: Play, strange: Strange) -> None:
@@ -162,3 +197,88 @@ def test_what_is_said_is_without_secrets(filled: Play, strange: Strange) -> None
     assert "You sent" in answer
     assert PASSWORD not in answer
     assert LOGIN["password"] not in answer
+
+
+class PrivacyIdea(HttpsServer):
+    """Holds definitions, and forgets nothing of what it was asked."""
+
+    def __init__(self) -> None:
+        super().__init__(None)
+        self.definitions: dict[str, Any] = {}
+        self.when_written: Callable[[], object] = lambda: None
+
+    def routes(self) -> tuple[Route, ...]:
+        return (
+            Route("auth", "POST", "/auth", lambda _request: self.value({"token": "a-token-of-this-session"})),
+            Route("read", "GET", "/smtpserver/", self.read),
+            Route("test", "POST", "/smtpserver/send_test_email", lambda _request: self.value(True)),
+            Route("write", "POST", "/smtpserver/([^/]+)", self.write),
+        )
+
+    def value(self, value: Any) -> Response:
+        return as_json({"result": {"status": True, "value": value}})
+
+    def read(self, _request: Request) -> Response:
+        return self.value({name: {**each, "password": "__CENSORED__"} for name, each in self.definitions.items()})
+
+    def write(self, request: Request, name: str) -> Response:
+        self.definitions[name] = request.json
+        self.when_written()
+        return self.value(1)
+
+    def asked(self) -> list[str]:
+        return [each.operation for each in self.requests]
+
+
+@pytest.fixture
+def privacyidea() -> Iterator[PrivacyIdea]:
+    with PrivacyIdea() as server:
+        yield server
+
+
+@pytest.fixture
+def api(filled: Play, privacyidea: PrivacyIdea) -> Callable[..., dict[str, Any]]:
+    return lambda **options: filled("connector_api", **{**TASK, "url": privacyidea.url, **options})
+
+
+def test_record_that_cannot_be_doubted_before_a_write_is_a_warning(
+    api: Callable[..., dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    api()
+
+    def fail(_registry: Registry, _work: object) -> None:
+        raise RegistryError("The disk is full.")
+
+    monkeypatch.setattr(Registry, "write", fail)
+    answer = api(update_secret="always")
+    assert answer["changed"]
+    assert "is being changed, so a later task may take the former password" in answer["warnings"][0]
+
+
+def test_never_keeps_the_password_out_of_the_test_too(api: Callable[..., dict[str, Any]], privacyidea: Any) -> None:
+    api()
+    answer = api(update_secret="never", test=True, to="a@example.com")
+    assert answer["test"]["status"] == "not_supported"
+    assert "update_secret is never" in answer["test"]["text"]
+    assert "test" not in privacyidea.asked()
+
+
+@pytest.mark.parametrize(("held", "secret"), [(PASSWORD, "verified"), ("a-password-of-somebody", "unchanged")])
+def test_a_test_proves_only_what_is_known_to_be_the_connectors(
+    filled: Play, monkeypatch: pytest.MonkeyPatch, strange: Strange, held: str, secret: str
+) -> None:
+    fields: dict[str, Any] = {"serverAddress": "mail.example.com"}
+    monkeypatch.setattr(Keepnet, "fields", lambda *_asked: fields)
+    monkeypatch.setattr(Keepnet, "sign_in", lambda *_asked: None)
+    monkeypatch.setattr(Keepnet, "read", lambda *_asked: api_target.Stored("1", fields, Secret(held)))
+    monkeypatch.setattr(Keepnet, "test", lambda *_asked: api_target.Tested("ok", is_of_stored=True))
+    task = {
+        "app": "keepnet",
+        "url": strange.url,
+        "login": {"token": "a-token-of-a-client"},
+        "options": {"leave_out": ["from_address"]},
+    }
+    answer = filled("connector_api", **{**TASK, **task, "update_secret": "never", "test": True, "to": "a@example.com"})
+    assert answer["secret"] == secret
+    warned = "is not known to be the password of the connector" in "".join(answer.get("warnings", []))
+    assert warned == (secret == "unchanged")

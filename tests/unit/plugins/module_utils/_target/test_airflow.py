@@ -67,6 +67,22 @@ def test_what_airflow_takes_for_granted_is_no_difference() -> None:
     assert stored.holds(Wanted(FIELDS))
 
 
+def test_connection_of_another_type_is_refused_and_nothing_of_it_said() -> None:
+    api: Any = Api(account="somebody")
+    api.found["conn_type"] = "postgres"
+    with pytest.raises(ApiError) as refused:
+        Airflow().read(api, Place({"name": "mail"}))
+    assert str(refused.value) == "target.name: mail is a connection of another type than smtp or imap."
+
+
+@pytest.mark.parametrize("extra", ["a text", "[1]", '{"a": ' * 100 + "1" + "}" * 100])
+def test_extra_that_cannot_be_kept_is_refused(extra: str) -> None:
+    api: Any = Api()
+    api.found["extra"] = extra
+    with pytest.raises(ApiError, match="extra of the connection mail is no JSON object"):
+        Airflow().read(api, Place({"name": "mail"}))
+
+
 def test_column_is_changed_alone() -> None:
     api = Api(timeout=30)
     update(api, {"host"}, host="other.example.com")
@@ -84,14 +100,23 @@ def test_other_keys_of_extra_stay_and_tokens_go() -> None:
     assert body["password"] == SECRET.reveal()
 
 
+@pytest.mark.parametrize("masked", ["***", {"proxy": [{"key": "***"}]}, "ldap://reader:***@example.com", {"***": 1}])
 @pytest.mark.parametrize(("changed", "secret"), [({"from_email"}, SECRET), ({"password"}, None)])
-def test_secret_of_others_in_extra_is_never_lost(changed: set[str], secret: Secret | None) -> None:
-    api = Api(relay_password="***")
+def test_secret_of_others_in_extra_is_never_lost(changed: set[str], secret: Secret | None, masked: Any) -> None:
+    api = Api(relay_password=masked)
     with pytest.raises(ApiError, match="holds secrets in relay_password of extra as well"):
         update(api, changed, secret)
     assert api.asked == []
     update(api, {"host"})
     assert "extra" not in api.asked[0][2]
+
+
+def test_masked_text_beside_extra_is_not_made_anew() -> None:
+    api = Api()
+    api.found["description"] = "Signs in as alice:***"
+    with pytest.raises(ApiError, match="holds secrets in description of the connection as well"):
+        update(api, {"login", "password"}, None, login="")
+    assert api.asked == []
 
 
 def test_password_is_cleared_by_making_the_connection_anew() -> None:
