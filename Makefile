@@ -24,9 +24,9 @@ test: $(BOOTSTRAP)/made ## set up everything and run all checks and tests
 	@sh tests/debian.sh test
 	@$(BOOTSTRAP)/bin/python -B tests/run.py
 
-applications: $(BOOTSTRAP)/made ## test with large programs that use the collection
+applications: $(BOOTSTRAP)/made ## test with large programs that use the collection, and the scenarios of the roles
 	@sh tests/debian.sh test applications
-	@$(BOOTSTRAP)/bin/python -B tests/run.py applications
+	@$(BOOTSTRAP)/bin/python -B tests/run.py applications molecule
 
 $(PLAIN): $(BOOTSTRAP)/made
 	@$(BOOTSTRAP)/bin/nox -s $@ -- $(ARGS)

@@ -61,7 +61,7 @@ options:
       - section: callback_mailroom_mail_failures
         key: messages
   deadline:
-    description: Seconds that sending may take, at the end of a run that has failed.
+    description: Seconds that sending may take, at the end of a run that has failed, 0.1 to 86400.
     type: float
     default: 30
     env:
@@ -113,6 +113,8 @@ _NAME = "mailroom.core.mail_failures"
 _SECTION = "callback_mailroom_mail_failures"
 _MOST_FAILURES = 50
 _LONGEST_KEPT = 4000
+# Seconds of the deadline.
+_SHORTEST, _LONGEST = 0.1, 86400
 
 
 class CallbackModule(CallbackBase):
@@ -147,12 +149,15 @@ class CallbackModule(CallbackBase):
         warnings: list[str] = []
         try:
             deadline = float(self.get_option("deadline"))
-            # A thread can be left behind where the mail server, a name server or the registry does not answer.
-            sending = threading.Thread(target=self._send, args=(stats, deadline, warnings), daemon=True, name=_NAME)
-            sending.start()
-            sending.join(deadline)
-            if sending.is_alive():
-                warnings.append(f"the mail was not sent within {deadline:g} s")
+            if _SHORTEST <= deadline <= _LONGEST:
+                # A thread can be left behind where the mail server, a name server or the registry does not answer.
+                sending = threading.Thread(target=self._send, args=(stats, deadline, warnings), daemon=True, name=_NAME)
+                sending.start()
+                sending.join(deadline)
+                if sending.is_alive():
+                    warnings.append(f"the mail was not sent within {deadline:g} s")
+            else:
+                warnings.append(f"deadline: must be a number from {_SHORTEST} to {_LONGEST}")
         except Exception as error:  # noqa: BLE001  a run must not fail because of its mail
             warnings.append(_bug(error))
         for warning in warnings[:]:

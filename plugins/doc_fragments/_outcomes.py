@@ -14,8 +14,8 @@ class ModuleDocFragment:
 options:
   _input:
     description: >-
-      What is known of each host, by the names of the hosts. One without C(results) and C(tested_from) is reported as
-      not tested.
+      What is known of each host, by the names of the hosts. One without C(results) and C(tested_from), or with results
+      that are not those of M(mailroom.core.connector_test), is reported as not tested.
     type: dict
     required: true
     suboptions:

@@ -118,6 +118,8 @@ class LookupModule(LookupBase):
     def run(self, terms: list[Any], variables: dict[str, Any] | None = None, **kwargs: Any) -> list[dict[str, Any]]:
         names = [each for term in terms for each in (term if isinstance(term, list) else [term])]
         try:
+            if not all(isinstance(name, str) for name in names):
+                raise problem("_terms", "must be names of connectors")
             for option in kwargs:
                 if option not in _OPTIONS:
                     raise problem(option, f"there is no such option{did_you_mean(option, _OPTIONS)}")

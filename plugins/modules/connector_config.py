@@ -139,7 +139,7 @@ options:
     description:
       - A command that checks new settings before they replace anything, such as V(amtool check-config %s). C(%s) stands
         for the path of a private copy, which has the name of the file. Nothing is changed if the command fails.
-      - In the copy, V(changed) stands for the secrets. The command runs without a shell, also in check mode.
+      - In the copy, placeholders stand for the secrets. The command runs without a shell, also in check mode.
     type: str
     version_added: 0.2.0
   options:

@@ -47,6 +47,8 @@ def read_connector(params: Mapping[str, Any], warn: Callable[[str], None], *, se
     """The connector of a name or a purpose as connector_info returns it, on demand with its opened secrets."""
     task = PluginTask(argument_spec().options, params, warn)
     registry, name = named_registry(task), task.params["name"]
+    if name is None and not task.params["purpose"]:
+        raise problem("name", "must be the name of a connector where no purpose is given")
     if not registry.exists():
         raise RegistryError(f"There is no registry {registry.shown} on the controller, where this plugin reads it.")
     if name is not None:

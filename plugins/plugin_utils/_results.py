@@ -14,6 +14,7 @@ from typing import Any
 from ansible.errors import AnsibleFilterError
 
 from ansible_collections.mailroom.core.plugins.module_utils._report.model import (
+    MALFORMED,
     Report,
     Result,
     parse_report,
@@ -26,7 +27,7 @@ def read_results(filter_name: str, given: Any) -> list[Result]:
     try:
         if isinstance(given, list):
             return parse_results(given)
-    except (AttributeError, KeyError, TypeError, ValueError):
+    except MALFORMED:
         pass
     raise AnsibleFilterError(
         f"mailroom.core.{filter_name}: the input must be the results of mailroom.core.connector_test"
@@ -39,7 +40,7 @@ def read_report(filter_name: str, given: Any) -> Report:
     try:
         if isinstance(given, Mapping):
             return parse_report(now, given)
-    except (AttributeError, KeyError, TypeError, ValueError):
+    except MALFORMED:
         pass
     raise AnsibleFilterError(
         f"mailroom.core.{filter_name}: the input must be a dictionary by the names of hosts, each with the results of"

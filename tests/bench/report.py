@@ -42,7 +42,7 @@ def measure() -> None:
         text = render(report)
         seconds = time.monotonic() - started
         (folder / name).write_text(text, encoding="utf-8")
-        print(f"{f'{name} rendered':44} {seconds:7.2f} s {len(text.encode()) / 1e6:7.2f} MB")
+        print(f"{f'{name} rendered':44} {seconds:7.2f} s {len(text.encode()) / 1e3:7.0f} kB")
     if not shutil.which("chromedriver"):
         print("chromedriver is not here, so the report is not opened")
         return

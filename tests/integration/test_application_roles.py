@@ -17,8 +17,6 @@ import pytest
 from integration.playing import Stage
 from integration.test_variables import LOCAL, errors, outcomes
 
-pytestmark = pytest.mark.oldest
-
 SERVER = {"host": "127.0.0.1", "port": 1, "security": "none"}
 # What the installed programs are not needed for.
 UNCHECKED = {"validate": "true %s"}
@@ -129,6 +127,7 @@ def said(hosts: Hosts) -> str:
     return hosts.play()
 
 
+@pytest.mark.oldest
 def test_all_of_them_work_on_one_host_and_each_is_reloaded(hosts: Hosts, said: str) -> None:
     assert outcomes(said, "failed")["everything"] == 0, said
     written = {path.name: path.read_text(encoding="utf-8") for path in (hosts.folder / "everything").iterdir()}
@@ -158,6 +157,7 @@ def test_check_mode_says_what_would_change_and_changes_nothing(hosts: Hosts, sai
     assert not hosts.path("everything", "postfix_reloaded").exists()
 
 
+@pytest.mark.oldest
 def test_failures_are_told_in_a_sentence(hosts: Hosts, said: str) -> None:
     told, folder = errors(said), hosts.folder
     assert told.pop("not_sent").startswith(
@@ -180,6 +180,7 @@ def test_failures_are_told_in_a_sentence(hosts: Hosts, said: str) -> None:
         assert advice in errors(said)["not_sent"]
 
 
+@pytest.mark.oldest
 def test_what_has_been_written_is_reloaded_although_another_application_failed(hosts: Hosts, said: str) -> None:
     assert outcomes(said, "failed")["half"] == 1
     assert hosts.path("half", "reloaded").exists()

@@ -52,7 +52,8 @@ SAYS = {
     "tenant alone": (f"lookup('{LOOKUP}', 'alerts', tenant='acme')", "tenant: is of use with purpose only"),
     "option": (f"lookup('{LOOKUP}', 'alerts', secret=true)", "secret: there is no such option; did you mean secrets?"),
     "name": (f"lookup('{LOOKUP}', 'no name')", "name: must be 1 to 50 letters, digits or underscores"),
-    "number": (f"lookup('{LOOKUP}', 5)", "name: must be text"),
+    "number": (f"lookup('{LOOKUP}', 5)", "_terms: must be names of connectors"),
+    "null": (f"lookup('{LOOKUP}', none, secrets=true)", "_terms: must be names of connectors"),
     "registry": (f"lookup('{LOOKUP}', 'alerts', registry='/nowhere/at.db')", "There is no registry /nowhere/at.db on"),
     "relative": (f"lookup('{LOOKUP}', 'alerts', registry='at.db')", "registry must be the absolute path"),
     "key": (

@@ -5,14 +5,12 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
+import shutil
 from typing import Any
 
 import pytest
 from integration.playing import TARGET_PYTHON, Stage
 from peers.smtp import SmtpScript
-
-pytestmark = pytest.mark.oldest
 
 SAID = "{{ 7 * 7 }} {% raw %} <b>"
 
@@ -61,6 +59,7 @@ def custom_stats(said: str) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.oldest
 def test_report_covers_hosts_that_fail(stage: Stage) -> None:
     refusing = SmtpScript(at={"greeting": lambda talk: talk.send(f"554 5.7.1 {SAID}\r\n")})
     with SmtpScript().server() as works, refusing.server() as refuses:
@@ -98,13 +97,17 @@ def test_change_that_fails_its_test_is_reported(stage: Stage) -> None:
     assert found == {"works": "ok", "refuses": "connect_refused"}
 
 
-def test_check_mode_writes_reports_and_no_metrics(stage: Stage) -> None:
-    metrics = stage.folder / "mailroom.prom"
+def test_check_mode_writes_no_report_and_hands_over_the_summary(stage: Stage) -> None:
+    metrics, junit = stage.folder / "mailroom.prom", stage.folder / "junit"
     with SmtpScript().server() as works:
         hosts = Hosts(stage, {"works": works.port})
         code, said = hosts.play("apply", "--limit", "works")
         assert code == 0, said
-        code, said = hosts.play("verify", "--check", "--limit", "works", mailroom_metrics=str(metrics))
+        shutil.rmtree(hosts.report, ignore_errors=True)
+        hosts.summary.write_text("Before.\n", encoding="utf-8")
+        files = {"mailroom_metrics": str(metrics), "mailroom_junit": str(junit)}
+        code, said = hosts.play("verify", "--check", "--limit", "works", **files)
     assert code == 0, said
-    assert hosts.results()["summary"]["ok"] == 1
-    assert not Path(metrics).exists()
+    assert [path for path in (hosts.report, metrics, junit) if path.exists()] == []
+    assert hosts.summary.read_text(encoding="utf-8") == "Before.\n"
+    assert custom_stats(said)["mailroom_x_summary"]["ok"] == 1

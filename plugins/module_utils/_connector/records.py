@@ -53,6 +53,11 @@ class ApplicationRecord:
         return self.app, self.host, self.place
 
     @property
+    def content(self) -> tuple[str, ...]:
+        """What the fingerprint is bound to: with anything else in the record it would tell of other secrets."""
+        return (*self.key, json.dumps(self.reads), self.settings, self.destination)
+
+    @property
     def secret_paths(self) -> tuple[str, ...]:
         return tuple(path for path in self.reads if path in SECRETS)
 

@@ -18,6 +18,7 @@ from html import escape
 # RFC 2045 allows 76 characters to a line of quoted-printable.
 _POLICY = SMTP.clone(max_line_length=76)
 _LINE_END = re.compile("\r\n|[\r\n\u2028\u2029]")
+_BODY_END = re.compile("</body", re.ASCII | re.IGNORECASE)
 _CLOSING = "This message was sent automatically. No answer is needed."
 _LABEL_WIDTH = 15
 _FONT = "font-family:-apple-system,'Segoe UI',Roboto,Helvetica,Arial,sans-serif;font-size:15px;line-height:1.5"
@@ -81,8 +82,8 @@ def sign_text(text: str, signature: str) -> str:
 
 def sign_html(html: str, signature: str) -> str:
     """The HTML with the signature at its end, within the body element where there is one."""
-    end = html.lower().rfind("</body")
-    end = len(html) if end < 0 else end
+    ends = [match.start() for match in _BODY_END.finditer(html)]
+    end = ends[-1] if ends else len(html)
     return html[:end] + _html_signature(signature) + html[end:]
 
 

@@ -274,7 +274,9 @@ class Record:
         digest = destination_digest(self._target, stored)
         with self._registry.reading() as reader:
             return any(
-                each.destination == digest and reader.has_secrets(each, dict.fromkeys(each.secret_paths, secret))
+                each.secret_paths
+                and each.destination == digest
+                and reader.has_secrets(each, dict.fromkeys(each.secret_paths, secret))
                 for each in self._of_this_place(reader)
             )
 

@@ -21,6 +21,7 @@ from .._argspec import ArgumentSpec
 from .._connector import checks
 from .._connector.diff import CHANGED, STORED
 from .._connector.records import ApplicationRecord, settings_digest
+from .._connector.redaction import Redaction
 from .._connector.resolved import resolve_connector
 from .._connector.secret import Secret
 from .._connector.state import Purpose
@@ -47,6 +48,7 @@ from .task import Task, run
 _PASSWORD_FILE = "mailroom_password"
 _MAX_SHOWN_LENGTH = 200
 _MAX_SAID_LENGTH = 500
+_PLACEHOLDER = "placeholder"
 
 
 def argument_spec() -> ArgumentSpec:
@@ -156,7 +158,7 @@ def _configure(module: Task) -> dict[str, Any]:
         chosen = _choose(module, registry, application, password_file, record_key) if registry else None
         account = chosen.account if chosen else None
         change = _settings_change(module, application, settings, account, wanted.owner)
-        _validate(module, application, change)
+        _validate(module, application, change, chosen)
         needed = password if account and account.password else None
         changes = [change]
         if needed and account:
@@ -254,6 +256,8 @@ class _Chosen:
     """A connector for the application, and what is recorded of that."""
 
     account: Account
+    masked: Account
+    """The same account with placeholders for its secrets."""
     secrets: Mapping[str, Secret]
     record: ApplicationRecord
 
@@ -275,12 +279,16 @@ def _choose(
         params = module.params
         purpose = Purpose(params["purpose"], params["tenant"] or "") if params["purpose"] else None
         record = ApplicationRecord(*record_key, connector.name, purpose, reads, digest, stamp(module))
-    opened = resolve_connector(connector, secrets)
-    account = replace(account_of(opened, application, options, password_file), is_default=is_default)
+    account, masked = (
+        replace(
+            account_of(resolve_connector(connector, each), application, options, password_file), is_default=is_default
+        )
+        for each in (secrets, dict.fromkeys(secrets, Secret(_PLACEHOLDER)))
+    )
     findings = list(application.unsupported(account))
     if findings:
         raise unsupported_error(connector, findings)
-    return _Chosen(account, secrets, record)
+    return _Chosen(account, masked, secrets, record)
 
 
 def _settings_change(
@@ -303,10 +311,10 @@ def _settings_change(
     return FileChange(location, before, after, application.difference(text, after or ""), access)
 
 
-def _validate(module: Task, application: FileTarget, change: FileChange) -> None:
+def _validate(module: Task, application: FileTarget, change: FileChange, chosen: _Chosen | None) -> None:
     """Have the program that the task names check new settings before they replace anything, or raise what it says.
 
-    It reads a copy under the same name in a private folder, in which placeholders stand for our secrets.
+    It reads a copy under the same name in a private folder, which is rendered with placeholders for our secrets.
     """
     command = module.params["validate"]
     if command is None:
@@ -320,7 +328,9 @@ def _validate(module: Task, application: FileTarget, change: FileChange) -> None
         raise DeclarationError([Problem("", "validate", allowed)])
     if not change.differs or change.after is None:
         return
-    text = application.secret.sub(rf"\1{CHANGED}", change.after)
+    before = change.before.text if change.before else ""
+    text = application.render(before, chosen.masked) if chosen else change.after
+    redacted = Redaction(chosen.secrets.values() if chosen else ())
     folder = tempfile.mkdtemp(dir=module.tmpdir)
     try:
         path = os.path.join(folder, os.path.basename(change.location.path))
@@ -339,8 +349,11 @@ def _validate(module: Task, application: FileTarget, change: FileChange) -> None
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     if status:
-        said = printable(" ".join((err or out).replace(path, change.location.path).split()))[:_MAX_SAID_LENGTH]
-        raise MailroomError(f"{change.location.path} was not changed: the command of validate refuses it: {said}")
+        # It may know the secrets from elsewhere, such as the password file.
+        said = redacted(printable(" ".join((err or out).replace(path, change.location.path).split())))
+        raise MailroomError(
+            f"{change.location.path} was not changed: the command of validate refuses it: {said[:_MAX_SAID_LENGTH]}"
+        )
 
 
 def _password_change(application: FileTarget, location: Location, account: Account, owner: int | None) -> FileChange:

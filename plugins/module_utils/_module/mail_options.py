@@ -27,6 +27,8 @@ from .._message.header import with_ascii_domain
 MOST_MESSAGES = 10_000
 MOST_ATTACHMENTS = 100
 LONGEST_BODY = 1_000_000
+LONGEST_RECIPIENT = 1000
+"""As it is written: the longest address with the longest name, escaped, is shorter."""
 MESSAGE: Options = {
     "to": {"type": "list", "elements": "str"},
     "cc": {"type": "list", "elements": "str"},
@@ -38,7 +40,7 @@ MESSAGE: Options = {
     "headers": {"type": "dict"},
     "attachments": {"type": "list", "elements": "raw"},
 }
-_NAMED = re.compile(r'(?:"(?P<quoted>(?:[^"\\]|\\.)*)"|(?P<plain>[^<>"]*?))\s*<(?P<address>[^<>]*)>\Z')
+_NAMED = re.compile(r'(?:"(?P<quoted>(?:[^"\\]|\\.)*)"\s*|(?P<plain>[^<>"]*))<(?P<address>[^<>]*)>\Z')
 _ADDRESS = "must be a mail address such as alerts@example.com, or one with a name: Alerts <alerts@example.com>"
 # The tables of the system would give the same file another type on another host.
 _TYPES = mimetypes.MimeTypes(filenames=())
@@ -137,6 +139,9 @@ class MessageReader:
         found = []
         for position, text in enumerate(texts or [], 1):
             item = "" if option == "reply_to" else f"item {position} "
+            if len(text) > LONGEST_RECIPIENT:
+                self._report(option, f"{item}must be at most {LONGEST_RECIPIENT} characters, with the name")
+                continue
             named = _NAMED.match(text.strip())
             shown = (named["plain"] if named["quoted"] is None else _unquoted(named["quoted"])).strip() if named else ""
             mailbox = Mailbox(named["address"].strip() if named else text.strip(), shown)

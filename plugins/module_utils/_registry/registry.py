@@ -264,7 +264,7 @@ class Reader:
             return application.fingerprint is not None and not secrets
         ring = self._vault.ring()
         fingerprint = (application.key_id or "", application.fingerprint)
-        return ring is not None and ring.is_application(application.key, secrets, *fingerprint)
+        return ring is not None and ring.is_application(application.content, secrets, *fingerprint)
 
     def is_current(self, application: ApplicationRecord, connector: Connector, *, is_default: bool) -> bool | None:
         """Whether an application would be given the same of this connector again; None without the keys."""
@@ -488,7 +488,7 @@ class Writer(Reader):
         ring = self._vault.ring() if secrets else None
         key_id, fingerprint = ("", "") if secrets is not None and not secrets else (None, None)
         if ring and secrets:
-            key_id, fingerprint = ring.application_fingerprint(application.key, secrets)
+            key_id, fingerprint = ring.application_fingerprint(application.content, secrets)
         self._storage.write_application(application_row(replace(application, key_id=key_id, fingerprint=fingerprint)))
 
     def forget_application(self, app: str, host: str, place: str) -> None:

@@ -87,9 +87,9 @@ class Key:
     def file_fingerprint(self, path: str, content: Secret, salt: str) -> str:
         return salt + _mac(self._files, salt, path, content.reveal())
 
-    def application_fingerprint(self, place: Sequence[str], secrets: Mapping[str, Secret], salt: str) -> str:
+    def application_fingerprint(self, content: Sequence[str], secrets: Mapping[str, Secret], salt: str) -> str:
         revealed = [text for path in sorted(secrets) for text in (path, secrets[path].reveal())]
-        return salt + _mac(self._applications, salt, *place, *revealed)
+        return salt + _mac(self._applications, salt, *content, *revealed)
 
 
 def _derived(raw: bytes, purpose: str) -> bytes:
@@ -177,18 +177,18 @@ class KeyRing:
         found = key.file_fingerprint(path, content, fingerprint[:16])
         return hmac.compare_digest(found.encode(), fingerprint.encode())
 
-    def application_fingerprint(self, place: Sequence[str], secrets: Mapping[str, Secret]) -> tuple[str, str]:
-        """The id of the first key, and what it makes of an application and the secrets that it was given."""
-        return self._first.id, self._first.application_fingerprint(place, secrets, _salt())
+    def application_fingerprint(self, content: Sequence[str], secrets: Mapping[str, Secret]) -> tuple[str, str]:
+        """The id of the first key, and what it makes of the record of an application and of its secrets."""
+        return self._first.id, self._first.application_fingerprint(content, secrets, _salt())
 
     def is_application(
-        self, place: Sequence[str], secrets: Mapping[str, Secret], key_id: str, fingerprint: str
+        self, content: Sequence[str], secrets: Mapping[str, Secret], key_id: str, fingerprint: str
     ) -> bool:
-        """Whether the fingerprint is of just this application and these secrets; False where its key is not here."""
+        """Whether the fingerprint is of just this record and these secrets; False where its key is not here."""
         key = self._keys.get(key_id)
         if key is None:
             return False
-        found = key.application_fingerprint(place, secrets, fingerprint[:16])
+        found = key.application_fingerprint(content, secrets, fingerprint[:16])
         return hmac.compare_digest(found.encode(), fingerprint.encode())
 
     def key_of(self, sealed: Sealed) -> Key:

@@ -282,7 +282,7 @@ def _table(report: Report) -> Html:
         _head("Verdict"),
         _head("Server", "wide"),
     ]
-    head += [_head("Milliseconds", "number wide"), *([_head("Last runs", "wide")] if has_runs else [])]
+    head += [_head("Milliseconds", "number wide"), *([_head("Last runs", "plots")] if has_runs else [])]
     rows = []
     for number, result in enumerate(report.results):
         name = element("a", result.connector, href=f"#c{number}")
@@ -301,7 +301,7 @@ def _table(report: Report) -> Html:
             element("td", result.shown_verdict),
             element("td", *_servers(result), class_="wide"),
             element("td", f"{result.elapsed_ms:.0f}", class_="number wide"),
-            *([element("td", *_runs(result.health), class_="wide")] if has_runs else []),
+            *([element("td", *_runs(result.health), class_="plots")] if has_runs else []),
         ]
         data = {"data_number": str(number), "data_status": result.status, "data_verdict": result.verdict}
         data |= {"data_host": result.host, "data_environments": json.dumps(result.environments)}

@@ -54,7 +54,8 @@ def metrics(report: Report) -> str:
     secret = Metric("mailroom_secret_expiry_timestamp_seconds", "When the client secret ends, as declared.")
     application = Metric("mailroom_application_current", "Whether the application has what would be written now.")
     tested = Metric("mailroom_last_test_timestamp_seconds", "When connectors were last tested.")
-    tested.add_time(report.generated_at)
+    if any(host.tested_from for host in report.hosts):
+        tested.add_time(report.generated_at)
     for result in report.results:
         name = result.connector
         verdict.add(1, connector=name, verdict=result.verdict)

@@ -7,13 +7,17 @@
 
 from __future__ import annotations
 
+import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, cast
 
 Status = Literal["ok", "warn", "fail"]
 # The worst first.
 STATUSES: tuple[Status, ...] = ("fail", "warn", "ok")
+MALFORMED = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+"""What parsing raises where what was given is not what connector_test and connector_info return."""
 
 
 @dataclass(frozen=True)
@@ -129,9 +133,12 @@ class Health:
     runs: tuple[Run, ...] = ()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Result:
-    """The outcome of testing one connector from one host, and what the registry knows about the connector."""
+    """The outcome of testing one connector from one host, and what the registry knows about the connector.
+
+    Results are compared by identity, because what they hold cannot be hashed.
+    """
 
     connector: str
     status: Status
@@ -227,18 +234,31 @@ def worst_first(results: Sequence[Result]) -> list[Result]:
 
 
 def parse_report(now: str, outcomes: Mapping[str, Mapping[str, Any]]) -> Report:
-    """The report on what is known of each host: when it was tested, its environments, results, and connectors."""
+    """The report on what is known of each host: when it was tested, its environments, results, and connectors.
+
+    A host whose results cannot be parsed counts as untested, as do those that it has tested for; all others are
+    reported.
+    """
     generated_at = max((_text(outcome.get("at")) for outcome in outcomes.values()), default="") or now
-    hosts, results = [], []
+    hosts: list[Host] = []
+    results: list[Result] = []
+    malformed: set[str] = set()
     for key, outcome in outcomes.items():
         name, environments = _text(key), _texts(outcome.get("environments"))
         tested = outcome.get("results")
         tested_from = _text(outcome.get("tested_from")) or (name if tested is not None else "")
+        try:
+            stored = {_text(each.get("name")): each for each in outcome.get("connectors") or ()}
+            results += [
+                parse_result(
+                    each, host=name, environments=environments, stored=stored.get(_text(each.get("connector")))
+                )
+                for each in tested or ()
+            ]
+        except MALFORMED:
+            malformed.add(name)
         hosts.append(Host(name, environments, tested_from))
-        stored = {_text(each.get("name")): each for each in outcome.get("connectors") or ()}
-        for result in tested or ():
-            about = stored.get(_text(result.get("connector")), {})
-            results.append(parse_result(result, host=name, environments=environments, stored=about))
+    hosts = [replace(host, tested_from="") if host.tested_from in malformed else host for host in hosts]
     results.sort(key=lambda result: (STATUSES.index(result.status), result.connector, result.host))
     return Report(generated_at, tuple(hosts), tuple(results))
 
@@ -275,7 +295,7 @@ def parse_result(
         ),
         deliver_via=_text(given.get("deliver_via")),
         depth=_text(given.get("depth")),
-        elapsed_ms=float(given.get("elapsed_ms") or 0),
+        elapsed_ms=_number(given.get("elapsed_ms")),
         endpoints=tuple(map(_parse_endpoint, given.get("endpoints") or ())),
         host=host,
         environments=environments,
@@ -301,8 +321,8 @@ def _parse_endpoint(given: Mapping[str, Any]) -> Endpoint:
             Phase(
                 phase=_text(each["phase"]),
                 status=_text(each["status"]),
-                ms=float(each.get("ms") or 0),
-                code=each.get("code"),
+                ms=_number(each.get("ms")),
+                code=None if each.get("code") is None else int(each["code"]),
                 enhanced=_text(each.get("enhanced")),
                 text=_text(each.get("text")),
             )
@@ -310,8 +330,16 @@ def _parse_endpoint(given: Mapping[str, Any]) -> Endpoint:
         ),
         tls=_parse_certificate(given.get("tls")),
         capabilities=Capabilities(_texts(offered.get("before_tls")), _texts(offered.get("after_tls"))),
-        message=given.get("message"),
+        message=_parse_message(given.get("message")),
     )
+
+
+def _parse_message(given: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    # It is passed on as it is, so it has to be something that JSON can express.
+    message: Mapping[str, Any] | None = json.loads(json.dumps(given, allow_nan=False))
+    if message is not None and not isinstance(message, Mapping):
+        raise ValueError("message: must be a dictionary")
+    return message
 
 
 def _parse_certificate(given: Mapping[str, Any] | None) -> Certificate | None:
@@ -341,9 +369,7 @@ def _parse_health(given: Mapping[str, Any] | None) -> Health | None:
         return None
     names = ("status", "verdict", "since", "checked_at", "last_ok_at", "expires", "host")
     runs = tuple(
-        Run(
-            **{name: _text(run.get(name)) for name in ("at", "host", "status", "verdict")}, ms=float(run.get("ms") or 0)
-        )
+        Run(**{name: _text(run.get(name)) for name in ("at", "host", "status", "verdict")}, ms=_number(run.get("ms")))
         for run in given.get("runs") or ()
     )
     texts = {name: _text(given.get(name)) for name in names}
@@ -352,6 +378,13 @@ def _parse_health(given: Mapping[str, Any] | None) -> Health | None:
 
 def _text(value: Any) -> str:
     return "" if value is None else str(value)
+
+
+def _number(value: Any) -> float:
+    number = float(value or 0)
+    if not math.isfinite(number):
+        raise ValueError("a duration must be a finite number")
+    return number
 
 
 def _texts(values: Any) -> tuple[str, ...]:

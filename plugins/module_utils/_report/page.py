@@ -38,7 +38,7 @@ a { color: var(--link); }
   font-weight: 700; letter-spacing: -.01em; }
 .answer .icon { width: 2rem; height: 2rem; }
 .quiet { color: var(--quiet); }
-.small { font-size: .85rem; }
+.small { font-size: .85em; }
 .card { background: var(--card); border: 1px solid var(--line); border-radius: 8px; padding: .9rem 1rem;
   margin: .6rem 0; }
 .card.fail { border-left: 4px solid var(--fail); }
@@ -57,11 +57,11 @@ a { color: var(--link); }
 .text p { margin: 0; }
 .text .names { margin-top: 0; }
 .names li { overflow-wrap: anywhere; }
-.names .quiet { font-size: .85rem; }
+.names .quiet { font-size: .85em; }
 table { border-collapse: collapse; width: 100%; }
 caption { text-align: left; }
 th, td { text-align: left; vertical-align: top; padding: .45rem .6rem; border-bottom: 1px solid var(--line); }
-thead th { font-size: .8rem; font-weight: 600; color: var(--quiet); border-bottom-width: 2px; white-space: nowrap; }
+thead th { font-size: .85em; font-weight: 600; color: var(--quiet); border-bottom-width: 2px; white-space: nowrap; }
 tbody th { font-weight: 600; }
 th, td { overflow-wrap: break-word; }
 .number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; overflow-wrap: normal; }
@@ -113,6 +113,7 @@ footer { padding-top: 1.5rem; padding-bottom: 2rem; color: var(--quiet); font-si
 [hidden] { display: none !important; }
 @media (max-width: 62rem) {
   td { overflow-wrap: anywhere; }
+  .plots { display: none; }
 }
 @media (max-width: 44rem) {
   .answer { font-size: 1.35rem; }
@@ -139,6 +140,9 @@ footer { padding-top: 1.5rem; padding-bottom: 2rem; color: var(--quiet); font-si
     --ok: #1a6e34; --warn: #8a5200; --fail: #b3211c; --bar: #4d7fb8; --warn-soft: #fff; --fail-soft: #fff; }
   body { font-size: 10pt; }
   td { overflow-wrap: anywhere; }
+  .plots { display: none; }
+  #connectors { font-size: 8.5pt; }
+  #connectors th, #connectors td { padding: .25rem .4rem; }
   main, header, footer { max-width: none; padding: 0; }
   form, details.card:not([open]) { display: none !important; }
   .advice { border: 1px solid var(--line); }

@@ -1,6 +1,8 @@
 # Copyright the mailroom.core contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
+# shellcheck shell=sh
+
 # Usage: sh send.sh FOLDER ADDRESS SECONDS < mail
 # Hands a mail to the Postfix whose main.cf is in FOLDER, and prints the line of its log that says what has become of it.
 

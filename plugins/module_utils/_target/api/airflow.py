@@ -38,7 +38,7 @@ _OURS: Mapping[str, Mapping[str, Any]] = {
 _TOKENS = frozenset(("access_token", "client_id", "client_secret", "tenant_id", "scope"))
 """The keys of `extra` that sign in otherwise than with a password: they go with `auth_type`."""
 _ID = re.compile(r"[\w.-]{1,200}\Z")
-_NO_TEST = re.compile("test_connection|not (?:supported|implement)", re.IGNORECASE)
+_NO_TEST = re.compile("(?:implement|inherit).* test_connection")
 
 
 class Airflow(ApiTarget):
@@ -100,7 +100,8 @@ class Airflow(ApiTarget):
         return {
             **fields,
             "disable_ssl": server.security != "tls",
-            "disable_tls": server.security == "none",
+            # This is STARTTLS, which is tried over implicit TLS, too, unless it is off.
+            "disable_tls": server.security != "starttls",
             "from_email": account.connector.author,
             "auth_type": "basic",
         }

@@ -399,7 +399,7 @@ class TestValidate:
     ) -> None:
         copy = folder / "copy"
         assert config(validate=f'sh -c \'cp -p "$1" {copy}; basename "$1" >> {copy}\' sh %s')["changed"]
-        assert copy.read_text() == path.read_text().replace(PASSWORD, "(changed)") + "app.ini\n"
+        assert copy.read_text() == path.read_text().replace(PASSWORD, "placeholder") + "app.ini\n"
         assert mode_of(copy) == HIDDEN
         copy.unlink()
         assert not config(validate=f"touch {copy} %s")["changed"]
@@ -410,6 +410,21 @@ class TestValidate:
         assert result["msg"] == f"{path} was not changed: the command of validate refuses it: {path}: line 3 is wrong"
         assert path.read_text() == "[server]\nDOMAIN = a\n"
         assert [each.name for each in folder.iterdir()] == ["app.ini"]
+
+    @pytest.mark.parametrize("app", ["json", "template", "yaml"])
+    def test_copy_has_the_form_of_the_settings_and_no_secret(
+        self, config: Config, folder: Path, path: Path, app: str
+    ) -> None:
+        copy, settings = folder / "copy", folder / "settings"
+        options = {"template": "password = ${smtp.password|raw}\n"} if app == "template" else {}
+        task = {"app": app, "path": str(settings), "options": options}
+        assert config(**task, validate=f"cp %s {copy}").get("msg") is None
+        assert PASSWORD in settings.read_text()
+        assert copy.read_text() == settings.read_text().replace(PASSWORD, "placeholder")
+
+    def test_password_that_the_command_says_is_redacted(self, config: Config, path: Path) -> None:
+        result = config(validate=f"sh -c 'echo no {PASSWORD}; exit 1' sh %s")
+        assert PASSWORD not in result["msg"]
 
     def test_missing_command_is_an_error_and_in_check_mode_a_warning(self, config: Config, path: Path) -> None:
         reason = "the command of validate cannot be run: no-such-program: No such file or directory"

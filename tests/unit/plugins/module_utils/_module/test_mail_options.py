@@ -40,6 +40,15 @@ def test_a_recipient_has_an_address_and_perhaps_a_name(written: str, mailbox: Ma
     assert (message.to, problems) == ((mailbox,), [])
 
 
+@pytest.mark.parametrize("option", ["to", "reply_to"])
+def test_a_recipient_is_at_most_1000_characters(option: str) -> None:
+    blanks = " " * (1000 - len("Bob<bob@example.com>"))
+    allowed, longer = f"Bob{blanks}<bob@example.com>", f"Bob {blanks}<bob@example.com>"
+    for text, expected in ((allowed, []), (longer, ["at most 1000 characters, with the name"])):
+        _message, problems = read(**{option: [text] if option == "to" else text})
+        assert [problem.partition("must be ")[2] for problem in problems] == expected
+
+
 NOT_BOXES = (
     "",
     "Bob",

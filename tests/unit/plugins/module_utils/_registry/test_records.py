@@ -166,6 +166,14 @@ class TestApplications:
         backend.edit("UPDATE application SET place = '/etc/other'")
         assert is_current(registry, (*PLACE[:2], "/etc/other")) is False
 
+    @pytest.mark.parametrize("edit", ["destination = 'elsewhere'", "settings = 'x'", "reads = '[\"smtp.password\"]'"])
+    def test_record_that_was_edited_tells_of_no_secret(self, registry: Registry, backend: Backend, edit: str) -> None:
+        write(registry, destination="d" * 64)
+        backend.edit(f"UPDATE application SET {edit}")
+        (edited,) = applications(registry)
+        with registry.reading() as reader:
+            assert not reader.has_secrets(edited, {"smtp.password": Secret("swordfish")})
+
     def test_application_whose_key_is_gone_is_not_current(self, registry: Registry, backend: Backend) -> None:
         write(registry)
         backend.edit("UPDATE application SET key_id = 'gone'")

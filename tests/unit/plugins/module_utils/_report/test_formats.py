@@ -102,6 +102,25 @@ def test_all_formats_tell_the_same(report: Report) -> None:
     assert f"{counts['fail']} of 200 connectors fail" in page.text
 
 
+def test_warning_of_a_test_that_sent_a_mail_is_in_all_formats() -> None:
+    given = outcomes.outcomes(1, 1)
+    (outcome,) = given.values()
+    (tested,) = outcome["results"]
+    ends = {"code": "certificate_ends", "text": "It ends in 3 days."}
+    sent = {"message_id": "<1@example.com>", "queue_id": "4F2", "refused": [{"to": "ann@example.com"}]}
+    (endpoint, *_others) = tested["endpoints"]
+    tested.update(status="warn", verdict="ok", warnings=[ends], endpoints=[{**endpoint, "message": sent}])
+    report = report_of(given)
+    for rendered in (
+        render_html(report),
+        render_markdown(report),
+        results_json(report),
+        "\n".join(table(report.results)),
+    ):
+        assert ends["text"] in rendered
+    assert summary(report)["warn"] == 1
+
+
 def test_page_is_well_formed_and_loads_nothing(report: Report) -> None:
     page = Page(render_html(report))
     assert page.open == []

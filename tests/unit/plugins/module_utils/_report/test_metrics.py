@@ -83,3 +83,7 @@ def test_label_holds_any_text() -> None:
     application = {"app": 'a"\\\n\x00é', "place": "", "host": "", "current": True}
     lines = samples(result("a"), connectors=[{"name": "a", "applications": [application]}])
     assert lines[-1] == 'mailroom_application_current{app="a\\"\\\\\ufffd\ufffdé",place="",connector="a"} 1'
+
+
+def test_host_whose_results_cannot_be_read_was_not_tested() -> None:
+    assert samples(result("a", elapsed_ms="long")) == []

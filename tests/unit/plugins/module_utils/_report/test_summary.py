@@ -4,12 +4,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
 from unit.plugins.module_utils._report.results import SERVER, result
 
 from ansible_collections.mailroom.core.plugins.module_utils._report.model import Report, parse_report
+from ansible_collections.mailroom.core.plugins.module_utils._report.results_json import results_json
 from ansible_collections.mailroom.core.plugins.module_utils._report.summary import (
     answer,
     changed_connectors,
@@ -39,6 +41,38 @@ def report_of(*results: dict[str, Any], connectors: list[dict[str, Any]] | None 
 def test_answer_is_one_sentence(statuses: str, said: str) -> None:
     names = {"o": "ok", "w": "warn", "f": "fail"}
     assert answer(report_of(*(result(f"c{at}", names[each]) for at, each in enumerate(statuses)))) == said
+
+
+NESTED: dict[str, Any] = {}
+for _each in range(100_000):
+    NESTED = {"refused": NESTED}
+
+
+@pytest.mark.parametrize(
+    "malformed",
+    [
+        "text",
+        {"status": "good"},
+        {"elapsed_ms": math.inf},
+        {"elapsed_ms": math.nan},
+        {"verdict": NESTED},
+        {"endpoints": [{**SERVER, "port": math.inf}]},
+        {"endpoints": [{**SERVER, "message": NESTED}]},
+        {"endpoints": [{**SERVER, "message": "sent"}]},
+        {"endpoints": [{**SERVER, "phases": [{"phase": "tls", "status": "ok", "code": {}}]}]},
+    ],
+)
+def test_host_with_a_malformed_result_counts_as_untested_and_all_others_are_reported(malformed: Any) -> None:
+    broken = malformed if isinstance(malformed, str) else {**result("b"), **malformed}
+    hosts = {
+        "hostile": {"results": [result("a"), broken]},
+        "trusting": {"results": None, "tested_from": "hostile"},
+        "mail": {"results": [result("c")]},
+    }
+    report = parse_report(NOW, hosts)
+    assert report.untested_hosts == ["hostile", "trusting"]
+    assert [(each.host, each.connector) for each in report.results] == [("mail", "c")]
+    assert '"untested_hosts": [' in results_json(report)
 
 
 def test_failures_with_one_remedy_are_one_group_and_the_largest_comes_first() -> None:

@@ -1,0 +1,30 @@
+# Copyright the mailroom.core contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Who names no connector gets none, least of all the secrets of the only one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible.errors import AnsibleLookupError
+from servers.playing import run
+
+from ansible_collections.mailroom.core.plugins.lookup.connector import LookupModule
+from ansible_collections.mailroom.core.plugins.module_utils._errors import DeclarationError
+from ansible_collections.mailroom.core.plugins.plugin_utils._connectors import read_connector
+
+
+def test_connector_is_read_by_name_or_purpose_only(tmp_path: Path) -> None:
+    registry = str(tmp_path / "registry" / "registry.db")
+    smtp = {"host": "smtp.example.com", "username": "alerts", "password": "password of alerts"}
+    run("connector", {"name": "alerts", "smtp": smtp, "registry": registry})
+    with pytest.raises(DeclarationError, match="name: must be the name of a connector where no purpose is given"):
+        read_connector({"registry": registry, "name": None}, print, secrets=True)
+
+
+@pytest.mark.parametrize("term", [None, 5, True, {"name": "alerts"}, ["alerts", None]])
+def test_term_of_the_lookup_that_is_no_text_is_refused(term: Any) -> None:
+    with pytest.raises(AnsibleLookupError, match="_terms: must be names of connectors"):
+        LookupModule().run([term])
