@@ -226,8 +226,8 @@ msg:
   returned: always
   type: str
   sample: |-
-    The mail to nobody@example.com was not sent: recipient_rejected (certain), field to. Check test_address or to. The
-    server says: 5.1.1 User unknown
+    The mail to nobody@example.com was not sent: recipient_rejected (certain), field to. Check the address of the
+    recipient. The server says: 5.1.1 User unknown
     It was sent to operators@example.com (queue id 4dL7Gk2Xz9z4w).
 sent:
   description: The mail that the server has accepted, in check mode the mail that would be sent.
@@ -306,7 +306,7 @@ refused:
       verdict: recipient_rejected
       certainty: certain
       field: to
-      remedy: "Check test_address or to. The server says: 5.1.1 User unknown"
+      remedy: "Check the address of the recipient. The server says: 5.1.1 User unknown"
 unconfirmed:
   description:
     - What may have been sent, since the answer to the whole message was lost. Look for the C(message_id) in
@@ -339,7 +339,7 @@ remedy:
   description: What to do.
   returned: on failure
   type: str
-  sample: "Check test_address or to. The server says: 5.1.1 User unknown"
+  sample: "Check the address of the recipient. The server says: 5.1.1 User unknown"
 """
 
 from ansible_collections.mailroom.core.plugins.module_utils._module.mail import run_module

@@ -311,7 +311,13 @@ class Record:
 
     def forget(self, *, keep_own: bool = False) -> None:
         """Drop the records of this place, or those of other hosts alone."""
-        for key in self.known_keys():
+        try:
+            known = self.known_keys()
+        except MailroomError as error:
+            app, _host, place = self.key
+            self._module.warn(f"The registry could not be read, so what it records of {app} at {place} stays: {error}")
+            return
+        for key in known:
             if key != self.key or not keep_own:
                 forget_application(self._module, *key)
 

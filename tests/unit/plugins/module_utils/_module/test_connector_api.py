@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -253,6 +254,15 @@ def test_record_that_cannot_be_doubted_before_a_write_is_a_warning(
     answer = api(update_secret="always")
     assert answer["changed"]
     assert "is being changed, so a later task may take the former password" in answer["warnings"][0]
+
+
+def test_registry_that_is_lost_after_a_write_is_a_warning(
+    api: Callable[..., dict[str, Any]], privacyidea: PrivacyIdea, registry_path: Path
+) -> None:
+    privacyidea.when_written = lambda: registry_path.write_bytes(b"no database" * 1000)
+    answer = api()
+    assert (answer.get("failed", False), answer["changed"], answer["secret"]) == (False, True, "sent")
+    assert "The registry could not be read, so what it records of privacyidea" in answer["warnings"][-1]
 
 
 def test_never_keeps_the_password_out_of_the_test_too(api: Callable[..., dict[str, Any]], privacyidea: Any) -> None:
