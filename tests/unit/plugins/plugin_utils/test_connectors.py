@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from ansible.errors import AnsibleLookupError
-from servers.playing import run
+from unit.plugins.module_utils._registry.samples import KEY, declare, entry, open_registry
 
 from ansible_collections.mailroom.core.plugins.lookup.connector import LookupModule
 from ansible_collections.mailroom.core.plugins.module_utils._errors import DeclarationError
@@ -17,11 +17,11 @@ from ansible_collections.mailroom.core.plugins.plugin_utils._connectors import r
 
 
 def test_connector_is_read_by_name_or_purpose_only(tmp_path: Path) -> None:
-    registry = str(tmp_path / "registry" / "registry.db")
-    smtp = {"host": "smtp.example.com", "username": "alerts", "password": "password of alerts"}
-    run("connector", {"name": "alerts", "smtp": smtp, "registry": registry})
+    path = tmp_path / "registry.db"
+    declare(open_registry(path), entry("alerts", "swordfish"))
+    given = {"registry": str(path), "registry_key": KEY, "name": None}
     with pytest.raises(DeclarationError, match="name: must be the name of a connector where no purpose is given"):
-        read_connector({"registry": registry, "name": None}, print, secrets=True)
+        read_connector(given, print, secrets=True)
 
 
 @pytest.mark.parametrize("term", [None, 5, True, {"name": "alerts"}, ["alerts", None]])
