@@ -113,8 +113,8 @@ _NAME = "mailroom.core.mail_failures"
 _SECTION = "callback_mailroom_mail_failures"
 _MOST_FAILURES = 50
 _LONGEST_KEPT = 4000
-# Seconds of the deadline.
-_SHORTEST, _LONGEST = 0.1, 86400
+_SHORTEST_DEADLINE = 0.1
+_LONGEST_DEADLINE = 86400
 
 
 class CallbackModule(CallbackBase):
@@ -149,7 +149,7 @@ class CallbackModule(CallbackBase):
         warnings: list[str] = []
         try:
             deadline = float(self.get_option("deadline"))
-            if _SHORTEST <= deadline <= _LONGEST:
+            if _SHORTEST_DEADLINE <= deadline <= _LONGEST_DEADLINE:
                 # A thread can be left behind where the mail server, a name server or the registry does not answer.
                 sending = threading.Thread(target=self._send, args=(stats, deadline, warnings), daemon=True, name=_NAME)
                 sending.start()
@@ -157,7 +157,7 @@ class CallbackModule(CallbackBase):
                 if sending.is_alive():
                     warnings.append(f"the mail was not sent within {deadline:g} s")
             else:
-                warnings.append(f"deadline: must be a number from {_SHORTEST} to {_LONGEST}")
+                warnings.append(f"deadline: must be a number from {_SHORTEST_DEADLINE} to {_LONGEST_DEADLINE}")
         except Exception as error:  # noqa: BLE001  a run must not fail because of its mail
             warnings.append(_bug(error))
         for warning in warnings[:]:
