@@ -7,8 +7,12 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
 from integration.playing import TARGET_PYTHON, Stage
 from peers.keepnet import Keepnet
+
+# With the oldest ansible-core in `make test`.
+pytestmark = [pytest.mark.oldest, pytest.mark.matrix]
 
 PASSWORD = "Rumpelstilzchen-7f3a9c51e2"
 CONNECTORS = {

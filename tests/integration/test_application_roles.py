@@ -17,6 +17,9 @@ import pytest
 from integration.playing import Stage
 from integration.test_variables import LOCAL, errors, outcomes
 
+# In `make test` those that are marked oldest are played, with the oldest ansible-core.
+pytestmark = pytest.mark.matrix
+
 SERVER = {"host": "127.0.0.1", "port": 1, "security": "none"}
 # What the installed programs are not needed for.
 UNCHECKED = {"validate": "true %s"}

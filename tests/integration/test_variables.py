@@ -308,7 +308,9 @@ def test_hosts_run_side_by_side(inventory: Inventory, playbooks: tuple[str, ...]
     assert code == 0, said
     sections = re.split(r"^(?:TASK|RUNNING HANDLER) \[", said.partition("PLAY RECAP")[0], flags=re.MULTILINE)[1:]
     played = [(text.partition("]")[0], set(re.findall(r"\bhost\d\b", text))) for text in sections]
-    alone = {(name, *on) for name, on in played if len(on) == 1}
+    # Ansible looks at the condition of a meta task on one host after the other, and does nothing else there.
+    meta = "mailroom.core.applications : Reload the applications now"
+    alone = {(name, *on) for name, on in played if len(on) == 1 and name != meta}
     assert any(len(on) == len(hosts) for _name, on in played)
     # What runs once, for all hosts, is played on the first of them.
     assert {host for _name, host in alone} <= {"host0"}
