@@ -5,13 +5,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pytest
-from ansible.errors import AnsibleLookupError
 from unit.plugins.module_utils._registry.samples import KEY, declare, entry, open_registry
 
-from ansible_collections.mailroom.core.plugins.lookup.connector import LookupModule
 from ansible_collections.mailroom.core.plugins.module_utils._errors import DeclarationError
 from ansible_collections.mailroom.core.plugins.plugin_utils._connectors import read_connector
 
@@ -22,9 +19,3 @@ def test_connector_is_read_by_name_or_purpose_only(tmp_path: Path) -> None:
     given = {"registry": str(path), "registry_key": KEY, "name": None}
     with pytest.raises(DeclarationError, match="name: must be the name of a connector where no purpose is given"):
         read_connector(given, print, secrets=True)
-
-
-@pytest.mark.parametrize("term", [None, 5, True, {"name": "alerts"}, ["alerts", None]])
-def test_term_of_the_lookup_that_is_no_text_is_refused(term: Any) -> None:
-    with pytest.raises(AnsibleLookupError, match="_terms: must be names of connectors"):
-        LookupModule().run([term])
