@@ -9,6 +9,7 @@ import json
 import re
 import subprocess
 import time
+import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
@@ -73,7 +74,14 @@ class Prometheus:
     """A Prometheus that scrapes a node_exporter."""
 
     def __init__(self, port: int) -> None:
-        self._url = f"http://127.0.0.1:{port}/api/v1"
+        self._address = f"http://127.0.0.1:{port}"
+        self._url = f"{self._address}/api/v1"
+
+    def is_ready(self) -> bool:
+        """It listens before that, and refuses all that it is asked."""
+        with contextlib.suppress(urllib.error.HTTPError), urllib.request.urlopen(f"{self._address}/-/ready"):
+            return True
+        return False
 
     def query(self, expression: str) -> list[dict[str, Any]]:
         with urllib.request.urlopen(f"{self._url}/query?{urllib.parse.urlencode({'query': expression})}") as answer:
@@ -110,7 +118,7 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]
         ):
             found = Prometheus(port)
             end = time.monotonic() + LONGEST
-            while not found.query("mailroom_last_test_timestamp_seconds"):
+            while not (found.is_ready() and found.query("mailroom_last_test_timestamp_seconds")):
                 if time.monotonic() > end:
                     raise net.PeerFailed((folder / "prometheus.log").read_text(encoding="utf-8"))
                 time.sleep(0.1)
