@@ -6,7 +6,7 @@ export PYTHON
 BOOTSTRAP := tests/output/bootstrap
 CORES := 2.18 2.19 2.20 2.21 2.22 devel
 # Those that talk to no servers.
-PLAIN := lint docs sanity $(CORES:%=sanity-%) fuzz
+PLAIN := lint docs build-import-check sanity $(CORES:%=sanity-%) fuzz
 SERVED := unit integration servers jobs molecule bench live $(CORES:%=unit-%) $(CORES:%=integration-%) servers-2.18
 pip = $(1)/bin/python -m pip --quiet --disable-pip-version-check install --require-hashes --requirement
 
@@ -24,9 +24,9 @@ test: $(BOOTSTRAP)/made ## set up everything and run all checks and tests
 	@sh tests/debian.sh test
 	@$(BOOTSTRAP)/bin/python -B tests/run.py
 
-applications: $(BOOTSTRAP)/made ## test with large programs that use the collection
+applications: $(BOOTSTRAP)/made ## test with large programs that use the collection, and the scenarios of the roles
 	@sh tests/debian.sh test applications
-	@$(BOOTSTRAP)/bin/python -B tests/run.py applications
+	@$(BOOTSTRAP)/bin/python -B tests/run.py applications molecule
 
 $(PLAIN): $(BOOTSTRAP)/made
 	@$(BOOTSTRAP)/bin/nox -s $@ -- $(ARGS)

@@ -37,11 +37,13 @@ if [ ! -e "$policy" ]; then
 fi
 export DEBIAN_FRONTEND=noninteractive
 echo 'postfix postfix/main_mailer_type select No configuration' | debconf-set-selections
+echo 'redmine redmine/instances/default/dbconfig-install boolean false' | debconf-set-selections
 apt-get -qq update
 # shellcheck disable=SC2086 # one word per package
-apt-get -qq install --yes --no-install-recommends $packages
+apt-get -qq -o DPkg::Lock::Timeout=600 install --yes --no-install-recommends $packages
 if [ -d /run/systemd/system ]; then
-    for unit in postfix dovecot prometheus-alertmanager prometheus-blackbox-exporter monit mailman3 fetchmail; do
+    for unit in postfix dovecot prometheus prometheus-alertmanager prometheus-blackbox-exporter prometheus-node-exporter \
+        monit mailman3 fetchmail; do
         case " $packages" in
         *" $unit"*) systemctl disable --quiet "$unit" ;;
         esac

@@ -94,6 +94,23 @@ attributes:
       - Sent mail is recorded, and sent again only if it is due again or forced.
 """
 
+    MAILS = r"""
+options: {}
+attributes:
+  check_mode:
+    support: full
+    details:
+      - Nothing is sent.
+  diff_mode:
+    support: N/A
+    details:
+      - No field of a connector changes.
+  idempotent:
+    support: none
+    details:
+      - Each run sends the mail.
+"""
+
     READS = r"""
 options: {}
 attributes:

@@ -60,3 +60,13 @@ notes:
   - C(cryptography) is only required by a task that stores a new secret or uses a stored one, and C(psycopg) 3.1.7 or
     newer only for a registry in PostgreSQL.
 """
+
+    HOST = r"""
+options:
+  host:
+    description:
+      - The name under which this host is recorded in the registry, 1 to 255 characters. The roles give the name in the
+        inventory.
+      - "Default: the host's own name."
+    type: str
+"""

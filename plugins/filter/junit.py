@@ -41,18 +41,15 @@ _value:
   type: str
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
-from ansible.errors import AnsibleFilterError
-
 from ansible_collections.mailroom.core.plugins.module_utils._report.junit import junit
+from ansible_collections.mailroom.core.plugins.plugin_utils._results import read_results
 
 
 def suite(results: Any, host: str) -> str:
-    if not isinstance(results, list) or not all(isinstance(result, Mapping) for result in results):
-        raise AnsibleFilterError("mailroom.core.junit: the input must be the results of mailroom.core.connector_test")
-    return junit(results, host)
+    return junit(read_results("junit", results), host)
 
 
 class FilterModule:

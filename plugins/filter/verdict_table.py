@@ -40,20 +40,15 @@ _value:
     - "alerts     ok      ok           smtp smtp.example.com 587  212"
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
-from ansible.errors import AnsibleFilterError
-
 from ansible_collections.mailroom.core.plugins.module_utils._report.table import table
+from ansible_collections.mailroom.core.plugins.plugin_utils._results import read_results
 
 
 def verdict_table(results: Any) -> list[str]:
-    if not isinstance(results, list) or not all(isinstance(result, Mapping) for result in results):
-        raise AnsibleFilterError(
-            "mailroom.core.verdict_table: the input must be the results of mailroom.core.connector_test"
-        )
-    return table(results)
+    return table(read_results("verdict_table", results))
 
 
 class FilterModule:

@@ -86,11 +86,15 @@ def status(folder: Folder, name: str) -> os.stat_result | None:
         return None
 
 
+def kind_of(found: os.stat_result) -> str:
+    """What something is that is not a regular file, in words."""
+    return _KINDS.get(stat.S_IFMT(found.st_mode), "something else")
+
+
 def check_file(path: str, found: os.stat_result, owners: Collection[int], forbidden: int) -> None:
     """Refuse a file that is not regular, not of a trusted user, hard-linked, or has forbidden mode bits."""
-    kind = stat.S_IFMT(found.st_mode)
-    if kind != stat.S_IFREG:
-        raise UnsafePath(f"{path} must be a regular file, but is {_KINDS.get(kind, 'something else')}")
+    if not stat.S_ISREG(found.st_mode):
+        raise UnsafePath(f"{path} must be a regular file, but is {kind_of(found)}")
     if found.st_uid not in owners:
         raise UnsafePath(f"{path} must belong to {_user_names(owners)}, but belongs to {_user_name(found.st_uid)}")
     if found.st_nlink > 1:

@@ -76,6 +76,19 @@ connectors:
       V(imap) or V(graph)), C(is_default), C(purposes), C(secrets) (the sorted names of those stored),
       C(revision), C(created_at), C(created_by), C(updated_at), C(updated_by) and C(init_mail) (when and to whom
       it was sent, and whether it is due)."
+    - "C(applications) are those that were given the connector by M(mailroom.core.connector_config) or
+      M(mailroom.core.connector_api), each with C(app), C(host), C(place) (the file, or the URL and what is addressed
+      there), C(purpose) and C(tenant) (V(null) where it was chosen by its name), C(written_at), C(written_by) and
+      C(current)."
+    - C(current) is V(false) where something else would be written now, since a field or secret that is written there
+      has changed, or the purpose stands for another connector. It is V(null) where that cannot be told without the
+      registry's key. Whether somebody changed the file itself does not show in it, nor that another release of the
+      collection would write it differently.
+    - "C(health) says how the connector fared in the tests that M(mailroom.core.connector_test) has recorded: C(status)
+      and C(verdict) of the last one, C(since) (the first test in a row with both), C(checked_at), C(last_ok_at) (the
+      last one that did not fail), C(failures_in_a_row), C(expires) (the end of the first certificate or client secret
+      that ends), C(host) (where it was tested), and C(runs), the last 100 tests, the oldest first, each with C(at),
+      C(host), C(status), C(verdict) and C(ms). It is V(null) if no test was recorded."
     - With O(purpose), C(resolved_by) says how it was found, V(tenant_purpose) (bound for O(tenant)), V(purpose) (bound
       for all tenants) or V(default).
     - With O(history=true) each has C(history), the list of its revisions with C(revision), C(at), C(by),
@@ -112,6 +125,48 @@ connectors:
         sent_at: null
         sent_to: null
         due: true
+      applications:
+        - app: msmtp
+          host: web1.example.com
+          place: /etc/msmtprc
+          purpose: alerts
+          tenant: null
+          written_at: "2026-11-20T10:00:00Z"
+          written_by: deploy
+          current: true
+      health:
+        status: fail
+        verdict: auth_rejected
+        since: "2026-11-27T03:00:00Z"
+        checked_at: "2026-11-28T03:00:00Z"
+        last_ok_at: "2026-11-26T03:00:00Z"
+        failures_in_a_row: 2
+        expires: "2027-01-19T08:00:00Z"
+        host: mail01.example.com
+        runs:
+          - at: "2026-11-28T03:00:00Z"
+            host: mail01.example.com
+            status: fail
+            verdict: auth_rejected
+            ms: 212
+orphaned_applications:
+  description:
+    - The applications that still have the settings of a connector that is deleted, like those in RV(connectors), and
+      with C(connector), its name. With O(name), those of a connector of this name. With O(purpose), none.
+    - Write another connector there, remove what was written with C(state=absent), or have it forgotten.
+  returned: where there are any
+  type: list
+  elements: dict
+  sample:
+    - connector: old_alerts
+      app: msmtp
+      host: web3.example.com
+      place: /etc/msmtprc
+      purpose: null
+      tenant: null
+      written_at: "2026-01-20T10:00:00Z"
+      written_by: deploy
+      current: false
 """
 
 from ansible_collections.mailroom.core.plugins.module_utils._module.connector_info import run_module

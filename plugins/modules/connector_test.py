@@ -117,11 +117,26 @@ options:
       - The remedy names the ports that answer. They are never used automatically.
     type: bool
     default: true
+  record:
+    description:
+      - Whether the registry keeps the outcome, in one transaction after all tests. M(mailroom.core.connector_info)
+        returns it as C(health). This does not count as a change.
+      - A registry that cannot be written to is a warning. In check mode nothing is recorded, and never a connector
+        that is disabled. It cannot be combined with O(declaration).
+      - The registry keeps the last 100 tests of each connector. Its state is V(status) and V(verdict) of the last one;
+        nothing is smoothed. To hear of a failure only once it lasts, look at C(failures_in_a_row).
+      - In PostgreSQL each test that finds another state than the one before is announced on the channel C(mailroom),
+        with C(connector), C(status) and C(verdict).
+      - The role P(mailroom.core.verify#role) records unless C(mailroom_record) says otherwise.
+    type: bool
+    default: false
+    version_added: 0.2.0
 extends_documentation_fragment:
   - mailroom.core._attributes
   - mailroom.core._attributes.reads
   - mailroom.core._fields.inline
   - mailroom.core._registry
+  - mailroom.core._registry.host
 seealso:
   - ref: ansible_collections.mailroom.core.docsite.signing_in
     description: Every way to sign in, what to register at the provider, and what goes wrong most often.

@@ -8,9 +8,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Callable, NamedTuple
 
+from ansible_collections.mailroom.core.plugins.module_utils._connector.checks import is_address
 from ansible_collections.mailroom.core.plugins.module_utils._connector.layers import merge_layers
 from ansible_collections.mailroom.core.plugins.module_utils._connector.suggest import did_you_mean, printable_word
 from ansible_collections.mailroom.core.plugins.module_utils._errors import DeclarationError
@@ -24,6 +25,7 @@ APPLICATIONS = tuple(
         "mailman3 mbsync monit msmtp nextcloud nullmailer postfix privilege_manager redmine template vaultwarden yaml"
     ).split()
 )
+APIS = ("airflow", "keepnet", "privacyidea", "zabbix")
 _NUMBER = re.compile(r"[1-9][0-9]{0,8}")
 _COUNT_OR_PERCENTAGE = re.compile(r"[1-9][0-9]{0,8}%?")
 
@@ -67,6 +69,12 @@ def _one_of(*choices: str) -> Kind:
 
 # Ansible 2.18 itself refuses null where an argument spec requires text, with hundreds of lines.
 TEXT = Kind("must be text", _is_text, may_be_null=False)
+# Programs get it as an argument, where a hyphen would begin an option.
+ADDRESS = Kind(
+    "must be one mail address",
+    lambda value: _is_text(value) and is_address(str(value)) and not str(value).startswith("-"),
+    may_be_null=False,
+)
 BOOLEAN = Kind("must be true or false", _is_boolean, may_be_null=False)
 TEXT_OR_TRUE = Kind("must be text or true", lambda value: value is True or _is_text(value), may_be_null=False)
 NUMBER = Kind("must be a whole number above 0", _matches(_NUMBER))
@@ -77,6 +85,7 @@ PURPOSES = Kind(
     lambda value: isinstance(value, Mapping) and all(map(_is_text, value.values())),
 )
 DICTIONARY = Kind("must be a dictionary", _is_mapping)
+ENTRY = Kind("must be a dictionary with the options of an application", _is_mapping)
 LIST = Kind("must be a list of applications, each a dictionary", lambda value: isinstance(value, (list, tuple)))
 PATTERN = Kind("must be hosts or groups, as a list or separated by commas", _is_list_of_text)
 SERIAL = Kind(
@@ -111,11 +120,29 @@ VARIABLES: dict[str, Kind] = {
     "mailroom_deliver_via": TEXT,
     "mailroom_batch": NUMBER,
     "mailroom_junit": TEXT,
+    "mailroom_report": TEXT,
+    "mailroom_metrics": TEXT,
+    "mailroom_record": BOOLEAN,
     "mailroom_init_mail": BOOLEAN,
     "mailroom_apps": LIST,
+    "mailroom_alertmanager": ENTRY,
+    "mailroom_alertmanager_packages": NAMES,
+    "mailroom_alertmanager_prove_to": ADDRESS,
+    "mailroom_alertmanager_url": TEXT,
+    "mailroom_grafana": ENTRY,
+    "mailroom_grafana_packages": NAMES,
+    "mailroom_msmtp": ENTRY,
+    "mailroom_msmtp_packages": NAMES,
+    "mailroom_msmtp_prove_to": ADDRESS,
+    "mailroom_postfix_relay": ENTRY,
+    "mailroom_postfix_relay_packages": NAMES,
+    "mailroom_postfix_relay_prove_to": ADDRESS,
+    "mailroom_prove_always": BOOLEAN,
+    "mailroom_apis": LIST,
 }
 
-# The keys of an entry of mailroom_apps. A boolean may be written in any way that the module accepts.
+# The keys of an entry of mailroom_apps, and, without app, of what the roles for one application take. A boolean may be
+# written in any way that the module accepts.
 APPLICATION: dict[str, Kind] = {
     "app": _one_of(*APPLICATIONS),
     "path": TEXT,
@@ -127,11 +154,36 @@ APPLICATION: dict[str, Kind] = {
     "mode": TEXT,
     "backup": Kind("must be true or false", lambda value: not isinstance(value, (Mapping, list, tuple))),
     "follow": Kind("must be true or false", lambda value: not isinstance(value, (Mapping, list, tuple))),
+    "validate": TEXT,
     "options": DICTIONARY,
-    "state": _one_of("present", "absent"),
+    "host": TEXT,
+    "state": _one_of("present", "absent", "forgotten"),
     "service": TEXT_OR_TRUE,
+    "reload": TEXT,
 }
 _REQUIRED = ("app", "path")
+_OF_ONE_APPLICATION = {name: kind for name, kind in APPLICATION.items() if name != "app"}
+
+# The keys of an entry of mailroom_apis.
+API: dict[str, Kind] = {
+    "app": _one_of(*APIS),
+    "url": TEXT,
+    "login": DICTIONARY,
+    "connector": TEXT,
+    "purpose": TEXT,
+    "tenant": TEXT,
+    "target": DICTIONARY,
+    "options": DICTIONARY,
+    "update_secret": _one_of("on_change", "always", "never"),
+    "test": Kind("must be true or false", lambda value: not isinstance(value, (Mapping, list, tuple))),
+    "to": TEXT,
+    "validate_certs": Kind("must be true or false", lambda value: not isinstance(value, (Mapping, list, tuple))),
+    "ca_file": TEXT,
+    "proxy": TEXT,
+    "timeout": NUMBER,
+    "state": _one_of("present", "absent"),
+}
+_REQUIRED_OF_API = ("app", "url")
 _LAYERS = ("mailroom_connectors", "mailroom_connectors_environment", "mailroom_connectors_secrets")
 
 
@@ -146,7 +198,11 @@ def validate_variables(variables: Mapping[str, Any]) -> list[str]:
         if not kind.is_valid(value):
             problems.append(f"{name}: {kind.allowed}.")
         elif name == "mailroom_apps":
-            problems += [f"{name}[{position}]{problem}" for position, problem in _validate_applications(value)]
+            problems += [f"{name}[{at}]{problem}" for at, problem in _validate_entries(value, APPLICATION, _REQUIRED)]
+        elif name == "mailroom_apis":
+            problems += [f"{name}[{at}]{problem}" for at, problem in _validate_entries(value, API, _REQUIRED_OF_API)]
+        elif kind is ENTRY:
+            problems += [f"{name}{problem}" for problem in _validate_entry(value, _OF_ONE_APPLICATION, ())]
     problems += _validate_layers({name: variables[name] for name in _LAYERS if _is_mapping(variables.get(name))})
     if unknown:
         problems.append(f"Names of your own variables must not begin with {PREFIX}, except with {USER_PREFIX}.")
@@ -173,18 +229,23 @@ def _unknown_variable_message(name: str) -> str:
     return f"{printable_word(name)}: there is no such variable{suggestion or '.'}"
 
 
-def _validate_applications(entries: Any) -> Iterator[tuple[int, str]]:
+def _validate_entries(entries: Any, kinds: Mapping[str, Kind], required: tuple[str, ...]) -> Iterator[tuple[int, str]]:
     for position, entry in enumerate(entries):
         if not isinstance(entry, Mapping):
             yield position, ": must be a dictionary."
             continue
-        for name in entry:
-            if name not in APPLICATION:
-                suggestion = did_you_mean(str(name), APPLICATION)
-                yield position, f": {printable_word(str(name))}: there is no such option{suggestion or '.'}"
-        for name in _REQUIRED:
-            if _is_blank(entry.get(name)):
-                yield position, f": {name}: is required."
-        for name, kind in APPLICATION.items():
-            if not _is_blank(entry.get(name)) and not kind.is_valid(entry[name]):
-                yield position, f": {name}: {kind.allowed}."
+        for problem in _validate_entry(entry, kinds, required):
+            yield position, problem
+
+
+def _validate_entry(entry: Mapping[str, Any], kinds: Mapping[str, Kind], required: Iterable[str]) -> Iterator[str]:
+    for name in entry:
+        if name not in kinds:
+            suggestion = did_you_mean(str(name), kinds)
+            yield f": {printable_word(str(name))}: there is no such option{suggestion or '.'}"
+    for name in required:
+        if _is_blank(entry.get(name)):
+            yield f": {name}: is required."
+    for name, kind in kinds.items():
+        if not _is_blank(entry.get(name)) and not kind.is_valid(entry[name]):
+            yield f": {name}: {kind.allowed}."

@@ -17,6 +17,7 @@ COUNT = 1000
 COPIES = 100
 SIZES = (100, 10_000, 100_000)
 TIMES = 11
+APPLICATIONS = 20
 
 
 def ping(scene: Scene) -> Case:
@@ -109,6 +110,28 @@ def _further(scene: Scene, module: str, options: dict[str, t.Any], target: float
 
 def _in(registry: Path) -> dict[str, t.Any]:
     return {"registry": str(registry)}
+
+
+def applications(scene: Scene) -> list[Case]:
+    """The role applications with one entry, and with 20."""
+    registry, folder = scene.registry("applications"), scene.folder / "applications"
+    scene.fill(registry, 1)
+    options = {"leave_out": ["from_name", "reply_to"]}
+    entry = {"app": "msmtp", "connector": declared.entry(0)["name"], "options": options}
+    cases = []
+    for count in (1, APPLICATIONS):
+        apps = [{**entry, "path": f"{folder}/{number}"} for number in range(count)]
+        variables = {"mailroom_registry": str(registry), "mailroom_apps": apps}
+        playbook = scene.role(f"applications_{count}", "mailroom.core.applications", variables)
+        cases.append(
+            Case(
+                f"mailroom_apps with {count}, written",
+                lambda number, playbook=playbook: scene.play(playbook),
+                prepare=lambda number: _empty(folder),
+            )
+        )
+    cases[-1].target = 3
+    return cases
 
 
 def instead(scene: Scene) -> list[Case]:

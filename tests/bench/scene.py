@@ -63,6 +63,13 @@ class Scene:
         file.write_text(json.dumps([play]))
         return file
 
+    def role(self, name: str, role: str, variables: dict[str, t.Any]) -> Path:
+        """Writes a playbook with a role."""
+        file = self.folder / f"{name}.yml"
+        play = {"name": name, "hosts": "all", "gather_facts": False, "vars": variables, "roles": [role]}
+        file.write_text(json.dumps([play]))
+        return file
+
     def play(self, playbook: Path, **variables: t.Any) -> None:
         """Runs a playbook; that it fails is an error of the benchmark."""
         command: list[str | Path] = [Path(sys.executable).with_name("ansible-playbook"), "-i", self.inventory, playbook]

@@ -22,6 +22,7 @@ MODULES = {
     "connector": 60,
     "connectors": 60,
     "connector_config": None,
+    "connector_api": None,
     "connector_test": None,
     "init_mail": None,
     "_connector_verify": None,

@@ -18,6 +18,8 @@ BYTECODE = Path(__file__).parent / "bytecode"
 # The interpreter that modules run under: where discovery looks, there may be one that does not run.
 TARGET_PYTHON = os.environ.get("MAILROOM_TARGET_PYTHON") or sys.executable
 LONGEST = 1800
+# By default Ansible asks a thousand times per second whether a task is done.
+SETTINGS = "[defaults]\ninternal_poll_interval = 0.02\n"
 
 
 class Stage:
@@ -28,7 +30,7 @@ class Stage:
         self.remote_tmp = folder / "remote_tmp"
         for name in ("home", "tmp"):
             (folder / name).mkdir()
-        (folder / "ansible.cfg").touch()
+        (folder / "ansible.cfg").write_text(SETTINGS, encoding="utf-8")
         self.host(TARGET_PYTHON)
 
     def host(self, interpreter: str) -> None:
@@ -54,21 +56,29 @@ class Stage:
             "ANSIBLE_INVENTORY": str(self.folder / "inventory.json"),
             "ANSIBLE_LOCAL_TEMP": str(self.folder / "local_tmp"),
             "ANSIBLE_NOCOLOR": "1",
-            "ANSIBLE_PIPELINING": "1",
             "ANSIBLE_REMOTE_TMP": str(self.remote_tmp),
             "ANSIBLE_ROLES_PATH": str(TARGETS),
             "PYTHONPATH": str(BYTECODE),
             **more,
         }
 
-    def processes(self) -> list[Path]:
-        """The folders in /proc of what was started from here, and still runs; each has this stage's HOME."""
+    def processes(self, others: set[str] | None = None) -> list[Path]:
+        """The folders in /proc of what was started from here, and still runs; each has this stage's HOME.
+
+        `others` are processes that were not, and are not looked at again.
+        """
         mark = f"\0HOME={self.folder / 'home'}\0".encode()
+        others = set() if others is None else others
         found = []
-        for folder in Path("/proc").glob("[0-9]*"):
+        for process in os.listdir("/proc"):  # noqa: PTH208 - many times
+            if process[0] not in "123456789" or process in others:
+                continue
             with suppress(OSError):
+                folder = Path("/proc", process)
                 if mark in b"\0" + (folder / "environ").read_bytes() + b"\0":
                     found.append(folder)
+                else:
+                    others.add(process)
         return found
 
     def run(self, command: str, *arguments: object, **more: str) -> subprocess.CompletedProcess[str]:

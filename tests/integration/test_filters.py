@@ -32,6 +32,8 @@ def of(name: str) -> Any:
         ("unknown_names", "alerts", [["alerts"]]),
         ("unknown_names", ["alerts"], ["alerts"]),
         ("unknown_names", 5, [[]]),
+        ("outdated_applications", {"changed": False}, []),
+        ("outdated_applications", ["msmtp"], []),
     ],
 )
 def test_another_input_is_refused(name: str, given: Any, more: list[str]) -> None:

@@ -110,6 +110,8 @@ class Scenario:
         self.defaults: dict[str, str] = {}
         self.tasks: list[Options] = []
         self.endings: list[str] = []
+        self.others: list[Options] = []
+        """Tasks with modules of others, whose results are not written to a file."""
 
     @property
     def modules(self) -> set[str]:
@@ -152,7 +154,7 @@ def play(
     stage.host(str(interpreter))
     shown = {"argv": [TARGET_PYTHON, "-c", "import time; time.sleep(.5)", mark]}
     show = {"name": "Show a process", "ansible.builtin.command": shown}
-    tasks = [*scenario.tasks, show, scenario.write_results(results)]
+    tasks = [*scenario.tasks, *scenario.others, show, scenario.write_results(results)]
     variables = stage.write("secrets.json", known.variables)
     with _processes(stage) as seen:
         played = stage.play(
@@ -183,8 +185,9 @@ def _processes(stage: Stage) -> Iterator[set[bytes]]:
     over = threading.Event()
 
     def look() -> None:
+        others: set[str] = set()
         while not over.wait(0.2):
-            for process in stage.processes():
+            for process in stage.processes(others):
                 with suppress(OSError):
                     seen.add((process / "cmdline").read_bytes())
 
@@ -281,17 +284,13 @@ def declare(scenario: Scenario, known: Secrets, stage: Stage, mark: str) -> None
     add = scenario.add
     add("changed", "connectors", whole, check_mode=True)
     add("changed", "connectors", whole)
-    add("unchanged", "connectors", {"connectors": second, "update_password": "on_create"})
     add("failed", "connectors", {"connectors": second, **wrong_key})
-    add("failed", "connectors", {"connectors": [*second, bad_type, bad_field]})
-    add("failed", "connectors", {"connectors": [*second, everything]})
-    for each in second:
-        add("changed", "connector", each)
+    add("failed", "connectors", {"connectors": [*second, everything, bad_type, bad_field]})
+    add("changed", "connector", second[0])
     add("unchanged", "connector", second[0])
-    add("failed", "connector", {**everything, "name": None})
-    add("failed", "connector", {**everything, "colour": "blue"})
+    add("changed", "connectors", {"connectors": second[1:], "merge": True})
+    add("failed", "connector", {**everything, "name": None, "colour": "blue"})
     add("failed", "connector", {**second[3], "registry": str(stage.folder / "ansible.cfg" / "registry.db")})
-    add("failed", "connector", {"state": "duplicated", "copy_from": "by_password", "imap": first[0]["imap"]})
     add("changed", "connector", {**first[0], "state": "duplicated", "copy_from": "by_password", "name": "copied"})
     add("changed", "connector", {"name": "by_secret", **both_keys})
     add("changed", "connector_purpose", {"purpose": "notices", "connector": "by_password"})
@@ -321,9 +320,7 @@ def paste(scenario: Scenario, known: Secrets, stage: Stage) -> None:
     named = [{"name": f"pasted_{number}", **entry} for number, entry in enumerate(entries)]
     add = scenario.add
     add("failed", "connectors", {"connectors": named})
-    add("failed", "connector", named[0])
-    add("failed", "connector", {"name": "pasted", "smtp": {"port": wrong("port")}})
-    add("failed", "connector", {"name": "pasted", "smtp": {"validate_certs": wrong("flag")}})
+    add("failed", "connector", {"name": "pasted", "smtp": {"port": wrong("port"), "validate_certs": wrong("flag")}})
     add("failed", "connector", {"name": "pasted", "smtp": wrong("block")})
     add("failed", "connector", {"name": wrong("name") + "-is-no-name"})
     add("failed", "connector", {"name": "pasted", "smtp": signed_in, "registry_key": wrong("key")})
@@ -392,8 +389,9 @@ def on_echoing_servers(known: Secrets, zoo: CertificateZoo, servers: dict[str, S
     return {"name": f"echoed_{name}", "from_address": ALICE.address, **blocks}
 
 
-# Those that are tested without being stored: each kind of secret, and each kind of server that repeats it.
-INLINE = ("right_plain", "echoed_login", "proxied", "wrong_secret", "echoed_assertion", "echoed_oauthbearer")
+# Those that are tested without being stored, and tested so that the task fails; all others are tested with them once.
+INLINE = ("right_plain", "echoed_assertion")
+FAILING = ["echoed_login", "proxied", "wrong_secret", "echoed_oauthbearer"]
 
 
 def trials(known: Secrets, stage: Stage, connectors: list[Options]) -> Scenario:
@@ -402,20 +400,21 @@ def trials(known: Secrets, stage: Stage, connectors: list[Options]) -> Scenario:
     scenario.defaults = {"registry": str(stage.folder / "registry.db"), "registry_key": known.key("right_key")}
     names = [each["name"] for each in connectors]
     right = [name for name in names if name.startswith("right")]
+    sending = ["right_plain", "right_graph"]
     envelope = {"depth": "envelope", "to": USERS["bob"].address}
     add = scenario.add
     add("changed", "connectors", {"connectors": connectors})
     add("unchanged", "connector_test", {**envelope, "fail": False})
-    add("failed", "connector_test", envelope)
-    add("unchanged", "connector_test", {**envelope, "connectors": right}, check_mode=True)
-    add("failed", "connector_test", {"connectors": [*names, "nobody"]})
+    add("failed", "connector_test", {**envelope, "connectors": FAILING})
+    add("failed", "connector_test", {"connectors": [*names, "nobody"]}, check_mode=True)
     add("failed", "connector_test", {"registry_key": known.key("wrong_key")})
     for each in (each for each in connectors if each["name"] in INLINE):
         add("unchanged" if each["name"] in right else "failed", "connector_test", {**envelope, "declaration": each})
     elsewhere = {"registry": str(stage.folder / "elsewhere.db")}
-    add("unchanged", "connector_test", {"connectors": right, "depth": "deliver", "to": ALICE.address})
-    add("changed", "init_mail", {"connectors": right, "to": USERS["bob"].address})
-    add("failed", "init_mail", {})
+    add("unchanged", "connector_test", {"connectors": sending, "depth": "deliver", "to": ALICE.address})
+    add("changed", "init_mail", {"connectors": sending, "to": USERS["bob"].address})
+    add("failed", "init_mail", {"connectors": FAILING})
+    post(scenario, known, connectors, right)
     add("failed", "connectors", {"connectors": connectors, "verify": "login", **elsewhere})
     for each in (connectors[0], connectors[-1]):
         ending = "changed" if each["name"] in right else "failed"
@@ -427,9 +426,37 @@ def trials(known: Secrets, stage: Stage, connectors: list[Options]) -> Scenario:
     return scenario
 
 
+def post(scenario: Scenario, known: Secrets, connectors: list[Options], right: list[str]) -> None:
+    """mail in every way that it can end, and the lookup, which reveals secrets to tasks with no_log."""
+    add, message = scenario.add, {"to": USERS["bob"].address, "subject": "Mail", "body": "Good morning"}
+    for each in (each for each in connectors if each["name"] in INLINE):
+        ending = "changed" if each["name"] in right else "failed"
+        add(ending, "mail", {**message, "connector": each["name"]})
+        add(ending, "mail", {**message, "declaration": each})
+    add("changed", "mail", {**message, "connector": right[0]}, check_mode=True)
+    add("failed", "mail", {**message, "connector": right[0], "registry_key": known.key("wrong_mail_key")})
+    for option in ("to", "reply_to", "headers", "attachments", "timeout"):
+        pasted = known.new(f"pasted_in_{option}") + " "
+        add("failed", "mail", {**message, "connector": right[0], option: pasted})
+    lookup = "lookup('mailroom.core.connector', {0!r}, registry={1!r}, registry_key={2}{3})"
+    registry = scenario.defaults["registry"]
+    wrong = known.key("wrong_lookup_key").strip("{ }")
+    for name in right[:2]:
+        revealed = lookup.format(name, registry, "right_key", ", secrets=true")
+        told = lookup.format(name, registry, "right_key", "")
+        refused = lookup.format(name, registry, wrong, ", secrets=true")
+        scenario.others += [
+            {"name": "Use a connector", "ansible.builtin.set_fact": {"used": f"{{{{ {revealed} }}}}"}, "no_log": True},
+            {"name": "Hash it", "ansible.builtin.debug": {"msg": f"{{{{ {revealed} | to_json | hash('sha256') }}}}"}},
+            {"name": "Show a connector", "ansible.builtin.debug": {"msg": f"{{{{ {told} }}}}"}},
+            {"name": "Fail", "ansible.builtin.debug": {"msg": f"{{{{ {refused} }}}}"}, "ignore_errors": True},
+        ]
+
+
 def sent_mail(server: MailServer, results: bytes) -> bytes:
-    """The Init Mail that tasks have sent, and all that the server keeps of mail."""
+    """The mail that tasks have sent, and all that the server keeps of mail."""
     sent = [each["message_id"] for result in json.loads(results) for each in result.get("sent", ())]
+    sent = [message_id for message_id in sent if message_id]
     assert sent
     mail = [server.wait_for("bob", "Message-ID", each).as_bytes() for each in sent]
     folders = (server.runtime / name for name in ("mail", "queue"))
@@ -617,7 +644,49 @@ def test_a_secret_that_signs_in_never_shows(
             assert each in seen[place], (place, each)
     assert written(seen) == {"registry.db"}
     assert not leaks(known, seen)
-    assert scenario.modules | {"connector_config", "connector_info", "connector_purpose", "registry"} == MODULES
+    assert (
+        scenario.modules | {"connector_api", "connector_config", "connector_info", "connector_purpose", "registry"}
+        == MODULES
+    )
+
+
+@pytest.mark.parametrize("is_refused", [False, True])
+def test_a_secret_that_the_callback_opens_never_shows(
+    stage: Stage, mail_server: MailServer, zoo: CertificateZoo, is_refused: bool
+) -> None:
+    known = Secrets()
+    with echoing(zoo, "PLAIN") as plain:
+        connector = on_mail_server(known, mail_server)[0]
+        if is_refused:
+            connector = on_echoing_servers(known, zoo, plain, "plain")
+        registry, key = str(stage.folder / "registry.db"), known.key("key_of_callback")
+        declared = {"connectors": [connector], "default": connector["name"], "registry": registry, "registry_key": key}
+        variables = stage.write("secrets.json", known.variables)
+        declare = {"name": "Declare", "mailroom.core.connectors": declared}
+        fail = {"name": "Fail", "ansible.builtin.command": "false"}
+        mail_server.empty("bob")
+        for tasks in ([declare], [fail]):
+            played = stage.play(
+                [{"tasks": tasks, "vars_files": [str(variables)]}],
+                ANSIBLE_CALLBACKS_ENABLED="mailroom.core.mail_failures",
+                ANSIBLE_LOG_PATH=str(stage.folder / "ansible.log"),
+                MAILROOM_FAILURES_MESSAGES="true",
+                MAILROOM_FAILURES_TO=USERS["bob"].address,
+                MAILROOM_REGISTRY=registry,
+                MAILROOM_REGISTRY_KEY=known.variables["key_of_callback"],
+            )
+    variables.unlink()
+    seen = {
+        str(path.relative_to(stage.folder)): path.read_bytes() for path in stage.folder.rglob("*") if path.is_file()
+    }
+    seen["the output"] = played.stdout.encode()
+    if is_refused:
+        assert b"was not sent: auth_rejected" in b" ".join(seen["the output"].split())
+    else:
+        mail = mail_server.wait_for("bob", "Subject", "playbook.json failed on testhost")
+        assert "Fail" in mail.as_string()
+        seen["the mail"] = mail.as_bytes()
+    assert not leaks(known, seen)
 
 
 ALERTMANAGER = """\
@@ -658,11 +727,13 @@ def configure(scenario: Scenario, known: Secrets, stage: Stage, folder: Path) ->
         path = str(folder / f"of_{app}")
         tasks.insert(1, {"connector": "told", "app": app, "path": path, "backup": True, "options": given})
     add("changed", "connector", telling("told_first", SHAPES["first"].replace("\n", "").strip()))
+    # What a secret looks like there is up to the application; what a task says of it is said for all by the same code.
+    some = [tasks[0], tasks[-1]]
+    add("changed", "connector_config", tasks[0], check_mode=True)
     for task in tasks:
-        add("changed", "connector_config", task, check_mode=True)
         add("changed", "connector_config", task)
     add("changed", "connector", telling("told_second", SHAPES["second"].replace("\n", "").strip()))
-    for task in tasks:
+    for task in some:
         add("changed", "connector_config", task)
     add("failed", "connector_config", {**tasks[0], **wrong_key})
     add("unchanged", "connector_config", tasks[0])
@@ -671,8 +742,20 @@ def configure(scenario: Scenario, known: Secrets, stage: Stage, folder: Path) ->
     add("changed", "connector", telling("told_in_lines", "{0}\nline"))
     for task in tasks:
         add("failed", "connector_config", task)
+    for task in some:
         add("changed", "connector_config", {**task, "state": "absent"})
     add("failed", "connector_config", {**tasks[0], "connector": known.new("in_connector") + " "})
+    by_api = {
+        "connector": "told",
+        "app": "privacyidea",
+        "url": "http://127.0.0.1:1",
+        "login": {"username": "admin", "password": known.new("api_password")},
+        "options": {"leave_out": ["smtp.validate_certs"]},
+    }
+    add("failed", "connector_api", by_api)
+    add("failed", "connector_api", {**by_api, "login": {"token": known.new("api_token"), "username": "admin"}})
+    add("failed", "connector_api", {**by_api, "url": f"https://user:{known.new('in_url')}@example.com"})
+    add("unchanged", "connector_api", {**by_api, "state": "forgotten"})
     copying = {
         "registry": str(stage.folder / "copy.db"),
         "registry_key": known.key("copy_key"),
@@ -697,7 +780,7 @@ def test_a_declared_secret_never_shows(stage: Stage, tmp_path: Path) -> None:
     assert written(seen) == {"registry.db", "config.db", "copy.db"}
     assert any(known.found_in(path.read_bytes()) for path in tmp_path.iterdir())
     assert not leaks(known, seen)
-    assert scenario.modules | {"connector_test", "init_mail"} == MODULES
+    assert scenario.modules | {"connector_test", "init_mail", "mail"} == MODULES
 
 
 @pytest.mark.parametrize("shape", ["{0}", PEM, *SHAPES.values()])

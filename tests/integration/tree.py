@@ -12,6 +12,7 @@ from integration.playing import TARGET_PYTHON, Stage
 from integration.test_mail_servers import block
 from peers.mail import MailServer
 from peers.users import USERS
+from servers.playing import run
 
 ALICE, BOB = USERS["alice"], USERS["bob"]
 WRONG = "not-the-password-of-anybody-1"
@@ -74,18 +75,21 @@ class Tree:
 
     def connectors(self, host: str) -> dict[str, dict[str, Any]]:
         """What a host's registry holds."""
-        answer = self.stage.folder / "connectors.json"
-        look = {"mailroom.core.connector_info": {"registry": str(self.registries / f"{host}.db")}, "register": "found"}
-        keep = {"ansible.builtin.copy": {"content": "{{ found.connectors }}", "dest": str(answer), "mode": "0600"}}
-        played = self.stage.play([{"tasks": [look, keep]}])
-        assert played.returncode == 0, played.stdout
-        return {each["name"]: each for each in json.loads(answer.read_text(encoding="utf-8"))}
+        found = run("connector_info", {"registry": str(self.registries / f"{host}.db")})
+        return {each["name"]: each for each in found["connectors"]}
 
     def change(self, host: str, connectors: list[dict[str, Any]]) -> None:
         """Changes connectors by hand, past the inventory."""
         changing = {"registry": str(self.registries / f"{host}.db"), "connectors": connectors, "merge": True}
-        played = self.stage.play([{"tasks": [{"mailroom.core.connectors": changing}]}])
+        assert run("connectors", changing)["changed"]
+
+    def configure(self, registry_of: str, **options: str) -> str:
+        """Write a connector of a host's registry into an application that no variable names; say its path."""
+        path = str(self.stage.folder / f"written-{options['app']}")
+        task = {"registry": str(self.registries / f"{registry_of}.db"), "path": path, **options}
+        played = self.stage.play([{"tasks": [{"mailroom.core.connector_config": task}]}])
         assert played.returncode == 0, played.stdout
+        return path
 
 
 class Played:

@@ -70,6 +70,7 @@ def test_pipeline_passes_where_mail_works(stage: Stage, project: Path) -> None:
     assert (project / "mailroom.db").is_file()
 
 
+@pytest.mark.matrix
 def test_a_pipeline_whose_mail_is_broken_fails_and_keeps_why(stage: Stage, project: Path) -> None:
     variables = project / "inventory" / "group_vars" / "all.yml"
     variables.write_text(variables.read_text().replace("ports.imaps", "ports.submission"))
@@ -84,6 +85,10 @@ def test_the_demo(stage: Stage) -> None:
     done = run(stage, EXAMPLES / "demo", sys.executable, str(EXAMPLES / "demo" / "run"))
     assert done.returncode == 0, done.stdout
     assert "All steps ended as expected." in done.stdout
+    report = Path(done.stdout.splitlines()[-1].partition(": ")[2])
+    page = report.read_text(encoding="utf-8")
+    assert "All 3 connectors work" in page
+    assert "tls_name_mismatch" in page
 
 
 def test_first_playbook_prints_the_output_in_the_readme(stage: Stage, project: Path) -> None:
@@ -163,6 +168,7 @@ def test_mail_lands_in_the_mailbox_and_nowhere_else(project: Path) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGINT])
+@pytest.mark.sampled(2)
 def test_a_signal_ends_it_and_leaves_nothing(project: Path, number: signal.Signals) -> None:
     with sandbox(project, number=number) as variables:
         folder = Path(variables["ca_file"]).parent
@@ -188,6 +194,7 @@ def test_one_port_has_a_certificate_for_another_name(project: Path) -> None:
         ("-- sh -c 'kill -9 $$'", 137, ""),
     ],
 )
+@pytest.mark.sampled(3)
 def test_what_the_sandbox_says(stage: Stage, project: Path, options: str, status: int, told: str) -> None:
     words = shlex.split(options.replace("\n", "'\n'"))
     done = run(stage, project, sys.executable, "sandbox.py", *words)

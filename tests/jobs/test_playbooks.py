@@ -19,6 +19,7 @@ def tree(stage: Stage, mail_server: MailServer) -> Tree:
 OUT_OF_REACH = {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": 1}
 
 
+@pytest.mark.matrix
 def test_hosts_that_share_a_registry_test_it_once(tree: Tree) -> None:
     tree.hosts(test=["test1"], production=["prod1", "prod2"])
     tree.variables("production", **OUT_OF_REACH)
@@ -44,6 +45,7 @@ def test_a_play_may_delegate_the_role_itself(tree: Tree) -> None:
     assert (tree.registries / "prod1.db").exists()
 
 
+@pytest.mark.matrix
 def test_applications_are_written_and_compared(tree: Tree) -> None:
     rc = tree.stage.folder / "msmtprc"
     apps = [{"app": "msmtp", "path": str(rc), "connector": "alerts", "service": "no_such_service"}]

@@ -57,6 +57,7 @@ def inbox(variables: dict[str, Any], user: str) -> list[bytes]:
 
 
 @pytest.mark.parametrize(("outgoing", "incoming"), [("submission", "imap"), ("smtps", "imaps")])
+@pytest.mark.sampled(2)
 def test_connector_of_the_sandbox_passes_at_every_depth(
     stage: Stage, variables: dict[str, Any], outgoing: str, incoming: str
 ) -> None:

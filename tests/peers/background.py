@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A mail server in the background: `python -m peers.background FILE` returns when it answers.
 
-FILE becomes an inventory of Ansible whose variable `mail_server` says how to reach it. The server ends when FILE is
-removed.
+FILE becomes an inventory of Ansible whose variable `mail_server` says how to reach it, and `senders` what does not send
+yet: a Postfix and an Alertmanager for connectors to be written into. All of them end when FILE is removed.
 """
 
 from __future__ import annotations
@@ -13,9 +13,30 @@ import os
 import sys
 import tempfile
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
+from peers.alertmanager import Alertmanager
 from peers.mail import MailServer
+from peers.relay import Relay
+
+ALERTMANAGER = """\
+global:
+  smtp_smarthost: 127.0.0.1:1
+  smtp_from: nobody@example.com
+route:
+  receiver: nobody
+  routes:
+    - matchers: ['alertname="MailroomProof"']
+      receiver: proof
+      group_wait: 0s
+receivers:
+  - name: nobody
+  - name: proof
+    email_configs:
+      - to: '{{ .CommonLabels.mail_to }}'
+        headers: {Subject: Test mail of alertmanager}
+"""
 
 
 def main() -> None:
@@ -25,8 +46,18 @@ def main() -> None:
         os.close(answers)
         sys.exit(not os.read(answering, 1))  # nothing comes of a process that has failed
     os.setsid()
-    with tempfile.TemporaryDirectory() as folder, MailServer(Path(folder) / "mail") as server:
-        inventory = _write(Path(sys.argv[1]), {"folder": folder, **_reach(server)})
+    with ExitStack() as running:
+        folder = Path(running.enter_context(tempfile.TemporaryDirectory()))
+        server = running.enter_context(MailServer(folder / "mail"))
+        relay = running.enter_context(Relay(folder / "relay"))
+        (folder / "alertmanager.yml").write_text(ALERTMANAGER, encoding="utf-8")
+        alertmanager = running.enter_context(Alertmanager(folder / "alertmanager.yml", server.ca_file))
+        senders = {
+            "postfix": {"folder": str(relay.folder)},
+            "alertmanager": {"path": str(alertmanager.path), "url": alertmanager.url, "pid": alertmanager.pid},
+        }
+        reach = {"folder": str(folder), **_reach(server)}
+        inventory = _write(Path(sys.argv[1]), {"mail_server": reach, "senders": senders})
         _let_go_of_streams()
         os.write(answers, b"!")
         while os.fstat(inventory).st_nlink:
@@ -45,7 +76,7 @@ def _reach(server: MailServer) -> dict[str, object]:
 def _write(path: Path, variables: dict[str, object]) -> int:
     """Makes the inventory, for our eyes only; returns the open file."""
     file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    os.write(file, json.dumps({"all": {"vars": {"mail_server": variables}}}).encode())
+    os.write(file, json.dumps({"all": {"vars": variables}}).encode())
     return file
 
 

@@ -37,7 +37,7 @@ def program(name: str) -> str:
     return found
 
 
-class _Daemon:
+class Daemon:
     """A program in the foreground that does not run as root, in a folder of its own."""
 
     def __init__(self) -> None:
@@ -126,7 +126,7 @@ def _environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith(("PG", "LC_", "LANG"))}
 
 
-class Postgres(_Daemon):
+class Postgres(Daemon):
     """A server. Over its Unix socket everybody is believed, over TCP a password is asked for."""
 
     def __init__(self, settings: Mapping[str, str] | None = None, *, standby_of: Postgres | None = None) -> None:
@@ -217,7 +217,7 @@ class Postgres(_Daemon):
         return f"postgresql://{user}@{address}/{DATABASE}?schema={schema}&sslmode=disable{more}"
 
 
-class PgBouncer(_Daemon):
+class PgBouncer(Daemon):
     """A pooler in transaction mode, with few connections to its server."""
 
     def __init__(self, server: Postgres, connections: int = 2) -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import itertools
 import secrets
 import threading
 import time
@@ -89,19 +90,25 @@ class Tokens:
             self._issued.clear()
 
 
-@functools.lru_cache(maxsize=1)
 def key() -> rsa.RSAPrivateKey:
     """What tokens are signed with; made when it is needed first."""
-    return new_key()
+    return _named("tokens")
 
 
-@functools.lru_cache(maxsize=1)
 def _other_key() -> rsa.RSAPrivateKey:
-    return new_key()
+    return _named("others")
+
+
+_NUMBERS = itertools.cycle("123456")
 
 
 def new_key() -> rsa.RSAPrivateKey:
-    """A key for signatures."""
+    """A key for signatures, another than the last ones; making one takes long, so they come round again."""
+    return _named(next(_NUMBERS))
+
+
+@functools.cache
+def _named(name: str) -> rsa.RSAPrivateKey:
     return rsa.generate_private_key(65537, 2048)
 
 

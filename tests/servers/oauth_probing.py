@@ -24,7 +24,7 @@ from servers.verdicts_probing import Result, failing_phase, probe, said
 
 from ansible_collections.mailroom.core.plugins.module_utils._check.interface import Bounds
 from ansible_collections.mailroom.core.plugins.module_utils._check.job import Job
-from ansible_collections.mailroom.core.plugins.module_utils._module import connector_test
+from ansible_collections.mailroom.core.plugins.module_utils._module import inline
 
 ALICE, BOB = USERS["alice"], USERS["bob"]
 ROLES = ("IMAP.AccessAsApp", "SMTP.SendAsApp", "Mail.Send", "Mail.ReadBasic")
@@ -148,7 +148,7 @@ def _proven(rig: Rig, proof: Callable[[Rig, App], Block]) -> Block:
 
 def job(name: str, declaration: Block) -> Job:
     """A connector as the module reads it where it is not stored."""
-    return connector_test._inline_job({**declaration, "name": name})
+    return inline.inline_job({**declaration, "name": name})
 
 
 def results_of(declarations: Mapping[str, Block], depth: str = "login", **limits: float) -> Results:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from peers import net
+from peers.alertmanager import Alertmanager
 from peers.ca import CertificateZoo
 from peers.mail import MailServer
 from peers.relay import Relay
@@ -207,29 +207,12 @@ class TestPostfix:
 
 
 class TestAlertmanager:
-    @contextmanager
-    def running(self, application: Application, path: Path) -> Iterator[str]:
-        """Alertmanager, by its address. Its 0.25 takes authorities to trust from the environment only."""
-        block = net.PortBlock()
-        port = block.take()
-        command = ["prometheus-alertmanager", f"--config.file={path}", f"--web.listen-address=127.0.0.1:{port}"]
-        command += [f"--storage.path={application.folder / 'data'}", "--cluster.listen-address="]
-        log = application.folder / "alertmanager.log"
-        with log.open("wb") as output:
-            environment = {"SSL_CERT_FILE": str(application.server.ca_file), "PATH": "/usr/bin"}
-            process = subprocess.Popen(command, stdout=output, stderr=output, env=environment)
-        try:
-            assert net.wait_until_open(port, SECONDS), log.read_text(encoding="utf-8")
-            yield f"http://127.0.0.1:{port}/api/v2/alerts"
-        finally:
-            process.terminate()
-            process.wait()
-            block.release()
-
     def alert(self, url: str, subject: str) -> None:
         body = json.dumps([{"labels": {"alertname": subject}}]).encode()
         headers = {"Content-Type": "application/json"}
-        with urllib.request.urlopen(urllib.request.Request(url, body, headers), timeout=SECONDS) as answer:
+        with urllib.request.urlopen(
+            urllib.request.Request(f"{url}/api/v2/alerts", body, headers), timeout=SECONDS
+        ) as answer:
             assert answer.status == 200
 
     def configuration(self, application: Application) -> Path:
@@ -245,8 +228,8 @@ class TestAlertmanager:
         path, subject = self.configuration(application), new_subject()
         block = application.block(place, **{"host": "localhost", **more, "ca_file": None})
         application.configure("alertmanager", path, block, from_name='Älerts, "all"')
-        with self.running(application, path) as url:
-            self.alert(url, subject)
+        with Alertmanager(path, application.server.ca_file) as running:
+            self.alert(running.url, subject)
             mail = application.server.wait_for("bob", "Subject", subject)
         (sender,) = mail["From"].addresses
         assert (sender.display_name, sender.addr_spec) == ('Älerts, "all"', ALICE)
@@ -258,8 +241,8 @@ class TestAlertmanager:
         with asking(zoo, user, AWKWARD, mechanisms=["PLAIN"]) as (port, logins):
             block = application.block("submission", host="localhost", username=user, password=AWKWARD, ca_file=None)
             application.configure("alertmanager", path, {**block, "port": port})
-            with self.running(application, path) as url:
-                self.alert(url, new_subject())
+            with Alertmanager(path, application.server.ca_file) as running:
+                self.alert(running.url, new_subject())
                 end = time.monotonic() + SECONDS
                 while not any(login.ended for login in logins) and time.monotonic() < end:
                     time.sleep(0.05)

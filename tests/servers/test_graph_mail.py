@@ -284,6 +284,7 @@ ONES_FOR_READING = ("ErrorAccessDenied", "ApplicationThrottled", "html_200", "em
 
 @pytest.mark.parametrize("saves", [True, False], ids=["as MIME", "in JSON"])
 @pytest.mark.parametrize(("fault", "verdict"), REFUSALS.items())
+@pytest.mark.sampled(5)
 def test_each_refusal_has_its_verdict_and_nothing_is_sent_twice(
     rig: Rig, fault: str, verdict: str, saves: bool
 ) -> None:

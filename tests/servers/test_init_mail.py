@@ -23,6 +23,7 @@ from peers.users import USERS
 from servers.playing import MODULES, run
 from servers.test_connector_test import Scene, connector
 
+from ansible_collections.mailroom.core.plugins.module_utils._report.model import parse_results
 from ansible_collections.mailroom.core.plugins.module_utils._report.table import table
 
 ALICE, BOB = USERS["alice"].address, USERS["bob"].address
@@ -160,7 +161,7 @@ def test_one_that_fails_keeps_no_other_from_proving_itself(scene: Prover, mail_s
     assert answer["failed"]
     heading, *lines = answer["msg"].splitlines()
     assert heading == "1 of 2 connectors could not send:"
-    assert lines == table(answer["results"])
+    assert lines == table(parse_results(answer["results"]))
     assert [each["connector"] for each in answer["sent"]] == ["alerts"]
     assert answer["changed"]
     assert (scene.info("alerts")["due"], scene.info("wrong")["due"]) == (False, True)

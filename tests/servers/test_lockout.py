@@ -58,6 +58,7 @@ CHANGES = {
 
 @pytest.mark.parametrize("change", CHANGES)
 @pytest.mark.parametrize("name", ANSWERS)
+@pytest.mark.sampled(7)
 def test_how_often_a_credential_is_sent_does_not_depend_on_the_rules(
     zoo: CertificateZoo, monkeypatch: pytest.MonkeyPatch, name: str, change: str
 ) -> None:

@@ -449,6 +449,7 @@ def test_each_fault_of_sending_has_its_verdict() -> None:
 
 
 @pytest.mark.parametrize("name", EXPECTED)
+@pytest.mark.sampled(4)
 def test_faults_of_sending(zoo: CertificateZoo, name: str) -> None:
     with SMTP[name].make(zoo) as server:
         observation, phase = _sent_to(zoo, server)

@@ -90,6 +90,7 @@ def _check_that_nothing_secret_is_shown_or_sent_in_the_clear(outcome: Outcome) -
         ("imap", "logout_drip", "ok"),
     ],
 )
+@pytest.mark.sampled(3)
 def test_the_deadline_ends_a_test_whose_steps_may_take_longer(
     zoo: CertificateZoo, protocol: str, name: str, verdict: str
 ) -> None:
@@ -135,6 +136,7 @@ def dead_ports() -> Iterator[dict[str, int]]:
 
 @pytest.mark.parametrize("name", ELSEWHERE)
 @BOTH
+@pytest.mark.sampled(2)
 def test_what_is_not_the_servers_fault(
     zoo: CertificateZoo, dead_ports: dict[str, int], protocol: str, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -453,6 +455,7 @@ def _tls_port(zoo: CertificateZoo, why: str) -> ScriptedServer:
 @pytest.mark.parametrize("security", ["starttls", "none"])
 @pytest.mark.parametrize("why", ["client certificate", "alert"])
 @BOTH
+@pytest.mark.sampled(4)
 def test_an_alert_proves_tls(zoo: CertificateZoo, protocol: str, why: str, security: str) -> None:
     """Verdicts, cause 11: the second handshake, which looks for TLS, breaks down by an alert."""
     bounds = dataclasses.replace(ENDING, depth="connect")

@@ -15,6 +15,7 @@ from peers.users import USERS
 from servers.playing import run
 from servers.test_connector_test import Scene, connector
 
+from ansible_collections.mailroom.core.plugins.module_utils._report.model import parse_results
 from ansible_collections.mailroom.core.plugins.module_utils._report.table import table
 
 ALICE, BOB = USERS["alice"].address, USERS["bob"].address
@@ -72,7 +73,7 @@ def test_what_fails_is_not_committed(registry: Registry, tmp_path: Path) -> None
     assert answer["failed"]
     heading, *lines = answer["msg"].splitlines()
     assert heading == "1 of 1 connectors failed the test, so nothing was changed:"
-    assert lines == table([answer["result"]])
+    assert lines == table(parse_results([answer["result"]]))
     assert answer["result"]["verdict"] == "auth_rejected"
     assert not answer["changed"]
     assert not any(tmp_path.iterdir())

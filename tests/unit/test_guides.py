@@ -25,7 +25,7 @@ from ansible_collections.mailroom.core.plugins.module_utils._connector.plan impo
 from ansible_collections.mailroom.core.plugins.module_utils._connector.planning import make_plan
 from ansible_collections.mailroom.core.plugins.module_utils._connector.state import Stamp, State
 from ansible_collections.mailroom.core.plugins.module_utils._errors import DeclarationError
-from ansible_collections.mailroom.core.plugins.module_utils._module import connector, connector_test, connectors
+from ansible_collections.mailroom.core.plugins.module_utils._module import connector, connectors, inline
 from ansible_collections.mailroom.core.plugins.module_utils._verdict.diagnosis import diagnose
 from ansible_collections.mailroom.core.plugins.module_utils._verdict.observation import Observation
 from ansible_collections.mailroom.core.plugins.module_utils._verdict.table import REMEDIES
@@ -38,7 +38,9 @@ MODULES = tuple(path.stem for path in (ROOT / "plugins" / "modules").glob("*.py"
 EXPRESSION = re.compile(r"\{\{ *(\w+) *\}\}")
 # What stands for the value of a variable in which more than a word is expected.
 PEM = "".join(f"-----BEGIN {what}-----\nAA==\n-----END {what}-----\n" for what in ("PRIVATE KEY", "CERTIFICATE"))
+LISTS = {"{{ notices }}": [{"to": "ann@example.com", "subject": "Hello"}]}
 KEY = json.dumps({"type": "service_account", "client_email": "mailroom@project.example", "private_key": PEM})
+PLUGINS = {"modules": "module", "filter": "filter", "lookup": "lookup", "callback": "callback"}
 SAMPLES = {"_certificate": PEM, "_service_account": KEY}
 
 
@@ -87,6 +89,8 @@ def _filled(value: Any) -> Any:
         return {key: _filled(inner) for key, inner in value.items()}
     if isinstance(value, list):
         return [_filled(inner) for inner in value]
+    if value in LISTS:
+        return LISTS[value]
     return EXPRESSION.sub(lambda match: _sample(match[1]), value) if isinstance(value, str) else value
 
 
@@ -107,7 +111,7 @@ def _plan(module: str, options: Mapping[str, Any]) -> Plan | None:
     if module == "connectors":
         return _made(connectors.parse_request(params, written))
     if module == "connector_test" and params["declaration"]:
-        declaration, problems = connector_test._parse_inline(params["declaration"])
+        declaration, problems = inline.parse_inline(params["declaration"])
         return _made(Request((declaration,), problems=tuple(problems)))
     return None
 
@@ -134,7 +138,7 @@ def _declared(task: Task) -> Iterator[Mapping[str, Any]]:
 
 def test_there_is_something_to_read() -> None:
     assert len([task for task in TASKS if task.page == SIGNING_IN.name]) >= 14
-    assert {task.module for task in OF_README} == {"connector", "connector_test"}
+    assert {task.module for task in OF_README} == {"connector", "connector_test", "mail"}
     assert {task.module for task in TASKS} == {module for module in MODULES if not module.startswith("_")}
 
 
@@ -248,7 +252,7 @@ def test_start_page_lists_all_pages_of_the_site() -> None:
     roles = [f"{path.name}_role" for path in (ROOT / "roles").iterdir()]
     plugins = [
         f"{path.stem}_{kind}"
-        for folder, kind in (("modules", "module"), ("filter", "filter"), ("lookup", "lookup"))
+        for folder, kind in PLUGINS.items()
         for path in (ROOT / "plugins" / folder).iterdir()
         if path.suffix in (".py", ".yml") and not path.name.startswith("_")
     ]

@@ -20,7 +20,7 @@ version_added: 0.1.0
 """
 
 COLOURS = {"ok": "green", "changed": "yellow", "failed": "red"}
-NOT_SHOWN = ("include_role", "include_tasks", "set_fact", "validate_argument_spec")
+NOT_SHOWN = ("copy", "file", "include_role", "include_tasks", "set_fact", "set_stats", "validate_argument_spec")
 
 
 class CallbackModule(CallbackBase):  # type: ignore[misc]

@@ -32,7 +32,8 @@ def compose_mail(job: Job, to: str, *, include_copies: bool = False) -> Outgoing
     """
     from datetime import datetime, timezone
 
-    from .._message.compose import INIT_MAIL, TEST_MAIL, Request, compose, facts_of, sending_domain
+    from .._message.compose import INIT_MAIL, TEST_MAIL, Request, compose, facts_of
+    from .._message.draft import sending_domain
     from .._message.outgoing_mail import random_message_id
 
     connector = job.connector

@@ -51,7 +51,7 @@ class EndpointCheck(Check):
         session = self.session_type(self.endpoint, context.clock, record, context.redact)
         result = EndpointResult(self.endpoint, record, context.redact, session)
         try:
-            if self.sends:
+            if self.sends and not self.job.outbox:
                 self._delivery = self._compose(record)
             session.open()
             if self.signs_in:
@@ -95,6 +95,8 @@ class EndpointCheck(Check):
 
     def send(self, session: Session) -> list[ProbeWarning]:
         """Hand the mail over, and find it again where that is asked for."""
+        if self.job.outbox:
+            self.job.outbox.send_over(session)
         if not self._delivery:
             return []
         self._delivery.send(session)

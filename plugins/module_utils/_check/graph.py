@@ -24,7 +24,8 @@ class GraphCheck(EndpointCheck):
     def after_login(self, session: Session) -> list[ProbeWarning]:
         if not isinstance(session, GraphSession) or not self.signs_in:
             return []
-        self._look_at_mailbox(session)
+        if not self.job.outbox:
+            self._look_at_mailbox(session)
         if self.sends:
             return self.send(session)
         if not reaches(self.depth, "envelope"):

@@ -8,10 +8,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 from .._auth.identity import base_domain
 from .._connector.resolved import Endpoint, ResolvedConnector
 from .._connector.secret import Secret
+from .._protocol.session import Session
 from .._verdict.observation import Observation
 
 
@@ -21,6 +23,13 @@ class InitMail:
 
     message_id: str
     tenant: str = ""
+
+
+class Outbox(Protocol):
+    """The mails of a task."""
+
+    def send_over(self, session: Session) -> None:
+        """Send them in a session that is signed in; raises the error that ends the session."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +42,8 @@ class Job:
     refused: Observation | None = None
     init_mail: InitMail | None = None
     """What to send in place of a test mail. Only the server that sends is asked then."""
+    outbox: Outbox | None = None
+    """The mails of a task, to send in place of a test mail. Only the server that sends is asked then, too."""
     reader: Job | None = None
     """The connector whose mailbox is read at depth deliver, where that is another one."""
 
@@ -46,8 +57,8 @@ class Job:
 
     def endpoints(self) -> list[Endpoint]:
         """The connector's own servers, as far as they are asked."""
-        connector = self.connector
-        return [each for each in connector.endpoints if not self.init_mail or each is connector.sender]
+        connector, is_asked = self.connector, not self.init_mail and not self.outbox
+        return [each for each in connector.endpoints if is_asked or each is connector.sender]
 
     def reading_endpoint(self) -> Endpoint | None:
         """The server on which the mail is looked for that the connector sends; without a sign-in there is none."""

@@ -136,7 +136,7 @@ class Result:
 
     def field_to_check(self) -> str | None:
         """The declared field to look at first, or the option of the task."""
-        observation, failed = self._first_observation(), self._failed()
+        observation, failed = self.first_observation(), self._failed()
         if not observation:
             return None
         if not self.observation and failed and failed.reads_for:
@@ -148,10 +148,10 @@ class Result:
 
     def lacks_library(self) -> bool:
         """Whether the test has failed for want of a Python library on this host."""
-        observation = self._first_observation()
+        observation = self.first_observation()
         return bool(observation and observation.facts.get("library"))
 
-    def _first_observation(self) -> Observation | None:
+    def first_observation(self) -> Observation | None:
         failed = self._failed()
         return self.observation or (failed.observation if failed else None)
 

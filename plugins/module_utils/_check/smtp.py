@@ -41,7 +41,7 @@ class SmtpCheck(EndpointCheck):
     def _test_relaying(self, session: SmtpSession) -> None:
         """With relay set, test whether the server accepts a foreign sender, to the connector's own address."""
         smtp, recipient = self.job.connector.smtp, self.job.connector.test_address
-        if not smtp or not smtp.relay or not recipient or self.job.init_mail:
+        if not smtp or not smtp.relay or not recipient or self.job.init_mail or self.job.outbox:
             return
         try:
             session.check_envelope(FOREIGN_SENDER, [recipient])

@@ -3,7 +3,7 @@
 
 # This file is private to the collection mailroom.core and may change at any time.
 
-"""Renders the body of the mail that the collection sends, as text and as HTML."""
+"""Renders the body of the mail that the collection sends, as text and as HTML, with the connector's signature."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from html import escape
 # RFC 2045 allows 76 characters to a line of quoted-printable.
 _POLICY = SMTP.clone(max_line_length=76)
 _LINE_END = re.compile("\r\n|[\r\n\u2028\u2029]")
+_BODY_END = re.compile("</body", re.ASCII | re.IGNORECASE)
 _CLOSING = "This message was sent automatically. No answer is needed."
 _LABEL_WIDTH = 15
 _FONT = "font-family:-apple-system,'Segoe UI',Roboto,Helvetica,Arial,sans-serif;font-size:15px;line-height:1.5"
@@ -58,31 +59,56 @@ class Content:
     signature: str = ""
 
     def text(self) -> str:
-        facts = "\n".join(f"{label + ':':<{_LABEL_WIDTH}}{value}" for label, value in self.rows)
+        facts = "\n".join(f"{label + ':':<{_LABEL_WIDTH - 1}} {value}" for label, value in self.rows)
         text = f"{self.opening}\n\n{facts}\n\n{_CLOSING}\n"
-        lines = self._signature_lines()
-        return text + "".join(f"{line}\n" for line in ("", "-- ", *lines)) if lines else text
+        return sign_text(text, self.signature)
 
     def html(self) -> str:
-        lines = self._signature_lines()
         return _PAGE.format(
             title=escape(self.title),
             opening=escape(self.opening),
             rows="\n".join(_ROW.format(label=escape(label), value=escape(value)) for label, value in self.rows),
             closing=_CLOSING,
-            signature=_SIGNATURE.format(lines="<br>\n".join(escape(line) for line in lines)) if lines else "",
+            signature=_html_signature(self.signature),
             font=_FONT,
         )
 
-    def _signature_lines(self) -> list[str]:
-        return _LINE_END.split(self.signature.strip("\r\n")) if self.signature.strip() else []
+
+def sign_text(text: str, signature: str) -> str:
+    """The text with the signature below it."""
+    lines = _signature_lines(signature)
+    return text + "".join(f"{line}\n" for line in ("", "-- ", *lines)) if lines else text
 
 
-def mime(content: Content, seed: str) -> bytes:
-    """The MIME headers and the multipart body; ASCII only, with short lines."""
+def sign_html(html: str, signature: str) -> str:
+    """The HTML with the signature at its end, within the body element where there is one."""
+    ends = [match.start() for match in _BODY_END.finditer(html)]
+    end = ends[-1] if ends else len(html)
+    return html[:end] + _html_signature(signature) + html[end:]
+
+
+def mime(text: str, html: str, seed: str) -> bytes:
+    """The MIME headers and the body, a multipart where there is both text and HTML; ASCII only, with short lines."""
     message = EmailMessage(policy=_POLICY)
-    message.set_content(content.text(), cte="quoted-printable")
-    # A boundary that begins like this cannot be a line of quoted-printable; it is the same for the same message.
-    message.make_alternative(boundary=f"=_{hashlib.sha256(seed.encode()).hexdigest()[:24]}")
-    message.add_alternative(content.html(), subtype="html", cte="quoted-printable")
+    if text or not html:
+        message.set_content(text, cte="quoted-printable")
+    if text and html:
+        message.make_alternative(boundary=boundary("", seed))
+        message.add_alternative(html, subtype="html", cte="quoted-printable")
+    elif html:
+        message.set_content(html, subtype="html", cte="quoted-printable")
     return message.as_bytes()
+
+
+def boundary(kind: str, seed: str) -> str:
+    """A boundary that cannot be in a line of quoted-printable or base64; it is the same for the same message."""
+    return f"=_{kind}{hashlib.sha256(seed.encode()).hexdigest()[:24]}"
+
+
+def _html_signature(signature: str) -> str:
+    lines = _signature_lines(signature)
+    return _SIGNATURE.format(lines="<br>\n".join(escape(line) for line in lines)) if lines else ""
+
+
+def _signature_lines(signature: str) -> list[str]:
+    return _LINE_END.split(signature.strip("\r\n")) if signature.strip() else []

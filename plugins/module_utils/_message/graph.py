@@ -13,14 +13,16 @@ from contextlib import suppress
 from typing import Any
 from urllib.parse import quote
 
-from .._protocol.graph import LARGEST_REQUEST, GraphSession
-from .._verdict.observation import PERHAPS_ACCEPTED, Kind, Observation, ProbeError, probe_error
+from .._protocol.graph import LARGEST_RANGE, LARGEST_REQUEST, GraphSession
+from .._verdict.observation import Kind, Observation, ProbeError, perhaps_accepted, probe_error
 from .graph_message import Attachment, GraphMessage, always_lost, graph_message
 from .outgoing_mail import OutgoingMail
 from .received_headers import parse_headers
 from .transport import Accepted, Delivered, MailReader, MailSender
 
 FIRST_PAUSE, LONGEST_PAUSE, SHORTEST_PAUSE = 0.5, 5.0, 0.05
+
+LARGEST_BCC = 320 * 1024  # the most recipients with the longest addresses
 
 _ACCEPTED = 202
 _UNKNOWN_OUTCOME: tuple[Kind, ...] = ("timeout", "reset", "closed", "protocol")
@@ -35,14 +37,14 @@ class GraphMail(MailSender, MailReader):
         self._session = session
         self._saves = session.endpoint.save_to_sent
 
-    def send(self, mail: OutgoingMail) -> Accepted:
+    def send(self, mail: OutgoingMail, *, partial: bool = False) -> Accepted:  # noqa: ARG002  Graph takes all or none
         with self._session.record.phase("message") as phase:
             lost = [*always_lost(mail), *self._submit_mail(mail)]
             text = f"accepted (request-id {self._session.request_id})" if self._session.request_id else "accepted"
             if lost:
                 text += f"; Graph does not carry: {', '.join(lost)}"
             phase.set_reply(_ACCEPTED, "", text)
-            return Accepted(text=text)
+            return Accepted(text=text, lost=tuple(lost))
 
     def find(self, message_id: str) -> Delivered:
         with self._session.record.phase("delivery"):
@@ -82,12 +84,13 @@ class GraphMail(MailSender, MailReader):
 
     def _submit_mail(self, mail: OutgoingMail) -> tuple[str, ...]:
         """Choose the request that carries most of the mail, and return what it cannot carry."""
-        mime = mail.naming_bcc()
-        if self._saves and len(mime) <= LARGEST_REQUEST // 4 * 3:
-            self._submit("sendMail", mime)
+        # With some room for a Bcc header.
+        is_small = mail.size <= LARGEST_REQUEST // 4 * 3 - LARGEST_BCC
+        if self._saves and is_small:
+            self._submit("sendMail", mail.naming_bcc())
             return ()
         converted = graph_message(mail)
-        if not self._saves:
+        if not self._saves and mail.size <= LARGEST_REQUEST:
             files = {"attachments": [each.attachment() for each in converted.files]} if converted.files else {}
             body = {"message": {**converted.message, **files}, "saveToSentItems": False}
             if len(json.dumps(body)) <= LARGEST_REQUEST:
@@ -102,8 +105,7 @@ class GraphMail(MailSender, MailReader):
         except ProbeError as error:
             observation = error.observation
             if observation.kind in _UNKNOWN_OUTCOME or observation.code in _SERVER_ERRORS:
-                text = f"{observation.text}; {PERHAPS_ACCEPTED}"
-                raise ProbeError(observation.with_context(text=text)) from error
+                raise perhaps_accepted(error) from error
             raise
 
     def _submit_draft(self, converted: GraphMessage) -> None:
@@ -133,7 +135,7 @@ class GraphMail(MailSender, MailReader):
         url = self._session.request("POST", path, {"AttachmentItem": file.item()}).get("uploadUrl")
         if not isinstance(url, str):
             raise _not_graph()
-        self._session.upload(url, file.content)
+        self._session.upload(url, file.size, file.pieces(LARGEST_RANGE))
 
     def _discard(self, draft: str) -> None:
         with suppress(ProbeError):

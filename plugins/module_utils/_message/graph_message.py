@@ -18,7 +18,7 @@ from email.utils import getaddresses
 from typing import Any
 
 from .._verdict.observation import probe_error
-from .outgoing_mail import OutgoingMail
+from .outgoing_mail import File, OutgoingMail
 
 SMALLEST_UPLOAD = 3 * 1024 * 1024
 MOST_HEADERS = 5
@@ -35,21 +35,33 @@ class Attachment:
 
     name: str
     kind: str
-    content: bytes
-    content_id: str
-    is_inline: bool
+    content: bytes | File
+    content_id: str = ""
+    is_inline: bool = False
+
+    @property
+    def size(self) -> int:
+        return len(self.content) if isinstance(self.content, bytes) else self.content.size
 
     @property
     def needs_upload(self) -> bool:
-        return len(self.content) >= SMALLEST_UPLOAD
+        return self.size >= SMALLEST_UPLOAD
+
+    def pieces(self, size: int) -> Iterator[bytes]:
+        """Its content in pieces of this size."""
+        if not isinstance(self.content, bytes):
+            yield from self.content.pieces(size)
+            return
+        for start in range(0, len(self.content), size):
+            yield self.content[start : start + size]
 
     def attachment(self) -> dict[str, Any]:
-        content = base64.b64encode(self.content).decode("ascii")
+        content = base64.b64encode(b"".join(self.pieces(SMALLEST_UPLOAD))).decode("ascii")
         return {"@odata.type": "#microsoft.graph.fileAttachment", **self._about(), "contentBytes": content}
 
     def item(self) -> dict[str, Any]:
         """The same for an upload, which brings the content afterwards."""
-        return {"attachmentType": "file", **self._about(), "size": len(self.content)}
+        return {"attachmentType": "file", **self._about(), "size": self.size}
 
     def _about(self) -> dict[str, Any]:
         about = {"name": self.name, "contentType": self.kind, "isInline": self.is_inline}
@@ -102,7 +114,10 @@ def graph_message(mail: OutgoingMail) -> GraphMessage:
     lost = [name for name, text in custom if (name, text) not in carried]
     return GraphMessage(
         message={name: value for name, value in described.items() if value},
-        files=tuple(_attachment(part) for part in parts if part not in texts.values()),
+        files=(
+            *(_attachment(part) for part in parts if part not in texts.values()),
+            *(Attachment(each.file.name, each.file.content_type, each.file) for each in mail.files),
+        ),
         lost=(*lost, *(["the plain text alternative"] if len(texts) > 1 else [])),
     )
 

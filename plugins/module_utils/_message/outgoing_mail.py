@@ -10,9 +10,43 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
 from . import header
+
+
+class File(Protocol):
+    """A file to attach, whose content is read only while it is sent."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def content_type(self) -> str: ...
+
+    @property
+    def size(self) -> int: ...
+
+    @property
+    def encoded_size(self) -> int:
+        """Its size in base64, with the line ends."""
+
+    def pieces(self, size: int) -> Iterator[bytes]:
+        """Its content in pieces of this size."""
+
+    def encoded(self) -> Iterator[bytes]:
+        """Its content in base64, in pieces of whole lines."""
+
+
+@dataclass(frozen=True)
+class FilePart:
+    """An attached file as a part of a message."""
+
+    head: bytes
+    """Its delimiter and headers, with the empty line after them."""
+    file: File
 
 
 @dataclass(frozen=True)
@@ -20,14 +54,28 @@ class OutgoingMail:
     """A composed mail message and its envelope, ready to be sent."""
 
     message: bytes
+    """All of it, or what stands before the attached files."""
     sender: str
     recipients: tuple[str, ...]
     message_id: str
     bcc: tuple[str, ...] = ()
+    files: tuple[FilePart, ...] = ()
+    end: bytes = b""
+    """What stands after the attached files."""
 
     @property
     def size(self) -> int:
-        return len(self.message)
+        files = sum(len(part.head) + part.file.encoded_size for part in self.files)
+        return len(self.message) + files + len(self.end)
+
+    def chunks(self) -> Iterator[bytes]:
+        """The whole message in pieces of whole lines; files are read only now."""
+        yield self.message
+        for part in self.files:
+            yield part.head
+            yield from part.file.encoded()
+        if self.end:
+            yield self.end
 
     @property
     def needs_smtputf8(self) -> bool:
@@ -40,7 +88,8 @@ class OutgoingMail:
 
     def naming_bcc(self) -> bytes:
         """The message with a Bcc header, for a service that reads recipients from headers and removes this one."""
-        return header.line("Bcc", header.mailboxes(self.bcc)) + self.message if self.bcc else self.message
+        named = header.line("Bcc", header.mailboxes(self.bcc)) if self.bcc else b""
+        return named + b"".join(self.chunks())
 
 
 def init_message_id(registry: str, connector: str, fingerprint: str, domain: str) -> str:
@@ -53,6 +102,6 @@ def init_message_id(registry: str, connector: str, fingerprint: str, domain: str
     return f"<init.{hashlib.sha256(facts.encode()).hexdigest()[:40]}@{domain}>"
 
 
-def random_message_id(domain: str) -> str:
+def random_message_id(domain: str, kind: str = "test") -> str:
     """A Message-ID that no other message has."""
-    return f"<test.{secrets.token_hex(20)}@{domain}>"
+    return f"<{kind}.{secrets.token_hex(20)}@{domain}>"

@@ -77,7 +77,7 @@ class SmtpMail(MailSender):
     def __init__(self, session: SmtpSession) -> None:
         self._session = session
 
-    def send(self, mail: OutgoingMail) -> Accepted:
+    def send(self, mail: OutgoingMail, *, partial: bool = False) -> Accepted:
         envelope = Envelope(
             mail.sender,
             mail.recipients,
@@ -85,5 +85,5 @@ class SmtpMail(MailSender):
             is_8bit=mail.needs_8bit,
             is_international=mail.needs_smtputf8,
         )
-        text = self._session.send_message(envelope, mail.message)
-        return Accepted(queue_id(text), text)
+        reply = self._session.send_message(envelope, mail.chunks(), partial=partial)
+        return Accepted(queue_id(reply.text), reply.text, reply.refused)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast
 
 from .._protocol.session import Session
-from .._verdict.observation import probe_error
+from .._verdict.observation import Observation, probe_error
 from .outgoing_mail import OutgoingMail
 
 if TYPE_CHECKING:
@@ -28,6 +28,10 @@ class Accepted:
 
     queue_id: str = ""
     text: str = ""
+    refused: Mapping[str, Observation] = field(default_factory=dict)
+    """The recipients that were refused while others were not."""
+    lost: tuple[str, ...] = ()
+    """What the service does not carry of the mail."""
 
 
 @dataclass(frozen=True)
@@ -44,8 +48,11 @@ class MailSender(ABC):
     """Hands mails over, in a session that is signed in."""
 
     @abstractmethod
-    def send(self, mail: OutgoingMail) -> Accepted:
-        """One attempt. A recipient that is refused stops it, and is named, before anything is sent."""
+    def send(self, mail: OutgoingMail, *, partial: bool = False) -> Accepted:
+        """One attempt. A recipient that is refused stops it, and is named, before anything is sent.
+
+        With `partial` the others get the mail, where there are any.
+        """
 
 
 class MailReader(ABC):

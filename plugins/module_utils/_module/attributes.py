@@ -107,11 +107,13 @@ class WantedAttributes:
         return replace(attributes, owner=owner, group=group, mode=_parse_mode(self.mode, attributes.mode))
 
     def for_shared_file(self, attributes: FileAttributes) -> FileAttributes:
-        """A file of others that now holds a secret: unless the task says more, just what everybody may do goes."""
-        if self.is_mode_given:
-            return self.for_existing_file(attributes)
-        private = replace(attributes, mode=attributes.mode & ~stat.S_IRWXO)
-        return replace(self, mode=None).for_existing_file(private)
+        """A file of others that now holds a secret.
+
+        A mode that keeps everybody out was chosen for whoever reads the file, and is kept; any other one was not chosen
+        for a secret.
+        """
+        is_kept = not self.is_mode_given and not attributes.mode & stat.S_IRWXO
+        return (replace(self, mode=None) if is_kept else self).for_existing_file(attributes)
 
 
 def read_attribute_options(module: Task) -> WantedAttributes:

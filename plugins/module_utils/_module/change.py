@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any, Callable, Protocol
+from typing import Any, Callable, NamedTuple, Protocol
 
 from .._connector.plan import Plan, Request
 from .._connector.planning import make_plan
+from .._connector.records import ApplicationRecord
 from .._connector.state import Connector, Stamp
 from .._errors import DeclarationError, MailroomError, MissingLibrary, Problem, RegistryError, RegistryKeyError
 from .._registry.registry import Migration, Reader, Registry, Writer
@@ -57,6 +58,14 @@ class _UntestedChangeError(MailroomError):
     """The registry has changed since the tests, so the change to commit was not tested."""
 
 
+class _Outcome(NamedTuple):
+    plan: Plan
+    changed: bool
+    migration: Migration
+    left_behind: Sequence[ApplicationRecord]
+    """The applications that keep the settings of a connector that is deleted."""
+
+
 def change_registry(module: Task, request: Request, tests: ConnectorTests | None = None) -> tuple[Plan, bool]:
     """Plan a request, test it if there are tests, and apply it except in check mode.
 
@@ -75,14 +84,14 @@ def _plan_and_apply(module: Task, request: Request, tests: ConnectorTests | None
     now = stamp(module)
     for _attempt in range(MAX_ATTEMPTS):
         if module.check_mode or tests or not registry.exists() or not _is_writable(registry):
-            plan, changed, migration = _preview(module, registry, request, now, tests)
-            writes = changed or bool(migration.due)
+            outcome = _preview(module, registry, request, now, tests)
+            writes = outcome.changed or bool(outcome.migration.due)
             if module.check_mode and writes:
-                registry.check_writable(seals=plan.has_new_secrets)
+                registry.check_writable(seals=outcome.plan.has_new_secrets)
             if module.check_mode or not writes:
-                return _report_outcome(module, plan, changed, migration)
+                return _report_outcome(module, outcome)
         with suppress(_UntestedChangeError):
-            return _report_outcome(module, *_apply(registry, request, now, tests))
+            return _report_outcome(module, _apply(registry, request, now, tests))
     raise RegistryError("These connectors were changed by others while they were tested: run the task again.")
 
 
@@ -95,19 +104,22 @@ def _is_writable(registry: Registry) -> bool:
     return True
 
 
-def _preview(
-    module: Task, registry: Registry, request: Request, now: Stamp, tests: ConnectorTests | None
-) -> tuple[Plan, bool, Migration]:
+def _preview(module: Task, registry: Registry, request: Request, now: Stamp, tests: ConnectorTests | None) -> _Outcome:
     """Plan without a write transaction, and test the plan after closing the registry, so that others can write."""
     with registry.reading() as reader:
         plan, changed = _plan(request, reader, now, on_missing_library=module.warn if module.check_mode else None)
-        migration = reader.migration()
+        outcome = _Outcome(plan, changed, reader.migration(), _left_behind(plan, reader))
         test_cases = tests.test_cases(plan, reader) if tests else []
     if tests:
         tests.test(test_cases)
         for reason in dict.fromkeys(tests.skipped):
             module.warn(reason)
-    return plan, changed, migration
+    return outcome
+
+
+def _left_behind(plan: Plan, reader: Reader) -> Sequence[ApplicationRecord]:
+    deleted = [change.before.name for change in plan.changes if change.before and not change.after]
+    return reader.applications(deleted) if deleted else ()
 
 
 def _plan(
@@ -127,24 +139,29 @@ def _plan(
     return plan, plan.changed or reader.needs_resealing()
 
 
-def _apply(
-    registry: Registry, request: Request, now: Stamp, tests: ConnectorTests | None
-) -> tuple[Plan, bool, Migration]:
-    def plan_and_apply(writer: Writer) -> tuple[Plan, bool, Migration]:
+def _apply(registry: Registry, request: Request, now: Stamp, tests: ConnectorTests | None) -> _Outcome:
+    def plan_and_apply(writer: Writer) -> _Outcome:
         plan, changed = _plan(request, writer, now)
         if tests and tests.untested(plan):
             raise _UntestedChangeError
         writer.apply(plan)
         if writer.needs_resealing():
             writer.reseal()
-        return plan, changed, writer.migration()
+        return _Outcome(plan, changed, writer.migration(), _left_behind(plan, writer))
 
     return registry.write(plan_and_apply)
 
 
-def _report_outcome(module: Task, plan: Plan, changed: bool, migration: Migration) -> tuple[Plan, bool]:
-    for warning in plan.warnings:
+def _report_outcome(module: Task, outcome: _Outcome) -> tuple[Plan, bool]:
+    migration = outcome.migration
+    for warning in outcome.plan.warnings:
         module.warn(warning)
+    if outcome.left_behind:
+        left = [f"{each.app} {each.place} on {each.host} ({each.connector})" for each in outcome.left_behind]
+        module.warn(
+            "These applications keep the settings of a connector that is deleted, until they are given another one:"
+            f" {_join_limited(left)}"
+        )
     if migration.put_off:
         module.warn(
             "These secrets were sealed by an earlier release and are not bound to their destination yet, because their"
@@ -156,7 +173,7 @@ def _report_outcome(module: Task, plan: Plan, changed: bool, migration: Migratio
             "Nothing was sealed with the first key, since these secrets are sealed with a key that is not given: add it"
             f" to registry_key or registry_key_file, or give the secrets again: {_join_limited(migration.not_rotated)}"
         )
-    return plan, changed
+    return outcome.plan, outcome.changed
 
 
 def plan_diff(plan: Plan, only: str | None = None) -> dict[str, Any]:
@@ -182,5 +199,5 @@ def plan_diff(plan: Plan, only: str | None = None) -> dict[str, Any]:
     return {"before": before, "after": after}
 
 
-def _join_limited(secrets: Sequence[str]) -> str:
-    return "; ".join([*secrets[:MAX_NAMED], *(["and others"] if secrets[MAX_NAMED:] else [])])
+def _join_limited(named: Sequence[str]) -> str:
+    return "; ".join([*named[:MAX_NAMED], *(["and others"] if named[MAX_NAMED:] else [])])

@@ -8,40 +8,65 @@
 from __future__ import annotations
 
 import os
+import shlex
+import shutil
 import stat
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack, suppress
-from dataclasses import replace
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from typing import Any
 
 from .._argspec import ArgumentSpec
 from .._connector import checks
 from .._connector.diff import CHANGED, STORED
+from .._connector.records import ApplicationRecord, settings_digest
+from .._connector.redaction import Redaction
 from .._connector.resolved import resolve_connector
 from .._connector.secret import Secret
-from .._connector.state import Connector, parse_purpose
-from .._errors import DeclarationError, FieldMessage, MailroomError, Problem, RegistryError, printable
-from .._registry.registry import Reader, Registry
+from .._connector.state import Purpose
+from .._errors import ConnectorsFailed, DeclarationError, MailroomError, Problem, printable
+from .._registry.registry import Registry
 from .._target.interface import MAY_BE_LEFT_OUT, Account, FileTarget, account_of
 from .._target.targets import FILE_TARGETS, option_specs
-from .attributes import read_attribute_options
+from .attributes import PRIVATE_MODE, read_attribute_options
 from .files import Access, FileChange, FileContent, read_file, write_files
+from .options import parse_options
+from .recording import Recording, drop_record, forget_application, record_application
 from .safe_path import Location, is_writable_only_by, locate, trusted_users
-from .shared_options import open_registry, registry_files, registry_options
-from .stored import load_connectors, open_secrets, resolve_purpose
+from .shared_options import (
+    host_option,
+    open_registry,
+    recorded_host,
+    registry_files,
+    registry_options,
+    stamp,
+)
+from .stored import open_secrets, select_connector, unsupported_error
 from .task import Task, run
 
 _PASSWORD_FILE = "mailroom_password"
 _MAX_SHOWN_LENGTH = 200
+_MAX_SAID_LENGTH = 500
+_PLACEHOLDER = "placeholder"
 
 
 def argument_spec() -> ArgumentSpec:
+    """One application, or a list of them with the same options each."""
+    options = application_spec().options
+    optional = {name: {**option, "required": False} for name, option in options.items()}
+    alone = [(name, "applications") for name, option in options.items() if name != "host" and "default" not in option]
+    several = {"applications": {"type": "list", "elements": "dict"}}
+    return ArgumentSpec({**optional, **several}, mutually_exclusive=alone).merge(registry_options())
+
+
+def application_spec() -> ArgumentSpec:
     options = {
         "leave_out": {"type": "list", "elements": "str", "choices": list(MAY_BE_LEFT_OUT)},
         "password_file": {"type": "path", "no_log": False},
         **option_specs(),
     }
-    spec = ArgumentSpec(
+    return ArgumentSpec(
         {
             "connector": {"type": "str"},
             "purpose": {"type": "str"},
@@ -53,14 +78,15 @@ def argument_spec() -> ArgumentSpec:
             "mode": {"type": "raw"},
             "backup": {"type": "bool", "default": False},
             "follow": {"type": "bool", "default": False},
+            "validate": {"type": "str"},
             "options": {"type": "dict", "options": options},
-            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+            "state": {"type": "str", "choices": ["present", "absent", "forgotten"], "default": "present"},
+            **host_option(),
         },
         mutually_exclusive=[("connector", "purpose")],
         required_by={"tenant": ("purpose",)},
         required_if=[("state", "present", ("connector", "purpose"), True)],
     )
-    return spec.merge(registry_options())
 
 
 def run_module() -> None:
@@ -68,16 +94,71 @@ def run_module() -> None:
 
 
 def _connector_config(module: Task) -> dict[str, Any]:
+    entries = module.params["applications"]
+    if entries is None:
+        shared = registry_options().options
+        entry = {name: value for name, value in module.written.items() if name not in (*shared, "applications")}
+        parsed, problems = _parse_application(entry, "")
+        if problems:
+            raise DeclarationError(problems)
+        module.params.update(parsed)
+        return _configure(module)
+    applications = []
+    problems = [] if entries else [Problem("", "applications", "must not be empty")]
+    for position, entry in enumerate(entries):
+        parsed, found = _parse_application(entry, f"applications[{position}]")
+        applications.append(parsed)
+        problems += found
+    if problems:
+        raise DeclarationError(problems)
+    return _configure_all(module, applications)
+
+
+def _parse_application(entry: Mapping[str, Any], where: str) -> tuple[dict[str, Any], list[Problem]]:
+    found = parse_options(application_spec(), entry)
+    return found.params, [replace(problem, where=where) for problem in found.problems]
+
+
+def _configure_all(module: Task, applications: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Configure one application after the other. One that fails does not keep the others from it."""
+    shared, diffs, failures = module.params, [], []
+    results: list[dict[str, Any]] = []
+    for application in applications:
+        module.params = {**shared, **application, "host": application["host"] or shared["host"]}
+        result = {"app": application["app"], "path": application["path"], "changed": False}
+        try:
+            result.update(_configure(module))
+            diffs += result.pop("diff")
+        except MailroomError as error:
+            result.update(failed=True, msg=str(error))
+            failures.append(f"{application['app']} {printable(application['path'])}: {error}")
+        results.append(result)
+    changed = any(result["changed"] for result in results)
+    returned = {"changed": changed, "diff": diffs, "results": results}
+    if failures:
+        counted = f"{len(failures)} of {len(results)} applications could not be configured:"
+        message = "\n- ".join((counted, *failures)) if len(results) > 1 else failures[0]
+        raise ConnectorsFailed(message, returned)
+    return returned
+
+
+def _configure(module: Task) -> dict[str, Any]:
     options = module.params["options"] or {}
     application = FILE_TARGETS[module.params["app"]].variant(options)
     _check_paths(module.params)
+    record_key = (application.name, recorded_host(module), os.path.normpath(module.params["path"]))
+    if module.params["state"] == "forgotten":
+        is_known = drop_record(module, *record_key)
+        return {"changed": is_known, "connector": None, "path": record_key[2], "diff": []}
     wanted = read_attribute_options(module)
     with ExitStack() as opened:
         settings, password, password_file = _locate_files(module, opened, application)
         _check_locations(module, application, settings, password)
         registry = open_registry(module) if module.params["state"] == "present" else None
-        account = _account(module, registry, application, password_file) if registry else None
+        chosen = _choose(module, registry, application, password_file, record_key) if registry else None
+        account = chosen.account if chosen else None
         change = _settings_change(module, application, settings, account, wanted.owner)
+        _validate(module, application, change, chosen)
         needed = password if account and account.password else None
         changes = [change]
         if needed and account:
@@ -88,17 +169,28 @@ def _connector_config(module: Task) -> dict[str, Any]:
         written = write_files(module, changes, wanted, change if module.params["backup"] else None)
         _warn_about_previous_file(module, application, change, password_file)
         if not module.check_mode:
-            for each in changes:
-                if each is not change or not application.has_mark:
-                    _record_file(module, registry, application, each)
-        if account and application.secret_paths(account.connector, account.options):
+            without_mark = [each for each in changes if each is not change or not application.has_mark]
+            if registry and chosen:
+                files = _files_to_record(application, without_mark)
+                recording = Recording(chosen.record, chosen.secrets, files, has_changed=written["changed"])
+                record_application(module, registry, recording)
+            else:
+                removed = [each.location.path for each in without_mark if each.after is None]
+                forget_application(module, *record_key, removed_files=removed)
+        if chosen and chosen.secrets:
             _warn_about_permissions(module, password or settings)
     result = {"connector": account.name if account else None, "path": settings.path, **written}
+    return {**result, **_hints(application, settings.path)}
+
+
+def _hints(application: FileTarget, path: str) -> dict[str, Any]:
+    """How the application checks its settings, and the service that reads them."""
+    hints: dict[str, Any] = {}
     if application.check:
-        result["check"] = [each.format(path=settings.path) for each in application.check]
+        hints["check"] = [each.format(path=path) for each in application.check]
     if application.service:
-        result["service"] = {"name": application.service, "state": application.reload}
-    return result
+        hints["service"] = {"name": application.service, "state": application.reload}
+    return hints
 
 
 def _check_paths(params: Mapping[str, Any]) -> None:
@@ -159,50 +251,44 @@ def _check_locations(module: Task, application: FileTarget, settings: Location, 
         raise DeclarationError(problems)
 
 
-def _account(module: Task, registry: Registry, application: FileTarget, password_file: str) -> Account:
+@dataclass(frozen=True)
+class _Chosen:
+    """A connector for the application, and what is recorded of that."""
+
+    account: Account
+    masked: Account
+    """The same account with placeholders for its secrets."""
+    secrets: Mapping[str, Secret]
+    record: ApplicationRecord
+
+
+def _choose(
+    module: Task, registry: Registry, application: FileTarget, password_file: str, record_key: tuple[str, str, str]
+) -> _Chosen:
     """What the application gets of the connector, or all that it cannot express of it."""
     options = module.params["options"] or {}
     with registry.reading() as reader:
-        connector, is_default = _select_connector(module, registry, reader)
+        connector, is_default = select_connector(module, registry, reader)
         resolved = resolve_connector(connector)
         refused = application.unusable(resolved, options)
         if refused:
-            raise _unsupported_error(connector, [refused])
-        resolved = resolve_connector(
-            connector, open_secrets(reader, connector, application.secret_paths(resolved, options))
+            raise unsupported_error(connector, [refused])
+        secrets = open_secrets(reader, connector, application.secret_paths(resolved, options))
+        reads = application.read_paths(resolved, options)
+        digest = settings_digest(connector, reads, is_default=is_default)
+        params = module.params
+        purpose = Purpose(params["purpose"], params["tenant"] or "") if params["purpose"] else None
+        record = ApplicationRecord(*record_key, connector.name, purpose, reads, digest, stamp(module))
+    account, masked = (
+        replace(
+            account_of(resolve_connector(connector, each), application, options, password_file), is_default=is_default
         )
-    account = replace(account_of(resolved, application, options, password_file), is_default=is_default)
+        for each in (secrets, dict.fromkeys(secrets, Secret(_PLACEHOLDER)))
+    )
     findings = list(application.unsupported(account))
     if findings:
-        raise _unsupported_error(connector, findings)
-    return account
-
-
-def _unsupported_error(connector: Connector, findings: Sequence[FieldMessage]) -> DeclarationError:
-    """An option is the task's, every other field the connector's."""
-    where = f"connector {connector.name}"
-    return DeclarationError(
-        [Problem("" if field.startswith("options.") else where, field, what) for field, what in findings]
-    )
-
-
-def _select_connector(module: Task, registry: Registry, reader: Reader) -> tuple[Connector, bool]:
-    """The connector, and whether it is the default."""
-    params = module.params
-    if params["purpose"]:
-        purpose, problems = parse_purpose(params["purpose"], params["tenant"])
-        if problems:
-            raise DeclarationError(problems)
-        state, resolution = resolve_purpose(module, reader, purpose)
-        return resolution.connector, resolution.connector.name == state.default
-    name = params["connector"]
-    problems = checks.run_check(checks.connector_name, name, "", "connector")
-    if problems:
-        raise DeclarationError(problems)
-    state = load_connectors(registry, reader, [name])
-    if name in state.damaged:
-        raise RegistryError(str(state.damaged[name]))
-    return state.connectors[name], name == state.default
+        raise unsupported_error(connector, findings)
+    return _Chosen(account, masked, secrets, record)
 
 
 def _settings_change(
@@ -223,6 +309,51 @@ def _settings_change(
     if account and holds_secret:
         access = "private" if application.owns_file else "restricted"
     return FileChange(location, before, after, application.difference(text, after or ""), access)
+
+
+def _validate(module: Task, application: FileTarget, change: FileChange, chosen: _Chosen | None) -> None:
+    """Have the program that the task names check new settings before they replace anything, or raise what it says.
+
+    It reads a copy under the same name in a private folder, which is rendered with placeholders for our secrets.
+    """
+    command = module.params["validate"]
+    if command is None:
+        return
+    try:
+        words = shlex.split(command)
+    except ValueError:
+        words = []
+    if not words or not any("%s" in word for word in words):
+        allowed = "must be a command with %s in it, which stands for the path of the new settings"
+        raise DeclarationError([Problem("", "validate", allowed)])
+    if not change.differs or change.after is None:
+        return
+    before = change.before.text if change.before else ""
+    text = application.render(before, chosen.masked) if chosen else change.after
+    redacted = Redaction(chosen.secrets.values() if chosen else ())
+    folder = tempfile.mkdtemp(dir=module.tmpdir)
+    try:
+        path = os.path.join(folder, os.path.basename(change.location.path))
+        with open(path, "w", encoding="utf-8", errors="surrogateescape", newline="") as file:
+            os.fchmod(file.fileno(), PRIVATE_MODE)
+            file.write(text)
+        given = [word.replace("%s", path) for word in words]
+        status, out, err = module.run_command(given, handle_exceptions=False)  # type: ignore[no-untyped-call]
+    except OSError as error:
+        reason = f"the command of validate cannot be run: {words[0]}: {error.strerror}"
+        if module.check_mode:
+            # An earlier task may install it.
+            module.warn(f"{change.location.path} was not validated, {reason}")
+            return
+        raise MailroomError(f"{change.location.path} was not changed: {reason}") from None
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    if status:
+        # It may know the secrets from elsewhere, such as the password file.
+        said = redacted(printable(" ".join((err or out).replace(path, change.location.path).split())))
+        raise MailroomError(
+            f"{change.location.path} was not changed: the command of validate refuses it: {said[:_MAX_SAID_LENGTH]}"
+        )
 
 
 def _password_change(application: FileTarget, location: Location, account: Account, owner: int | None) -> FileChange:
@@ -290,29 +421,13 @@ def _has_marker(application: FileTarget, text: str) -> bool:
     return bool(application.password_mark) and text.startswith(application.password_mark)
 
 
-def _record_file(module: Task, registry: Registry | None, application: FileTarget, change: FileChange) -> None:
-    """Record in the registry that a file without a marker was written by this module, or was removed."""
-    path = change.location.path
-    if change.after is None:
-        # If this fails, the record has no effect, since there is no file with the recorded content.
-        with suppress(MailroomError, UnicodeEncodeError):
-            registry = registry or open_registry(module)
-            if registry.exists():
-                registry.write(lambda writer: writer.forget_file(path))
-        return
-    if not registry or _has_marker(application, change.after):
-        return
-    try:
-        content = Secret(change.after)
-        with registry.reading() as reader:
-            if reader.wrote_file(path, content):
-                return
-        registry.write(lambda writer: writer.record_file(path, content))
-    except (MailroomError, UnicodeEncodeError):
-        module.warn(
-            f"The registry could not record that {path} was written by this task, so later tasks will not remove"
-            " it: remove it yourself when it is no longer needed."
-        )
+def _files_to_record(application: FileTarget, changes: Iterable[FileChange]) -> dict[str, Secret | None]:
+    """The files without a marker, with what this module wrote; None for one that it removed."""
+    return {
+        each.location.path: None if each.after is None else Secret(each.after)
+        for each in changes
+        if each.after is None or not _has_marker(application, each.after)
+    }
 
 
 def _warn_about_leftover(module: Task, path: str, why: str) -> None:
@@ -333,7 +448,9 @@ def _warn_about_previous_file(module: Task, application: FileTarget, settings: F
 def _warn_about_permissions(module: Task, location: Location) -> None:
     """Warn where everybody can read the password, or replace the file that contains it."""
     status = location.status()
-    if status and status.st_mode & stat.S_IROTH:
+    # Check mode sees the mode before the task; without the option, the task will have kept everybody else out.
+    is_final = not module.check_mode or module.params["mode"] is not None
+    if is_final and status and status.st_mode & stat.S_IROTH:
         module.warn(f"Everybody on this host can read the password in {location.path}: set mode to 0600 or 0640.")
     folder = location.folder_status().st_mode if location.has_folder else 0
     if folder & stat.S_IWOTH and not folder & stat.S_ISVTX:

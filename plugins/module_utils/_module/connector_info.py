@@ -12,11 +12,13 @@ from dataclasses import replace
 from typing import Any
 
 from .._argspec import ArgumentSpec
+from .._connector.records import Health
 from .._connector.state import Connector, Purpose, State, Wanted, parse_purpose
 from .._connector.view import views
 from .._errors import DeclarationError, RegistryError, RegistryKeyError
+from .._registry.applications import applications_of, orphaned_applications
 from .._registry.registry import Reader
-from .shared_options import open_registry, registry_options
+from .shared_options import Written, open_registry, registry_options
 from .stored import resolve_purpose
 from .task import Task, run
 
@@ -36,10 +38,11 @@ def argument_spec() -> ArgumentSpec:
 
 
 def run_module() -> None:
-    run(Task(argument_spec()), _connector_info)
+    run(Task(argument_spec()), read_connectors)
 
 
-def _connector_info(module: Task) -> dict[str, Any]:
+def read_connectors(module: Written) -> dict[str, Any]:
+    """The connectors of a name, of a purpose, or all."""
     purpose: Purpose | None = None
     if module.params["purpose"]:
         purpose, problems = parse_purpose(module.params["purpose"], module.params["tenant"])
@@ -52,7 +55,18 @@ def _connector_info(module: Task) -> dict[str, Any]:
         state, found, resolved_by = _find_connectors(module, reader, purpose)
         own = {each.name: _drop_foreign_secrets(module, reader, each) for each in found}
         state = replace(state, connectors={**state.connectors, **own})
-        connectors = [{**entry, **resolved_by} for entry in views([connector.name for connector in found], state)]
+        applications = applications_of(reader, own, state.default)
+        healths = reader.health(list(own))
+        connectors = [
+            {
+                **entry,
+                **resolved_by,
+                "applications": applications[entry["name"]],
+                "health": _health(healths.get(entry["name"])),
+            }
+            for entry in views(list(own), state)
+        ]
+        orphaned = [] if purpose else orphaned_applications(reader, module.params["name"])
         if module.params["history"]:
             revisions = reader.history(found)
             for entry in connectors:
@@ -64,10 +78,22 @@ def _connector_info(module: Task) -> dict[str, Any]:
                 ]
     for warning in _damage_warnings(state, connectors):
         module.warn(warning)
-    return {"changed": False, "connectors": connectors}
+    return {
+        "changed": False,
+        "connectors": connectors,
+        **({"orphaned_applications": orphaned} if orphaned else {}),
+    }
 
 
-def _drop_foreign_secrets(module: Task, reader: Reader, connector: Connector) -> Connector:
+def _health(health: Health | None) -> dict[str, Any] | None:
+    """How a connector fared in the tests that were recorded; None where none was."""
+    if health is None:
+        return None
+    shown = {**health._asdict(), "runs": [run._asdict() for run in health.runs]}
+    return {**shown, "last_ok_at": health.last_ok_at or None, "expires": health.expires or None}
+
+
+def _drop_foreign_secrets(module: Written, reader: Reader, connector: Connector) -> Connector:
     """The connector without foreign secrets, which count as not stored. Detecting them requires the key."""
     try:
         foreign = [path for path, token in connector.secrets.items() if reader.is_foreign(str(token))]
@@ -83,7 +109,7 @@ def _drop_foreign_secrets(module: Task, reader: Reader, connector: Connector) ->
 
 
 def _find_connectors(
-    module: Task, reader: Reader, purpose: Purpose | None
+    module: Written, reader: Reader, purpose: Purpose | None
 ) -> tuple[State, list[Connector], dict[str, str]]:
     """The loaded state, the requested connectors, and with a purpose how it was resolved."""
     if purpose:

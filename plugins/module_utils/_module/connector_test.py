@@ -14,26 +14,24 @@ from typing import Any
 from .._argspec import ArgumentSpec, connector_declaration
 from .._check.interface import Bounds
 from .._check.job import Job
-from .._check.result import DEPTHS, reaches
+from .._check.result import DEPTHS, Result, reaches
 from .._check.runner import run as run_tests
 from .._connector import checks
-from .._connector.declaration import Declaration, parse_declaration
-from .._connector.plan import Request
-from .._connector.planning import make_plan
-from .._connector.state import Stamp, State, Wanted
+from .._connector.records import RecordedTest, Run
+from .._connector.state import Connector, State, Wanted
 from .._connector.suggest import did_you_mean
 from .._connector.view import can_read
-from .._errors import ConnectorsFailed, DeclarationError, MissingLibrary, Problem
+from .._errors import ConnectorsFailed, DeclarationError, MailroomError, MissingLibrary, Problem
 from .._registry.registry import Reader, Registry
+from .._report.model import parse_results
 from .._report.table import table_message
 from .._verdict.observation import Observation
-from .jobs import damaged_job, make_job, refused_job, stored_job
-from .shared_options import open_registry, registry_options
+from .inline import inline_job, parse_inline
+from .jobs import damaged_job, refused_job, stored_job
+from .shared_options import host_option, open_registry, recorded_host, registry_options, stamp
 from .stored import load_connectors
 from .task import Task, run
 from .watchdog import start_watchdog
-
-UNNAMED = "declaration"
 
 
 def argument_spec() -> ArgumentSpec:
@@ -50,6 +48,8 @@ def argument_spec() -> ArgumentSpec:
             "min_days_valid": {"type": "int", "default": 14},
             "fail": {"type": "bool", "default": True},
             "alternatives": {"type": "bool", "default": True},
+            "record": {"type": "bool", "default": False},
+            **host_option(),
         },
         mutually_exclusive=[("connectors", "declaration")],
     )
@@ -62,30 +62,74 @@ def run_module() -> None:
 
 def _find_malformed(params: Mapping[str, Any], _written: Mapping[str, Any]) -> Sequence[Problem]:
     declared = params.get("declaration")
-    return () if declared is None else _parse_inline(declared)[1]
+    return () if declared is None else parse_inline(declared)[1]
 
 
 def _connector_test(module: Task) -> dict[str, Any]:
     params = module.params
     bounds = _bounds(params)
     bounds = bounds.in_check_mode() if module.check_mode else bounds
+    host = recorded_host(module)
     start_watchdog()
     declared = params["declaration"]
+    stored: Mapping[str, Connector] = {}
     if declared is None:
-        jobs = _registered_jobs(module, bounds)
+        jobs, stored = _registered_jobs(module, bounds)
+    elif params["record"]:
+        raise DeclarationError([Problem("", "record", "is for connectors of the registry, not for declaration")])
     else:
-        jobs = [_inline_job(declared)]
+        jobs = [inline_job(declared)]
         if params["deliver_via"]:
             with open_registry(module).reading() as reader:
                 jobs = [_with_reader(jobs[0], _reader_job(module, reader, bounds))]
     results = run_tests(jobs, bounds, params["concurrency"])
     tested = {result.name: result.to_dict(verbose=module.is_verbose) for result in results}
+    if params["record"] and not module.check_mode:
+        _record(module, host, results, tested, stored)
     reported = [tested[name] for name in (tested if declared is not None else params["connectors"] or tested)]
     summary = {status: sum(result["status"] == status for result in reported) for status in ("ok", "warn", "fail")}
     outcome = {"changed": False, "results": reported, "summary": summary}
+    message = table_message(parse_results(reported))
     if summary["fail"] and params["fail"]:
-        raise ConnectorsFailed(table_message(reported), outcome)
-    return {**outcome, "msg": table_message(reported)}
+        raise ConnectorsFailed(message, outcome)
+    return {**outcome, "msg": message}
+
+
+def _record(
+    module: Task,
+    host: str,
+    results: Sequence[Result],
+    tested: Mapping[str, Mapping[str, Any]],
+    stored: Mapping[str, Connector],
+) -> None:
+    """Keep the outcome of all tests, in one transaction. A registry that cannot be written is a warning.
+
+    `stored` are the connectors as they were tested, without those that are damaged.
+    """
+    at, recorded = stamp(module).at, []
+    for result in results:
+        shown = tested[result.name]
+        # A connector that is disabled was not tested.
+        if shown["field"] != "enabled":
+            run_of_it = Run(at, host, shown["status"], shown["verdict"], shown["elapsed_ms"])
+            connector = stored.get(result.name)
+            tested_as = (connector.identity, connector.revision) if connector else ("", 0)
+            recorded.append(RecordedTest(result.name, *tested_as, run_of_it, _first_end(result)))
+    try:
+        if recorded:
+            open_registry(module).write(lambda writer: writer.record_tests(recorded))
+    except MailroomError as error:
+        module.warn(f"The tests could not be recorded, so connector_info still returns the health from before: {error}")
+
+
+def _first_end(result: Result) -> str:
+    """When the first of a connector's certificates ends, or its client secret; empty where none is known to."""
+    sessions = [each.session for each in result.endpoints if each.session and not each.reads_for]
+    ends = [str(session.tls.get("not_after") or "") for session in sessions if session.tls]
+    oauth2 = result.connector.oauth2 if result.connector else None
+    if oauth2 and oauth2.client_secret_expires:
+        ends.append(f"{oauth2.client_secret_expires}T23:59:59Z")
+    return min(filter(None, ends), default="")
 
 
 def _bounds(params: Mapping[str, Any]) -> Bounds:
@@ -112,22 +156,8 @@ def _bounds(params: Mapping[str, Any]) -> Bounds:
 _LIMITS = (("timeout", 0.1, 600), ("deadline", 0.1, 3600), ("concurrency", 1, 256), ("min_days_valid", 0, 3650))
 
 
-def _parse_inline(declared: Any) -> tuple[Declaration, list[Problem]]:
-    if not isinstance(declared, Mapping):
-        return Declaration(UNNAMED), [Problem("", "declaration", "must be a dictionary")]
-    return parse_declaration({**declared, "name": declared.get("name") or UNNAMED})
-
-
-def _inline_job(declared: Mapping[str, Any]) -> Job:
-    """The job for an inline declaration, which never uses stored secrets."""
-    declaration, problems = _parse_inline(declared)
-    if problems:
-        raise DeclarationError(problems)
-    plan = make_plan(Request((declaration,)), State(), lambda _token, _secret: False, Stamp("", ""))
-    return make_job(plan.after.connectors[declaration.name], declaration.secrets)
-
-
-def _registered_jobs(module: Task, bounds: Bounds) -> list[Job]:
+def _registered_jobs(module: Task, bounds: Bounds) -> tuple[list[Job], Mapping[str, Connector]]:
+    """The jobs, and the connectors that they test, without those that are damaged."""
     names = module.params["connectors"]
     registry = open_registry(module)
     try:
@@ -136,10 +166,10 @@ def _registered_jobs(module: Task, bounds: Bounds) -> list[Job]:
         if not names:
             raise
         observation = Observation("not_ready", text=str(missing), facts={"library": missing.library})
-        return [refused_job(name, observation) for name in dict.fromkeys(names)]
+        return [refused_job(name, observation) for name in dict.fromkeys(names)], {}
 
 
-def _load_jobs(module: Task, registry: Registry, bounds: Bounds) -> list[Job]:
+def _load_jobs(module: Task, registry: Registry, bounds: Bounds) -> tuple[list[Job], Mapping[str, Connector]]:
     names = module.params["connectors"]
     with registry.reading() as reader:
         reading = _reader_job(module, reader, bounds)
@@ -157,7 +187,7 @@ def _load_jobs(module: Task, registry: Registry, bounds: Bounds) -> list[Job]:
             else stored_job(reader, state.connectors[name], bounds.depth)
             for name in chosen
         ]
-    return [_with_reader(job, reading) for job in jobs]
+    return [_with_reader(job, reading) for job in jobs], state.connectors
 
 
 def _reader_job(module: Task, reader: Reader, bounds: Bounds) -> Job | None:

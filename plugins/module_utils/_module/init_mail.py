@@ -28,6 +28,7 @@ from .._errors import ConnectorsFailed, DeclarationError, MailroomError, Problem
 from .._message.outgoing_mail import init_message_id
 from .._registry.registry import Reader, Registry
 from .._registry.storage import Turn
+from .._report.model import parse_results
 from .._report.table import failure_message
 from .._verdict.observation import Observation, ProbeError
 from .jobs import damaged_job, refused_job, stored_job
@@ -96,7 +97,7 @@ def _init_mail(module: Task) -> dict[str, Any]:
         results = init_mail_run.preview() if module.check_mode else init_mail_run.execute()
     outcome = {"changed": bool(init_mail_run.sent), "sent": init_mail_run.sent, "already_proven": proven}
     if any(result["status"] == "fail" for result in results):
-        message = "\n".join([failure_message(results, "could not send"), *init_mail_run.unrecorded])
+        message = "\n".join([failure_message(parse_results(results), "could not send"), *init_mail_run.unrecorded])
         raise ConnectorsFailed(message, {**outcome, "results": results})
     if init_mail_run.unrecorded:
         raise ConnectorsFailed("\n".join(init_mail_run.unrecorded), outcome)
@@ -131,7 +132,7 @@ def _select_due(module: Task, state: State) -> tuple[list[Connector], list[str]]
 
 
 def _job(tenant: str, reader: Reader, connector: Connector) -> Job:
-    from .._message.compose import sending_domain
+    from .._message.draft import sending_domain
 
     if not can_send(connector.settings):
         text = "the connector only receives mail: it needs smtp or graph to send"

@@ -12,7 +12,7 @@ from typing import Any
 from .._argspec import ArgumentSpec
 from .._connector.secret import Secret
 from .._errors import DeclarationError, MailroomError, Problem, RegistryError
-from .._registry.registry import Content, Registry, Writer, default_key_file, is_database, open_registry
+from .._registry.registry import Content, Records, Registry, Writer, default_key_file, is_database, open_registry
 from .shared_options import named_registry, registry_options, shared_option
 from .task import Task, run
 
@@ -42,14 +42,14 @@ def _registry(module: Task) -> dict[str, Any]:
     roles = (_roles(params, "grant_read"), _roles(params, "grant_write"))
     registry = named_registry(module)
     source = _source(module, registry) if params["copy_from"] else None
-    content, files = _read_source(source) if source else (None, [])
+    content, records = _read_source(source) if source else (None, None)
     is_missing = bool(registry.missing())
     # A registry that holds something else is refused before its tables or grants change.
     is_copied = content is not None and (is_missing or _is_to_be_filled(registry, content))
     statements = registry.setup_statements(*roles) if module.check_mode else registry.set_up(*roles)
     found = registry.empty() if module.check_mode and is_missing else registry
-    if content and is_copied and not module.check_mode:
-        is_copied = registry.write(lambda writer: _fill(registry, writer, content, files))
+    if content and records and is_copied and not module.check_mode:
+        is_copied = registry.write(lambda writer: _fill(registry, writer, content, records))
     return {
         "changed": bool(statements) or is_copied,
         "registry": _describe(registry, found, module),
@@ -85,10 +85,11 @@ def _source(module: Task, registry: Registry) -> Registry:
     return source
 
 
-def _read_source(source: Registry) -> tuple[Content, list[tuple[str, str, str]]]:
+def _read_source(source: Registry) -> tuple[Content, Records]:
     try:
         with source.reading() as reader:
-            return reader.content(), reader.written_files()
+            content = reader.content()
+            return content, reader.records(content)
     except MailroomError as error:
         raise RegistryError(f"copy_from: {error}") from None
 
@@ -98,10 +99,10 @@ def _is_to_be_filled(registry: Registry, content: Content) -> bool:
         return reader.is_empty() or _refuse_unless_equal(registry, reader.content(), content)
 
 
-def _fill(registry: Registry, writer: Writer, content: Content, files: list[tuple[str, str, str]]) -> bool:
+def _fill(registry: Registry, writer: Writer, content: Content, records: Records) -> bool:
     if not writer.is_empty():
         return _refuse_unless_equal(registry, writer.content(), content)
-    writer.fill(content, files)
+    writer.fill(content, records)
     return True
 
 

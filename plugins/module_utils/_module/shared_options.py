@@ -95,6 +95,20 @@ def _location(module: Written) -> str:
     return shared_option(module, "registry") or DEFAULT_REGISTRY
 
 
+def host_option() -> dict[str, Any]:
+    """The option for the name under which what happens on a host is recorded."""
+    return {"host": {"type": "str"}}
+
+
+def recorded_host(module: Written) -> str:
+    """The name of this host for records: the one given, as roles give that of the inventory, else its own."""
+    host = module.params["host"] or os.uname().nodename or "localhost"
+    problems = checks.run_check(checks.text(255), host, "", "host")
+    if problems:
+        raise DeclarationError(problems)
+    return str(host)
+
+
 def stamp(module: Written) -> Stamp:
     """The current time, and the actor to record."""
     actor = shared_option(module, "actor")

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from .._connector import checks
 from .._connector.resolve import Resolution, candidates, resolve
 from .._connector.secret import Secret
-from .._connector.state import Connector, Purpose, State, Wanted
+from .._connector.state import Connector, Purpose, State, Wanted, parse_purpose
 from .._connector.suggest import Suggestions, did_you_mean
-from .._errors import DeclarationError, Problem
+from .._errors import DeclarationError, FieldMessage, Problem, RegistryError
 from .._registry.registry import Reader, Registry
-from .task import Task
+from .shared_options import Written
 
 
 def load_connectors(registry: Registry, reader: Reader, names: Sequence[str] | None) -> State:
@@ -31,7 +32,7 @@ def load_connectors(registry: Registry, reader: Reader, names: Sequence[str] | N
     return state
 
 
-def resolve_purpose(module: Task, reader: Reader, purpose: Purpose) -> tuple[State, Resolution]:
+def resolve_purpose(module: Written, reader: Reader, purpose: Purpose) -> tuple[State, Resolution]:
     """The loaded state and the connector for a purpose; warns about a purpose that may be misspelt."""
     bindings = frozenset(candidates(purpose))
     state = reader.load(Wanted(frozenset(), bindings))
@@ -52,3 +53,30 @@ def open_secrets(reader: Reader, connector: Connector, paths: Iterable[str]) -> 
         secret = connector.secrets[path]
         found[path] = secret if isinstance(secret, Secret) else reader.open_secret(secret)
     return found
+
+
+def select_connector(module: Written, registry: Registry, reader: Reader) -> tuple[Connector, bool]:
+    """The connector that a task names, itself or by a purpose, and whether it is the default."""
+    params = module.params
+    if params["purpose"]:
+        purpose, problems = parse_purpose(params["purpose"], params["tenant"])
+        if problems:
+            raise DeclarationError(problems)
+        state, resolution = resolve_purpose(module, reader, purpose)
+        return resolution.connector, resolution.connector.name == state.default
+    name = params["connector"]
+    problems = checks.run_check(checks.connector_name, name, "", "connector")
+    if problems:
+        raise DeclarationError(problems)
+    state = load_connectors(registry, reader, [name])
+    if name in state.damaged:
+        raise RegistryError(str(state.damaged[name]))
+    return state.connectors[name], name == state.default
+
+
+def unsupported_error(connector: Connector, findings: Sequence[FieldMessage]) -> DeclarationError:
+    """An option is the task's, every other field the connector's."""
+    where = f"connector {connector.name}"
+    return DeclarationError(
+        [Problem("" if field.startswith("options.") else where, field, what) for field, what in findings]
+    )

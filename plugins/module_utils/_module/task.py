@@ -26,6 +26,7 @@ BUG = (
 VERBOSE = 3
 
 Malformed = Callable[[Mapping[str, Any], Mapping[str, Any]], Sequence[Problem]]
+Explain = Callable[[MailroomError], Mapping[str, Any]]
 
 
 class Task(AnsibleModule):
@@ -35,13 +36,14 @@ class Task(AnsibleModule):
     AnsibleModule gets none of our options, and `parse_options` parses them.
     """
 
-    def __init__(self, spec: ArgumentSpec, malformed: Malformed | None = None) -> None:
+    def __init__(self, spec: ArgumentSpec, malformed: Malformed | None = None, explain: Explain | None = None) -> None:
         passed = basic._load_params()  # noqa: SLF001  Ansible says that modules may call it
         given = passed or {}
         self.written = {name: value for name, value in given.items() if not name.startswith("_ansible_")}
         self._ansible_params = {name: value for name, value in given.items() if name.startswith("_ansible_")}
         self._spec = spec
         self._malformed = malformed
+        self._explain = explain
         # When ansible-test reads the spec, no options are passed.
         accepted = spec if passed is None else ArgumentSpec({})
         super().__init__(supports_check_mode=True, **accepted.to_kwargs())  # type: ignore[no-untyped-call]
@@ -74,6 +76,8 @@ class Task(AnsibleModule):
         problems = error.problems if isinstance(error, DeclarationError) else ()
         details = [{"where": each.where, "field": each.field, "message": each.message} for each in problems]
         more: dict[str, Any] = {"problems": details} if details else {}
+        if self._explain:
+            more.update(self._explain(error))
         if isinstance(error, ConnectorsFailed):
             more.update(error.result)
         self.params = {}

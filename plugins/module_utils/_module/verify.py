@@ -19,6 +19,7 @@ from .._connector.plan import Plan
 from .._connector.state import Connector, has_same_connection
 from .._errors import ConnectorsFailed
 from .._registry.registry import Reader
+from .._report.model import parse_results
 from .._report.table import failure_message
 from .jobs import stored_job
 from .watchdog import start_watchdog
@@ -72,7 +73,7 @@ class Verification:
             self.skipped = [each.diagnosis().remedy for each in failed]
             return
         if failed:
-            message = failure_message(results, "failed the test, so nothing was changed")
+            message = failure_message(parse_results(results), "failed the test, so nothing was changed")
             raise ConnectorsFailed(message, {"changed": False, "results": results})
 
     def results(self, plan: Plan) -> list[dict[str, Any]]:

@@ -34,6 +34,8 @@ class Target:
     port: int
     trust: TlsTrust | None = None
     proxy: Proxy | None = None
+    only_loopback: bool = False
+    """Whether the name has to stand for this machine, whatever the resolver says, since nothing is encrypted."""
 
 
 class Connection:
@@ -86,6 +88,10 @@ class Connection:
                 connected, address = connect(addresses, self._clock)
             self.address = address.text
             self._stream = Stream(connected, self._clock)
+            if target.only_loopback and not address.is_loopback:
+                self.close()
+                text = f"{target.host} stands for {address.text}, which is not this machine, and nothing is encrypted"
+                raise probe_error("protocol", text)
             if proxy:
                 tunnel_through_proxy(self._stream, proxy, target.host, target.port)
 

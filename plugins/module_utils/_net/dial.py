@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import errno
+import ipaddress
 import os
 import selectors
 import socket
@@ -36,6 +37,10 @@ class Address(NamedTuple):
     @property
     def text(self) -> str:
         return str(self.sockaddr[0])
+
+    @property
+    def is_loopback(self) -> bool:
+        return ipaddress.ip_address(self.text).is_loopback
 
 
 def ascii_host(host: str) -> str:

@@ -16,7 +16,10 @@ import json
 import select
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from email.message import Message
+from email.utils import parsedate_to_datetime
+from math import ceil
 from typing import Any, NamedTuple
 from urllib.parse import SplitResult, quote, urlencode, urlsplit
 
@@ -47,15 +50,19 @@ class Origin(NamedTuple):
     port: int
 
     @property
+    def is_loopback(self) -> bool:
+        return self.host == "localhost" or getattr(self._address(), "is_loopback", False)
+
+    @property
     def is_local(self) -> bool:
         """Whether it is a loopback address, or a link-local one as for managed identities."""
-        if self.host == "localhost":
-            return True
+        return self.is_loopback or getattr(self._address(), "is_link_local", False)
+
+    def _address(self) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
         try:
-            address = ipaddress.ip_address(self.host)
+            return ipaddress.ip_address(self.host)
         except ValueError:
-            return False
-        return address.is_loopback or address.is_link_local
+            return None
 
 
 @dataclass(frozen=True, repr=False)
@@ -73,6 +80,18 @@ class HttpResponse:
     def text(self) -> str:
         return self.content.decode("utf-8", "replace")
 
+    @property
+    def retry_after(self) -> int:
+        """Retry-After in seconds; 0 if there is none."""
+        wait = str(self.headers.get("Retry-After") or "")
+        if wait.isdecimal():
+            return int(wait) if len(wait) < 7 else 0
+        try:
+            until = parsedate_to_datetime(wait)
+            return max(0, ceil((until - datetime.now(timezone.utc)).total_seconds()))
+        except (TypeError, ValueError, IndexError, OverflowError):
+            return 0
+
     def json(self) -> Any:
         try:
             return json.loads(self.text)
@@ -88,8 +107,9 @@ class HttpResponse:
 class HttpClient:
     """An HTTPS client that keeps the connection to the last origin open.
 
-    Plain HTTP is allowed only for GET to loopback and link-local addresses, where clouds serve managed identities, and
-    never goes through the proxy.
+    Plain HTTP never goes through the proxy. It is allowed only for GET to loopback and link-local addresses, where
+    clouds serve managed identities, and with `plain_to_loopback` for every method to loopback addresses. localhost
+    has to stand for one of those.
     """
 
     def __init__(
@@ -102,6 +122,8 @@ class HttpClient:
     ) -> None:
         self.connection: Connection | None = None
         """The current or the last connection."""
+        self.plain_to_loopback = False
+        """Whether plain HTTP is allowed for every method to loopback addresses."""
         self._clock = clock
         self._redact = redact
         self._trust = trust or TlsTrust()
@@ -125,8 +147,9 @@ class HttpClient:
     def request(
         self, method: str, url: str, body: bytes | None = None, headers: Mapping[str, Any] | None = None
     ) -> HttpResponse:
-        parts, origin = _parse_url(url)
-        if origin.scheme == "http" and not (method == "GET" and origin.is_local):
+        parts, origin = parse_url(url)
+        is_allowed = origin.is_loopback if self.plain_to_loopback else method == "GET" and origin.is_local
+        if origin.scheme == "http" and not is_allowed:
             raise probe_error("protocol", "the URL does not begin with https://", **_ANSWERING)
         stream = self._connect(origin)
         target = quote(parts.path or "/", safe="/%:@!$&'()*+,;=~") + (f"?{parts.query}" if parts.query else "")
@@ -156,7 +179,7 @@ class HttpClient:
 
     def connect(self, url: str) -> None:
         """Open the connection that the next requests use, and record its phases."""
-        self._connect(_parse_url(url)[1], self._record)
+        self._connect(parse_url(url)[1], self._record)
 
     def close(self) -> None:
         if self.connection is not None:
@@ -169,7 +192,8 @@ class HttpClient:
         self.close()
         is_plain = origin.scheme == "http"
         trust, proxy = (None, None) if is_plain else (self._trust, self._proxy)
-        connection = Connection(Target(origin.host, origin.port, trust, proxy), self._clock, self._redact, record)
+        target = Target(origin.host, origin.port, trust, proxy, only_loopback=is_plain and origin.is_loopback)
+        connection = Connection(target, self._clock, self._redact, record)
         self.connection, self._origin, self._is_used = connection, origin, False
         try:
             with connection.describe_refused_certificate(Connection.open):
@@ -261,7 +285,8 @@ def _add_query(url: str, params: Any) -> str:
     return f"{url}{'&' if '?' in url else '?'}{urlencode(params, doseq=True)}"
 
 
-def _parse_url(url: str) -> tuple[SplitResult, Origin]:
+def parse_url(url: str) -> tuple[SplitResult, Origin]:
+    """The parts of a URL and its origin, or a ProbeError."""
     try:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port

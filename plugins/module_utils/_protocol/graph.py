@@ -11,11 +11,8 @@ import base64
 import json
 import re
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import datetime, timezone
-from email.utils import parsedate_to_datetime
-from math import ceil
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -92,16 +89,17 @@ class GraphSession(Session):
             data, headers = (b"", {}) if body is None else (json.dumps(body).encode(), _JSON)
         self._check_response(self._send_authorized("POST", self._url(path), data, headers), _ACCEPTED)
 
-    def upload(self, url: str, content: bytes) -> None:
-        """Upload a file to an upload URL in ranges. The URL is a secret; the token is not sent to it."""
+    def upload(self, url: str, size: int, ranges: Iterable[bytes]) -> None:
+        """Upload a file of this size to an upload URL in ranges. The URL is a secret; the token is not sent to it."""
         parts = urlsplit(url)
         self.redact.hide(parts.query, parts.path.rpartition("/")[2])
-        for start in range(0, len(content), LARGEST_RANGE):
-            chunk = content[start : start + LARGEST_RANGE]
+        start = 0
+        for chunk in ranges:
             end = start + len(chunk)
-            content_range = {"Content-Range": f"bytes {start}-{end - 1}/{len(content)}"}
+            content_range = {"Content-Range": f"bytes {start}-{end - 1}/{size}"}
             response = self._wait_and_retry("PUT", url, chunk, {"Accept": "application/json", **content_range})
-            self._check_response(response, _CREATED if end == len(content) else 0)
+            self._check_response(response, _CREATED if end == size else 0)
+            start = end
 
     def quit(self) -> None:
         self.close()
@@ -127,7 +125,7 @@ class GraphSession(Session):
         while True:
             with self._request_slot():
                 response = self._http.request(method, url, data, headers)
-            if response.status_code not in _RETRY_STATUSES or not self.clock.pause(_parse_retry_after(response)):
+            if response.status_code not in _RETRY_STATUSES or not self.clock.pause(response.retry_after):
                 return response
 
     @contextmanager
@@ -161,7 +159,7 @@ class GraphSession(Session):
         inner = inner if isinstance(inner, Mapping) else {}
         code = error.get("code")
         request_id = self._redact_word(inner.get("request-id")) or self.request_id
-        wait = self.redact(str(_parse_retry_after(response)))
+        wait = self.redact(str(response.retry_after))
         details = [f"request-id {request_id}"] if request_id else []
         details += [f"Retry-After {wait} s"] if wait != "0" else []
         message = " ".join(str(error.get("message") or "").split())
@@ -177,18 +175,6 @@ class GraphSession(Session):
         """The text if it is one word and no secret, else an empty text."""
         is_word = isinstance(text, str) and _WORD.fullmatch(text) and self.redact.is_free_of_secrets(text)
         return str(text) if is_word else ""
-
-
-def _parse_retry_after(response: HttpResponse) -> int:
-    """Parse Retry-After to seconds; 0 if there is none."""
-    wait = str(response.headers.get("Retry-After") or "")
-    if wait.isdecimal():
-        return int(wait) if len(wait) < 7 else 0
-    try:
-        until = parsedate_to_datetime(wait)
-        return max(0, ceil((until - datetime.now(timezone.utc)).total_seconds()))
-    except (TypeError, ValueError, IndexError, OverflowError):
-        return 0
 
 
 def _parse_json(response: HttpResponse) -> dict[str, Any]:

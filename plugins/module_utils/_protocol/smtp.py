@@ -8,7 +8,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -19,11 +19,12 @@ from .._connector.domain import DomainError, address_to_ascii, to_ascii
 from .._connector.redaction import MAX_SHOWN_LENGTH
 from .._connector.resolved import SmtpSettings
 from .._net.record import Phase
-from .._verdict.observation import PERHAPS_ACCEPTED, Observation, ProbeError, probe_error
+from .._verdict.observation import Observation, ProbeError, perhaps_accepted, probe_error
 from .greeting import greeting_phase, read_first_line
 from .session import MOST_CAPABILITIES, MailSession
 from .sign_in import SignIn
 from .smtp_codec import (
+    END_OF_MESSAGE,
     LONGEST_COMMAND,
     Reply,
     address_literal,
@@ -42,6 +43,9 @@ _EHLO_UNKNOWN = (500, 502)
 _MOST_CHALLENGES = 5
 _MAX_SHOWN_LINES = 50
 _SERVICE_CLOSING = 421
+_GO_AHEAD = 354
+_LARGEST_GROUP = 100
+"""Commands that are sent without waiting for replies; more of these than fit into buffers would block both sides."""
 
 
 class Envelope(NamedTuple):
@@ -54,8 +58,15 @@ class Envelope(NamedTuple):
     is_international: bool = False
 
 
+class Handover(NamedTuple):
+    """The reply to an accepted message, and the recipients that were refused."""
+
+    text: str
+    refused: Mapping[str, Observation]
+
+
 class SmtpSession(MailSession):
-    """An SMTP session, up to the envelope or with a message."""
+    """An SMTP session, up to the envelope or with messages."""
 
     endpoint: SmtpSettings
 
@@ -102,15 +113,19 @@ class SmtpSession(MailSession):
 
     def check_envelope(self, sender: str, recipients: Sequence[str], size: int = 0) -> None:
         """Send MAIL FROM and RCPT TO, then RSET: no mail is sent."""
-        self._send_envelope(Envelope(sender, recipients, size))
+        self._send_envelope(_Commands(self), Envelope(sender, recipients, size))
         self.reset()
 
-    def send_message(self, envelope: Envelope, message: bytes) -> str:
-        """Try once to send a message; returns the server's text when it has accepted it."""
-        self._send_envelope(envelope)
+    def send_message(self, envelope: Envelope, message: Iterable[bytes], *, partial: bool = False) -> Handover:
+        """Try once to send a message; returns the server's reply when it has accepted it.
+
+        A refused recipient stops it; with `partial`, only the refusal of all does.
+        """
+        commands = _Commands(self)
+        refused = self._send_envelope(commands, envelope, partial=partial)
         with self.record.phase("message") as phase:
-            reply = self._record_reply(phase, self._command("DATA"))
-            if reply.code != 354:
+            reply = self._record_reply(phase, commands.reply() if partial else self._command("DATA"))
+            if reply.code != _GO_AHEAD:
                 self.reset()
                 raise self._unexpected_reply(reply)
             self._send_data(message)
@@ -118,7 +133,7 @@ class SmtpSession(MailSession):
                 reply = self._record_reply(phase, self._read_message_reply())
             if not reply.is_ok:
                 raise self._unexpected_reply(reply)
-            return self._redact_text(reply)
+            return Handover(self._redact_text(reply), refused)
 
     def reset(self) -> None:
         """Send RSET; an error is ignored, since the result of the envelope is known already."""
@@ -186,30 +201,40 @@ class SmtpSession(MailSession):
         if reply.code != 235:
             raise self._reply_error(reply)
 
-    def _send_envelope(self, envelope: Envelope) -> None:
-        """Send MAIL FROM and every RCPT TO; if a recipient is refused, send RSET and raise an error."""
+    def _send_envelope(
+        self, commands: _Commands, envelope: Envelope, *, partial: bool = False
+    ) -> dict[str, Observation]:
+        """Send MAIL FROM and every RCPT TO; if a recipient is refused, send RSET and raise an error.
+
+        With `partial`, return the refused ones while there are others, and let DATA follow at once.
+        """
         with self.record.phase("sender") as phase:
             sender, *recipients = map(_ascii_address, (envelope.sender, *envelope.recipients))
             is_ascii = all(address.isascii() for address in (sender, *recipients))
             envelope = envelope._replace(is_international=envelope.is_international or not is_ascii)
-            command = f"MAIL FROM:<{sender}>{self._mail_options(envelope)}"
-            self._require_ok(self._record_reply(phase, self._command(command)))
+            commands.add(f"MAIL FROM:<{sender}>{self._mail_options(envelope)}")
+            commands.add(*(f"RCPT TO:<{recipient}>" for recipient in recipients))
+            commands.add(*(["DATA"] if partial else []))
+            reply = self._record_reply(phase, commands.reply())
+            if not reply.is_ok:
+                commands.skip()
+                raise self._reply_error(reply)
         with self.record.phase("recipient") as phase:
-            refused = self._send_recipients(phase, recipients)
-            if refused:
+            refused: dict[str, Reply] = {}
+            for recipient in recipients:
+                reply = self._record_reply(phase, commands.reply())
+                if reply.code == _SERVICE_CLOSING:
+                    raise self._reply_error(reply)
+                if not reply.is_ok:
+                    refused[recipient] = reply
+            if refused and not (partial and len(refused) < len(recipients)):
+                commands.skip()
                 self.reset()
                 raise self._refused_recipients_error(refused)
-
-    def _send_recipients(self, phase: Phase, recipients: Sequence[str]) -> dict[str, Reply]:
-        """Send RCPT TO for each recipient; returns the refused ones with the reply."""
-        refused: dict[str, Reply] = {}
-        for recipient in recipients:
-            reply = self._record_reply(phase, self._command(f"RCPT TO:<{recipient}>"))
-            if reply.code == _SERVICE_CLOSING:
-                raise self._reply_error(reply)
-            if not reply.is_ok:
-                refused[recipient] = reply
-        return refused
+        in_phase: dict[str, Any] = {"phase": "recipient", "protocol": "smtp"}
+        return {
+            address: self._reply_error(reply).observation.with_context(**in_phase) for address, reply in refused.items()
+        }
 
     def _refused_recipients_error(self, refused: Mapping[str, Reply]) -> ProbeError:
         """The error for the first permanent refusal; the text names all refused recipients."""
@@ -243,13 +268,26 @@ class SmtpSession(MailSession):
             options += " SMTPUTF8"
         return options
 
-    def _send_data(self, message: bytes) -> None:
-        """Send the message; if the server closes the connection meanwhile, raise the error that it sent."""
-        try:
-            for chunk in frame_message(message):
-                self.connection.stream.sendall(chunk)
-        except ProbeError as error:
-            raise self._read_error_reply() or error from None
+    def _send_data(self, message: Iterable[bytes]) -> None:
+        """Send the message; if the server closes the connection meanwhile, raise the error that it sent.
+
+        Only its end makes it whole, so that until then an error leaves nothing to be accepted.
+        """
+        lines = iter(message)
+        while True:
+            try:
+                part = next(lines, None)
+            except ProbeError:
+                self.close()  # a file cannot be read any more: what was sent of the message must not be completed
+                raise
+            try:
+                for chunk in [END_OF_MESSAGE] if part is None else frame_message(part):
+                    self.connection.stream.sendall(chunk)
+            except ProbeError as error:
+                lost = error if part is not None else perhaps_accepted(error)
+                raise self._read_error_reply() or lost from None
+            if part is None:
+                return
 
     def _read_error_reply(self) -> ProbeError | None:
         with suppress(ProbeError):
@@ -262,8 +300,7 @@ class SmtpSession(MailSession):
         try:
             return self._read_reply()
         except ProbeError as error:
-            text = f"{error.observation.text}; {PERHAPS_ACCEPTED}" if error.observation.text else PERHAPS_ACCEPTED
-            raise ProbeError(error.observation.with_context(text=text)) from error
+            raise perhaps_accepted(error) from error
 
     def _unexpected_reply(self, reply: Reply) -> ProbeError:
         """The error for a reply other than the expected one."""
@@ -311,6 +348,42 @@ class SmtpSession(MailSession):
         if not self.endpoint.ehlo_name and "." not in name:
             name = str(self.connection.stream.connection.getsockname()[0]).partition("%")[0]
         return address_literal(name) or _ascii_name(name)
+
+
+class _Commands:
+    """Commands of one transaction, sent in groups where the server offers PIPELINING (RFC 2920), else one by one."""
+
+    def __init__(self, session: SmtpSession) -> None:
+        self._session = session
+        self._size = _LARGEST_GROUP if "pipelining" in session._features else 1  # noqa: SLF001  a part of it
+        self._unsent: list[str] = []
+        self._unanswered = 0
+
+    def add(self, *commands: str) -> None:
+        self._unsent += commands
+
+    def reply(self) -> Reply:
+        """The reply to the next command, which is sent now if it was not sent with those before it."""
+        stream = self._session.connection.stream
+        if self._unanswered:
+            stream.start_step()
+        else:
+            group, self._unsent = self._unsent[: self._size], self._unsent[self._size :]
+            stream.sendall(b"".join(map(encode_command, group)))
+            self._unanswered = len(group)
+        self._unanswered -= 1
+        return self._session._read_reply()  # noqa: SLF001
+
+    def skip(self) -> None:
+        """Send nothing more, and read the replies to what was sent. A server that waits for a message gets none."""
+        self._unsent = []
+        try:
+            while self._unanswered:
+                if self.reply().code == _GO_AHEAD:
+                    self._session.connection.stream.sendall(END_OF_MESSAGE)
+                    self._unanswered += 1
+        except ProbeError:
+            self._session.close()
 
 
 def _decode_challenge(reply: Reply) -> bytes:

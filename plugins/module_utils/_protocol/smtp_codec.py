@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 LONGEST_COMMAND = 500
 CHUNK_SIZE = 32 * 1024
+END_OF_MESSAGE = b".\r\n"
 
 _REPLY_LINE = re.compile(rb"(\d{3})(?:([ -])(.*?))?\r?\n", re.DOTALL)
 _ENHANCED = re.compile(r"([245]\.\d{1,3}\.\d{1,3})(?:\s|$)")
@@ -88,10 +89,10 @@ def decode_challenge(reply: Reply) -> bytes:
 
 
 def frame_message(message: bytes) -> Iterator[bytes]:
-    """Encode a message for DATA: CRLF, dot-stuffing and end, in chunks, since each chunk has its own timeout."""
+    """Encode whole lines of a message for DATA: CRLF and dot-stuffing, in chunks that each have their own timeout."""
     lines = _LINE_END.sub(b"\r\n", message)
     ended = lines if not lines or lines.endswith(b"\r\n") else lines + b"\r\n"
-    whole = _LEADING_DOT.sub(b"..", ended) + b".\r\n"
+    whole = _LEADING_DOT.sub(b"..", ended)
     for start in range(0, len(whole), CHUNK_SIZE):
         yield whole[start : start + CHUNK_SIZE]
 

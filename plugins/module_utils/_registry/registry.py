@@ -12,18 +12,30 @@ import os
 import random
 import re
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Callable, Literal, NamedTuple, TypeVar
 
+from .._connector.records import ApplicationRecord, Health, RecordedTest, Run, next_health, settings_digest
 from .._connector.secret import Secret
 from .._connector.state import Connector, Damage, Proof, Purpose, Stamp, State, Wanted
-from .._errors import MissingLibrary, MissingRegistry, RegistryError, RetryableError
+from .._errors import ForeignSecret, MissingLibrary, MissingRegistry, RegistryError, RegistryKeyError, RetryableError
 from .key_source import KeySource
-from .rows import connector_row, read_binding, read_connector, read_revision, read_sealed
+from .rows import (
+    application_row,
+    connector_row,
+    health_row,
+    read_application,
+    read_binding,
+    read_connector,
+    read_health,
+    read_revision,
+    read_run,
+    read_sealed,
+)
 from .sealing import OLD_FORM, Sealed, is_same_text
-from .storage import Backend, BindingRow, RevisionRow, SecretRow, Storage, Turn
+from .storage import Backend, BindingRow, RevisionRow, RunRow, SecretRow, Storage, Turn
 from .vault import Holdings, StoredSecret, Vault
 
 if TYPE_CHECKING:
@@ -70,6 +82,17 @@ class Content(NamedTuple):
             and all(is_same_text(secret, other.secrets[name][field]) for field, secret in own.items())
             for name, own in self.secrets.items()
         )
+
+
+class Records(NamedTuple):
+    """What a registry records of the use of its connectors, to be copied; two that differ in it hold the same."""
+
+    files: tuple[tuple[str, str, str], ...]
+    """Those of this host that were written: path, key's id and fingerprint."""
+    applications: tuple[tuple[ApplicationRecord, Mapping[str, Secret] | None], ...]
+    """Each with the secrets that it was given last, as far as they are known."""
+    health: Mapping[str, Health]
+    """By the names of the connectors."""
 
 
 class Reader:
@@ -216,6 +239,68 @@ class Reader:
         """The records of the files of this host, each with the id of the key that made it."""
         return self._storage.written_files()
 
+    def records(self, content: Content) -> Records:
+        """What it records of the use of its connectors, which are in its content."""
+        applications: list[tuple[ApplicationRecord, Mapping[str, Secret] | None]] = []
+        for application in self.applications():
+            own = content.secrets.get(application.connector, {})
+            secrets = {path: own[path] for path in application.secret_paths if path in own}
+            is_known = self.has_secrets(application, secrets)
+            applications.append((application, secrets if is_known else None))
+        return Records(tuple(self.written_files()), tuple(applications), self.health())
+
+    def applications(self, connectors: Collection[str] | None = None) -> list[ApplicationRecord]:
+        """The applications that were given the connectors of these names, or all; none whose record is damaged."""
+        return [each for row in self._storage.applications(connectors) if (each := read_application(row))]
+
+    def application(self, app: str, host: str, place: str) -> ApplicationRecord | None:
+        """What is recorded of one application."""
+        row = self._storage.application(app, host, place)
+        return read_application(row) if row else None
+
+    def has_secrets(self, application: ApplicationRecord, secrets: Mapping[str, Secret]) -> bool:
+        """Whether an application was given just these secrets last, by their paths; False where that is not known."""
+        if not application.fingerprint:
+            return application.fingerprint is not None and not secrets
+        ring = self._vault.ring()
+        fingerprint = (application.key_id or "", application.fingerprint)
+        return ring is not None and ring.is_application(application.content, secrets, *fingerprint)
+
+    def is_current(self, application: ApplicationRecord, connector: Connector, *, is_default: bool) -> bool | None:
+        """Whether an application would be given the same of this connector again; None without the keys."""
+        is_same_connector = connector.enabled and application.connector == connector.name
+        if not is_same_connector or application.settings != settings_digest(
+            connector, application.reads, is_default=is_default
+        ):
+            return False
+        paths = [path for path in application.secret_paths if path in connector.secrets]
+        if not paths or not application.fingerprint:
+            return not paths and application.fingerprint == ""
+        try:
+            secrets = self._open(connector, paths)
+        except ForeignSecret:
+            return False
+        except (RegistryKeyError, MissingLibrary):
+            return None
+        return self.has_secrets(application, secrets)
+
+    def health(self, connectors: Collection[str] | None = None) -> dict[str, Health]:
+        """The health of the connectors of these names, or of all, as far as they were tested, with their last tests."""
+        runs: dict[str, list[Run]] = {}
+        for row in self._storage.runs(connectors):
+            run = read_run(row)
+            if run:
+                runs.setdefault(row.connector, []).append(run)
+        found = self._health(connectors)
+        return {name: each._replace(runs=tuple(runs.get(name, ()))) for name, each in found.items()}
+
+    def _health(self, connectors: Collection[str] | None) -> dict[str, Health]:
+        found = {row.connector: read_health(row) for row in self._storage.health(connectors)}
+        return {name: each for name, each in found.items() if each}
+
+    def _open(self, connector: Connector, paths: Iterable[str]) -> dict[str, Secret]:
+        return {path: self._vault.open(self._stored[str(connector.secrets[path])]) for path in paths}
+
     def _load_connectors(self, names: frozenset[str] | None) -> tuple[dict[str, Connector], dict[str, Damage]]:
         rows = self._storage.connectors(names)
         sealed: dict[int, dict[str, Sealed | None]] = {}
@@ -280,6 +365,8 @@ class Writer(Reader):
         if before:
             row = connector_row(after, self._ids[before.name], before.identity)
             self._storage.update_connector(row)
+            if before.name != after.name:
+                self._storage.rename_applications(before.name, after.name)
             for field in before.secrets.keys() - after.secrets.keys():
                 self._storage.delete_secret(row.id, field)
         else:
@@ -309,7 +396,7 @@ class Writer(Reader):
         row = RevisionRow(connector.identity, revision, stamp.at, stamp.by, before, after, connector.name, kind)
         self._storage.add_revision(row)
 
-    def fill(self, content: Content, files: Iterable[tuple[str, str, str]]) -> None:
+    def fill(self, content: Content, records: Records) -> None:
         """Put all that another registry holds into this one, which is empty, and seal it for this one's keys."""
         storage = self._storage
         storage.set_registry_id(content.registry_id)
@@ -331,11 +418,24 @@ class Writer(Reader):
             storage.bind(purpose, self._ids[name])
         for revision in content.revisions:
             storage.add_revision(revision)
+        self._fill_records(records)
+
+    def _fill_records(self, records: Records) -> None:
         ring = self._vault.ring()
-        for path, key_id, fingerprint in files:
+        known = ring.key_ids if ring else frozenset()
+        for path, key_id, fingerprint in records.files:
             # Which file it is, only its key can tell.
-            if ring and key_id in ring.key_ids:
-                storage.write_file(path, key_id, fingerprint)
+            if key_id in known:
+                self._storage.write_file(path, key_id, fingerprint)
+        for application, secrets in records.applications:
+            if application.key_id in known:
+                self._storage.write_application(application_row(application))
+            else:
+                self.record_application(application, secrets)
+        for name, health in records.health.items():
+            self._storage.write_health(health_row(name, health), is_news=False)
+            for run in health.runs:
+                self._storage.add_run(RunRow(name, *run))
 
     def record_proof(self, connector: Connector, proof: Proof) -> None:
         """Keep that mail was sent with a connector's settings, unless later ones are proven already."""
@@ -345,6 +445,16 @@ class Writer(Reader):
         """Seal every secret with the key that seals now."""
         for stored in self._load_secrets().values():
             self._keep(stored, self._vault.resealed(stored), self._ids[stored.connector.name])
+        ring = self._vault.ring()
+        others = ring.key_ids - {ring.sealing_key_id} if ring else ()
+        due = [application for application in self.applications() if application.key_id in others]
+        connectors, _damaged = self._load_connectors(frozenset(each.connector for each in due))
+        for application in due:
+            connector = connectors.get(application.connector)
+            paths = [path for path in application.secret_paths if connector and path in connector.secrets]
+            secrets = self._open(connector, paths) if connector else {}
+            # With other secrets than it was given it is out of date, and stays that without a fingerprint.
+            self.record_application(application, secrets if self.has_secrets(application, secrets) else None)
 
     def migrate(self) -> None:
         """Seal anew what an earlier release has sealed, as far as the keys are there, and end the old form."""
@@ -369,6 +479,44 @@ class Writer(Reader):
     def forget_file(self, path: str) -> None:
         """Drop the record of a file, if there is one."""
         self._storage.forget_file(path)
+
+    def record_application(self, application: ApplicationRecord, secrets: Mapping[str, Secret] | None) -> None:
+        """Record what an application was given, and of its secrets, by their paths, a fingerprint.
+
+        Where it is not known which secrets the application has (None), there is no fingerprint.
+        """
+        ring = self._vault.ring() if secrets else None
+        key_id, fingerprint = ("", "") if secrets is not None and not secrets else (None, None)
+        if ring and secrets:
+            key_id, fingerprint = ring.application_fingerprint(application.content, secrets)
+        self._storage.write_application(application_row(replace(application, key_id=key_id, fingerprint=fingerprint)))
+
+    def forget_application(self, app: str, host: str, place: str) -> None:
+        """Drop the record of an application, if there is one."""
+        self._storage.delete_application(app, host, place)
+
+    def record_tests(self, tests: Sequence[RecordedTest]) -> list[str]:
+        """Record tests of connectors in this order, and say the names of those whose state is another one now.
+
+        A connector that is no longer in the registry as it was tested is left out: one that was changed, renamed,
+        deleted or made anew since. Of one that was tested from several hosts the last test counts.
+        """
+        connectors, damaged = self._load_connectors(frozenset(test.connector for test in tests))
+        present = {name: (each.identity, each.revision) for name, each in connectors.items()}
+        present.update((name, ("", 0)) for name, each in damaged.items() if each.is_named)
+        current = [test for test in tests if present.get(test.connector) == (test.identity, test.revision)]
+        before = self._health({test.connector for test in current})
+        after = dict(before)
+        for test in current:
+            after[test.connector] = next_health(after.get(test.connector), test)
+            self._storage.add_run(RunRow(test.connector, *test.run))
+        changed = []
+        for name, health in after.items():
+            is_news = name not in before or before[name].state != health.state
+            self._storage.write_health(health_row(name, health), is_news=is_news)
+            if is_news:
+                changed.append(name)
+        return changed
 
     def _keep(self, stored: StoredSecret, anew: Sealed | None, connector: int) -> None:
         """Keep a stored secret as it is sealed anew, if it is."""

@@ -20,9 +20,19 @@ from typing import Any, NoReturn
 
 from .._connector import checks
 from .._connector.fields import BLOCKS, BY_NAME, SECRETS, SECURITY, Field
+from .._connector.records import ApplicationRecord, Health, Run
 from .._connector.state import Connector, Damage, Proof, Purpose, Stamp
 from .sealing import FORM, OLD_FORM, Sealed
-from .storage import MOST_CHARACTERS, BindingRow, ConnectorRow, RevisionRow, SecretRow
+from .storage import (
+    MOST_CHARACTERS,
+    ApplicationRow,
+    BindingRow,
+    ConnectorRow,
+    HealthRow,
+    RevisionRow,
+    RunRow,
+    SecretRow,
+)
 
 _MOST_IN_TEXT = 65_536
 _MOST_REVISIONS = 2**53
@@ -86,6 +96,83 @@ def read_sealed(row: SecretRow) -> Sealed | None:
     texts = [sealed.key_id, sealed.fingerprint, sealed.token, *([sealed.mac] if sealed.form == FORM else [])]
     is_sound = sealed.form in (OLD_FORM, FORM) and all(isinstance(each, str) and _VISIBLE.match(each) for each in texts)
     return sealed if is_sound else None
+
+
+def read_application(row: ApplicationRow) -> ApplicationRecord | None:
+    """The record of an application; None where it is damaged."""
+    bound = read_binding(BindingRow(row.purpose, row.tenant, row.connector)) if row.purpose else None
+    if not _is(checks.connector_name, row.connector) or (row.purpose and bound is None):
+        return None
+    try:
+        reads = json.loads(_text("reads", row.reads))
+        columns = (row.app, row.host, row.place, row.settings, row.destination)
+        app, host, place, settings, destination = (_text("", each) for each in columns)
+        key_id, fingerprint = (None if each is None else _text("", each) for each in (row.key_id, row.fingerprint))
+        return ApplicationRecord(
+            app,
+            host,
+            place,
+            row.connector,
+            purpose=bound[0] if bound else None,
+            reads=tuple(_text("reads", path) for path in reads),
+            settings=settings,
+            written=Stamp(_stamp("written_at", row.written_at), _text("written_by", row.written_by)),
+            destination=destination,
+            key_id=key_id,
+            fingerprint=fingerprint,
+        )
+    except (_Damaged, ValueError, TypeError, RecursionError):
+        return None
+
+
+def application_row(application: ApplicationRecord) -> ApplicationRow:
+    """The record of an application as it is written."""
+    return ApplicationRow(
+        *application.key,
+        application.connector,
+        purpose=application.purpose.name if application.purpose else "",
+        tenant=application.purpose.tenant if application.purpose else "",
+        reads=json.dumps(application.reads),
+        settings=application.settings,
+        destination=application.destination,
+        key_id=application.key_id,
+        fingerprint=application.fingerprint,
+        written_at=application.written.at,
+        written_by=application.written.by,
+    )
+
+
+def read_health(row: HealthRow) -> Health | None:
+    """The health of a connector, without its tests; None where it is damaged."""
+    try:
+        return Health(
+            _status(row.status),
+            _text("verdict", row.verdict),
+            since=_stamp("since", row.since),
+            checked_at=_stamp("checked_at", row.checked_at),
+            last_ok_at=_stamp("last_ok_at", row.last_ok_at) if row.last_ok_at else "",
+            failures_in_a_row=_count("failures_in_a_row", row.failures_in_a_row),
+            expires=_stamp("expires", row.expires) if row.expires else "",
+            host=_text("host", row.host),
+        )
+    except _Damaged:
+        return None
+
+
+def health_row(name: str, health: Health) -> HealthRow:
+    """The health of a connector as it is written."""
+    values = health._asdict()
+    del values["runs"]
+    return HealthRow(name, **{**values, "last_ok_at": health.last_ok_at or None, "expires": health.expires or None})
+
+
+def read_run(row: RunRow) -> Run | None:
+    """One test; None where it is damaged."""
+    try:
+        times_and_places = _stamp("at", row.at), _text("host", row.host)
+        return Run(*times_and_places, _status(row.status), _text("verdict", row.verdict), _count("ms", row.ms))
+    except _Damaged:
+        return None
 
 
 def connector_row(connector: Connector, row_id: int, identity: str) -> ConnectorRow:
@@ -267,6 +354,18 @@ def _stamp(field: str, value: Any) -> str:
 def _revision(field: str, value: Any, most: int) -> int:
     if not isinstance(value, int) or not 1 <= value <= most:
         _refuse(field, f"must be a whole number from 1 to {most}")
+    return value
+
+
+def _count(field: str, value: Any) -> int:
+    if not isinstance(value, int) or value < 0:
+        _refuse(field, "must be a whole number")
+    return value
+
+
+def _status(value: Any) -> Any:
+    if value not in ("ok", "warn", "fail"):
+        _refuse("status", "must be ok, warn or fail")
     return value
 
 

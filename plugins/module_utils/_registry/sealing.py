@@ -70,6 +70,7 @@ class Key:
         self._binding = _derived(raw, "binding 2")
         self._marking = _derived(raw, "mark 2")
         self._files = _derived(raw, "written file")
+        self._applications = _derived(raw, "application")
 
     def old_fingerprint(self, secret: Secret, salt: str) -> str:
         return salt + hmac.digest(self._old_comparing, (salt + secret.reveal()).encode(), "sha256").hex()
@@ -85,6 +86,10 @@ class Key:
 
     def file_fingerprint(self, path: str, content: Secret, salt: str) -> str:
         return salt + _mac(self._files, salt, path, content.reveal())
+
+    def application_fingerprint(self, content: Sequence[str], secrets: Mapping[str, Secret], salt: str) -> str:
+        revealed = [text for path in sorted(secrets) for text in (path, secrets[path].reveal())]
+        return salt + _mac(self._applications, salt, *content, *revealed)
 
 
 def _derived(raw: bytes, purpose: str) -> bytes:
@@ -170,6 +175,20 @@ class KeyRing:
         if key is None:
             return False
         found = key.file_fingerprint(path, content, fingerprint[:16])
+        return hmac.compare_digest(found.encode(), fingerprint.encode())
+
+    def application_fingerprint(self, content: Sequence[str], secrets: Mapping[str, Secret]) -> tuple[str, str]:
+        """The id of the first key, and what it makes of the record of an application and of its secrets."""
+        return self._first.id, self._first.application_fingerprint(content, secrets, _salt())
+
+    def is_application(
+        self, content: Sequence[str], secrets: Mapping[str, Secret], key_id: str, fingerprint: str
+    ) -> bool:
+        """Whether the fingerprint is of just this record and these secrets; False where its key is not here."""
+        key = self._keys.get(key_id)
+        if key is None:
+            return False
+        found = key.application_fingerprint(content, secrets, fingerprint[:16])
         return hmac.compare_digest(found.encode(), fingerprint.encode())
 
     def key_of(self, sealed: Sealed) -> Key:

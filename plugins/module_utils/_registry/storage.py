@@ -72,6 +72,51 @@ class RevisionRow(NamedTuple):
     """Where it is written: what happens now; empty for what happened elsewhere."""
 
 
+class ApplicationRow(NamedTuple):
+    """An application's columns. Purpose, tenant and destination are empty where there is none."""
+
+    app: Any
+    host: Any
+    place: Any
+    connector: Any
+    """The name of the connector, which may be deleted."""
+    purpose: Any
+    tenant: Any
+    reads: Any
+    settings: Any
+    destination: Any
+    key_id: Any
+    """None where there is no fingerprint, and the reverse."""
+    fingerprint: Any
+    written_at: Any
+    written_by: Any
+
+
+class HealthRow(NamedTuple):
+    connector: Any
+    """The name of the connector."""
+    status: Any
+    verdict: Any
+    since: Any
+    checked_at: Any
+    last_ok_at: Any
+    """None where no test succeeded."""
+    failures_in_a_row: Any
+    expires: Any
+    """None where nothing is known to."""
+    host: Any
+
+
+class RunRow(NamedTuple):
+    connector: Any
+    """The name of the connector."""
+    at: Any
+    host: Any
+    status: Any
+    verdict: Any
+    ms: Any
+
+
 class Storage(ABC):
     """The rows of a registry within one transaction. Where rows are asked for by a list, None stands for all."""
 
@@ -136,6 +181,21 @@ class Storage(ABC):
         """The records of the files of this host: path, key's id and fingerprint."""
 
     @abstractmethod
+    def applications(self, connectors: Collection[str] | None) -> list[ApplicationRow]:
+        """The applications that were given the connectors of these names, in the order of app, host and place."""
+
+    @abstractmethod
+    def application(self, app: str, host: str, place: str) -> ApplicationRow | None: ...
+
+    @abstractmethod
+    def health(self, connectors: Collection[str] | None) -> list[HealthRow]:
+        """The health of the connectors of these names that were tested."""
+
+    @abstractmethod
+    def runs(self, connectors: Collection[str] | None) -> list[RunRow]:
+        """The tests of the connectors of these names, each connector's oldest first."""
+
+    @abstractmethod
     def set_registry_id(self, registry_id: str) -> None: ...
 
     @abstractmethod
@@ -187,6 +247,28 @@ class Storage(ABC):
 
     @abstractmethod
     def forget_file(self, path: str) -> None: ...
+
+    @abstractmethod
+    def write_application(self, row: ApplicationRow) -> None:
+        """Keep the record of an application in place of the former one."""
+
+    @abstractmethod
+    def delete_application(self, app: str, host: str, place: str) -> None: ...
+
+    @abstractmethod
+    def rename_applications(self, before: str, after: str) -> None:
+        """Let the records that name a connector name it by its new name."""
+
+    @abstractmethod
+    def write_health(self, row: HealthRow, *, is_news: bool) -> None:
+        """Keep the health of a connector in place of the former one, if there is such a connector.
+
+        What is news is announced where somebody may listen.
+        """
+
+    @abstractmethod
+    def add_run(self, row: RunRow) -> None:
+        """Add a test of a connector, if there is such a connector, and drop its oldest one where there are too many."""
 
 
 class Turn(Protocol):

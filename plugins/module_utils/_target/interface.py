@@ -3,18 +3,19 @@
 
 # This file is private to the collection mailroom.core and may change at any time.
 
-"""The interface of applications that are configured by files, and the account that they get from a connector."""
+"""What an application can express, the account that it gets from a connector, and the interface of those with files."""
 
 from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Literal
 
 from .._connector.diff import CHANGED, STORED
 from .._connector.domain import address_to_ascii, to_ascii
+from .._connector.fields import BLOCKS, BY_PATH, SECRETS
 from .._connector.resolved import Endpoint, ImapSettings, Protocol, ResolvedConnector, SmtpSettings
 from .._connector.secret import Secret
 from .._errors import DeclarationError, FieldMessage, Problem
@@ -43,6 +44,10 @@ MAY_BE_LEFT_OUT = (
 
 _COMMON_OPTIONS = ("leave_out", "password_file")
 
+_MESSAGE_FIELDS = ("from_address", "from_name", "reply_to", "errors_to", "cc", "bcc", "headers")
+_OF_NO_APPLICATION = frozenset(("smtp.uri", "smtp.relay", "oauth2.client_secret_expires", *BLOCKS, *SECRETS))
+"""The paths in blocks that no application writes: secrets apart, what others are derived from, or warnings."""
+
 
 @dataclass(frozen=True)
 class Option:
@@ -52,6 +57,16 @@ class Option:
     type: Literal["str", "bool", "path"] = "str"
     choices: tuple[str, ...] = ()
     is_required: bool = False
+
+
+def specs_of(options: Iterable[Option]) -> dict[str, dict[str, Any]]:
+    """The argument specs of applications' options, each once: what an application allows of them it checks itself."""
+    specs: dict[str, dict[str, Any]] = {}
+    for option in options:
+        spec = specs.setdefault(option.name, {"type": option.type})
+        if option.choices:
+            spec["choices"] = sorted({*spec.get("choices", ()), *option.choices})
+    return specs
 
 
 @dataclass(frozen=True)
@@ -103,7 +118,7 @@ class Account:
 
 
 def account_of(
-    connector: ResolvedConnector, target: FileTarget, options: Mapping[str, Any], password_file: str = ""
+    connector: ResolvedConnector, target: Application, options: Mapping[str, Any], password_file: str = ""
 ) -> Account:
     """What an application gets of a connector that it can use, by the options of the task."""
     leave_out = options.get("leave_out") or ()
@@ -125,6 +140,19 @@ def _with_ascii_names(server: Any) -> Any:
     """All names as DNS knows them: few applications convert them, and not alike."""
     proxy = server.proxy and replace(server.proxy, host=to_ascii(server.proxy.host))
     return replace(server, host=to_ascii(server.host), proxy=proxy)
+
+
+def fields_of(protocols: Collection[Protocol], options: Mapping[str, Any]) -> set[str]:
+    """The paths of the fields that settings for these protocols depend on.
+
+    Those that an application cannot express are among them: once they are declared, nothing can be written any more.
+    """
+    blocks = {*protocols, *(("oauth2",) if "graph" in protocols else ())}
+    sends = {"smtp", "graph"} & blocks
+    paths = {path for path in BY_PATH if path.partition(".")[0] in blocks} - _OF_NO_APPLICATION
+    leave_out = options.get("leave_out") or ()
+    cleared = {path for path in leave_out if "." not in path or path == "smtp.ehlo_name"}
+    return {*paths, *(_MESSAGE_FIELDS if sends else ())} - cleared
 
 
 def required_features(account: Account) -> Iterator[str]:
@@ -154,8 +182,8 @@ def required_features(account: Account) -> Iterator[str]:
         yield from (f"{server.protocol}.{name}" for name, used in features.items() if used)
 
 
-class FileTarget(ABC):
-    """An application that is configured by a file. Texts go in and come out: it touches no file itself."""
+class Application(ABC):
+    """What an application can express of a connector."""
 
     name: ClassVar[str]
 
@@ -170,23 +198,11 @@ class FileTarget(ABC):
     supported_features: ClassVar[frozenset[str]]
     """The fields that it supports, of those that not every application does."""
 
+    other_fields: ClassVar[tuple[str, ...]] = ()
+    """What it writes besides the fields of its protocols, such as the name of the connector."""
+
     options: ClassVar[tuple[Option, ...]] = ()
     """Its own options."""
-
-    password_apart: ClassVar[Literal["never", "optional", "always"]] = "never"
-    """Whether the password is in a file of its own: always, or where options.password_file is given."""
-
-    password_mark: ClassVar[str] = ""
-    """The first line of that file, by which it is known to be ours; empty where it cannot hold a comment."""
-
-    owns_file: ClassVar[bool] = True
-    """Whether the file at path holds nothing but what was written."""
-
-    needs_file: ClassVar[bool] = False
-    """Whether the file must be there already."""
-
-    mark: ClassVar[str] = MARK
-    """The first line of a file that it owns; empty where that cannot hold a comment."""
 
     forbidden: ClassVar[re.Pattern[str]] = re.compile(r"[\x00-\x08\x0a-\x1f\x7f\x85\u2028\u2029]")
     """The characters that a value cannot hold: tabs are the only control characters that programs read alike."""
@@ -194,34 +210,22 @@ class FileTarget(ABC):
     signs_in_with_ascii: ClassVar[bool] = False
     """Whether user and password must be ASCII, as in programs that use Python's smtplib or imaplib."""
 
-    secret: ClassVar[re.Pattern[str]] = re.compile("(?!)()")
-    """Finds secrets in what is written, each to the end of its line; the first group is kept when it is shown."""
+    def written_protocols(self, _options: Mapping[str, Any]) -> tuple[Protocol, ...]:
+        """Which servers are written, of a connector that has them."""
+        return self.protocols
 
-    check: ClassVar[tuple[str, ...]] = ()
-    """The command with which the application checks its settings; {path} stands for the file."""
-
-    service: ClassVar[str] = ""
-    """The service that reads the settings."""
-
-    reload: ClassVar[Literal["reloaded", "restarted"]] = "restarted"
-    """What the service needs to read them again."""
-
-    @property
-    def has_mark(self) -> bool:
-        """Whether a text says itself that it is ours."""
-        return not self.owns_file or bool(self.mark)
-
-    def variant(self, _options: Mapping[str, Any]) -> FileTarget:
-        """The application as its options choose it, where it has more than one kind of file."""
-        return self
-
-    def keeps_password_apart(self, options: Mapping[str, Any]) -> bool:
-        is_given = bool(options.get("password_file"))
-        return self.password_apart == "always" or (self.password_apart == "optional" and is_given)
-
-    def used_protocols(self, connector: ResolvedConnector, _options: Mapping[str, Any]) -> tuple[Protocol, ...]:
+    def used_protocols(self, connector: ResolvedConnector, options: Mapping[str, Any]) -> tuple[Protocol, ...]:
         """Which of the connector's servers are written."""
-        return tuple(each.protocol for each in connector.endpoints if each.protocol in self.protocols)
+        written = self.written_protocols(options)
+        return tuple(each.protocol for each in connector.endpoints if each.protocol in written)
+
+    def read_paths(self, connector: ResolvedConnector, options: Mapping[str, Any]) -> tuple[str, ...]:
+        """The paths of all fields and secrets that what is written depends on.
+
+        They are recorded, so that without this code, too, it can be told whether the same would be written again.
+        """
+        paths = fields_of(self.written_protocols(options), options)
+        return tuple(sorted({*paths, *self.other_fields, *self.secret_paths(connector, options)}))
 
     def unusable(self, connector: ResolvedConnector, options: Mapping[str, Any]) -> FieldMessage | None:
         """The field because of which it cannot use a connector at all, and why."""
@@ -252,7 +256,7 @@ class FileTarget(ABC):
 
     def unsupported(self, account: Account) -> Iterator[FieldMessage]:
         """Each (field, what is allowed) that the application cannot express."""
-        wrong_options = list(self._unsupported_options(account))
+        wrong_options = list(self.unsupported_options(account))
         yield from wrong_options
         for path in required_features(account):
             block, _dot, name = path.partition(".")
@@ -266,7 +270,7 @@ class FileTarget(ABC):
         if not wrong_options:
             yield from self.unsupported_values(account)
 
-    def _unsupported_options(self, account: Account) -> Iterator[FieldMessage]:
+    def unsupported_options(self, account: Account) -> Iterator[FieldMessage]:
         known = {option.name for option in self.options}
         for name in account.options:
             if name not in known:
@@ -279,8 +283,6 @@ class FileTarget(ABC):
                 yield f"options.{option.name}", f"must be one of {', '.join(option.choices)} for {self.name}"
             if isinstance(value, str) and self.forbidden.search(value):
                 yield f"options.{option.name}", "cannot hold control characters"
-        if account.password_file and not self.keeps_password_apart({"password_file": account.password_file}):
-            yield "options.password_file", f"is not for {self.name}, which keeps the password in the file at path"
 
     def _unsupported_server(self, account: Account, server: Endpoint) -> Iterator[FieldMessage]:
         block = server.protocol
@@ -303,6 +305,55 @@ class FileTarget(ABC):
     def unsupported_values(self, _account: Account) -> Iterator[FieldMessage]:
         """The same, for the values of fields that it supports."""
         return iter(())
+
+
+class FileTarget(Application):
+    """An application that is configured by a file. Texts go in and come out: it touches no file itself."""
+
+    password_apart: ClassVar[Literal["never", "optional", "always"]] = "never"
+    """Whether the password is in a file of its own: always, or where options.password_file is given."""
+
+    password_mark: ClassVar[str] = ""
+    """The first line of that file, by which it is known to be ours; empty where it cannot hold a comment."""
+
+    owns_file: ClassVar[bool] = True
+    """Whether the file at path holds nothing but what was written."""
+
+    needs_file: ClassVar[bool] = False
+    """Whether the file must be there already."""
+
+    mark: ClassVar[str] = MARK
+    """The first line of a file that it owns; empty where that cannot hold a comment."""
+
+    secret: ClassVar[re.Pattern[str]] = re.compile("(?!)()")
+    """Finds secrets in what is written, each to the end of its line; the first group is kept when it is shown."""
+
+    check: ClassVar[tuple[str, ...]] = ()
+    """The command with which the application checks its settings; {path} stands for the file."""
+
+    service: ClassVar[str] = ""
+    """The service that reads the settings."""
+
+    reload: ClassVar[Literal["reloaded", "restarted"]] = "restarted"
+    """What the service needs to read them again."""
+
+    @property
+    def has_mark(self) -> bool:
+        """Whether a text says itself that it is ours."""
+        return not self.owns_file or bool(self.mark)
+
+    def variant(self, _options: Mapping[str, Any]) -> FileTarget:
+        """The application as its options choose it, where it has more than one kind of file."""
+        return self
+
+    def keeps_password_apart(self, options: Mapping[str, Any]) -> bool:
+        is_given = bool(options.get("password_file"))
+        return self.password_apart == "always" or (self.password_apart == "optional" and is_given)
+
+    def unsupported_options(self, account: Account) -> Iterator[FieldMessage]:
+        yield from super().unsupported_options(account)
+        if account.password_file and not self.keeps_password_apart({"password_file": account.password_file}):
+            yield "options.password_file", f"is not for {self.name}, which keeps the password in the file at path"
 
     @abstractmethod
     def render(self, text: str, account: Account) -> str:

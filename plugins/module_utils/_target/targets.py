@@ -35,7 +35,7 @@ from .files.postfix import Postfix
 from .files.privilege_manager import PrivilegeManager
 from .files.redmine import Redmine
 from .files.vaultwarden import Vaultwarden
-from .interface import FileTarget
+from .interface import FileTarget, specs_of
 
 _TARGETS: tuple[FileTarget, ...] = (
     AccuknoxValues(),
@@ -69,10 +69,4 @@ FILE_TARGETS: Mapping[str, FileTarget] = {each.name: each for each in _TARGETS}
 
 
 def option_specs() -> dict[str, dict[str, Any]]:
-    """The applications' own options, each once: what an application allows of them it checks itself."""
-    specs: dict[str, dict[str, Any]] = {}
-    for option in (option for target in _TARGETS for option in target.options):
-        spec = specs.setdefault(option.name, {"type": option.type})
-        if option.choices:
-            spec["choices"] = sorted({*spec.get("choices", ()), *option.choices})
-    return specs
+    return specs_of(option for target in _TARGETS for option in target.options)

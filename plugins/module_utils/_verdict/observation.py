@@ -135,6 +135,13 @@ class ProbeError(MailroomError):
         return self._observation
 
 
+def perhaps_accepted(error: ProbeError) -> ProbeError:
+    """The error where a whole message was sent and the answer was lost: sending it again might send it twice."""
+    observation = error.observation
+    text = f"{observation.text}; {PERHAPS_ACCEPTED}" if observation.text else PERHAPS_ACCEPTED
+    return ProbeError(observation.with_context(text=text, facts={"perhaps_accepted": True}))
+
+
 def probe_error(kind: Kind, text: str = "", **facts: Any) -> ProbeError:
     """The error for an observation other than a server's reply."""
     return ProbeError(Observation(kind, text=text, facts=facts))

@@ -164,7 +164,7 @@ REMEDIES: dict[str, str] = {
         "Set from_address (or errors_to, which is the envelope sender) to an address that {username} may send as,"
         " or grant that right on the server. The server says: {text}"
     ),
-    "recipient_rejected": "Check test_address or to. The server says: {text}",
+    "recipient_rejected": "Check the address of the recipient. The server says: {text}",
     "relay_denied": (
         "Sign in (username and password), or allow this host's address to relay on {host}. The server says: {text}"
     ),

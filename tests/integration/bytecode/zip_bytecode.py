@@ -3,35 +3,39 @@
 """Keeps the bytecode of what is imported from a zip file, as Python itself does for what is imported from a folder.
 
 Ansible sends each module as a zip file of sources, and nearly half of the processor time of a task goes into compiling
-them. What is kept is found by the source and the version of Python.
+them. What is kept is found by the source and the version of Python. Each module process imports this, so it imports
+nothing that Python has not imported already.
 """
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
+import _imp
 import marshal
 import os
 import sys
 import zipimport
-from pathlib import Path
 from types import CodeType
 
-KEPT = Path(__file__).resolve().parents[2] / "output" / "cache" / "zip-bytecode"
+TESTS = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__))))  # noqa: PTH120
+KEPT = f"{TESTS}/output/cache/zip-bytecode"
 
 
 def install() -> None:
-    """Has zipimport compile each source once."""
+    """Has zipimport compile each source once; by itself it does so as it finds a module and again as it loads it."""
     compile_source = zipimport._compile_source  # type: ignore[attr-defined]
+    found: dict[str, CodeType] = {}
 
     def compile_once(path: str, source: bytes) -> CodeType:
-        name = f"{sys.implementation.cache_tag}-{hashlib.sha256(source).hexdigest()}"
+        if path in found:
+            return found.pop(path)
+        name = f"{KEPT}/{sys.implementation.cache_tag}-{_imp.source_hash(0, source).hex()}"
         try:
-            code: CodeType = marshal.loads((KEPT / name).read_bytes())
+            with open(name, "rb") as kept:  # noqa: PTH123
+                code: CodeType = marshal.loads(kept.read())
         except (OSError, EOFError, ValueError):
             code = compile_source(path, source)
-            with contextlib.suppress(OSError):
-                _keep(name, marshal.dumps(code))
+            _keep(name, marshal.dumps(code))
+        found[path] = code
         return code
 
     zipimport._compile_source = compile_once  # type: ignore[attr-defined]
@@ -39,7 +43,11 @@ def install() -> None:
 
 def _keep(name: str, code: bytes) -> None:
     """What is unfinished has another name, since many Pythons do this at once."""
-    KEPT.mkdir(parents=True, exist_ok=True)
-    unfinished = KEPT / f"{name}.{os.getpid()}"
-    unfinished.write_bytes(code)
-    unfinished.replace(KEPT / name)
+    try:
+        os.makedirs(KEPT, exist_ok=True)  # noqa: PTH103
+        unfinished = f"{name}.{os.getpid()}"
+        with open(unfinished, "wb") as file:  # noqa: PTH123
+            file.write(code)
+        os.replace(unfinished, name)  # noqa: PTH105
+    except OSError:
+        pass

@@ -13,6 +13,9 @@ import pytest
 from peers.ca import CertificateZoo
 from peers.scripted import ScriptedServer, Talk
 
+# The tests that use this server would fail with it.
+pytestmark = pytest.mark.matrix
+
 
 @pytest.mark.parametrize("name", ["good", "with_intermediate", "near_end"])
 def test_good_ones_pass_a_strict_client(zoo: CertificateZoo, name: str) -> None:

@@ -22,6 +22,9 @@ from peers.entra_errors import ERRORS, FAMILIES
 from peers.users import USERS
 from servers.peers.web import Answer, Web
 
+# The tests that use this server would fail with it.
+pytestmark = pytest.mark.matrix
+
 GRAPH = "https://graph.microsoft.com/.default"
 EXCHANGE = "https://outlook.office365.com/.default"
 ALICE = USERS["alice"]

@@ -21,6 +21,9 @@ from peers.graph import Graph
 from peers.mail import MailServer
 from servers.peers.web import Answer, Web
 
+# The tests that use this server would fail with it.
+pytestmark = pytest.mark.matrix
+
 ALICE, BOB = "alice@example.com", "bob@example.com"
 EVERYTHING = ("Mail.Send", "Mail.ReadWrite")
 

@@ -18,6 +18,9 @@ from peers.https import CHANGES, FAULTS, HttpsServer, Request, Response, Route, 
 from peers.net import PeerFailed
 from servers.peers.web import Web
 
+# The tests that use this server would fail with it.
+pytestmark = pytest.mark.matrix
+
 
 class Echo(HttpsServer):
     """Says who is there."""

@@ -21,10 +21,14 @@ from peers.ca import CertificateZoo
 from peers.mail import MailServer
 from servers.peers.clients import ALICE, MECHANISMS, imap, imap_login, smtp, smtp_login
 
+# The tests that use this server would fail with it.
+pytestmark = pytest.mark.matrix
+
 TESTS = Path(mail.__file__).resolve().parents[1]
 _PROGRAM = """
 import pathlib, sys, time
 from peers.mail import MailServer
+
 server = MailServer(pathlib.Path(sys.argv[1]))
 server.start()
 print(server._warden.pid, server.ports['imap'], server.ports['relay'], flush=True)

@@ -14,6 +14,9 @@ from pathlib import Path
 import pytest
 from peers import net
 
+# The tests that use this server would fail with it.
+pytestmark = pytest.mark.matrix
+
 
 def test_port_blocks_do_not_overlap() -> None:
     blocks = [net.PortBlock() for _turn in range(5)]

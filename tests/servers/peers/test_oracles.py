@@ -10,6 +10,9 @@ import pytest
 from peers import oracles
 from peers.mail import MailServer
 
+# The tests that use this server would fail with it.
+pytestmark = pytest.mark.matrix
+
 SECURITIES = ("none", "starttls", "tls")
 
 

@@ -15,6 +15,9 @@ from peers import net
 from peers.proxies import GARBAGE, HTTP_REPLIES, SOCKS_REPLIES, HttpProxy, Socks5Proxy
 from peers.smtp import SmtpScript
 
+# The tests that use this server would fail with it.
+pytestmark = pytest.mark.matrix
+
 GREETING = b"220 mail.example.com ESMTP\r\n"
 
 

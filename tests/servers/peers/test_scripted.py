@@ -20,6 +20,9 @@ from peers.scripted import ScriptedServer, Talk
 from peers.smtp import SmtpScript
 from servers.peers.clients import ALICE, MECHANISMS, Scram, answering, imap, imap_login, smtp, smtp_login
 
+# The tests that use this server would fail with it.
+pytestmark = pytest.mark.matrix
+
 # Only where something hangs.
 PATIENCE_SECONDS = 120
 

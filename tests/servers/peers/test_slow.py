@@ -12,6 +12,9 @@ from peers.ca import CertificateZoo
 from peers.slow import SlowServer
 from servers.peers.clients import ALICE, imap, imap_login, smtp, smtp_login
 
+# The tests that use this server would fail with it.
+pytestmark = pytest.mark.matrix
+
 
 @pytest.mark.parametrize("security", ["none", "starttls", "tls"])
 @pytest.mark.parametrize("mechanism", ["PLAIN", "LOGIN"])

@@ -20,6 +20,9 @@ from peers.tokens import MAIL, Permission, Tokens
 from servers.peers.clients import ALICE, MECHANISMS, imap, imap_login, smtp, smtp_login
 from servers.peers.web import Web
 
+# The tests that use this server would fail with it.
+pytestmark = pytest.mark.matrix
+
 BOB = "bob@example.com"
 EXCHANGE = "https://outlook.office365.com/.default"
 

@@ -6,8 +6,13 @@ from __future__ import annotations
 
 import psycopg
 import pytest
-from unit.plugins.module_utils._registry.samples import declare, entry, everything
+from unit.plugins.module_utils._registry.samples import STAMP, declare, entry, everything, record_tests
 
+from ansible_collections.mailroom.core.plugins.module_utils._connector.records import (
+    ApplicationRecord,
+    RecordedTest,
+    Run,
+)
 from ansible_collections.mailroom.core.plugins.module_utils._connector.state import Purpose
 
 from .conftest import Place
@@ -33,6 +38,13 @@ FORBIDDEN = {
     "settings that are no document": "UPDATE {s}.connector SET settings = '[]'",
     "enabled that is no truth": 'UPDATE {s}.connector SET settings = settings || \'{"enabled": "no"}\'',
     "a revision below one": "UPDATE {s}.connector SET revision = 0",
+    "an application of no name": "UPDATE {s}.application SET app = ''",
+    "an application whose fingerprint has no key": "UPDATE {s}.application SET fingerprint = 'x'",
+    "an application of a tenant without a purpose": "UPDATE {s}.application SET tenant = 'acme'",
+    "health of no connector": "UPDATE {s}.health SET connector = 5",
+    "a state that is none": "UPDATE {s}.health SET status = 'good'",
+    "failures of what is fine": "UPDATE {s}.health SET status = 'ok'",
+    "a verdict with a line break": "UPDATE {s}.test_run SET verdict = E'ok\n'",
     "a second registry": "INSERT INTO {s}.registry (id, schema_version) SELECT id, schema_version FROM {s}.registry",
 }
 
@@ -42,6 +54,9 @@ def test_a_statement_by_hand_that_breaks_a_rule_is_refused(place: Place, stateme
     registry = place.over_socket()
     entries = [entry("chosen"), entry("bound"), entry("spare"), entry("disabled", enabled=False)]
     declare(registry, *entries, default="chosen", bind={Purpose("alerts"): "bound"})
+    with registry.writing() as writer:
+        writer.record_application(ApplicationRecord("env", "web1", "/etc/mail.env", "bound", None, (), "", STAMP), None)
+        record_tests(writer, RecordedTest("bound", "", 0, Run(STAMP.at, "web1", "fail", "auth_rejected", 12)))
     before = everything(registry)
     with pytest.raises((psycopg.IntegrityError, psycopg.DataError, psycopg.ProgrammingError)):
         place.admin(statement)

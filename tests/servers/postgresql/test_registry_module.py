@@ -17,6 +17,7 @@ from unit.plugins.module_utils._module.conftest import Play
 from unit.plugins.module_utils._registry.samples import (
     KEY,
     NEW_KEY,
+    STAMP,
     carry_out,
     change,
     declare,
@@ -25,11 +26,18 @@ from unit.plugins.module_utils._registry.samples import (
     history,
     open_database,
     open_registry,
+    record_tests,
     request,
     secrets,
 )
 
 from ansible_collections.mailroom.core.plugins.module_utils._connector.plan import Request
+from ansible_collections.mailroom.core.plugins.module_utils._connector.records import (
+    MOST_RUNS,
+    ApplicationRecord,
+    RecordedTest,
+    Run,
+)
 from ansible_collections.mailroom.core.plugins.module_utils._connector.state import Proof, Purpose
 from ansible_collections.mailroom.core.plugins.module_utils._errors import RegistryError
 from ansible_collections.mailroom.core.plugins.module_utils._registry.postgresql import schema
@@ -80,14 +88,15 @@ class TestMaking:
         declare(place.over_socket(), entry("a"))
         step = ("ALTER TABLE {schema}.connector ADD COLUMN colour text",)
         monkeypatch.setattr(schema, "MIGRATIONS", (*schema.MIGRATIONS, step))
+        newest = len(schema.MIGRATIONS)
         refused = play("connector", registry=location, name="a", description="new")
         assert refused["msg"].endswith(
-            "cannot be used: its tables are those of an earlier version (schema 1, this one needs 2); migrate them with"
-            " the module mailroom.core.registry."
+            f"cannot be used: its tables are those of an earlier version (schema {newest - 1}, this one needs {newest}"
+            "); migrate them with the module mailroom.core.registry."
         )
         assert play("registry", registry=location, check=True)["statements"] == [
             f'ALTER TABLE "{place.schema}".connector ADD COLUMN colour text',
-            f'UPDATE "{place.schema}".registry SET schema_version = 2',
+            f'UPDATE "{place.schema}".registry SET schema_version = {newest}',
         ]
         assert play("registry", registry=location)["changed"]
         assert list(everything(place.over_socket()).connectors) == ["a"]
@@ -106,7 +115,7 @@ class TestMaking:
     def test_a_newer_version_is_refused(self, play: Play, location: str, place: Place, module: str) -> None:
         place.admin("UPDATE {s}.registry SET schema_version = 99")
         refused = play(module, registry=location)
-        assert " was written by a newer version of mailroom.core (its schema is 99, this one knows 1)" in refused["msg"]
+        assert f" (its schema is 99, this one knows {len(schema.MIGRATIONS)}): upgrade" in refused["msg"]
 
     @pytest.mark.parametrize(
         ("module", "options"),
@@ -213,11 +222,35 @@ class TestRoles:
         change(registry, Request(absent=("a",)))
         with registry.writing() as writer:
             writer.record_proof(everything(registry).connectors["b"], Proof(1, "2030-01-01T00:00:00Z", "x@example.com"))
+            record_tests(writer, *[TEST._replace(connector="b")] * (MOST_RUNS + 1))
+            writer.record_application(APPLICATION, {})
+            writer.forget_application(*APPLICATION.key)
         with registry.exclusive() as turn:
             turn.check()
         with place.over_socket(roles[1], f"{NEW_KEY},{KEY}").writing() as writer:
             writer.reseal()
         assert list(everything(registry).connectors) == ["b"]
+
+    def test_who_may_use_a_registry_may_use_the_tables_of_its_next_version(
+        self, empty_place: Place, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        reader, writer = new_schema(), new_schema()
+        for role in (reader, writer):
+            empty_place.server.add_role(role)
+        with monkeypatch.context() as patched:
+            patched.setattr(schema, "MIGRATIONS", schema.MIGRATIONS[:1])
+            first = ("application", "health", "test_run")
+            for privileges in ("_READ", "_WRITE"):
+                kept = {table: each for table, each in getattr(schema, privileges).items() if table not in first}
+                patched.setattr(schema, privileges, kept)
+            empty_place.over_socket().set_up([reader], [writer])
+        empty_place.over_socket().set_up()
+        declare(empty_place.over_socket(writer), entry("a"))
+        with empty_place.over_socket(writer).writing() as records:
+            record_tests(records, TEST)
+        with empty_place.over_socket(reader).reading() as looking:
+            assert list(looking.health()) == ["a"]
+        assert empty_place.over_socket().set_up([reader], [writer]) == []
 
     @pytest.mark.parametrize(
         "statement",
@@ -248,6 +281,14 @@ class TestRoles:
         assert refused["msg"].endswith("have an owner run the statements that check mode returns.")
 
 
+TEST = RecordedTest(
+    "a", "", 0, Run("2030-01-01T00:00:00Z", "web1", "fail", "auth_rejected", 12), "2031-01-01T00:00:00Z"
+)
+APPLICATION = ApplicationRecord(
+    "env", "web1", "/etc/mail.env", "a", Purpose("alerts", "acme"), ("name",), "d" * 64, STAMP
+)
+
+
 def fill(registry: Registry) -> None:
     entries = [entry("a", "secret a", cc=["x@example.com"]), entry("b", "secret b", enabled=False), entry("gone")]
     declare(registry, *entries, default="a", bind={Purpose("alerts", "acme"): "a"})
@@ -255,6 +296,8 @@ def fill(registry: Registry) -> None:
     change(registry, Request(absent=("gone",)))
     with registry.writing() as writer:
         writer.record_proof(everything(registry).connectors["a"], Proof(2, "2030-01-01T00:00:00Z", "x@example.com"))
+        record_tests(writer, TEST)
+        writer.record_application(APPLICATION, {})
 
 
 def content(registry: Registry) -> Any:
@@ -264,6 +307,8 @@ def content(registry: Registry) -> Any:
             found._replace(secrets={}),
             {name: {field: each.reveal() for field, each in own.items()} for name, own in found.secrets.items()},
             reader.history_of_deleted("gone"),
+            reader.health(),
+            reader.applications(),
         )
 
 
@@ -380,4 +425,23 @@ def test_a_commit_notifies_whoever_listens(place: Place) -> None:
         ("b", "created", 1, "tester"),
         ("a", "updated", 2, "tester"),
         ("b", "deleted", 2, "tester"),
+    ]
+
+
+def test_test_that_changes_the_state_notifies_whoever_listens(place: Place) -> None:
+    given = {"host": str(place.server.folder), "port": place.server.port, "user": "postgres", "dbname": DATABASE}
+    registry = place.over_socket()
+    declare(registry, entry("a"), entry("b"))
+    fine = RecordedTest("b", "", 0, TEST.run._replace(status="ok", verdict="ok"))
+    with psycopg.connect(**given, autocommit=True) as listening:
+        listening.execute("LISTEN mailroom")
+        for batch in ([TEST, fine], [TEST, fine], [fine._replace(connector="a"), fine]):
+            with registry.writing() as writer:
+                record_tests(writer, *batch)
+        declare(registry, entry("last"))
+        *heard, _last = [json.loads(each.payload) for each in listening.notifies(timeout=5, stop_after=4)]
+    assert heard == [
+        {"connector": "a", "verdict": "auth_rejected", "status": "fail"},
+        {"connector": "b", "verdict": "ok", "status": "ok"},
+        {"connector": "a", "verdict": "ok", "status": "ok"},
     ]

@@ -12,8 +12,12 @@ from typing import Any
 import pytest
 import yaml
 
-from ansible_collections.mailroom.core.plugins.module_utils._target import targets
+from ansible_collections.mailroom.core.plugins.module_utils._module.connector_config import application_spec
+from ansible_collections.mailroom.core.plugins.module_utils._target import api_targets, targets
 from ansible_collections.mailroom.core.plugins.plugin_utils._variables import (
+    ADDRESS,
+    API,
+    APIS,
     APPLICATION,
     APPLICATIONS,
     BOOLEAN,
@@ -52,12 +56,17 @@ def test_defaults_are_as_specified(role: str) -> None:
             assert name not in given
 
 
-@pytest.mark.parametrize("role", sorted({*ROLES} - {"environment"}))
+@pytest.mark.parametrize("role", ["applications", "connectors", "init_mail", "registry", "verify"])
 def test_the_environment_takes_what_the_roles_take_that_it_composes(role: str) -> None:
     specified = options("environment")
     for name, option in {**options(role), **options(role, "prepare")}.items():
         kept = {key: value for key, value in option.items() if key != "description"}
         assert kept == {key: value for key, value in specified[name].items() if key != "description"}, name
+
+
+@pytest.mark.parametrize("role", sorted({*ROLES} - {"registry"}))
+def test_every_role_has_the_variables_checked_first(role: str) -> None:
+    assert load(f"{role}/meta/main.yml")["dependencies"] == [{"role": "mailroom.core.registry"}]
 
 
 @pytest.mark.parametrize("role", ROLES)
@@ -102,7 +111,7 @@ def test_argument_specs_refuse_nothing_that_the_check_lets_pass() -> None:
         else:
             assert option["type"] == "str", name
             assert not kind.may_be_null, name
-            assert kind is TEXT or "choices" in option, name
+            assert kind in (TEXT, ADDRESS) or "choices" in option, name
         assert [choice for choice in {*option.get("choices", ())} - {""} if not kind.is_valid(choice)] == [], name
         if kind is BOOLEAN:
             assert option["choices"] == ["true", "false", ""], name
@@ -113,18 +122,24 @@ def test_depths_and_applications_are_those_of_the_modules() -> None:
     assert specified
     assert all(choices == [*DEPTHS, ""] for choices in specified)
     assert tuple(sorted(targets.FILE_TARGETS)) == APPLICATIONS
+    assert tuple(sorted(api_targets.API_TARGETS)) == APIS
 
 
-def test_entry_of_an_application_holds_what_the_role_gives_the_module() -> None:
-    tasks = (ROOT / "roles" / "applications" / "tasks" / "write.yml").read_text(encoding="utf-8")
+def test_entry_of_an_application_holds_what_the_module_takes_and_what_the_handlers_take() -> None:
     handlers = (ROOT / "roles" / "applications" / "handlers" / "main.yml").read_text(encoding="utf-8")
-    assert "service" in handlers
-    assert set(re.findall(r"item\.(\w+)", tasks)) | {"service"} == set(APPLICATION)
+    taken = {*application_spec().options, *re.findall(r"'0\.(\w+)'", handlers)}
+    assert taken == set(APPLICATION)
+
+
+def test_entry_of_an_application_with_an_api_holds_what_the_role_gives_the_module() -> None:
+    tasks = (ROOT / "roles" / "apis" / "tasks" / "main.yml").read_text(encoding="utf-8")
+    assert set(re.findall(r"__mailroom_api\.(\w+)", tasks)) == set(API)
 
 
 def test_roles_and_playbooks_use_known_variables_only() -> None:
     tags = {"mailroom_packages", "mailroom_connectors", "mailroom_verify", "mailroom_init_mail", "mailroom_apps"}
-    known = {*VARIABLES, *tags, "mailroom_"}
+    stats = {"mailroom_x_summary", "mailroom_x_report"}
+    known = {*VARIABLES, *tags, *stats, "mailroom_"}
     for path in [*ROOT.glob("roles/*/*/*.yml"), *ROOT.glob("playbooks/*.yml")]:
         used = set(re.findall(r"(?<![\w.@/+])mailroom_\w+", path.read_text(encoding="utf-8")))
         assert used - known == set(), path

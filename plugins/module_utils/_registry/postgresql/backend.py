@@ -114,6 +114,8 @@ class PostgresqlBackend(Backend):
                 statements.append(f"CREATE SCHEMA {schema.quote_identifier(name)}")
         statements += schema.migration_statements(name, version)
         is_new = bool(statements)
+        if 0 < version < len(schema.MIGRATIONS):
+            statements += self._grants_on_new_tables(transaction)
         for roles, writes in ((readers, False), (writers, True)):
             for role in roles:
                 if transaction.one("SELECT 1 FROM pg_roles WHERE rolname = %s", [role]) is None:
@@ -124,6 +126,28 @@ class PostgresqlBackend(Backend):
                     else self._missing_privileges(transaction, "%s", [role], writes=writes)
                 )
                 statements += schema.grant_statements(name, role, wanted)
+        return statements
+
+    def _grants_on_new_tables(self, transaction: Transaction) -> list[str]:
+        """What lets those who could read or write before also use the tables that are made now."""
+        name = self._location.schema
+        statements = []
+        for held, writes in (("SELECT", False), ("INSERT", True)):
+            wanted = schema.privileges(writes=writes)
+            tables = {table for table, _privilege in wanted} - {schema.SCHEMA_ITSELF, schema.WRITER_LOCK}
+            is_new = {
+                table
+                for table in tables
+                if transaction.one("SELECT to_regclass(%s)", [f"{schema.quote_identifier(name)}.{table}"]) is None
+            }
+            grants = [each for each in wanted if each[0] in is_new]
+            holders = transaction.execute(
+                "SELECT DISTINCT rolname FROM pg_class, aclexplode(relacl) JOIN pg_roles ON pg_roles.oid = grantee"
+                " WHERE pg_class.oid = to_regclass(%s) AND privilege_type = %s AND grantee <> relowner ORDER BY 1",
+                [f"{schema.quote_identifier(name)}.secret", held],
+            ).fetchall()
+            for (role,) in holders if grants else ():
+                statements += schema.grant_statements(name, role, grants)
         return statements
 
     def _missing_privileges(

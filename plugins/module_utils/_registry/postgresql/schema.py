@@ -120,7 +120,58 @@ _VERSION_1 = (
     """,
 )
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (_VERSION_1,)
+_VERSION_2 = (
+    # The connector by its name, which need not exist: who deletes one is still told who has its settings.
+    """
+    CREATE TABLE {schema}.application (
+        app text COLLATE "C" NOT NULL CHECK (app ~ '^[a-z0-9_]{{1,50}}$'),
+        host text COLLATE "C" NOT NULL CHECK (length(host) BETWEEN 1 AND 255),
+        place text COLLATE "C" NOT NULL CHECK (length(place) BETWEEN 1 AND 5000),
+        connector text COLLATE "C" NOT NULL CHECK (connector ~ '^[A-Za-z0-9_]{{1,50}}$'),
+        purpose text NOT NULL CHECK (purpose ~ '^[A-Za-z0-9_.-]{{0,100}}$'),
+        tenant text NOT NULL CHECK (length(tenant) <= 100),
+        reads jsonb NOT NULL CHECK (jsonb_typeof(reads) = 'array'),
+        settings text NOT NULL,
+        destination text NOT NULL,
+        key_id text,
+        fingerprint text,
+        written_at timestamptz NOT NULL,
+        written_by text NOT NULL,
+        PRIMARY KEY (app, host, place),
+        CONSTRAINT tenant_has_a_purpose CHECK (purpose <> '' OR tenant = ''),
+        CONSTRAINT fingerprint_has_its_key CHECK ((key_id IS NULL) = (fingerprint IS NULL))
+    )
+    """,
+    "CREATE INDEX application_of_connector ON {schema}.application (connector)",
+    """
+    CREATE TABLE {schema}.health (
+        connector bigint PRIMARY KEY REFERENCES {schema}.connector (id) ON DELETE CASCADE,
+        status text NOT NULL CHECK (status IN ('ok', 'warn', 'fail')),
+        verdict text NOT NULL CHECK (verdict ~ '^[a-z_0-9]{{1,50}}$'),
+        since timestamptz NOT NULL,
+        checked_at timestamptz NOT NULL,
+        last_ok_at timestamptz,
+        failures_in_a_row bigint NOT NULL CHECK (failures_in_a_row >= 0),
+        expires timestamptz,
+        host text NOT NULL CHECK (length(host) BETWEEN 1 AND 255),
+        CONSTRAINT failures_are_counted CHECK ((status = 'fail') = (failures_in_a_row > 0))
+    )
+    """,
+    """
+    CREATE TABLE {schema}.test_run (
+        connector bigint NOT NULL REFERENCES {schema}.connector (id) ON DELETE CASCADE,
+        number bigint NOT NULL,
+        at timestamptz NOT NULL,
+        host text NOT NULL CHECK (length(host) BETWEEN 1 AND 255),
+        status text NOT NULL CHECK (status IN ('ok', 'warn', 'fail')),
+        verdict text NOT NULL CHECK (verdict ~ '^[a-z_0-9]{{1,50}}$'),
+        ms bigint NOT NULL CHECK (ms >= 0),
+        PRIMARY KEY (connector, number)
+    )
+    """,
+)
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (_VERSION_1, _VERSION_2)
 """Step n leads from version n to n + 1. A released step never changes."""
 
 SCHEMA_ITSELF, WRITER_LOCK = "(schema)", "(turn)"
@@ -129,7 +180,11 @@ SCHEMA_ITSELF, WRITER_LOCK = "(schema)", "(turn)"
 _READ = {
     SCHEMA_ITSELF: ("USAGE",),
     **dict.fromkeys(
-        ("registry", "connector", "secret", "purpose", "revision", "sealing_mark", "written_file"), ("SELECT",)
+        (
+            *("registry", "connector", "secret", "purpose", "revision", "sealing_mark", "written_file"),
+            *("application", "health", "test_run"),
+        ),
+        ("SELECT",),
     ),
 }
 _EVERYTHING = ("SELECT", "INSERT", "UPDATE", "DELETE")
@@ -144,6 +199,9 @@ _WRITE = {
     "revision": ("SELECT", "INSERT"),
     "sealing_mark": ("SELECT", "INSERT", "UPDATE"),
     "written_file": _EVERYTHING,
+    "application": _EVERYTHING,
+    "health": _EVERYTHING,
+    "test_run": ("SELECT", "INSERT", "DELETE"),
     "lease": ("SELECT", "INSERT", "UPDATE"),
     "transaction_mark": ("SELECT", "INSERT", "DELETE"),
 }

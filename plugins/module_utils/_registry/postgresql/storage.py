@@ -16,14 +16,25 @@ import os
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
+from ..._connector.records import MOST_RUNS
 from ..._connector.state import Proof, Purpose
 from ..sealing import Mark, Sealed
-from ..storage import MOST_CHARACTERS, BindingRow, ConnectorRow, RevisionRow, SecretRow, Storage
+from ..storage import (
+    MOST_CHARACTERS,
+    ApplicationRow,
+    BindingRow,
+    ConnectorRow,
+    HealthRow,
+    RevisionRow,
+    RunRow,
+    SecretRow,
+    Storage,
+)
 from .database import Transaction
 
 CHANNEL = "mailroom"
 
-_TIMES = ("created_at", "updated_at", "proven_at")
+_TIMES = ("created_at", "updated_at", "proven_at", "written_at", "since", "checked_at", "last_ok_at", "expires", "at")
 _DOCUMENTS = ("settings", "preset")
 
 
@@ -44,6 +55,7 @@ _SECRET = "connector, field, " + ", ".join(_TOKEN if column == "token" else colu
 _BINDING = "purpose.name, tenant, connector.name"
 _BINDINGS = "{schema}.purpose LEFT JOIN {schema}.connector ON connector.id = connector"
 _REVISION = f"identity, revision, {_time('at')}, actor, before::text, after::text, name"
+_TESTED = "{{schema}}.{} JOIN {{schema}}.connector ON connector.id = connector"
 _DELETED = """
     SELECT identity FROM {schema}.revision AS last
     WHERE name = %s AND NOT EXISTS (SELECT FROM {schema}.connector WHERE identity = last.identity)
@@ -55,6 +67,16 @@ _RECORD = """
     created_at timestamptz, created_by text, updated_at timestamptz, updated_by text, proven_revision bigint,
     proven_at timestamptz, proven_to text
 """
+_APPLICATION = ", ".join(
+    _time(column) if column in _TIMES else f"{column}::text" if column == "reads" else column
+    for column in ApplicationRow._fields
+)
+_APPLICATION_RECORD = ", ".join(
+    f"{column} {'timestamptz' if column in _TIMES else 'jsonb' if column == 'reads' else 'text'}"
+    for column in ApplicationRow._fields
+)
+_HEALTH = ", ".join(["name", *map(_selected, HealthRow._fields[1:])])
+_RUN = ", ".join(["name", *map(_selected, RunRow._fields[1:])])
 _WRITTEN = [column for column in ConnectorRow._fields if column not in ("enabled", "is_default")]
 
 # In the order in which they are sent. Each takes its rows as one JSON document.
@@ -101,6 +123,42 @@ _BATCHES = {
         SELECT pg_notify('{CHANNEL}', json_build_object(
             'connector', name, 'change', change, 'revision', revision, 'actor', actor)::text)
         FROM new WHERE change <> ''
+    """,
+    "write applications": f"""
+        INSERT INTO {{schema}}.application ({", ".join(ApplicationRow._fields)})
+        SELECT {", ".join(ApplicationRow._fields)} FROM jsonb_to_recordset(%s::jsonb) AS new({_APPLICATION_RECORD})
+        ON CONFLICT (app, host, place) DO UPDATE SET ({", ".join(ApplicationRow._fields[3:])}) =
+            ROW({", ".join(f"excluded.{column}" for column in ApplicationRow._fields[3:])})
+    """,
+    "write health": f"""
+        WITH new AS (
+            SELECT id, new.* FROM jsonb_to_recordset(%s::jsonb) AS new(
+                connector text, status text, verdict text, since timestamptz, checked_at timestamptz,
+                last_ok_at timestamptz, failures_in_a_row bigint, expires timestamptz, host text, is_news boolean
+            ) JOIN {{schema}}.connector ON name = connector
+        ), written AS (
+            INSERT INTO {{schema}}.health (connector, {", ".join(HealthRow._fields[1:])})
+            SELECT id, {", ".join(HealthRow._fields[1:])} FROM new
+            ON CONFLICT (connector) DO UPDATE SET ({", ".join(HealthRow._fields[1:])}) =
+                ROW({", ".join(f"excluded.{column}" for column in HealthRow._fields[1:])})
+        )
+        SELECT pg_notify('{CHANNEL}', json_build_object(
+            'connector', connector, 'verdict', verdict, 'status', status)::text)
+        FROM new WHERE is_news
+    """,
+    "add runs": f"""
+        WITH added AS (
+            INSERT INTO {{schema}}.test_run (connector, number, {", ".join(RunRow._fields[1:])})
+            SELECT id, coalesce((SELECT max(number) FROM {{schema}}.test_run WHERE connector = id), 0)
+                + row_number() OVER (PARTITION BY id ORDER BY position), {", ".join(RunRow._fields[1:])}
+            FROM jsonb_to_recordset(%s::jsonb) AS new(
+                position bigint, connector text, at timestamptz, host text, status text, verdict text, ms bigint
+            ) JOIN {{schema}}.connector ON name = new.connector
+            RETURNING connector, number
+        )
+        DELETE FROM {{schema}}.test_run AS old
+        USING (SELECT connector, max(number) AS number FROM added GROUP BY connector) AS last
+        WHERE old.connector = last.connector AND old.number <= last.number - {MOST_RUNS}
     """,
 }
 
@@ -190,6 +248,24 @@ class PostgresqlStorage(Storage):
         query = "SELECT path, key_id, fingerprint FROM {schema}.written_file WHERE host = %s ORDER BY path"
         return self._rows(query, _host())
 
+    def applications(self, connectors: Collection[str] | None) -> list[ApplicationRow]:
+        source = f"{{schema}}.application {_among('connector', connectors)}"
+        rows = self._select(_APPLICATION, source, connectors, order="app, host, place")
+        return [ApplicationRow(*row) for row in rows]
+
+    def application(self, app: str, host: str, place: str) -> ApplicationRow | None:
+        source = "{schema}.application WHERE app = %s AND host = %s AND place = %s"
+        rows = self._select(_APPLICATION, source, app, host, place)
+        return ApplicationRow(*rows[0]) if rows else None
+
+    def health(self, connectors: Collection[str] | None) -> list[HealthRow]:
+        source = f"{_TESTED.format('health')} {_among('name', connectors)}"
+        return [HealthRow(*row) for row in self._select(_HEALTH, source, connectors)]
+
+    def runs(self, connectors: Collection[str] | None) -> list[RunRow]:
+        source = f"{_TESTED.format('test_run')} {_among('name', connectors)}"
+        return [RunRow(*row) for row in self._select(_RUN, source, connectors, order="connector, number")]
+
     def set_registry_id(self, registry_id: str) -> None:
         self._write("UPDATE {schema}.registry SET id = %s", registry_id)
         self._registry_id = registry_id
@@ -258,6 +334,22 @@ class PostgresqlStorage(Storage):
 
     def forget_file(self, path: str) -> None:
         self._write("DELETE FROM {schema}.written_file WHERE host = %s AND path = %s", _host(), path)
+
+    def write_application(self, row: ApplicationRow) -> None:
+        self._add("write applications", row[:3], {**row._asdict(), "reads": json.loads(row.reads)})
+
+    def delete_application(self, app: str, host: str, place: str) -> None:
+        self._write("DELETE FROM {schema}.application WHERE app = %s AND host = %s AND place = %s", *(app, host, place))
+
+    def rename_applications(self, before: str, after: str) -> None:
+        self._write("UPDATE {schema}.application SET connector = %s WHERE connector = %s", after, before)
+
+    def write_health(self, row: HealthRow, *, is_news: bool) -> None:
+        self._add("write health", row.connector, {**row._asdict(), "is_news": is_news})
+
+    def add_run(self, row: RunRow) -> None:
+        position = len(self._batches["add runs"])
+        self._add("add runs", position, {**row._asdict(), "position": position})
 
     def _add(self, batch: str, key: Any, row: Mapping[str, Any]) -> None:
         self._transaction.has_written = True

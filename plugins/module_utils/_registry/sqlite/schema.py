@@ -122,7 +122,57 @@ _VERSION_3 = (
     "CREATE INDEX revision_of_name ON revision (name)",
 )
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (_VERSION_1, _VERSION_2, _VERSION_3)
+_VERSION_4 = (
+    # The connector by its name, which need not exist: who deletes one is still told who has its settings.
+    """
+    CREATE TABLE application (
+        app TEXT NOT NULL,
+        host TEXT NOT NULL,
+        place TEXT NOT NULL,
+        connector TEXT NOT NULL,
+        purpose TEXT NOT NULL,
+        tenant TEXT NOT NULL,
+        reads TEXT NOT NULL,
+        settings TEXT NOT NULL,
+        destination TEXT NOT NULL,
+        key_id TEXT,
+        fingerprint TEXT,
+        written_at TEXT NOT NULL,
+        written_by TEXT NOT NULL,
+        PRIMARY KEY (app, host, place),
+        CHECK (purpose <> '' OR tenant = ''),
+        CHECK ((key_id IS NULL) = (fingerprint IS NULL))
+    ) WITHOUT ROWID
+    """,
+    "CREATE INDEX application_of_connector ON application (connector)",
+    """
+    CREATE TABLE health (
+        connector INTEGER PRIMARY KEY REFERENCES connector (id) ON DELETE CASCADE,
+        status TEXT NOT NULL CHECK (status IN ('ok', 'warn', 'fail')),
+        verdict TEXT NOT NULL,
+        since TEXT NOT NULL,
+        checked_at TEXT NOT NULL,
+        last_ok_at TEXT,
+        failures_in_a_row INTEGER NOT NULL CHECK ((status = 'fail') = (failures_in_a_row > 0)),
+        expires TEXT,
+        host TEXT NOT NULL
+    )
+    """,
+    """
+    CREATE TABLE test_run (
+        connector INTEGER NOT NULL REFERENCES connector (id) ON DELETE CASCADE,
+        number INTEGER NOT NULL,
+        at TEXT NOT NULL,
+        host TEXT NOT NULL,
+        status TEXT NOT NULL CHECK (status IN ('ok', 'warn', 'fail')),
+        verdict TEXT NOT NULL,
+        ms INTEGER NOT NULL CHECK (ms >= 0),
+        PRIMARY KEY (connector, number)
+    ) WITHOUT ROWID
+    """,
+)
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (_VERSION_1, _VERSION_2, _VERSION_3, _VERSION_4)
 """Step n leads from version n to n + 1. A released step never changes."""
 
 _STATISTICS = ("sqlite_stat1", "sqlite_stat4")

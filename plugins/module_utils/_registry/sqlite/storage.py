@@ -19,10 +19,23 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
 from typing import Any
 
+from ..._connector.records import MOST_RUNS
 from ..._connector.state import Proof, Purpose
 from ..._errors import RegistryError
 from ..sealing import Mark, Sealed
-from ..storage import MOST_CHARACTERS, Backend, BindingRow, ConnectorRow, RevisionRow, SecretRow, Storage, Turn
+from ..storage import (
+    MOST_CHARACTERS,
+    ApplicationRow,
+    Backend,
+    BindingRow,
+    ConnectorRow,
+    HealthRow,
+    RevisionRow,
+    RunRow,
+    SecretRow,
+    Storage,
+    Turn,
+)
 from . import schema
 from .file import SqliteFile, harden
 
@@ -39,6 +52,9 @@ _DELETED = """
         AND revision = (SELECT max(revision) FROM revision WHERE identity = last.identity)
     ORDER BY at, identity
 """
+_APPLICATION = ", ".join(ApplicationRow._fields)
+_HEALTH = ", ".join(HealthRow._fields[1:])
+_RUN = ", ".join(RunRow._fields[1:])
 _WRITTEN = [column for column in ConnectorRow._fields if column not in ("id", "is_default")]
 _INSERT = f"INSERT INTO connector ({', '.join(_WRITTEN)}) VALUES ({', '.join(f':{column}' for column in _WRITTEN)})"
 _UPDATE = """
@@ -262,6 +278,29 @@ class SqliteStorage(Storage):
         rows = self._database.execute("SELECT path, key_id, fingerprint FROM written_file ORDER BY path")
         return [(str(path), str(key_id), str(fingerprint)) for path, key_id, fingerprint in rows]
 
+    def applications(self, connectors: Collection[str] | None) -> list[ApplicationRow]:
+        where, parameters = _among("connector", connectors)
+        query = f"SELECT {_APPLICATION} FROM application {where} ORDER BY app, host, place"
+        return [ApplicationRow(*row) for row in self._database.execute(query, parameters)]
+
+    def application(self, app: str, host: str, place: str) -> ApplicationRow | None:
+        query = f"SELECT {_APPLICATION} FROM application WHERE app = ? AND host = ? AND place = ?"
+        row = self._database.execute(query, (app, host, place)).fetchone()
+        return ApplicationRow(*row) if row else None
+
+    def health(self, connectors: Collection[str] | None) -> list[HealthRow]:
+        where, parameters = _among("name", connectors)
+        query = f"SELECT name, {_HEALTH} FROM health JOIN connector ON connector.id = connector {where}"
+        return [HealthRow(*row) for row in self._database.execute(query, parameters)]
+
+    def runs(self, connectors: Collection[str] | None) -> list[RunRow]:
+        where, parameters = _among("name", connectors)
+        query = f"""
+            SELECT name, {_RUN} FROM test_run JOIN connector ON connector.id = connector {where}
+            ORDER BY connector, number
+        """
+        return [RunRow(*row) for row in self._database.execute(query, parameters)]
+
     def set_registry_id(self, registry_id: str) -> None:
         self._database.execute("UPDATE registry SET id = ?", (registry_id,))
 
@@ -316,6 +355,40 @@ class SqliteStorage(Storage):
 
     def forget_file(self, path: str) -> None:
         self._database.execute("DELETE FROM written_file WHERE path = ?", (path,))
+
+    def write_application(self, row: ApplicationRow) -> None:
+        self._database.execute(f"INSERT OR REPLACE INTO application ({_APPLICATION}) VALUES (?{', ?' * 12})", row)
+
+    def delete_application(self, app: str, host: str, place: str) -> None:
+        statement = "DELETE FROM application WHERE app = ? AND host = ? AND place = ?"
+        self._database.execute(statement, (app, host, place))
+
+    def rename_applications(self, before: str, after: str) -> None:
+        self._database.execute("UPDATE application SET connector = ? WHERE connector = ?", (after, before))
+
+    def write_health(self, row: HealthRow, *, is_news: bool) -> None:  # noqa: ARG002  nobody listens to a file
+        values = ", ".join(f":{column}" for column in HealthRow._fields[1:])
+        statement = f"""
+            INSERT OR REPLACE INTO health (connector, {_HEALTH})
+            SELECT id, {values} FROM connector WHERE name = :connector
+        """
+        self._database.execute(statement, row._asdict())
+
+    def add_run(self, row: RunRow) -> None:
+        values = ", ".join(f":{column}" for column in RunRow._fields[1:])
+        last = "(SELECT coalesce(max(number), 0) FROM test_run WHERE test_run.connector = connector.id)"
+        statement = f"""
+            INSERT INTO test_run (connector, number, {_RUN})
+            SELECT id, {last} + 1, {values} FROM connector WHERE name = :connector
+        """
+        self._database.execute(statement, row._asdict())
+        trim = f"""
+            DELETE FROM test_run WHERE (connector, number) IN (
+                SELECT id, number FROM connector JOIN test_run ON test_run.connector = connector.id
+                WHERE name = ? AND number <= {last} - {MOST_RUNS}
+            )
+        """
+        self._database.execute(trim, (row.connector,))
 
     def _texts(self, query: str) -> list[str]:
         return [each for (each,) in self._database.execute(query) if isinstance(each, str)]

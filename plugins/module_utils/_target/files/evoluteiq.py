@@ -20,6 +20,7 @@ class Evoluteiq(Sheet):
     """The page SMTP configuration, of the type Generic or MS Graph API."""
 
     name = "evoluteiq"
+    other_fields = ("name", "signature", "description", "is_default")
     title = "EvoluteIQ: SMTP configuration"
     protocols = ("smtp", "graph")
     securities = ("none", "starttls", "tls")

@@ -10,8 +10,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
+from ..._connector.fields import BY_PATH, SECRETS
 from ..._connector.resolved import Protocol, ResolvedConnector
 from ..._errors import FieldMessage
 from ..formats import env, template, yaml
@@ -35,7 +36,11 @@ class Generic(FileTarget):
             *("smtp.proxy", "imap.proxy"),
         ]
     )
+    other_fields: ClassVar[tuple[str, ...]] = ("name", "display_name", "signature")
     forbidden = re.compile("\0")
+
+    def read_paths(self, connector: ResolvedConnector, options: Mapping[str, Any]) -> tuple[str, ...]:
+        return tuple(sorted({*super().read_paths(connector, options), *SECRETS}))
 
     def secret_paths(self, connector: ResolvedConnector, _options: Mapping[str, Any]) -> tuple[str, ...]:
         return secret_paths(connector)
@@ -66,6 +71,7 @@ class Env(Generic):
     """Assignments for a shell or systemd, named as the fields are: MAILROOM_SMTP_HOST."""
 
     name = "env"
+    other_fields = ("name", "display_name")
     options = (Option("prefix"),)
     secret = re.compile(rf"^(\w*(?:{_SECRETS.upper()})=)(?!'').*$", re.MULTILINE)
 
@@ -114,6 +120,15 @@ class Template(Generic):
             named.add("imap.password")
         # A block that is written as a whole has all of its secrets.
         return tuple(path for path in secret_paths(connector) if path in named or path.partition(".")[0] in named)
+
+    def read_paths(self, connector: ResolvedConnector, options: Mapping[str, Any]) -> tuple[str, ...]:
+        named = set(template.placeholders(options.get("template") or ""))
+        paths = {path for path in ("name", *BY_PATH) if path in named or path.partition(".")[0] in named} - {*BLOCKS}
+        if "smtp.password" in paths:
+            paths.add("smtp.same_credentials")
+        if "graph.url" in paths:
+            paths.add("oauth2.cloud")
+        return tuple(sorted({*paths, *self.secret_paths(connector, options)}))
 
     def unsupported_values(self, account: Account) -> Iterator[FieldMessage]:
         yield from template.problems(account.options.get("template") or "", _fields(account), _LINE_BREAK)

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from email.utils import formataddr
 from typing import Any
 
-from ..._connector.resolved import Protocol, ResolvedConnector
+from ..._connector.resolved import Protocol
 from ..._errors import FieldMessage
 from ..formats import ini
 from ..formats.managed_block import ManagedBlockTarget
@@ -36,9 +36,8 @@ class Gitea(ManagedBlockTarget):
     check = ("gitea", "doctor", "check", "--config", "{path}")
     service = "gitea"
 
-    def used_protocols(self, connector: ResolvedConnector, options: Mapping[str, Any]) -> tuple[Protocol, ...]:
-        used = super().used_protocols(connector, options)
-        return used if options.get("incoming_address") else tuple(each for each in used if each != "imap")
+    def written_protocols(self, options: Mapping[str, Any]) -> tuple[Protocol, ...]:
+        return tuple(each for each in self.protocols if each != "imap" or options.get("incoming_address"))
 
     def unsupported_values(self, account: Account) -> Iterator[FieldMessage]:
         connector, address = account.connector, account.options.get("incoming_address") or ""

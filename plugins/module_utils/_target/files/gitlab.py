@@ -34,9 +34,8 @@ class Gitlab(managed_block.ManagedBlockTarget):
     secret = re.compile(r"^(gitlab_rails\['\w*(?:password|client_secret|inbox_options)'\] = ).*$", re.MULTILINE)
     check = ("gitlab-ctl", "show-config")
 
-    def used_protocols(self, connector: ResolvedConnector, options: Mapping[str, Any]) -> tuple[Protocol, ...]:
-        used = super().used_protocols(connector, options)
-        return used if options.get("incoming_address") else tuple(each for each in used if each != "imap")
+    def written_protocols(self, options: Mapping[str, Any]) -> tuple[Protocol, ...]:
+        return tuple(each for each in self.protocols if each != "imap" or options.get("incoming_address"))
 
     def secret_paths(self, connector: ResolvedConnector, options: Mapping[str, Any]) -> tuple[str, ...]:
         secret = ("oauth2.client_secret",) if "oauth2.client_secret" in connector.declared and connector.graph else ()
@@ -48,6 +47,8 @@ class Gitlab(managed_block.ManagedBlockTarget):
             yield "options.incoming_address", f"must hold {_KEY} before the @, and needs an imap or graph block"
         if connector.graph:
             yield from _graph_problems(connector)
+            if self.forbidden.search(_secret(connector.oauth2 or OAuthSettings())):
+                yield "oauth2.client_secret", "cannot hold control characters in gitlab"
         for server in account.endpoints:
             if server.auth == "oauth2" and server.protocol != "graph":
                 yield f"{server.protocol}.auth", "cannot be oauth2 in gitlab"

@@ -18,6 +18,7 @@ class Kianda(Sheet):
     """The connector Email, which reads a mailbox and may send."""
 
     name = "kianda"
+    other_fields = (*Sheet.other_fields, "test_address")
     title = "Kianda: Email connector"
     protocols = ("imap", "smtp")
     securities = ("none", "tls")

@@ -22,6 +22,7 @@ class Mbsync(FileTarget):
     """Copies mailboxes into maildirs."""
 
     name = "mbsync"
+    other_fields = ("name",)
     protocols = ("imap",)
     securities = tuple(_SSL_TYPES)
     certificate_checks = (True,)

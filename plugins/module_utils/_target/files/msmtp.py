@@ -23,6 +23,7 @@ class Msmtp(FileTarget):
     """An SMTP client that stands in for sendmail."""
 
     name = "msmtp"
+    other_fields = ("name",)
     securities = ("none", "starttls", "tls")
     supported_features = frozenset(
         ("from_address", "smtp.mechanisms", "smtp.client_cert", "smtp.ca_file", "smtp.proxy", "smtp.ehlo_name")

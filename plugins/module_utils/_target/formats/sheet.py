@@ -32,6 +32,7 @@ class Sheet(FileTarget):
 
     title: ClassVar[str]
     mark = f"<!-- {NOTICE} -->\n"
+    other_fields: ClassVar[tuple[str, ...]] = ("name", "display_name")
     certificate_checks: ClassVar[tuple[bool, ...]] = (True,)
 
     def secret_paths(self, _connector: ResolvedConnector, _options: Mapping[str, Any]) -> tuple[str, ...]:

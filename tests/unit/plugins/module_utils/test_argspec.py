@@ -24,6 +24,7 @@ from ansible_collections.mailroom.core.plugins.module_utils._module import (
     connector_test,
     connectors,
     init_mail,
+    mail,
 )
 
 PROXY = "proxy proxy_username proxy_password"
@@ -75,6 +76,7 @@ SECRET_PATHS = """
     oauth2.client_secret oauth2.certificate oauth2.certificate_passphrase oauth2.password oauth2.service_account
 """.split()
 
+MESSAGE = "to cc bcc subject body html reply_to headers attachments".split()
 LIMITS = {"timeout", "deadline", "concurrency", "min_days_valid"}
 REGISTRY = {"registry", "registry_key", "registry_key_file", "registry_password", "actor"}
 MODULES: dict[str, tuple[ArgumentSpec, set[str]]] = {
@@ -93,9 +95,17 @@ MODULES: dict[str, tuple[ArgumentSpec, set[str]]] = {
     "connector_purpose": (connector_purpose.argument_spec(), {"purpose", "connector", "tenant", "state"}),
     "connector_test": (
         connector_test.argument_spec(),
-        {"connectors", "declaration", "depth", "to", "include_copies", "deliver_via", *LIMITS, "fail", "alternatives"},
+        {"connectors", "declaration", "depth", "to", "include_copies", "deliver_via", *LIMITS, "fail", "alternatives"}
+        | {"record", "host"},
     ),
     "init_mail": (init_mail.argument_spec(), {"connectors", "to", "tenant", "force", "include_copies"}),
+    "mail": (
+        mail.argument_spec(),
+        {
+            *("connector", "purpose", "tenant", "declaration", "messages", "include_copies", "timeout", "deadline"),
+            *MESSAGE,
+        },
+    ),
 }
 ENTRY = connector_list().options["connectors"]["options"]
 
@@ -214,8 +224,10 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         "min_days_valid": 14,
         "fail": True,
         "alternatives": True,
+        "record": False,
     },
     "init_mail": {"force": False, "include_copies": False},
+    "mail": {"include_copies": True, "timeout": 10, "deadline": 300},
 }
 VERIFY = ["none", "connect", "login", "send"]
 CHOICES: dict[str, dict[str, list[str]]] = {
@@ -229,6 +241,7 @@ CHOICES: dict[str, dict[str, list[str]]] = {
     "connector_purpose": {"state": ["present", "absent"]},
     "connector_test": {"depth": ["connect", "login", "envelope", "send", "deliver"]},
     "init_mail": {},
+    "mail": {},
 }
 
 

@@ -25,6 +25,7 @@ class Payload(NamedTuple):
 
 READS = frozenset(["_argspec.py", "_connector", "_errors.py", "_files.py", "_module", "_registry"])
 CONFIGURES = READS | {"_target"}
+SPEAKS_HTTP = CONFIGURES | {"_net", "_verdict"}
 TESTS = READS | {"_auth", "_check", "_message", "_net", "_protocol", "_report", "_verdict"}
 PAYLOADS = {
     "connector_info": Payload(45, READS),
@@ -32,11 +33,13 @@ PAYLOADS = {
     "registry": Payload(45, READS),
     "connector": Payload(60, READS),
     "connectors": Payload(60, READS),
-    "connector_config": Payload(75, CONFIGURES),
-    "connector_test": Payload(120, TESTS),
-    "init_mail": Payload(120, TESTS),
-    "_connector_verify": Payload(120, TESTS),
-    "_connectors_verify": Payload(120, TESTS),
+    "connector_config": Payload(80, CONFIGURES),
+    "connector_api": Payload(95, SPEAKS_HTTP),
+    "connector_test": Payload(125, TESTS),
+    "init_mail": Payload(125, TESTS),
+    "mail": Payload(130, TESTS - {"_report"}),
+    "_connector_verify": Payload(125, TESTS),
+    "_connectors_verify": Payload(125, TESTS),
 }
 
 

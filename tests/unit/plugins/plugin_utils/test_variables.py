@@ -34,7 +34,7 @@ def test_unknown_variable_names_the_nearest() -> None:
 
 
 def test_unknown_variable_that_is_like_no_other_names_none() -> None:
-    names = "mailroom_ mailroom_zebra mailroom_record mailroom_report mailroom_x".split()
+    names = "mailroom_ mailroom_zebra mailroom_summary mailroom_x".split()
     assert {name: validate_variables({name: ""}) for name in names} == {
         name: [f"{name}: there is no such variable.", OWN] for name in names
     }
@@ -60,6 +60,8 @@ GOOD: list[tuple[str, Any]] = [
     ("mailroom_purposes", {"alerts": "alerts", "alerts@acme": "other"}),
     ("mailroom_apps", [{"app": "msmtp", "path": "/etc/msmtprc", "mode": 600, "backup": "yes", "options": {}}]),
     ("mailroom_apps", [{"app": "postfix", "path": "/x", "connector": "", "purpose": None, "state": "absent"}]),
+    *(("mailroom_msmtp", value) for value in ({}, None, {"purpose": "", "mode": 600}, {"reload": "kill -HUP 1"})),
+    *(("mailroom_msmtp_prove_to", value) for value in ("bob@example.com", "bob@bücher.example")),
 ]
 BAD: list[tuple[str, Any]] = [
     *(("mailroom_purge", value) for value in ("yes", "maybe", 1, None, [], {})),
@@ -71,6 +73,12 @@ BAD: list[tuple[str, Any]] = [
     *(("mailroom_connectors", value) for value in ([], "alerts", 5, True)),
     *(("mailroom_purposes", value) for value in ([], "alerts", 5, {"alerts": ["a"]})),
     *(("mailroom_apps", value) for value in ({}, "postfix", 5, True)),
+    *(("mailroom_msmtp", value) for value in ([], "alerts", 5, True)),
+    *(
+        ("mailroom_msmtp_prove_to", value)
+        for value in ([], None, 5, "bob", "-Cx@example.com", "a@b.example\nTo: c@d.example")
+    ),
+    *(("mailroom_msmtp_prove_to", value) for value in ("a@b.example, c@d.example", "Bob <bob@example.com>")),
 ]
 
 
@@ -94,12 +102,24 @@ def test_value_of_another_kind_is_told_in_a_sentence() -> None:
         ({"app": "postfix", "path": ["/x"]}, ["path: must be text."]),
         ({"app": "postfix", "path": "/x", "backup": []}, ["backup: must be true or false."]),
         ({"app": "postfix", "path": "/x", "options": "x"}, ["options: must be a dictionary."]),
-        ({"app": "postfix", "path": "/x", "state": "gone"}, ["state: must be one of: present, absent."]),
+        ({"app": "postfix", "path": "/x", "state": "gone"}, ["state: must be one of: present, absent, forgotten."]),
     ],
 )
 def test_entry_of_an_application_is_checked(entry: Any, told: list[str]) -> None:
     fine = {"app": "msmtp", "path": "/x"}
     assert validate_variables({"mailroom_apps": [fine, entry]}) == [f"mailroom_apps[1]: {each}" for each in told]
+
+
+@pytest.mark.parametrize(
+    ("entry", "told"),
+    [
+        ({"app": "postfix"}, "app: there is no such option."),
+        ({"purpose": ["a"]}, "purpose: must be text."),
+        ({"prove_to": "a"}, "prove_to: there is no such option."),
+    ],
+)
+def test_entry_of_a_role_for_one_application_is_checked(entry: Any, told: str) -> None:
+    assert validate_variables({"mailroom_msmtp": {"connector": "", **entry}}) == [f"mailroom_msmtp: {told}"]
 
 
 def test_mistake_within_a_layer_is_told() -> None:

@@ -15,7 +15,9 @@ from hypothesis import strategies as st
 
 from ansible_collections.mailroom.core.plugins.module_utils._verdict.table import REMEDIES
 
-BOUNDED = settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+BOUNDED = settings(
+    max_examples=settings().max_examples * 30 // 100, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
 
 
 def _damaged(word: bytes) -> st.SearchStrategy[bytes]:

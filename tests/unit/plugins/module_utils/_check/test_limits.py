@@ -77,6 +77,7 @@ def with_name_servers_of_its_own(folder: Path) -> list[str]:
     pytest.skip("no way to have name servers of one's own here")
 
 
+@pytest.mark.matrix
 def test_name_servers_that_do_not_answer_keep_nobody_waiting(tmp_path: Path) -> None:
     within = with_name_servers_of_its_own(tmp_path)
     found = play("silent_name_server", 100, 300, within=within)

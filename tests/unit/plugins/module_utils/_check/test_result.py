@@ -28,6 +28,7 @@ from ansible_collections.mailroom.core.plugins.module_utils._module.jobs import 
 from ansible_collections.mailroom.core.plugins.module_utils._net.record import Record
 from ansible_collections.mailroom.core.plugins.module_utils._protocol.imap import ImapSession
 from ansible_collections.mailroom.core.plugins.module_utils._protocol.session import endpoint_facts
+from ansible_collections.mailroom.core.plugins.module_utils._report.model import parse_results
 from ansible_collections.mailroom.core.plugins.module_utils._report.table import table
 from ansible_collections.mailroom.core.plugins.module_utils._verdict.diagnosis import diagnose
 from ansible_collections.mailroom.core.plugins.module_utils._verdict.observation import Observation
@@ -92,7 +93,7 @@ def test_a_reading_connector_that_is_not_ready_is_named_as_well() -> None:
     shown = [result.to_dict() for result in results]
     assert [(each["verdict"], each["field"]) for each in shown] == [("host_not_ready", "deliver_via")] * 2
     assert all("connector support" in each["remedy"] and "The key is missing." in each["remedy"] for each in shown)
-    lines = table(shown)
+    lines = table(parse_results(shown))
     assert [line.split()[:3] for line in lines[1:3]] == [
         ["alerts", "fail", "host_not_ready"],
         ["news", "fail", "host_not_ready"],

@@ -27,7 +27,7 @@ from ansible_collections.mailroom.core.plugins.module_utils._connector.state imp
 from ansible_collections.mailroom.core.plugins.module_utils._errors import DeclarationError
 
 bounded = settings(
-    max_examples=60,
+    max_examples=settings().max_examples * 60 // 100,
     deadline=None,
     derandomize=True,
     database=None,

@@ -326,7 +326,7 @@ START = Task(
 )
 
 
-@settings(bounded, max_examples=80)
+@settings(bounded, max_examples=settings().max_examples * 80 // 100)
 @example(False, [Task([Entry("alpha", {"enabled": False})], new_name="delta", successor="beta")])
 @given(st.sampled_from([False, False, True]), st.lists(TASKS, min_size=1, max_size=20))
 def test_any_sequence_of_tasks_does_what_the_model_says(from_scratch: bool, tasks: list[Task]) -> None:

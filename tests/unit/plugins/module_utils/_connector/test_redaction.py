@@ -116,7 +116,7 @@ SECRETS = st.text(
 AROUND = st.text(st.sampled_from("ghijkl MNO(){}[]!*~"), max_size=20)
 
 
-@settings(max_examples=150, deadline=None, derandomize=True)
+@settings(max_examples=settings().max_examples * 3 // 2, deadline=None, derandomize=True)
 @given(SECRETS, st.lists(st.sampled_from([*ENCODINGS]), max_size=3), AROUND, AROUND)
 def test_any_secret_is_hidden_in_any_encodings(secret: str, names: list[str], before: str, after: str) -> None:
     encoded = secret
@@ -324,7 +324,7 @@ ANYTHING = st.text(
 )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(deadline=None)
 @given(ANYTHING | st.binary(max_size=300), ANYTHING)
 def test_any_text_and_any_secret_are_survived(said: str | bytes, secret: str) -> None:
     shown = redaction(SECRET, secret)(said)

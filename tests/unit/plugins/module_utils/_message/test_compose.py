@@ -25,10 +25,9 @@ from ansible_collections.mailroom.core.plugins.module_utils._message.compose imp
     Facts,
     Request,
     Wording,
-    author_of,
     compose,
-    sending_domain,
 )
+from ansible_collections.mailroom.core.plugins.module_utils._message.draft import author_of, sending_domain
 from ansible_collections.mailroom.core.plugins.module_utils._message.header import with_ascii_domain
 from ansible_collections.mailroom.core.plugins.module_utils._message.outgoing_mail import OutgoingMail
 from ansible_collections.mailroom.core.plugins.module_utils._verdict.observation import ProbeError
@@ -169,7 +168,7 @@ class Shown(HTMLParser):
         return "".join(self.pieces)
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=settings().max_examples * 40 // 100, suppress_health_check=[HealthCheck.too_slow])
 @given(SETTINGS, st.lists(ADDRESSES, min_size=1, max_size=5), FACTS_OF_ALL_KINDS, WORDINGS)
 def test_every_field_is_read_back_as_it_was_given(
     effective: dict[str, Any], to: list[str], facts: Facts, wording: Any
@@ -194,7 +193,7 @@ def test_every_field_is_read_back_as_it_was_given(
         assert "=?" in text or found == text
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=settings().max_examples * 40 // 100, suppress_health_check=[HealthCheck.too_slow])
 @given(SETTINGS, st.lists(ADDRESSES, min_size=1, max_size=5), FACTS_OF_ALL_KINDS)
 def test_both_parts_say_every_fact_and_end_with_the_signature(
     effective: dict[str, Any], to: list[str], facts: Facts
@@ -211,7 +210,7 @@ def test_both_parts_say_every_fact_and_end_with_the_signature(
     assert not expected or page.text.rstrip("\n").endswith(f"-- \n{expected}".rstrip("\n"))
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=settings().max_examples * 40 // 100, suppress_health_check=[HealthCheck.too_slow])
 @given(SETTINGS, st.lists(ADDRESSES, min_size=1, max_size=5), FACTS_OF_ALL_KINDS)
 def test_bytes_suit_any_server_and_the_envelope_reaches_everybody_once(
     effective: dict[str, Any], to: list[str], facts: Facts

@@ -208,7 +208,7 @@ def test_nobody_is_written_to_whom_the_envelope_does_not_name() -> None:
 TEXTS = st.text(st.characters(exclude_categories=("Cc", "Cs", "Zl", "Zp")), min_size=1, max_size=120)
 
 
-@settings(max_examples=40)
+@settings(max_examples=settings().max_examples * 40 // 100)
 @given(TEXTS.filter(lambda text: not checks.run_check(checks.text(200), text, "", "")), TEXTS.filter(str.strip))
 def test_names_and_subjects_come_out_as_they_went_in(name: str, subject: str) -> None:
     facts = Facts("alerts", subject)

@@ -43,7 +43,7 @@ BODIES_WITH_A_BUG: list[tuple[str, str, dict[str, Any]]] = [
     ("connector", f"{BODIES}.connector.parse_declaration", {"name": "a", "smtp": {**SIGNED_IN, "port": "x"}}),
     ("connectors", f"{BODIES}.connectors.parse_declaration", {"connectors": [{"name": "a", "smtp": SIGNED_IN}]}),
     ("connectors", f"{BODIES}.connectors.parse_declaration", {"connectors": [{"name": "a", "smtp": PASSWORD}]}),
-    ("connector_test", f"{BODIES}.connector_test.parse_declaration", {"declaration": {"smtp": {"port": PASSWORD}}}),
+    ("connector_test", f"{BODIES}.inline.parse_declaration", {"declaration": {"smtp": {"port": PASSWORD}}}),
     ("connector_test", f"{BODIES}.connector_test.run_tests", {"declaration": DECLARATION}),
     ("connector_test", f"{BODIES}.connector_test.table_message", {"declaration": DECLARATION}),
     ("connector_info", f"{BODIES}.connector_info.open_registry", {"registry_key": PASSWORD}),

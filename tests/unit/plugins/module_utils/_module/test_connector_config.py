@@ -336,7 +336,7 @@ class TestABlockAndAFileForThePassword:
 
 
 class TestAPasswordInAFileOfOthers:
-    """As in grafana.ini: what others may do with the file goes, and all else of it stays."""
+    """As in grafana.ini: everybody else is kept out of the file, and all else of it stays."""
 
     @pytest.fixture
     def path(self, folder: Path) -> Path:
@@ -348,11 +348,12 @@ class TestAPasswordInAFileOfOthers:
         filled("connector", name="main", from_address="a@example.com")
         return lambda **more: filled("connector_config", **{**options, **more})
 
-    def test_mode_loses_what_everybody_may_do(self, config: Config, path: Path) -> None:
+    @pytest.mark.parametrize(("before", "after"), [(0o644, 0o600), (0o664, 0o600), (0o640, 0o640), (0o400, 0o400)])
+    def test_mode_that_lets_everybody_in_is_replaced(self, config: Config, path: Path, before: int, after: int) -> None:
         path.write_text("[server]\nDOMAIN = a\n")
-        path.chmod(0o644)
+        path.chmod(before)
         made, again = config(), config()
-        assert (made["changed"], again["changed"], mode_of(path)) == (True, False, 0o640)
+        assert (made["changed"], again["changed"], mode_of(path)) == (True, False, after)
         assert f"PASSWD = {PASSWORD}\n" in path.read_text()
         assert PASSWORD not in str([made, again])
         config(mode="0600")
@@ -376,6 +377,131 @@ class TestAPasswordInAFileOfOthers:
         result = config()
         assert result["service"] == {"name": "gitea", "state": "restarted"}
         assert result["check"][-1] == str(path)
+
+
+class TestValidate:
+    """New settings are checked by a program before they replace anything."""
+
+    @pytest.fixture
+    def path(self, folder: Path) -> Path:
+        path = folder / "app.ini"
+        path.write_text("[server]\nDOMAIN = a\n")
+        return path
+
+    @pytest.fixture
+    def config(self, filled: Play, path: Path) -> Config:
+        options = {"app": "gitea", "path": str(path), "connector": "main"}
+        filled("connector", name="main", from_address="a@example.com")
+        return lambda **more: filled("connector_config", **{**options, **more})
+
+    def test_command_that_succeeds_has_read_the_settings_without_their_secrets(
+        self, config: Config, path: Path, folder: Path
+    ) -> None:
+        copy = folder / "copy"
+        assert config(validate=f'sh -c \'cp -p "$1" {copy}; basename "$1" >> {copy}\' sh %s')["changed"]
+        assert copy.read_text() == path.read_text().replace(PASSWORD, "placeholder") + "app.ini\n"
+        assert mode_of(copy) == HIDDEN
+        copy.unlink()
+        assert not config(validate=f"touch {copy} %s")["changed"]
+        assert not copy.exists()
+
+    def test_settings_that_the_command_refuses_are_not_written(self, config: Config, path: Path, folder: Path) -> None:
+        result = config(validate="sh -c 'echo \"$1: line 3\tis wrong\" >&2; exit 2' sh %s")
+        assert result["msg"] == f"{path} was not changed: the command of validate refuses it: {path}: line 3 is wrong"
+        assert path.read_text() == "[server]\nDOMAIN = a\n"
+        assert [each.name for each in folder.iterdir()] == ["app.ini"]
+
+    @pytest.mark.parametrize("app", ["json", "template", "yaml"])
+    def test_copy_has_the_form_of_the_settings_and_no_secret(
+        self, config: Config, folder: Path, path: Path, app: str
+    ) -> None:
+        copy, settings = folder / "copy", folder / "settings"
+        options = {"template": "password = ${smtp.password|raw}\n"} if app == "template" else {}
+        task = {"app": app, "path": str(settings), "options": options}
+        assert config(**task, validate=f"cp %s {copy}").get("msg") is None
+        assert PASSWORD in settings.read_text()
+        assert copy.read_text() == settings.read_text().replace(PASSWORD, "placeholder")
+
+    def test_password_that_the_command_says_is_redacted(self, config: Config, path: Path) -> None:
+        result = config(validate=f"sh -c 'echo no {PASSWORD}; exit 1' sh %s")
+        assert PASSWORD not in result["msg"]
+
+    def test_missing_command_is_an_error_and_in_check_mode_a_warning(self, config: Config, path: Path) -> None:
+        reason = "the command of validate cannot be run: no-such-program: No such file or directory"
+        assert config(validate="no-such-program %s")["msg"] == f"{path} was not changed: {reason}"
+        checked = config(validate="no-such-program %s", check=True)
+        assert (checked["changed"], checked["warnings"]) == (True, [f"{path} was not validated, {reason}"])
+
+    @pytest.mark.parametrize("command", ["", "amtool check-config", "sh -c 'x %s"])
+    def test_command_without_a_path_is_refused(self, config: Config, command: str) -> None:
+        wanted = "validate: must be a command with %s in it, which stands for the path of the new settings"
+        assert wanted in config(validate=command)["msg"]
+
+
+class TestAList:
+    """Several applications in one task."""
+
+    @pytest.fixture
+    def entries(self, folder: Path) -> list[dict[str, Any]]:
+        (folder / "main.cf").write_text(MAIN)
+        return [
+            {"app": "msmtp", "path": str(folder / "msmtprc"), "purpose": "alerts", "mode": "0640"},
+            {"app": "postfix", "path": str(folder / "main.cf"), "connector": "main"},
+            {"app": "env", "path": str(folder / "env"), "connector": "main", "options": {"prefix": "MAIL_"}},
+        ]
+
+    def test_each_is_written_as_it_would_be_alone(self, filled: Play, folder: Path, entries: list[Any]) -> None:
+        planned = filled("connector_config", applications=entries, check=True)
+        assert sorted(path.name for path in folder.iterdir()) == ["main.cf"]
+        made = filled("connector_config", applications=entries)
+        again = filled("connector_config", applications=entries)
+        assert made == planned
+        assert [(each["app"], each["changed"], each["connector"]) for each in made["results"]] == [
+            (entry["app"], True, "main") for entry in entries
+        ]
+        assert (made["results"][1]["service"], len(made["diff"])) == ({"name": "postfix", "state": "reloaded"}, 4)
+        assert (again["changed"], again["diff"]) == (False, [])
+        assert [mode_of(folder / name) for name in ("msmtprc", "env")] == [0o640, HIDDEN]
+        assert [filled("connector_config", **entry)["changed"] for entry in entries] == [False] * 3
+        assert PASSWORD not in str([planned, made, again])
+
+    def test_one_that_fails_keeps_none_of_the_others_from_it(
+        self, filled: Play, folder: Path, entries: list[Any]
+    ) -> None:
+        entries[1]["connector"] = "reading"
+        result = filled("connector_config", applications=entries)
+        assert result["failed"] is True
+        assert result["msg"] == (
+            "1 of 3 applications could not be configured:\n"
+            f"- postfix {folder}/main.cf: connector reading: smtp: the connector only receives mail"
+        )
+        assert [(each["changed"], each.get("failed", False)) for each in result["results"]] == [
+            (True, False),
+            (False, True),
+            (True, False),
+        ]
+        assert result["changed"] is True
+        assert (folder / "env").exists()
+
+    def test_malformed_entries_are_refused_together(self, filled: Play, folder: Path, entries: list[Any]) -> None:
+        del entries[0]["path"]
+        entries[1]["paht"] = "/nowhere"
+        entries[2]["tenant"] = "acme"
+        result = filled("connector_config", applications=entries)
+        assert [(each["where"], each["field"]) for each in result["problems"]] == [
+            ("applications[0]", "path"),
+            ("applications[1]", "paht"),
+            ("applications[2]", ""),
+        ]
+        assert not (folder / "env").exists()
+
+    def test_a_list_and_an_application_are_refused(self, filled: Play, entries: list[Any]) -> None:
+        result = filled("connector_config", applications=entries, app="msmtp")
+        assert "mutually exclusive: app|applications" in result["msg"]
+        assert filled("connector_config", applications=[])["msg"] == "applications: must not be empty"
+        assert (
+            filled("connector_config", applications=["msmtp"])["msg"] == "applications: must be a list of dictionaries"
+        )
 
 
 class TestATemplate:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.mailroom.core.plugins.module_utils._report.model import parse_results
 from ansible_collections.mailroom.core.plugins.module_utils._report.table import table
 
 from .conftest import Play
@@ -104,7 +105,7 @@ def test_the_message_is_the_table_and_never_the_details(stored: Play, *, fail: b
     """Usability, finding 10."""
     result = stored("connector_test", connectors=["off"], fail=fail)
     assert result.get("failed", False) is fail
-    assert result["msg"].splitlines() == table(result["results"])
+    assert result["msg"].splitlines() == table(parse_results(result["results"]))
     assert "endpoints" not in result["msg"]
 
 

@@ -253,6 +253,7 @@ KINDS_OF_DAMAGE = (
 
 
 @pytest.mark.parametrize("kind", KINDS_OF_DAMAGE)
+@pytest.mark.sampled(3)
 def test_tasks_for_other_connectors_work_beside_a_damaged_one(
     play: Play, registry: Path, kind: str, tmp_path: Path
 ) -> None:
@@ -264,6 +265,7 @@ def test_tasks_for_other_connectors_work_beside_a_damaged_one(
 
 
 @pytest.mark.parametrize("kind", KINDS_OF_DAMAGE)
+@pytest.mark.sampled(3)
 def test_damaged_connector_is_deleted_or_made_anew(play: Play, registry: Path, kind: str) -> None:
     damage = DAMAGES[kind]
     set_column(registry, damage.column, damage.value)
@@ -401,6 +403,7 @@ TOKENS = ("token = substr(token, 1, 50)", "token = 'x'", "fingerprint = 'x'", "k
 
 
 @pytest.mark.parametrize("change", TOKENS)
+@pytest.mark.sampled(3)
 def test_secret_that_does_not_open_is_a_problem_of_its_connector_alone(play: Play, registry: Path, change: str) -> None:
     execute(registry, f"UPDATE secret SET {change} WHERE connector = 1")
     test = play("connector_test", fail=False)

@@ -600,6 +600,7 @@ class TestHostileSettings:
             *(("postfix", kind) for kind in ("twice", "without end", "turned round", "many begins", "NUL")),
         ],
     )
+    @pytest.mark.sampled(3)
     def test_hostile_settings_are_refused_or_stay(self, scene: Scene, app: str, kind: str) -> None:
         path = settings_of(scene, app)
         block = "# BEGIN mailroom.core.connector_config\n# x\n# END mailroom.core.connector_config\n"

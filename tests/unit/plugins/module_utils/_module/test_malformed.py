@@ -102,6 +102,7 @@ def assert_refused(result: dict[str, Any], problems: list[str], registry_path: P
 
 class TestFields:
     @pytest.mark.parametrize(("options", "told"), FIELDS, ids=[str(options)[:60] for options, told in FIELDS])
+    @pytest.mark.sampled(3)
     def test_malformed_field_of_a_connector_is_refused(
         self, play: Play, registry_path: Path, options: dict[str, Any], told: dict[str, str]
     ) -> None:
@@ -142,6 +143,7 @@ NAMES: list[tuple[Any, str]] = [
 
 class TestNames:
     @pytest.mark.parametrize(("name", "told"), NAMES)
+    @pytest.mark.sampled(3)
     def test_malformed_name_of_a_connector_is_refused(
         self, play: Play, registry_path: Path, name: Any, told: str
     ) -> None:

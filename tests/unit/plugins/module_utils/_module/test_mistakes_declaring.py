@@ -27,6 +27,7 @@ def filled(play: Play) -> Play:
 
 
 @pytest.mark.parametrize("mistake", MISTAKES, ids=[mistake["title"] for mistake in MISTAKES])
+@pytest.mark.sampled(4)
 def test_mistake_is_answered_with_what_to_do(filled: Play, mistake: dict[str, Any]) -> None:
     result = filled(mistake["module"], **mistake["options"])
     told: list[str] = mistake["told"]

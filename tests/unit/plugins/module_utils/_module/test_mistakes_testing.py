@@ -212,11 +212,13 @@ def advice(result: dict[str, Any]) -> str:
 
 
 @pytest.mark.parametrize(("module", "options", "message"), SENTENCES.values(), ids=SENTENCES)
+@pytest.mark.sampled(4)
 def test_a_mistake_in_the_task_is_a_sentence(stored: Play, module: str, options: dict[str, Any], message: str) -> None:
     assert said(stored(module, **options)) == message
 
 
 @pytest.mark.parametrize(("module", "options", "message"), VERDICTS.values(), ids=VERDICTS)
+@pytest.mark.sampled(3)
 def test_a_mistake_in_a_connector_is_a_verdict_with_its_remedy(
     stored: Play, module: str, options: dict[str, Any], message: str
 ) -> None:

@@ -45,7 +45,7 @@ class TestConnector:
             "password",
         )
         assert "password" not in shown["smtp"]
-        assert shown == info(play, "a")
+        assert {**shown, "applications": [], "health": None} == info(play, "a")
         assert SIGNED_IN["password"] not in str(result)
 
     def test_the_diff_tells_what_differs_and_nothing_else(self, play: Play) -> None:
@@ -277,7 +277,7 @@ class TestConnectorInfo:
         result.pop("warnings", None)
         assert set(result) == {"changed", "connectors"}
         assert [each["name"] for each in result["connectors"]] == names
-        fields = FIELDS | {"resolved_by"} if "purpose" in options else FIELDS
+        fields = {*FIELDS, "applications", "health"} | ({"resolved_by"} if "purpose" in options else set())
         assert all(set(each) == fields for each in result["connectors"])
 
     @pytest.mark.parametrize(
@@ -329,7 +329,7 @@ class TestConnectorInfo:
     def test_history(self, filled: Play) -> None:
         filled("connector", name="off", description="x")
         (shown,) = filled("connector_info", name="off", history=True)["connectors"]
-        assert set(shown) == {*FIELDS, "history"}
+        assert set(shown) == {*FIELDS, "applications", "health", "history"}
         assert [(each["revision"], each["after"].get("description")) for each in shown["history"]] == [
             (1, None),
             (2, "x"),

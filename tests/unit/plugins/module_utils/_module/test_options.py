@@ -172,7 +172,10 @@ def arguments(draw: st.DrawFn) -> tuple[str, dict[str, Any]]:
 
 
 @given(arguments())
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(
+    max_examples=settings().max_examples * 60 // 100,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 def test_any_json_is_accepted_or_refused_in_sentences(play: Play, call: tuple[str, dict[str, Any]]) -> None:
     module, options = call
     depth = {"depth": "connect", "connectors": []} if module == "connector_test" else {}

@@ -665,6 +665,7 @@ def _printed(made: Options) -> str:
 
 
 @pytest.mark.parametrize("name", WAYS)
+@pytest.mark.sampled(4)
 def test_secret_that_is_sent_back_is_not_printed(name: str, scene: Callable[[str, str], Scene]) -> None:
     secret = LIMITED.get(name, SECRET)
     printed = _printed(WAYS[name](scene(secret, secret)))
@@ -673,6 +674,7 @@ def test_secret_that_is_sent_back_is_not_printed(name: str, scene: Callable[[str
 
 
 @pytest.mark.parametrize("name", FORM_OF, ids=lambda name: f"{name}, {FORM_OF[name]}")
+@pytest.mark.sampled(3)
 def test_secret_that_is_sent_back_in_another_form_is_not_printed(name: str, scene: Callable[[str, str], Scene]) -> None:
     echo = FORMS[FORM_OF[name]](SECRET)
     assert not shows(_printed(WAYS[name](scene(SECRET, echo))), SECRET, echo)

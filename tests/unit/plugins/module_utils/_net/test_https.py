@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import re
+import socket
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -19,7 +20,9 @@ from peers.scripted import ScriptedServer, Talk
 from ansible_collections.mailroom.core.plugins.module_utils._connector.redaction import Redaction
 from ansible_collections.mailroom.core.plugins.module_utils._connector.resolved import Proxy, TlsTrust
 from ansible_collections.mailroom.core.plugins.module_utils._connector.secret import Secret
+from ansible_collections.mailroom.core.plugins.module_utils._net import connection
 from ansible_collections.mailroom.core.plugins.module_utils._net.clock import Clock
+from ansible_collections.mailroom.core.plugins.module_utils._net.dial import Address
 from ansible_collections.mailroom.core.plugins.module_utils._net.https import LARGEST_BODY, HttpClient
 from ansible_collections.mailroom.core.plugins.module_utils._net.record import Record
 from ansible_collections.mailroom.core.plugins.module_utils._verdict.observation import Observation, ProbeError
@@ -258,6 +261,22 @@ def test_this_machine_is_read_over_plain_http_and_past_the_proxy(zoo: Certificat
         assert client.get(f"{plain.url}/metadata").json()["path"] == "/metadata"
         client.close()
         assert near.connections == 0
+
+
+def test_localhost_that_is_another_machine_is_sent_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    def connect(addresses: list[Address], _clock: Clock) -> tuple[socket.socket, Address]:
+        return socket.create_connection(addresses[0].sockaddr), Address(socket.AF_INET, ("192.0.2.1", 80))
+
+    monkeypatch.setattr(connection, "connect", connect)
+    monkeypatch.setattr(
+        connection, "resolve", lambda _host, port, _clock: [Address(socket.AF_INET, ("127.0.0.1", port))]
+    )
+    with Echo(None) as plain:
+        client = HttpClient(Clock(10, 5), Redaction())
+        client.plain_to_loopback = True
+        observation = _stopped(lambda: client.post(f"http://localhost:{plain.port}/", data={"password": SECRET}))
+        assert observation.text.startswith("localhost stands for 192.0.2.1, which is not this machine")
+        assert (plain.requests, client.connection and client.connection.is_open) == ([], False)
 
 
 @pytest.mark.parametrize("path", ["/a b", "/ä", "/a\x01b"])

@@ -15,6 +15,7 @@ from typing import Any
 from ansible_collections.mailroom.core.plugins.module_utils._connector.declaration import parse_declaration
 from ansible_collections.mailroom.core.plugins.module_utils._connector.plan import Plan, Request
 from ansible_collections.mailroom.core.plugins.module_utils._connector.planning import make_plan
+from ansible_collections.mailroom.core.plugins.module_utils._connector.records import RecordedTest
 from ansible_collections.mailroom.core.plugins.module_utils._connector.secret import Secret
 from ansible_collections.mailroom.core.plugins.module_utils._connector.state import Stamp, State, Wanted
 from ansible_collections.mailroom.core.plugins.module_utils._registry.key_source import KeySource
@@ -52,6 +53,13 @@ def request(*entries: Mapping[str, Any], **more: Any) -> Request:
 
 def planned(reader: Reader, wish: Request, stamp: Stamp = STAMP) -> Plan:
     return make_plan(wish, reader.load(wish.wanted()), reader.is_same_secret, stamp, reader.is_foreign)
+
+
+def record_tests(writer: Writer, *tests: RecordedTest) -> list[str]:
+    """Record tests of connectors as they are stored now."""
+    found = writer.load(Wanted(frozenset(test.connector for test in tests))).connectors
+    stored = {name: {"identity": each.identity, "revision": each.revision} for name, each in found.items()}
+    return writer.record_tests([test._replace(**stored.get(test.connector, {})) for test in tests])
 
 
 def carry_out(writer: Writer, wish: Request, stamp: Stamp = STAMP) -> Plan:

@@ -261,6 +261,7 @@ def test_moving_what_identifies_a_connector_opens_nothing_elsewhere(
         *(("mac", value) for value in ("", "x", "\N{SNOWMAN}" * 40)),
     ],
 )
+@pytest.mark.sampled(4)
 def test_damaged_row_is_refused_in_a_sentence(registry: Registry, backend: Backend, column: str, value: str) -> None:
     try:
         backend.edit(f"UPDATE secret SET {column} = ? WHERE field = 'oauth2.client_secret'", value)
@@ -424,6 +425,7 @@ class TestPermittedChanges:
 
     @pytest.mark.parametrize("key", [None, FOREIGN_KEY])
     @pytest.mark.parametrize("changes", PERMITTED.values(), ids=PERMITTED)
+    @pytest.mark.sampled(4)
     def test_permitted_change_without_the_key_fails_and_changes_nothing(
         self, registry: Registry, backend: Backend, changes: dict[str, Any], key: str | None
     ) -> None:

@@ -129,12 +129,14 @@ class TestKilled:
             assert generation_of(registry) in (last_told, last_told + 1)
             assert_sound(path)
 
-    def test_change_killed_at_any_step_leaves_a_whole_generation(self, registry_anywhere: Registry, path: Path) -> None:
+    def test_change_killed_at_any_step_leaves_a_whole_generation(
+        self, registry_anywhere: Registry, path: Path, stride: int
+    ) -> None:
         registry = registry_anywhere
         steps = count_calls(lambda: advance(registry))
         number = generation_of(registry)
         survived = 0
-        for step in _spread(steps, 25):
+        for step in _spread(steps, 25, stride):
             with forked(lambda link, step=step: _die_while(step, lambda: advance(registry))) as child:
                 assert child.wait() == KILLED
             found = generation_of(registry)
@@ -144,7 +146,7 @@ class TestKilled:
         assert_sound(path)
         assert survived < 10, "a change is to be seen at its very end only"
 
-    def test_first_change_killed_at_any_step_can_be_continued(self, tmp_path: Path) -> None:
+    def test_first_change_killed_at_any_step_can_be_continued(self, tmp_path: Path, stride: int) -> None:
         """Whatever is left of registry and key file, the next task goes on from there."""
 
         def make(path: Path) -> Callable[[], object]:
@@ -152,7 +154,7 @@ class TestKilled:
 
         steps = count_calls(make(tmp_path / "whole" / "registry.db"))
         left_over: set[tuple[bool, bool]] = set()
-        for step in _spread(steps, 30):
+        for step in _spread(steps, 30, stride):
             path = tmp_path / str(step) / "registry.db"
             key_file = path.with_name("registry.db.key")
             with forked(lambda link, step=step, path=path: _die_while(step, make(path))) as child:
@@ -193,7 +195,7 @@ class TestKilled:
             _assert_goes_on(path, path.with_name("registry.db.key"))
 
     def test_migration_killed_at_any_step_leaves_the_old_or_the_new_schema(
-        self, registry: Registry, path: Path, monkeypatch: pytest.MonkeyPatch
+        self, registry: Registry, path: Path, monkeypatch: pytest.MonkeyPatch, stride: int
     ) -> None:
         old, new = len(schema.MIGRATIONS), len(schema.MIGRATIONS) + 1
         more = tuple(f"CREATE TABLE more_{number} (text)" for number in range(10))
@@ -201,7 +203,7 @@ class TestKilled:
         copy = Path(shutil.copy(path, path.with_name("copy.db")))
         steps = count_calls(lambda: _migrate(open_registry(copy)))
         versions = []
-        for step in _spread(steps, 40):
+        for step in _spread(steps, 40, stride):
             with forked(lambda link, step=step: _die_while(step, lambda: _migrate(registry))) as child:
                 assert child.wait() == KILLED
             versions += ask_file(path, "PRAGMA user_version")[0]
@@ -211,12 +213,12 @@ class TestKilled:
         assert_sound(path)
         assert versions == sorted(versions)
         assert set(versions) == {old, new}
-        assert versions.count(old) > len(more)
+        assert versions.count(old) > len(more) // stride
 
 
-def _spread(steps: int, parts: int) -> list[int]:
+def _spread(steps: int, parts: int, stride: int) -> list[int]:
     """Numbers of steps from the first to the last, with the last ones all among them."""
-    return sorted({*range(1, steps + 1, max(1, steps // parts)), *range(max(1, steps - 8), steps + 1)})
+    return sorted({*range(1, steps + 1, max(1, steps // parts) * stride), *range(max(1, steps - 8), steps + 1)})
 
 
 def _migrate(registry: Registry) -> None:

@@ -73,7 +73,7 @@ def store(registry: Registry, model: Model) -> None:
 
 
 @pytest.mark.parametrize("kind", BACKENDS.values(), ids=BACKENDS)
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=settings().max_examples * 20 // 100, deadline=None)
 @given(models(), st.lists(WISHES, min_size=1, max_size=15))
 def test_any_registry_and_any_wish(kind: type[Backend], model: Model, wishes: list[Wanted]) -> None:
     with TemporaryDirectory() as folder:

@@ -374,6 +374,7 @@ class TestOldFormIsRefused:
                 reader.open_secret(token)
 
     @pytest.mark.parametrize(("name", "field"), PATHS)
+    @pytest.mark.sampled(5)
     def test_old_row_put_back_in_its_own_place_is_refused(
         self, migrated: Path, old_rows: dict[tuple[str, str], tuple[str, ...]], name: str, field: str
     ) -> None:

@@ -229,8 +229,8 @@ CHANGED_TABLES: dict[str, tuple[str, str]] = {
         "DROP INDEX one_default; CREATE INDEX one_default ON connector (is_default) WHERE is_default",
         "changed index one_default",
     ),
-    "version that is older than the tables": ("PRAGMA user_version = 0", "unknown index connector_identity, "),
-    "negative version": ("PRAGMA user_version = -7", "unknown index connector_identity, "),
+    "version that is older than the tables": ("PRAGMA user_version = 0", "unknown index application_of_connector, "),
+    "negative version": ("PRAGMA user_version = -7", "unknown index application_of_connector, "),
 }
 
 

@@ -9,10 +9,15 @@ from xml.etree import ElementTree as ET
 from unit.plugins.module_utils._report.results import result
 
 from ansible_collections.mailroom.core.plugins.module_utils._report.junit import junit
+from ansible_collections.mailroom.core.plugins.module_utils._report.model import parse_results
 
 
 def test_junit() -> None:
-    suite = next(iter(ET.fromstring(junit([result("well"), result("ill", "fail"), result("soon", "warn")], "mx1"))))
+    suite = next(
+        iter(
+            ET.fromstring(junit(parse_results([result("well"), result("ill", "fail"), result("soon", "warn")]), "mx1"))
+        )
+    )
     counts = {"tests": "3", "failures": "1", "errors": "0", "skipped": "0"}
     assert suite.attrib == {"name": "mailroom mx1", "time": "0.637", **counts}
     well, ill, soon = suite
@@ -26,6 +31,6 @@ def test_junit() -> None:
 
 def test_junit_carries_what_a_server_may_say() -> None:
     said = '<]]>&"\x00\x1b\ud800\uffff é ☃'
-    (suite,) = ET.fromstring(junit([result("ill", "fail", remedy=said)], "h\x00st"))
+    (suite,) = ET.fromstring(junit(parse_results([result("ill", "fail", remedy=said)]), "h\x00st"))
     assert suite[0][0].get("message") == '<]]>&"\ufffd\ufffd\ufffd\ufffd é ☃'
     assert suite.get("name") == "mailroom h\ufffdst"

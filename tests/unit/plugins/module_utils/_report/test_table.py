@@ -4,10 +4,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from unit.plugins.module_utils._report.results import SERVER, result
 
-from ansible_collections.mailroom.core.plugins.module_utils._report.table import WIDTH, table
+from ansible_collections.mailroom.core.plugins.module_utils._report.model import parse_results
+from ansible_collections.mailroom.core.plugins.module_utils._report.table import WIDTH
+from ansible_collections.mailroom.core.plugins.module_utils._report.table import table as render
+
+
+def table(results: list[dict[str, Any]]) -> list[str]:
+    return render(parse_results(results))
 
 
 def test_worst_comes_first() -> None:
@@ -67,7 +75,7 @@ def test_connector_whose_mailbox_is_read_is_named() -> None:
     assert lines[-2].startswith("a, b: connect_refused (certain), at the mailbox of inbox (deliver_via). Set host")
 
 
-def long_result(status: str) -> dict[str, object]:
+def long_result(status: str) -> dict[str, Any]:
     host = "a-very-long-name-of-a-host.with-several-labels.mail.production.eu-central-1.example.com"
     phases = [{"phase": "delivery", "status": status}]
     return result(

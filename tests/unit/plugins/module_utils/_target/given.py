@@ -18,7 +18,7 @@ from ansible_collections.mailroom.core.plugins.module_utils._connector.state imp
 from ansible_collections.mailroom.core.plugins.module_utils._target.interface import Account, FileTarget, account_of
 
 # Each example starts a program.
-bounded = settings(max_examples=30, deadline=None, derandomize=True, database=None)
+bounded = settings(max_examples=settings().max_examples * 30 // 100, deadline=None, derandomize=True, database=None)
 
 SMTP = {"host": "smtp.example.com", "username": "robot@example.com", "password": "Rumpelstilzchen-7f3a9c51e2"}
 

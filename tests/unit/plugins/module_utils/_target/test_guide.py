@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from ansible_collections.mailroom.core.plugins.module_utils._target.api_targets import API_TARGETS
 from ansible_collections.mailroom.core.plugins.module_utils._target.targets import FILE_TARGETS
 
 GUIDE = Path(__file__).resolve().parents[5] / "docs" / "docsite" / "rst" / "applications.rst"
@@ -34,3 +35,13 @@ def test_every_security_is_in_the_table() -> None:
         securities = FILE_TARGETS[name].securities
         if "all" not in shown and name not in ("privilege_manager", "gitlab"):
             assert set(re.findall(r"``(none|starttls_optional|starttls|tls)``", shown)) >= set(securities), name
+
+
+def test_every_application_with_an_api_has_a_row_and_a_section() -> None:
+    text = GUIDE.with_name("apis.rst").read_text(encoding="utf-8")
+    for name, target in API_TARGETS.items():
+        row = text.partition(f"\n  * - ``{name}``\n")[2].partition("\n  * - ")[0]
+        assert [option.name for option in target.options if f"``{option.name}``" not in row] == []
+        assert [key.name for key in target.keys if f"``target.{key.name}``" not in row] == []
+        assert set(re.findall(r"``(none|starttls|tls)``", row)) >= set(target.securities), name
+        assert f"\n{target.title}\n{'-' * len(target.title)}\n" in text

@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -13,6 +15,8 @@ import pytest
 from ansible_collections.mailroom.core.plugins.module_utils._connector.declaration import parse_declaration
 from ansible_collections.mailroom.core.plugins.module_utils._connector.resolved import resolve_connector
 from ansible_collections.mailroom.core.plugins.module_utils._connector.state import Connector
+from ansible_collections.mailroom.core.plugins.module_utils._target.api import zabbix
+from ansible_collections.mailroom.core.plugins.module_utils._target.api_targets import API_TARGETS
 from ansible_collections.mailroom.core.plugins.module_utils._target.files import msmtp
 from ansible_collections.mailroom.core.plugins.module_utils._target.interface import (
     FileTarget,
@@ -140,9 +144,10 @@ def test_options_of_applications_agree_on_their_types() -> None:
         }.items()
 
 
-def test_the_table_names_every_file_of_the_folder() -> None:
+@pytest.mark.parametrize(("targets", "one_of_them"), [(FILE_TARGETS, msmtp), (API_TARGETS, zabbix)])
+def test_the_table_names_every_file_of_the_folder(targets: Mapping[str, object], one_of_them: ModuleType) -> None:
     """Ansible sends a host only what it finds imported, so the imports cannot be made up from the folder."""
-    folder = Path(msmtp.__file__).parent
-    assert {type(target).__module__.rpartition(".")[2] for target in FILE_TARGETS.values()} == {
+    folder = Path(str(one_of_them.__file__)).parent
+    assert {type(target).__module__.rpartition(".")[2] for target in targets.values()} == {
         each.stem for each in folder.glob("[a-z]*.py")
     }

@@ -1,0 +1,52 @@
+# Copyright the mailroom.core contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This file is private to the collection mailroom.core and may change at any time.
+
+"""Formats in lines which applications do not have what they would be given now."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any
+
+
+def outdated_applications(
+    found: Mapping[str, Any],
+    *,
+    hosts: Collection[str] | None = None,
+    other_than: Collection[str] = (),
+    compared: Collection[Mapping[str, Any]] = (),
+    compared_on: str = "",
+) -> list[str]:
+    """One line for each application that is recorded for one of the hosts, and for none of the others.
+
+    Those in `compared`, entries of mailroom_apps on one host, are left out.
+    """
+    there = {(compared_on, str(each["app"]), posixpath.normpath(str(each["path"]))) for each in compared}
+    return [
+        line
+        for host, app, place, line in _lines(found)
+        if (hosts is None or host in hosts) and host not in other_than and (host, app, place) not in there
+    ]
+
+
+def _lines(found: Mapping[str, Any]) -> Iterator[tuple[str, str, str, str]]:
+    """Each application that is not current, with its line."""
+    listed = [(entry["name"], each) for entry in found["connectors"] for each in entry.get("applications") or ()]
+    left = [(each["connector"], each) for each in found.get("orphaned_applications") or ()]
+    for connector, each in listed + left:
+        # Without the key of the registry it is not known.
+        if each["current"] is not False:
+            continue
+        host, app, place = each["host"], each["app"], each["place"]
+        purpose = f"{each['purpose']}@{each['tenant']}" if each["tenant"] else each["purpose"]
+        what = f"connector {connector}" + (f", for purpose {purpose}" if purpose else "")
+        state = (
+            f"has settings of {what}, which is deleted"
+            if (connector, each) in left
+            else f"has other settings than it would be given now, of {what}"
+        )
+        written = f"written {each['written_at']} by {each['written_by']}"
+        yield host, app, place, f"{app} {place} on {host}: {state} ({written})"
