@@ -181,7 +181,7 @@ API: dict[str, Kind] = {
     "ca_file": TEXT,
     "proxy": TEXT,
     "timeout": NUMBER,
-    "state": _one_of("present", "absent"),
+    "state": _one_of("present", "absent", "forgotten"),
 }
 _REQUIRED_OF_API = ("app", "url")
 _LAYERS = ("mailroom_connectors", "mailroom_connectors_environment", "mailroom_connectors_secrets")

@@ -8,6 +8,7 @@ import os
 import subprocess
 from pathlib import Path
 
+import pytest
 from peers.relay import Relay
 
 SEND = Path(__file__).resolve().parents[2] / "roles" / "postfix_relay" / "files" / "send.sh"
@@ -39,8 +40,8 @@ def test_log_says_why_a_mail_could_not_be_sent(tmp_path: Path) -> None:
 
 
 PROGRAMS = {
-    # Without a file, Postfix logs to the system.
-    "postconf": 'case $4 in sendmail_path) echo "${0%/*}/sendmail";; esac',
+    # Without a file to read, as in a container, what the system has kept is looked through.
+    "postconf": 'case $4 in sendmail_path) echo "${0%/*}/sendmail";; maillog_file) echo "$LOG";; esac',
     "sendmail": 'cat > "${0%/*}/mail"',
     "journalctl": """\
 id=$(sed -n 's/^Message-ID: //p' "${0%/*}/mail")
@@ -52,11 +53,12 @@ echo "Nov 28 12:00:01 here relay/smtp[2]: 5AbC2: to=<bob@example.com>, relay=r[1
 }
 
 
-def test_mail_is_found_in_the_journal(tmp_path: Path) -> None:
+@pytest.mark.parametrize("log", ["", "/dev/stdout"])
+def test_mail_is_found_in_the_journal(tmp_path: Path, log: str) -> None:
     for name, text in PROGRAMS.items():
         program = tmp_path / name
         program.write_text(f"#!/bin/sh\n{text}\n", encoding="utf-8")
         program.chmod(0o755)
-    said = send(tmp_path, PATH=f"{tmp_path}:{os.environ['PATH']}")
+    said = send(tmp_path, PATH=f"{tmp_path}:{os.environ['PATH']}", LOG=log)
     assert said.endswith("5AbC2: to=<bob@example.com>, relay=r[1]:25, status=sent (250 ok)\n")
     assert MAIL in (tmp_path / "mail").read_text(encoding="utf-8")

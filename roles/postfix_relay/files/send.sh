@@ -12,7 +12,8 @@ PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 
 find_in_log() {
     log=$(postconf -c "$folder" -h maillog_file)
-    if [ -n "$log" ]; then
+    # It may be a pipe or a terminal, which has no end.
+    if [ -f "$log" ]; then
         grep -F -e "$1" "$log"
     else
         grep -h -s -F -e "$1" /var/log/mail.log /var/log/maillog

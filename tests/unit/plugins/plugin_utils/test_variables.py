@@ -145,3 +145,10 @@ def test_name_from_outside_is_shown_short_and_printable() -> None:
     (problem, _own) = validate_variables({"mailroom_\x1b[31m" + "x" * 10_000: ""})
     assert problem.isprintable()
     assert len(problem) < 200
+
+
+def test_application_with_an_api_can_be_forgotten() -> None:
+    entry = {"app": "keepnet", "url": "https://keepnet.example.com", "connector": "main", "state": "forgotten"}
+    assert validate_variables({"mailroom_apis": [entry]}) == []
+    told = "mailroom_apis[0]: state: must be one of: present, absent, forgotten."
+    assert validate_variables({"mailroom_apis": [{**entry, "state": "gone"}]}) == [told]
