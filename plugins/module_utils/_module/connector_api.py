@@ -23,15 +23,15 @@ from .._errors import ConnectorsFailed, DeclarationError, MailroomError, Problem
 from .._net.clock import Clock
 from .._net.https import HttpClient
 from .._registry.registry import Reader, Registry, Writer
-from .._target.api_client import ApiClient, ApiError, parse_api_url
-from .._target.api_plan import ApiPlan, UpdateSecret, destination_digest, plan_removal, plan_write
+from .._target.api_client import ApiClient, ApiError, api_url_problem
+from .._target.api_plan import ApiPlan, UpdateSecret, plan_removal, plan_write, stored_destination_digest
 from .._target.api_target import ApiTarget, Login, Place, Stored, Tested, Wanted
 from .._target.api_targets import API_TARGETS, api_key_specs, api_option_specs
 from .._target.api_write import ApiSession
 from .._target.interface import MAY_BE_LEFT_OUT, Account, account_of
 from .._verdict.diagnosis import diagnose
 from .._verdict.fields import field_of
-from .recording import Recording, drop_record, forget_application, record_application
+from .recording import Recording, drop_records, forget_application, record_application
 from .shared_options import host_option, open_registry, recorded_host, registry_options, stamp
 from .stored import open_secrets, select_connector, unsupported_error
 from .task import Task, run
@@ -97,10 +97,10 @@ def _connector_api(module: Task) -> dict[str, Any]:
     chosen = _choose(module, registry, target)
     account = chosen.account if chosen else None
     place = _place(params, target, chosen.resolved if chosen else None)
-    record = Record(module, registry, target, place)
+    record = _PlaceRecord(module, registry, target, place)
     if params["state"] == "forgotten":
-        dropped = [drop_record(module, *key) for key in record.known_keys()]
-        return {"connector": None, "changed": any(dropped), "diff": []}
+        is_known = drop_records(module, registry, record.known_keys())
+        return {"connector": None, "changed": is_known, "diff": []}
     to = _recipient(params, account)
     api, login = _client(params, target, account)
     session = ApiSession(target, api, place)
@@ -108,7 +108,7 @@ def _connector_api(module: Task) -> dict[str, Any]:
         session.sign_in(login)
         stored = session.read()
         if account:
-            wanted = Wanted(target.fields(api, place, account), account.password)
+            wanted = Wanted(target.fields(place, account), account.password)
             plan = plan_write(target, stored, wanted, record.is_last, params["update_secret"])
         else:
             wanted, plan = Wanted({}), plan_removal(target, stored)
@@ -136,7 +136,7 @@ def _connector_api(module: Task) -> dict[str, Any]:
 
 def _check_options(params: Mapping[str, Any], target: ApiTarget) -> None:
     """Fail with everything that is wrong with the options themselves."""
-    problems = [Problem("", "url", what) for what in [parse_api_url(params["url"])] if what]
+    problems = [Problem("", "url", what) for what in [api_url_problem(params["url"])] if what]
     for option, check in (("ca_file", checks.absolute_path), ("proxy", checks.proxy), ("to", checks.address)):
         if params[option]:
             problems += checks.run_check(check, params[option], "", option)
@@ -170,7 +170,7 @@ def _problems_with_login(given: Mapping[str, Any], target: ApiTarget) -> Iterato
 
 
 @dataclass(frozen=True)
-class Chosen:
+class _Chosen:
     """The connector for an application, and what it gets of it."""
 
     connector: Connector
@@ -183,7 +183,7 @@ class Chosen:
     reads: tuple[str, ...] = ()
 
 
-def _choose(module: Task, registry: Registry, target: ApiTarget) -> Chosen | None:
+def _choose(module: Task, registry: Registry, target: ApiTarget) -> _Chosen | None:
     """The connector that the task names, or all that the application cannot express of it."""
     params = module.params
     is_present, options = params["state"] == "present", params["options"] or {}
@@ -191,11 +191,10 @@ def _choose(module: Task, registry: Registry, target: ApiTarget) -> Chosen | Non
     if not is_needed or not (params["connector"] or params["purpose"]):
         return None
     with registry.reading() as reader:
-        connector, is_default = select_connector(module, registry, reader)
-        purpose = Purpose(params["purpose"], params["tenant"] or "") if params["purpose"] else None
+        connector, purpose, is_default = select_connector(module, registry, reader)
         resolved = resolve_connector(connector)
         if not is_present:
-            return Chosen(connector, resolved, purpose, is_default)
+            return _Chosen(connector, resolved, purpose, is_default)
         refused = target.unusable(resolved, options)
         if refused:
             raise unsupported_error(connector, [refused])
@@ -206,7 +205,7 @@ def _choose(module: Task, registry: Registry, target: ApiTarget) -> Chosen | Non
     if findings:
         raise unsupported_error(connector, findings)
     reads = target.read_paths(resolved, options)
-    return Chosen(connector, resolved, purpose, is_default, account, secrets, reads)
+    return _Chosen(connector, resolved, purpose, is_default, account, secrets, reads)
 
 
 def _place(params: Mapping[str, Any], target: ApiTarget, connector: ResolvedConnector | None) -> Place:
@@ -256,7 +255,7 @@ def _tested(session: ApiSession, account: Account, wanted: Wanted, to: str, upda
         return Tested("failed", str(error))
 
 
-class Record:
+class _PlaceRecord:
     """What the registry records of one place of an application."""
 
     def __init__(self, module: Task, registry: Registry, target: ApiTarget, place: Place) -> None:
@@ -271,7 +270,7 @@ class Record:
 
     def is_last(self, secret: Secret, stored: Stored) -> bool:
         """Whether this secret was written last, to where the stored settings say, from whichever host."""
-        digest = destination_digest(self._target, stored)
+        digest = stored_destination_digest(self._target, stored)
         with self._registry.reading() as reader:
             return any(
                 each.secret_paths
@@ -321,7 +320,7 @@ class Record:
             if key != self.key or not keep_own:
                 forget_application(self._module, *key)
 
-    def write(self, chosen: Chosen, stored: Stored, plan: ApiPlan) -> None:
+    def write(self, chosen: _Chosen, stored: Stored, plan: ApiPlan) -> None:
         """Record what the application has."""
         settings = settings_digest(chosen.connector, chosen.reads, is_default=chosen.is_default)
         application = ApplicationRecord(
@@ -331,7 +330,7 @@ class Record:
             chosen.reads,
             settings,
             stamp(self._module),
-            destination_digest(self._target, stored),
+            stored_destination_digest(self._target, stored),
         )
         secrets = chosen.secrets if plan.knows_secret else None
         recording = Recording(application, secrets, has_changed=plan.action != "none")
@@ -342,7 +341,7 @@ class Record:
 def _warn_about_other_fields(module: Task, target: ApiTarget, stored: Stored | None, wanted: Wanted) -> None:
     """Warn where an application keeps something else than it was given: every task would change it again."""
     if stored:
-        names = sorted(name for name, value in wanted.fields.items() if stored.fields.get(name) != value)
+        names = sorted(stored.differing(wanted))
         if names:
             module.warn(f"{target.title} does not keep these as they were written: {', '.join(names)}.")
 

@@ -24,7 +24,6 @@ from .._connector.records import ApplicationRecord, settings_digest
 from .._connector.redaction import Redaction
 from .._connector.resolved import resolve_connector
 from .._connector.secret import Secret
-from .._connector.state import Purpose
 from .._errors import ConnectorsFailed, DeclarationError, MailroomError, Problem, printable
 from .._registry.registry import Registry
 from .._target.interface import MAY_BE_LEFT_OUT, Account, FileTarget, account_of
@@ -32,7 +31,7 @@ from .._target.targets import FILE_TARGETS, option_specs
 from .attributes import PRIVATE_MODE, read_attribute_options
 from .files import Access, FileChange, FileContent, read_file, write_files
 from .options import parse_options
-from .recording import Recording, drop_record, forget_application, record_application
+from .recording import Recording, drop_records, forget_application, record_application
 from .safe_path import Location, is_writable_only_by, locate, trusted_users
 from .shared_options import (
     host_option,
@@ -148,7 +147,7 @@ def _configure(module: Task) -> dict[str, Any]:
     _check_paths(module.params)
     record_key = (application.name, recorded_host(module), os.path.normpath(module.params["path"]))
     if module.params["state"] == "forgotten":
-        is_known = drop_record(module, *record_key)
+        is_known = drop_records(module, open_registry(module), [record_key])
         return {"changed": is_known, "connector": None, "path": record_key[2], "diff": []}
     wanted = read_attribute_options(module)
     with ExitStack() as opened:
@@ -268,7 +267,7 @@ def _choose(
     """What the application gets of the connector, or all that it cannot express of it."""
     options = module.params["options"] or {}
     with registry.reading() as reader:
-        connector, is_default = select_connector(module, registry, reader)
+        connector, purpose, is_default = select_connector(module, registry, reader)
         resolved = resolve_connector(connector)
         refused = application.unusable(resolved, options)
         if refused:
@@ -276,8 +275,6 @@ def _choose(
         secrets = open_secrets(reader, connector, application.secret_paths(resolved, options))
         reads = application.read_paths(resolved, options)
         digest = settings_digest(connector, reads, is_default=is_default)
-        params = module.params
-        purpose = Purpose(params["purpose"], params["tenant"] or "") if params["purpose"] else None
         record = ApplicationRecord(*record_key, connector.name, purpose, reads, digest, stamp(module))
     account, masked = (
         replace(
@@ -350,7 +347,7 @@ def _validate(module: Task, application: FileTarget, change: FileChange, chosen:
         shutil.rmtree(folder, ignore_errors=True)
     if status:
         # It may know the secrets from elsewhere, such as the password file.
-        said = redacted(printable(" ".join((err or out).replace(path, change.location.path).split())))
+        said = redacted(" ".join((err or out).replace(path, change.location.path).split()))
         raise MailroomError(
             f"{change.location.path} was not changed: the command of validate refuses it: {said[:_MAX_SAID_LENGTH]}"
         )

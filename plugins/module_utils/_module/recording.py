@@ -96,16 +96,20 @@ def forget_application(module: Task, app: str, host: str, place: str, removed_fi
             )
 
 
-def drop_record(module: Task, app: str, host: str, place: str) -> bool:
-    """Drop the record of an application that does not exist any more, and say whether there was one."""
-    registry = open_registry(module)
+def drop_records(module: Task, registry: Registry, keys: Collection[tuple[str, str, str]]) -> bool:
+    """Drop the records of applications that do not exist any more, and say whether there were any."""
     with registry.reading() as reader:
-        is_known = reader.application(app, host, place) is not None
-    if is_known and module.check_mode:
+        known = [key for key in keys if reader.application(*key)]
+
+    def forget(writer: Writer) -> None:
+        for key in known:
+            writer.forget_application(*key)
+
+    if known and module.check_mode:
         registry.check_writable()
-    elif is_known:
-        registry.write(lambda writer: writer.forget_application(app, host, place))
-    return is_known
+    elif known:
+        registry.write(forget)
+    return bool(known)
 
 
 def _record_files(writer: Writer, files: Mapping[str, Secret | None]) -> None:

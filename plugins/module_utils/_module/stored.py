@@ -55,15 +55,15 @@ def open_secrets(reader: Reader, connector: Connector, paths: Iterable[str]) -> 
     return found
 
 
-def select_connector(module: Written, registry: Registry, reader: Reader) -> tuple[Connector, bool]:
-    """The connector that a task names, itself or by a purpose, and whether it is the default."""
+def select_connector(module: Written, registry: Registry, reader: Reader) -> tuple[Connector, Purpose | None, bool]:
+    """The connector that a task names, the purpose where it names it by that, and whether it is the default."""
     params = module.params
     if params["purpose"]:
         purpose, problems = parse_purpose(params["purpose"], params["tenant"])
         if problems:
             raise DeclarationError(problems)
         state, resolution = resolve_purpose(module, reader, purpose)
-        return resolution.connector, resolution.connector.name == state.default
+        return resolution.connector, purpose, resolution.connector.name == state.default
     name = params["connector"]
     problems = checks.run_check(checks.connector_name, name, "", "connector")
     if problems:
@@ -71,7 +71,7 @@ def select_connector(module: Written, registry: Registry, reader: Reader) -> tup
     state = load_connectors(registry, reader, [name])
     if name in state.damaged:
         raise RegistryError(str(state.damaged[name]))
-    return state.connectors[name], name == state.default
+    return state.connectors[name], None, name == state.default
 
 
 def unsupported_error(connector: Connector, findings: Sequence[FieldMessage]) -> DeclarationError:

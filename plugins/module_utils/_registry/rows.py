@@ -169,8 +169,8 @@ def health_row(name: str, health: Health) -> HealthRow:
 def read_run(row: RunRow) -> Run | None:
     """One test; None where it is damaged."""
     try:
-        times_and_places = _stamp("at", row.at), _text("host", row.host)
-        return Run(*times_and_places, _status(row.status), _text("verdict", row.verdict), _count("ms", row.ms))
+        at, host = _stamp("at", row.at), _text("host", row.host)
+        return Run(at, host, _status(row.status), _text("verdict", row.verdict), _count("ms", row.ms))
     except _Damaged:
         return None
 

@@ -213,7 +213,7 @@ def segment(text: str) -> str:
     return quote(text, safe="")
 
 
-def parse_api_url(url: str) -> str:
+def api_url_problem(url: str) -> str:
     """What is wrong with the URL of an API; empty if it is right."""
     allowed = "must be https://host, https://host:port or that with a path, and http:// only with a loopback address"
     try:

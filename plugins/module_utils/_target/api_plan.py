@@ -23,9 +23,6 @@ SecretState = Literal["sent", "unchanged", "verified", "none"]
 UpdateSecret = Literal["on_change", "always", "never"]
 
 
-_ABSENT = object()
-
-
 @dataclass(frozen=True)
 class ApiPlan:
     """One change at an application."""
@@ -57,7 +54,7 @@ def plan_write(
         changed = {*wanted.fields, *([name] if secret else [])}
         difference = _difference(target, None, wanted, changed)
         return ApiPlan("create", frozenset(changed), "sent" if secret else "none", difference=difference)
-    changed = {each for each, value in wanted.fields.items() if stored.fields.get(each, _ABSENT) != value}
+    changed = stored.differing(wanted)
     state = _secret_state(target, stored, secret, is_last_written)
     moves, is_known = bool(changed & target.destination), True
     if secret and update_secret == "never":
@@ -103,7 +100,7 @@ def _secret_state(
     return "unchanged" if is_last_written(secret, stored) else "sent"
 
 
-def destination_digest(target: ApiTarget, stored: Stored) -> str:
+def stored_destination_digest(target: ApiTarget, stored: Stored) -> str:
     """The SHA-256 digest of where the stored secret goes, and of whether one is shown; it needs no key."""
     fields = {name: stored.fields.get(name) for name in sorted(target.destination)}
     form = json.dumps([fields, _shown(target, stored)], sort_keys=True)

@@ -20,6 +20,7 @@ from .api_client import ApiClient
 from .interface import Account, Application, Option
 
 Fields = Mapping[str, Any]
+_ABSENT = object()
 """Mail settings in an application's own words, without the secret."""
 
 Readback = Literal["clear", "mask", "resend"]
@@ -52,9 +53,9 @@ class Stored:
     other: Mapping[str, Any] = field(default_factory=dict)
     """What else the object holds and an update has to repeat."""
 
-    def holds(self, wanted: Wanted) -> bool:
-        """Whether they are as they are wanted, the secret apart."""
-        return all(self.fields.get(name) == value for name, value in wanted.fields.items())
+    def differing(self, wanted: Wanted) -> set[str]:
+        """The fields that are not as they are wanted, the secret apart."""
+        return {name for name, value in wanted.fields.items() if self.fields.get(name, _ABSENT) != value}
 
 
 @dataclass(frozen=True)
@@ -133,11 +134,6 @@ class ApiTarget(Application):
     def unsupported_values(self, account: Account) -> Iterator[FieldMessage]:
         if account.password and account.password.reveal() in self.masks:
             yield "smtp.password", f"is what {self.title} shows in place of a password, so it would not be stored"
-        yield from self.unsupported_lengths(account)
-
-    def unsupported_lengths(self, _account: Account) -> Iterator[FieldMessage]:
-        """The fields whose values do not fit."""
-        return iter(())
 
     @abstractmethod
     def sign_in(self, api: ApiClient, login: Login) -> None:
@@ -147,7 +143,7 @@ class ApiTarget(Application):
         """End what signing in has begun."""
 
     @abstractmethod
-    def fields(self, api: ApiClient, place: Place, account: Account) -> Fields:
+    def fields(self, place: Place, account: Account) -> Fields:
         """The mail settings of a connector in the application's words."""
 
     @abstractmethod

@@ -48,7 +48,7 @@ class ApiSession:
             found = self.read()
             if plan.action == "update":
                 self._request(stored, wanted, plan)
-            elif (found is None) != (plan.action == "remove") or (found and not found.holds(wanted)):
+            elif (found is None) != (plan.action == "remove") or (found and found.differing(wanted)):
                 raise ApiError(f"url: {self.target.title}: {_NOT_AS_WANTED}") from None
         found = self.read()
         if (found is None) != (plan.action == "remove"):

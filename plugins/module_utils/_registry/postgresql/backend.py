@@ -135,12 +135,12 @@ class PostgresqlBackend(Backend):
         for held, writes in (("SELECT", False), ("INSERT", True)):
             wanted = schema.privileges(writes=writes)
             tables = {table for table, _privilege in wanted} - {schema.SCHEMA_ITSELF, schema.WRITER_LOCK}
-            is_new = {
+            new_tables = {
                 table
                 for table in tables
                 if transaction.one("SELECT to_regclass(%s)", [f"{schema.quote_identifier(name)}.{table}"]) is None
             }
-            grants = [each for each in wanted if each[0] in is_new]
+            grants = [each for each in wanted if each[0] in new_tables]
             holders = transaction.execute(
                 "SELECT DISTINCT rolname FROM pg_class, aclexplode(relacl) JOIN pg_roles ON pg_roles.oid = grantee"
                 " WHERE pg_class.oid = to_regclass(%s) AND privilege_type = %s AND grantee <> relowner ORDER BY 1",

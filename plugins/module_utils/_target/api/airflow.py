@@ -18,7 +18,7 @@ from ..._errors import FieldMessage, printable
 from ..api_client import ApiClient, ApiError, parse_json, segment
 from ..api_target import ApiTarget, Fields, Login, Place, Stored, Tested, Wanted
 from ..interface import Account, Option
-from ..mail_replies import observation_in
+from ..mail_replies import MAX_READ_LENGTH, observation_in
 
 _MASK = "***"
 _CONNECTIONS = "/api/v2/connections"
@@ -86,7 +86,7 @@ class Airflow(ApiTarget):
             token = api.issued_token(api.request("POST", "/auth/token", body), "access_token")
         api.headers["Authorization"] = f"Bearer {token.reveal() if token else ''}"
 
-    def fields(self, _api: ApiClient, _place: Place, account: Account) -> Fields:
+    def fields(self, _place: Place, account: Account) -> Fields:
         (server,) = account.endpoints
         fields: dict[str, Any] = {
             "conn_type": server.protocol,
@@ -158,7 +158,7 @@ class Airflow(ApiTarget):
             if error.status == 403 and "test" in error.words.lower():
                 return Tested("not_supported", error.words)
             raise
-        text = str(answer.get("message") or "") if isinstance(answer, dict) else ""
+        text = str(answer.get("message") or "")[:MAX_READ_LENGTH] if isinstance(answer, dict) else ""
         if isinstance(answer, dict) and answer.get("status") is True:
             return Tested("ok", text)
         if _NO_TEST.search(text):

@@ -91,7 +91,7 @@ class Keepnet(ApiTarget):
             token = api.issued_token(answer, "access_token")
         api.headers["Authorization"] = f"Bearer {token.reveal() if token else ''}"
 
-    def fields(self, _api: ApiClient, place: Place, account: Account) -> Fields:
+    def fields(self, place: Place, account: Account) -> Fields:
         smtp, connector = account.smtp, account.connector
         fields: dict[str, Any] = {
             "name": place.name,

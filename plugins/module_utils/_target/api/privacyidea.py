@@ -52,7 +52,7 @@ class Privacyidea(ApiTarget):
             token = api.issued_token(_value(api, answer), "token")
         api.headers["Authorization"] = token.reveal() if token else ""
 
-    def fields(self, _api: ApiClient, _place: Place, account: Account) -> Fields:
+    def fields(self, _place: Place, account: Account) -> Fields:
         smtp = account.smtp
         return {
             "server": f"{_IMPLICIT_TLS}{smtp.host}" if smtp.security == "tls" else smtp.host,

@@ -87,7 +87,7 @@ class Zabbix(ApiTarget):
         if api.session.get("ends"):
             _Rpc(api).call("user.logout", [])
 
-    def fields(self, _api: ApiClient, _place: Place, account: Account) -> Fields:
+    def fields(self, _place: Place, account: Account) -> Fields:
         smtp, connector = account.smtp, account.connector
         is_checked = smtp.security != "none" and smtp.trust.validate
         signs_in = smtp.auth == "password"

@@ -422,9 +422,12 @@ class TestValidate:
         assert PASSWORD in settings.read_text()
         assert copy.read_text() == settings.read_text().replace(PASSWORD, "placeholder")
 
-    def test_password_that_the_command_says_is_redacted(self, config: Config, path: Path) -> None:
-        result = config(validate=f"sh -c 'echo no {PASSWORD}; exit 1' sh %s")
-        assert PASSWORD not in result["msg"]
+    @pytest.mark.parametrize("password", [PASSWORD, "pass\u00adw\u200bord9-Rumpel"])
+    def test_password_that_the_command_says_is_redacted(self, config: Config, filled: Play, password: str) -> None:
+        filled("connector", name="main", smtp={"password": password})
+        result = config(validate=f"sh -c 'echo no {password}; exit 1' sh %s")
+        assert "refuses it: no ***" in result["msg"]
+        assert password[-6:] not in result["msg"]
 
     def test_missing_command_is_an_error_and_in_check_mode_a_warning(self, config: Config, path: Path) -> None:
         reason = "the command of validate cannot be run: no-such-program: No such file or directory"

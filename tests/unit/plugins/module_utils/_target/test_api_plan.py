@@ -12,9 +12,9 @@ import pytest
 from ansible_collections.mailroom.core.plugins.module_utils._connector.secret import Secret
 from ansible_collections.mailroom.core.plugins.module_utils._errors import DeclarationError
 from ansible_collections.mailroom.core.plugins.module_utils._target.api_plan import (
-    destination_digest,
     plan_removal,
     plan_write,
+    stored_destination_digest,
 )
 from ansible_collections.mailroom.core.plugins.module_utils._target.api_target import ApiTarget, Stored, Wanted
 from ansible_collections.mailroom.core.plugins.module_utils._target.api_targets import API_TARGETS
@@ -119,6 +119,6 @@ def test_digest_tells_destinations_and_a_missing_secret_apart() -> None:
         Stored("1", {**there.fields, "host": "b"}, there.shown),
         Stored("1", there.fields, Secret("")),
     ]
-    digests = {destination_digest(MASK, each) for each in (there, *others)}
+    digests = {stored_destination_digest(MASK, each) for each in (there, *others)}
     assert len(digests) == 3
-    assert destination_digest(MASK, Stored("2", {"host": "a"}, there.shown)) in digests
+    assert stored_destination_digest(MASK, Stored("2", {"host": "a"}, there.shown)) in digests
