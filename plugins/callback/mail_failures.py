@@ -135,7 +135,7 @@ class CallbackModule(CallbackBase):
         self._playbook = str(getattr(playbook, "_file_name", "")).rpartition("/")[2]
 
     def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:
-        if not ignore_errors:
+        if not ignore_errors and not _is_rescued(_part(result, "task")):
             self._keep(result)
 
     def v2_runner_on_unreachable(self, result: Any) -> None:
@@ -164,9 +164,9 @@ class CallbackModule(CallbackBase):
             self._display.warning(f"{_NAME}: {warning}")
 
     def _keep(self, result: Any) -> None:
-        """Keep what has failed, until more has failed than a mail tells."""
+        """Record a failed task, up to _MOST_FAILURES."""
         task, content = _part(result, "task"), _part(result, "result")
-        if self._is_done or len(self._failed) >= _MOST_FAILURES or _is_rescued(task):
+        if self._is_done or len(self._failed) >= _MOST_FAILURES:
             return
         # Ansible censors the results of tasks with no_log.
         is_shown = self.get_option("messages") and "censored" not in content and task.no_log is not True

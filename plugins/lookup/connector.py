@@ -109,6 +109,7 @@ from ansible_collections.mailroom.core.plugins.plugin_utils._connectors import (
     read_connector,
 )
 
+_VARIABLES = ("mailroom_registry", "mailroom_registry_key", "mailroom_registry_password")
 _OPTIONS = ("purpose", "tenant", "secrets", *REGISTRY_OPTIONS)
 
 
@@ -123,7 +124,9 @@ class LookupModule(LookupBase):
             for option in kwargs:
                 if option not in _OPTIONS:
                     raise problem(option, f"there is no such option{did_you_mean(option, _OPTIONS)}")
-            self.set_options(var_options=variables, direct=kwargs)
+            # Ansible does not template the variables from which a lookup takes its options.
+            given = {name: variables[name] for name in _VARIABLES if variables and name in variables}
+            self.set_options(var_options=self._templar.template(given), direct=kwargs)
             purpose, tenant = self.get_option("purpose"), self.get_option("tenant")
             if bool(names) == bool(purpose):
                 raise problem("purpose", "must be given where no connector is named, and only there")

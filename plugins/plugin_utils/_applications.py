@@ -3,7 +3,7 @@
 
 # This file is private to the collection mailroom.core and may change at any time.
 
-"""Formats in lines which applications do not have what they would be given now."""
+"""Lists applications whose settings are out of date, one line each."""
 
 from __future__ import annotations
 

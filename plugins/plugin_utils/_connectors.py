@@ -36,6 +36,8 @@ class PluginTask:
         registry = str(self.params["registry"] or DEFAULT_REGISTRY)
         # A user's folder, as a module has it.
         self.params["registry"] = registry if is_database(registry) else os.path.expanduser(registry)  # noqa: PTH111  it never fails
+        if self.params.get("registry_key_file"):
+            self.params["registry_key_file"] = os.path.expanduser(str(self.params["registry_key_file"]))  # noqa: PTH111  the same
         self.written = {name: value for name, value in self.params.items() if value}
         self._warn = warn
 

@@ -42,7 +42,11 @@ FAILING: list[Task] = [
         "rescue": [failing("Give up", "gave up", when="inventory_hostname == 'web4'")],
         "when": "inventory_hostname == 'web4'",
     },
-    {"name": "Reach", "ansible.builtin.ping": None, "when": "inventory_hostname == 'db1'"},
+    # A rescue section does not help a host that cannot be reached.
+    {
+        "block": [{"name": "Reach", "ansible.builtin.ping": None, "when": "inventory_hostname == 'db1'"}],
+        "rescue": RESCUED["rescue"],
+    },
 ]
 
 

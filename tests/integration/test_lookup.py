@@ -69,7 +69,7 @@ def played() -> Iterator[dict[str, str]]:
     """What each expression came to."""
     with tempfile.TemporaryDirectory(prefix="mailroom-", dir="/tmp") as folder:
         book = Book(Stage(Path(folder)))
-        variables = {"mailroom_registry": f"{folder}/registry.db"}
+        variables = {"mailroom_registry": "{{ folder }}/registry.db", "folder": folder}
         bound = {"reports": "alerts", "reports@acme": "strange"}
         declare = {"connectors": CONNECTORS, "purposes": bound, "registry": "{{ mailroom_registry }}"}
         raw = book.stage.write("connectors.json", declare["connectors"])

@@ -62,7 +62,7 @@ class Message:
     files: tuple[AttachedFile, ...]
 
     def draft(self, connector: ResolvedConnector, message_id: str, *, include_copies: bool) -> Draft:
-        """The mail to assemble; the connector's copies and its signature come to it."""
+        """The mail to assemble, with the connector's copies and signature added."""
         cc, bcc = (connector.cc, connector.bcc) if include_copies else ((), ())
         is_only_html = self.html and not self.body
         return Draft(
