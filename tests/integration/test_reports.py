@@ -91,6 +91,16 @@ def test_report_covers_hosts_that_fail(stage: Stage) -> None:
     assert stats == {"mailroom_x_summary": results["summary"], "mailroom_x_report": hosts.read("report.md")}
 
 
+def test_each_batch_of_hosts_replaces_what_is_handed_over(stage: Stage) -> None:
+    with SmtpScript().server() as works:
+        hosts = Hosts(stage, {"works": works.port, "refuses": works.port})
+        code, said = hosts.play("apply", "--limit", "works,refuses")
+        assert code == 0, said
+        code, said = hosts.play("verify", "--limit", "works,refuses", mailroom_serial=1)
+    assert code == 0, said
+    assert custom_stats(said)["mailroom_x_report"] == hosts.read("report.md")
+
+
 def test_change_that_fails_its_test_is_reported(stage: Stage) -> None:
     with SmtpScript().server() as works:
         hosts = Hosts(stage, {"works": works.port})

@@ -26,8 +26,7 @@ from .summary import (
     old_applications,
     warnings_by_text,
 )
-from .table import printable
-from .text import parse_time, plural
+from .text import one_line, parse_time, plural
 
 # So many names stand in a group at once; the others can be unfolded.
 MOST_NAMES, FEW_NAMES = 20, 6
@@ -67,7 +66,7 @@ def join(parts: Iterable[Content], separator: str = "") -> Html:
 
 
 def _escape(text: str) -> str:
-    return html.escape(printable(text) if not text.isprintable() else text)
+    return html.escape(one_line(text) if not text.isprintable() else text)
 
 
 def render_html(report: Report) -> str:
@@ -222,7 +221,7 @@ def _expiry_chart(ends: Sequence[Expiry]) -> Html:
     for each in ends[:MOST_EXPIRIES]:
         status = "fail" if each.days < 0 else "warn" if each.days < 14 else "ok"
         bar = element("svg", _rect(0, min(max(each.days, 1), 90) / 0.9, f"fill-{status}"), aria_hidden="true")
-        left = f"{-each.days} days ago" if each.days < 0 else f"{each.days} days"
+        left = f"{plural(-each.days, 'day')} ago" if each.days < 0 else plural(each.days, "day")
         others = f" and {len(each.connectors) - 3} more" if len(each.connectors) > 3 else ""
         needed_by = element("span", f"{', '.join(each.connectors[:3])}{others}", class_="under quiet small")
         cells = [

@@ -12,8 +12,7 @@ from collections.abc import Iterable, Sequence
 
 from .model import Report, Result
 from .summary import Group, answer, expiries, failures_by_remedy, old_applications, warnings_by_text
-from .table import printable
-from .text import plural
+from .text import one_line, plural
 
 MOST_LINES = 100
 MOST_NAMES = 10
@@ -91,7 +90,7 @@ def _names(names: Iterable[str]) -> str:
 
 def _escape(text: str) -> str:
     """A text that is shown as it is, on one line and in a table, and calls nobody (@name)."""
-    text = printable(text)
+    text = one_line(text)
     text = text if len(text) <= LONGEST_TEXT else f"{text[: LONGEST_TEXT - 1]}…"
     text = text.replace("&", "&amp;").replace("<", "&lt;")
     return _SPECIAL.sub(r"\\\1", text).replace("@", "@<!-- -->")

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import zip_longest
 
 from .model import STATUSES, Result, count_statuses, worst_first
+from .text import one_line
 
 # Ansible indents the line of a list by 8 columns, and puts quotes and a comma around it: together that is below 100.
 WIDTH = 88
@@ -26,7 +27,7 @@ def table(results: Sequence[Result]) -> list[str]:
     ordered = worst_first(results)
     rows = [HEADINGS]
     for result in ordered:
-        place = printable(result.where)
+        place = one_line(result.where)
         rows.append((result.connector, result.status, result.shown_verdict, place, f"{result.elapsed_ms:.0f}"))
     widths = _widths(rows)
     lines = [line for row in rows for line in _lines(row, widths)]
@@ -99,10 +100,5 @@ def _group_by_text(texts: Iterable[tuple[str, str]]) -> Iterator[str]:
     for name, text in texts:
         names.setdefault(text, []).append(name)
     for text, each in names.items():
-        line = f"{', '.join(dict.fromkeys(each))}: {printable(text)}"
+        line = f"{', '.join(dict.fromkeys(each))}: {one_line(text)}"
         yield from textwrap.wrap(line, WIDTH, subsequent_indent="    ", break_on_hyphens=False)
-
-
-def printable(text: str) -> str:
-    """A text on one line, without control characters: it may quote a server."""
-    return " ".join("".join(char if char.isprintable() else " " for char in text).split())

@@ -45,7 +45,7 @@ def test_metrics_of_one_connector() -> None:
         'mailroom_connector_phase_seconds{connector="a",protocol="smtp",phase="starttls"} 0.005',
         'mailroom_connector_phase_seconds{connector="a",protocol="smtp",phase="tcp"} 0.002',
         'mailroom_certificate_expiry_timestamp_seconds{connector="a",protocol="smtp"} 1798761600',
-        'mailroom_secret_expiry_timestamp_seconds{connector="a"} 1798070400',
+        'mailroom_secret_expiry_timestamp_seconds{connector="a"} 1798156799',
         "mailroom_last_test_timestamp_seconds 1795834800",
         'mailroom_application_current{app="postfix",place="/etc/postfix",connector="a"} 0',
     ]

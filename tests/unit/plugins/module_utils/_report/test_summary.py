@@ -106,7 +106,7 @@ def test_what_ends_is_listed_once_for_all_connectors_that_need_it() -> None:
         )
     )
     assert [(each.what, each.days, each.connectors) for each in found] == [
-        ("oauth2.client_secret of c", 2, ("c",)),
+        ("oauth2.client_secret of c", 3, ("c",)),
         ("certificate of smtp.example.com port 465", 33, ("a", "b")),
     ]
 
