@@ -82,7 +82,7 @@ WRONG: list[tuple[str, dict[str, Any], list[str]]] = [
     ),
     (
         "connector_test",
-        {"declaration": {"from_name": ["A"], "cc": [["a"]], "smtp": {**HOST, "username": {"a": 1}, "password": [SECRET]}}},
+        {"declaration": {"from_name": ["A"], "cc": [["a"]], "smtp": {"username": {"a": 1}, "password": [SECRET]}}},
         [
             "connector declaration: from_name: must be text",
             "connector declaration: cc: item 1 must be text",
