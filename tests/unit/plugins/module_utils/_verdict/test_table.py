@@ -321,7 +321,7 @@ def test_each_reply_rule_is_the_first_that_fits_some_reply() -> None:
         *(Observation("reply", phase, "imap", None, it[1], it[2]) for phase in PHASES for it in imap if it),
     ]
     waiting = {id(line): (where, line) for where, lines in REPLY_RULES[:-1] for line in lines}
-    for observation in chain(_signals(), said):
+    for observation in chain(said, _signals()):
         waiting.pop(id(next(line for line in rules_for(observation) if matches(line, observation))), None)
         if not waiting:
             break
