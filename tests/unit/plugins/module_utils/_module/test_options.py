@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import importlib
-from itertools import product
+from itertools import islice, product
 from typing import Any
 
 import pytest
@@ -47,9 +47,9 @@ def spec_of(module: str) -> ArgumentSpec:
 
 
 @pytest.mark.parametrize("module", [*MODULES, "connector_config"])
-def test_strange_value_is_accepted_or_told_by_name_and_never_repeated(play: Play, module: str) -> None:
+def test_strange_value_is_accepted_or_told_by_name_and_never_repeated(play: Play, module: str, stride: int) -> None:
     unclear, repeated = {}, {}
-    for option, strange in product(spec_of(module).options, STRANGE):
+    for option, strange in islice(product(spec_of(module).options, STRANGE), 0, None, stride):
         result = play(module, check=True, verbosity=3, **{**REQUIRED.get(module, {}), option: STRANGE[strange]})
         text = str(result)
         words = ("<class", "Traceback", "bug in", "argument_spec", "'type'")
