@@ -7,6 +7,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import functools
+import gc
 import importlib
 import io
 import json
@@ -26,7 +27,7 @@ from peers.users import USERS
 from task_modules import module_for
 
 MODULES = "ansible_collections.mailroom.core.plugins.modules"
-LIBRARIES = ("cryptography.fernet", "imapclient", "msal")
+LIBRARIES = ("cryptography.fernet", "cryptography.x509", "email.generator", "imapclient", "msal", "psycopg")
 SECONDS = 120
 
 
@@ -125,11 +126,20 @@ class _ForkingServer(socketserver.ForkingMixIn, socketserver.UnixStreamServer):
             sys.exit()
 
 
+def _name_of(path: Path) -> str:
+    places = path.relative_to(Path(__file__).resolve().parents[2]).with_suffix("").parts
+    return ".".join(("ansible_collections.mailroom.core", *places)).removesuffix(".__init__")
+
+
 def main() -> None:
     """Imports everything, and listens."""
-    folder = Path(__file__).resolve().parents[2] / "plugins" / "modules"
-    for name in (*LIBRARIES, *(f"{MODULES}.{path.stem}" for path in sorted(folder.glob("*.py")))):
+    folder = Path(__file__).resolve().parents[2] / "plugins"
+    files = [path for part in ("modules", "module_utils") for path in sorted((folder / part).rglob("*.py"))]
+    for name in (*LIBRARIES, *map(_name_of, files)):
         importlib.import_module(name)
+    # What is there now is not looked through for garbage in each fork, which would copy it.
+    gc.collect()
+    gc.freeze()
     with _ForkingServer(sys.argv[1], _Play) as server:
         print("ready", flush=True)  # noqa: T201 - the tests wait for it
         server.serve_forever()
