@@ -261,7 +261,12 @@ def is_address(value: object) -> bool:
 def user_name(value: Any) -> str:
     """A user name; one that is a mail address must be a valid one, since mail may be sent from it or to it."""
     value = _user_text(value)
-    return address(value) if is_address(value) else str(value)
+    try:
+        return address(value)
+    except InvalidValueError:
+        if is_address(value):
+            raise
+    return str(value)
 
 
 class ParsedUrl(NamedTuple):

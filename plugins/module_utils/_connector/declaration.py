@@ -114,15 +114,14 @@ class _Parser:
                 self._cleared.add(path)
 
     def _parse_block(self, block: Field, value: Mapping[str, Any]) -> None:
-        inner_fields = {inner.name: inner for inner in block.fields}
         kept: Settings = {}
-        for unknown in sorted(str(key) for key in value if key not in inner_fields):
-            self.add_unknown_field(f"{block.name}.{unknown}")
-        for name, inner in inner_fields.items():
-            content = value.get(name)
+        for unknown in sorted(path for key in value if (path := f"{block.name}.{key}") not in BY_PATH):
+            self.add_unknown_field(unknown)
+        for inner in block.fields:
+            content = value.get(inner.name)
             if content is None:
                 continue
-            path = f"{block.name}.{name}"
+            path = f"{block.name}.{inner.name}"
             if not inner.secret and content in ("", []) and inner.type in ("str", "path", "list"):
                 self._cleared.add(path)
             else:

@@ -10,10 +10,18 @@ from typing import Any
 
 import pytest
 from ansible.module_utils import basic
-from hypothesis import HealthCheck, given, settings
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.mailroom.core.plugins.module_utils._argspec import ArgumentSpec
+from ansible_collections.mailroom.core.plugins.module_utils._argspec import (
+    ArgumentSpec,
+    connector_declaration,
+    connector_fields,
+    connector_list,
+)
+from ansible_collections.mailroom.core.plugins.module_utils._module import options as options_module
+from ansible_collections.mailroom.core.plugins.module_utils._module.options import ParsedOptions, parse_options
 from ansible_collections.mailroom.core.plugins.module_utils._target.interface import MAY_BE_LEFT_OUT
 
 from .conftest import Play
@@ -181,6 +189,106 @@ def test_any_json_is_accepted_or_refused_in_sentences(play: Play, call: tuple[st
     depth = {"depth": "connect", "connectors": []} if module == "connector_test" else {}
     result = play(module, check=True, verbosity=3, **{**options, **depth})
     assert "bug in" not in str(result.get("msg")), result["traceback"]
+
+
+TEXTS = st.sampled_from(["a", "", "true", "587", "~/key", "$HOME/key", "a,b", "name=a", '{"name": "a"}', " {} "])
+VALUES = TEXTS | st.none() | st.booleans() | st.integers(0, 600) | st.just(1.5) | st.lists(TEXTS, max_size=2)
+TYPED = {
+    "str": TEXTS,
+    "path": TEXTS,
+    "int": st.integers(0, 600),
+    "bool": st.booleans(),
+    "list": st.lists(TEXTS, max_size=2),
+    "json": TEXTS | st.dictionaries(TEXTS, TEXTS, max_size=2),
+}
+
+
+# One field of each type, since all fields of a type are parsed alike.
+CHOSEN = (
+    "name",
+    "display_name",
+    "cc",
+    "headers",
+    "smtp",
+    "oauth2",
+    "host",
+    "port",
+    "relay",
+    "ca_file",
+    "service_account",
+)
+
+
+def written_as(option: dict[str, Any]) -> st.SearchStrategy[Any]:
+    """Mostly what this option is for, else null, what Ansible converts, or what is malformed."""
+    if "options" not in option:
+        fitting = TYPED.get(option["type"], st.dictionaries(TEXTS, TEXTS, max_size=2))
+        others = st.none() | VALUES
+    else:
+        inner = {name: written_as(each) for name, each in option["options"].items() if name in CHOSEN}
+        entry = st.fixed_dictionaries({}, optional=inner)
+        named = st.tuples(entry, TEXTS | st.none()).map(lambda both: {**both[0], "name": both[1]})
+        fitting = st.lists(named, max_size=3) if option["type"] == "list" else entry
+        others = st.none() | VALUES | st.just({"no such field": 1}) | st.lists(entry | VALUES, max_size=2)
+    return st.integers(0, 7).flatmap(lambda number: fitting if number else others)
+
+
+@st.composite
+def declarations(draw: st.DrawFn) -> tuple[ArgumentSpec, dict[str, Any]]:
+    """Options that declare connectors, and values for them."""
+    spec = draw(st.sampled_from([connector_list(), connector_declaration(), connector_fields()]))
+    names = draw(st.lists(st.sampled_from(sorted(spec.options)), min_size=1, max_size=3, unique=True))
+    return spec, {name: draw(written_as(spec.options[name])) for name in names}
+
+
+def without_nulls(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: without_nulls(each) for name, each in value.items() if each is not None}
+    return [without_nulls(each) for each in value] if isinstance(value, list) else value
+
+
+@given(declarations())
+@example((connector_list(), {"connectors": [{"name": None}]}))
+@example((connector_list(), {"connectors": [{"name": "a"}, {"smtp": HOST}]}))
+@example((connector_list(), {"connectors": [{"name": "a"}, None]}))
+@example((connector_list(), {"connectors": [{"name": "a", "smtp": {**HOST, "no such field": 1}}]}))
+@example((connector_list(), {"connectors": [{"name": "a", "cc": [1]}, {"name": "b", "imap": {"ca_file": "~/ca.pem"}}]}))
+def test_declaration_is_parsed_as_ansible_parses_it_whole(call: tuple[ArgumentSpec, dict[str, Any]]) -> None:
+    spec, written = call
+    found = parse_options(spec, written)
+    malformed = {problem.field.partition(".")[0] for problem in found.malformed}
+    for name, value in written.items():
+        try:
+            validator = ArgumentSpecValidator({name: spec.options[name]})
+            parsed = validator.validate({} if value is None else {name: value})
+            is_valid = not parsed.error_messages
+        except (TypeError, ValueError, AttributeError):
+            is_valid = False
+        assert is_valid == (name not in malformed), written
+        if is_valid:
+            expected = parsed.validated_parameters[name]
+            assert repr(without_nulls(found.params[name])) == repr(without_nulls(expected)), written
+
+
+def test_only_entries_that_ansible_has_to_convert_are_handed_to_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    converted = []
+
+    class Seen(ArgumentSpecValidator):
+        def validate(self, parameters: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
+            converted.extend(entry["name"] for entry in parameters.get("option", ()))
+            return super().validate(parameters, *args, **kwargs)
+
+    monkeypatch.setattr(options_module, "ArgumentSpecValidator", Seen)
+    smtp = {"host": "mail.example.com", "port": 587, "relay": True, "mechanisms": ["PLAIN"], "ca_file": "/ca.pem"}
+    entries = [
+        {"name": "a", "smtp": smtp, "imap": None, "cc": ["a@example.com"], "headers": {"X-Team": "a"}},
+        {"name": "b", "smtp": {**smtp, "port": "587"}},
+        {"name": "c", "smtp": {**smtp, "ca_file": "~/ca.pem"}},
+    ]
+    found: ParsedOptions = parse_options(connector_list(), {"connectors": entries})
+    assert converted == ["b", "c"]
+    assert found.params["connectors"][0] == entries[0]
+    assert found.params["connectors"][1]["smtp"]["port"] == 587
 
 
 def test_ansible_test_sees_the_spec_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
