@@ -131,7 +131,7 @@ class Postgres(Daemon):
 
     def __init__(self, settings: Mapping[str, str] | None = None, *, standby_of: Postgres | None = None) -> None:
         super().__init__()
-        self.password = standby_of.password if standby_of else secrets.token_urlsafe(18)
+        self.password = _empty_server().password
         self._settings = {
             "listen_addresses": "127.0.0.1",
             "port": str(self.port),
@@ -146,9 +146,8 @@ class Postgres(Daemon):
             if standby_of:
                 self.follow(standby_of)
                 return
-            self.run("cp", "--archive", "--reflink=auto", str(_empty_server(self.user)), str(self.folder / "data"))
+            self.run("cp", "--archive", "--reflink=auto", str(_empty_server().data), str(self.folder / "data"))
             self.start()
-            self.admin(f"ALTER ROLE {SUPERUSER} PASSWORD '{self.password}'", database="postgres")
             self.admin(f"CREATE DATABASE {DATABASE}", database="postgres")
         except BaseException:
             self.close()
@@ -250,31 +249,26 @@ class PgBouncer(Daemon):
             return False
 
 
-@functools.cache
-def _empty_server(user: str) -> Path:
-    """The data of a server without databases, made once: initdb takes many times as long as a copy."""
-    folder = Path(tempfile.mkdtemp(prefix="pg"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    daemon_user = user if os.geteuid() == 0 else None
-    if daemon_user:
-        shutil.chown(folder, user, user)
-    done = subprocess.run(
-        [
+class _EmptyServer(Daemon):
+    """The data that each server begins with: initdb takes many times as long as a copy."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.password = secrets.token_urlsafe(18)
+        self.data = self.folder / "data"
+        password = self.write("superuser", self.password)
+        self.run(
             *(program("initdb"), "--no-sync", "--encoding=UTF8", "--locale=C", f"--username={SUPERUSER}"),
-            *("--auth-local=trust", "--auth-host=scram-sha-256", f"--pgdata={folder / 'data'}"),
-        ],
-        user=daemon_user,
-        group=daemon_user,
-        extra_groups=[] if daemon_user else None,
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        check=False,
-        env=_environment(),
-    )
-    if done.returncode:
-        raise PeerFailed(f"initdb: {done.stdout}{done.stderr}")
-    return folder / "data"
+            *("--auth-local=trust", "--auth-host=scram-sha-256", f"--pwfile={password}"),
+            f"--pgdata={self.data}",
+        )
+
+
+@functools.cache
+def _empty_server() -> _EmptyServer:
+    made = _EmptyServer()
+    atexit.register(made.close)
+    return made
 
 
 @functools.cache
