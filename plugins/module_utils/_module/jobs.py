@@ -25,10 +25,7 @@ from .stored import open_secrets
 def stored_job(reader: Reader, connector: Connector, depth: Depth) -> Job:
     """The job for a connector that is stored or about to be stored."""
     if not connector.enabled:
-        refused = Observation(
-            "config", text="the connector is disabled: set enabled to true", facts={"field": "enabled"}
-        )
-        return refused_job(connector.name, refused)
+        return disabled_job(connector.name)
     # A test without sign-in only uses the passwords of proxies for mail servers.
     needed = [
         path
@@ -58,6 +55,11 @@ def stored_job(reader: Reader, connector: Connector, depth: Depth) -> Job:
 def refused_job(name: str, refused: Observation) -> Job:
     """The job for a connector that cannot be tested, with the reason."""
     return Job(ResolvedConnector(name), refused=refused)
+
+
+def disabled_job(name: str) -> Job:
+    text = "the connector is disabled: set enabled to true"
+    return refused_job(name, Observation("config", text=text, facts={"field": "enabled"}))
 
 
 def damaged_job(damage: Damage) -> Job:
