@@ -191,23 +191,23 @@ def _load_jobs(module: Task, registry: Registry, bounds: Bounds) -> tuple[list[J
 
 
 def _reader_job(module: Task, reader: Reader, bounds: Bounds) -> Job | None:
-    """The job of the connector that reads the mail, where deliver_via is given and the depth requires it."""
+    """The job of the connector that reads the mail, where the depth requires it. A wrong name is told at any depth."""
     name = module.params["deliver_via"]
-    if not name or not reaches(bounds.depth, "deliver"):
+    if not name:
         return None
     problems = checks.run_check(checks.connector_name, name, "", "deliver_via")
     state = State() if problems else reader.load(Wanted(frozenset([name])))
-    if name in state.damaged:
-        return damaged_job(state.damaged[name])
     connector = state.connectors.get(name)
-    if not problems and not connector:
+    if connector and not can_read(connector.settings):
+        problems = [Problem("", "deliver_via", f"connector {name} reads no mail: it has neither imap nor graph")]
+    elif not connector and not problems and name not in state.damaged:
         suggestion = did_you_mean(name, state.all_names())
         problems = [Problem("", "deliver_via", f"there is no connector {name}{suggestion}")]
-    elif connector and not can_read(connector.settings):
-        problems = [Problem("", "deliver_via", f"connector {name} reads no mail: it has neither imap nor graph")]
-    if problems or not connector:
+    if problems:
         raise DeclarationError(problems)
-    return stored_job(reader, connector, bounds.depth)
+    if not reaches(bounds.depth, "deliver"):
+        return None
+    return stored_job(reader, connector, bounds.depth) if connector else damaged_job(state.damaged[name])
 
 
 def _with_reader(job: Job, reading: Job | None) -> Job:

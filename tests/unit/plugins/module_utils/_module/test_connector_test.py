@@ -95,6 +95,12 @@ def test_what_is_wrong_is_said_in_a_sentence(stored: Play, options: dict[str, An
     assert SECRET not in str(result)
 
 
+@pytest.mark.parametrize("options", [{}, {"depth": "deliver", "check": True}], ids=["not needed", "check mode"])
+def test_deliver_via_is_looked_up_where_no_mailbox_is_read(stored: Play, options: dict[str, Any]) -> None:
+    result = stored("connector_test", connectors=["off"], deliver_via="nobody", **options)
+    assert result["msg"] == "deliver_via: there is no connector nobody"
+
+
 def test_where_there_is_no_registry_that_is_said(play: Play) -> None:
     result = play("connector_test", connectors=["on"])
     assert result["msg"] == "connector on: there is no such connector: there is no registry here yet"
