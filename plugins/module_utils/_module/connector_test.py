@@ -29,7 +29,7 @@ from .._verdict.observation import Observation
 from .inline import inline_job, parse_inline
 from .jobs import damaged_job, refused_job, stored_job
 from .shared_options import host_option, open_registry, recorded_host, registry_options, stamp
-from .stored import load_connectors
+from .stored import listed_names, load_connectors
 from .task import Task, run
 from .watchdog import start_watchdog
 
@@ -158,7 +158,7 @@ _LIMITS = (("timeout", 0.1, 600), ("deadline", 0.1, 3600), ("concurrency", 1, 25
 
 def _registered_jobs(module: Task, bounds: Bounds) -> tuple[list[Job], Mapping[str, Connector]]:
     """The jobs, and the connectors that they test, without those that are damaged."""
-    names = module.params["connectors"]
+    names = listed_names(module)
     registry = open_registry(module)
     try:
         return _load_jobs(module, registry, bounds)

@@ -33,7 +33,7 @@ from .._report.table import failure_message
 from .._verdict.observation import Observation, ProbeError
 from .jobs import damaged_job, refused_job, stored_job
 from .shared_options import open_registry, registry_options, stamp
-from .stored import load_connectors
+from .stored import listed_names, load_connectors
 from .task import Task, run
 from .watchdog import start_watchdog
 
@@ -76,12 +76,12 @@ def _init_mail(module: Task) -> dict[str, Any]:
             problems += checks.run_check(check, params[option], "", option)
     if problems:
         raise DeclarationError(problems)
+    names = listed_names(module)
     stamp(module)
     registry = open_registry(module)
     alone = None if module.check_mode or not registry.exists() else registry.exclusive()
     with alone or nullcontext() as turn:
         with registry.reading() as reader:
-            names = params["connectors"]
             state = load_connectors(registry, reader, names)
             due, proven = _select_due(module, state)
             deliveries = []
