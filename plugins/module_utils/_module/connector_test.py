@@ -180,6 +180,8 @@ def _load_jobs(module: Task, registry: Registry, bounds: Bounds) -> tuple[list[J
         if names is None and not enabled:
             what = "holds no enabled connector" if registry.exists() else "does not exist yet"
             module.warn(f"Nothing was tested: the registry {registry.shown} {what}.")
+        elif names == []:
+            module.warn("Nothing was tested: the list of connectors is empty.")
         chosen = enabled if names is None else dict.fromkeys(names)
         jobs = [
             damaged_job(state.damaged[name])

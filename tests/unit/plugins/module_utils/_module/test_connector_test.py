@@ -44,7 +44,8 @@ def test_nothing_enabled_is_nothing_to_test(play: Play, registry_path: Path) -> 
 
 
 def test_an_empty_list_asks_for_no_connector(stored: Play) -> None:
-    assert stored("connector_test", connectors=[])["results"] == []
+    result = stored("connector_test", connectors=[])
+    assert (result["results"], result["warnings"]) == ([], ["Nothing was tested: the list of connectors is empty."])
 
 
 def test_a_disabled_connector_is_not_tested_even_when_it_is_named(stored: Play) -> None:
