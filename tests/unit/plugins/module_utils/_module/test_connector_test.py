@@ -74,7 +74,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "both": (
         {"connectors": ["on"], "declaration": {"smtp": HOST}},
-        "parameters are mutually exclusive: connectors|declaration",
+        "declaration: cannot be given with connectors",
     ),
     "no time": ({"timeout": 0}, "timeout: must be a number from 0.1 to 600"),
     "less than no time": ({"deadline": -1}, "deadline: must be a number from 0.1 to 3600"),

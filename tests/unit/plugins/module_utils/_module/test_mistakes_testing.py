@@ -57,7 +57,7 @@ SENTENCES: dict[str, tuple[str, dict[str, Any], str]] = {
     "connectors beside a declaration": (
         TEST,
         {"connectors": ["alerts"], **declared()},
-        "parameters are mutually exclusive: connectors|declaration",
+        "declaration: cannot be given with connectors",
     ),
     "the name of a connector as declaration": (TEST, {"declaration": "alerts"}, "declaration: must be a dictionary"),
     "a port that is a word": (
