@@ -35,7 +35,7 @@ def stored_job(reader: Reader, connector: Connector, depth: Depth) -> Job:
     try:
         job = make_job(connector, open_secrets(reader, connector, needed))
     except ForeignSecret as foreign:
-        return refused_job(connector.name, Observation("config", text=str(foreign), facts={"field": foreign.field}))
+        return refused_job(connector.name, Observation("stored", text=str(foreign), facts={"field": foreign.field}))
     except MissingLibrary as missing:
         return refused_job(
             connector.name, Observation("not_ready", text=str(missing), facts={"library": missing.library})
@@ -63,7 +63,7 @@ def disabled_job(name: str) -> Job:
 
 
 def damaged_job(damage: Damage) -> Job:
-    return refused_job(damage.name, Observation("config", text=str(damage)))
+    return refused_job(damage.name, Observation("stored", text=str(damage)))
 
 
 def make_job(connector: Connector, secrets: Mapping[str, Secret]) -> Job:
