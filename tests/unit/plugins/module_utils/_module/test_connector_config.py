@@ -193,9 +193,9 @@ class TestAFileOfItsOwn:
             ({"connector": "off"}, "connector off: enabled: the connector is disabled"),
             ({"connector": "reading"}, "connector reading: smtp: the connector only receives mail"),
             ({"purpose": "a b"}, "purpose: must be 1 to 100 letters, digits or any of _ . -"),
-            ({}, "state is present but any of the following are missing: connector, purpose"),
-            ({"connector": "main", "purpose": "alerts"}, "parameters are mutually exclusive: connector|purpose"),
-            ({"connector": "main", "tenant": "acme"}, "missing parameter(s) required by 'tenant': purpose"),
+            ({}, "connector: is required with state present, unless purpose is given"),
+            ({"connector": "main", "purpose": "alerts"}, "purpose: cannot be given with connector"),
+            ({"connector": "main", "tenant": "acme"}, "purpose: is required with tenant"),
             ({"connector": "main", "path": "msmtprc"}, "path: must be an absolute path"),
             ({"connector": "main", "path": "/nowhere/msmtprc"}, "path: is in a folder that does not exist"),
             (
@@ -505,13 +505,13 @@ class TestAList:
         assert [(each["where"], each["field"]) for each in result["problems"]] == [
             ("applications[0]", "path"),
             ("applications[1]", "paht"),
-            ("applications[2]", ""),
+            ("applications[2]", "purpose"),
         ]
         assert not (folder / "env").exists()
 
     def test_a_list_and_an_application_are_refused(self, filled: Play, entries: list[Any]) -> None:
         result = filled("connector_config", applications=entries, app="msmtp")
-        assert "mutually exclusive: app|applications" in result["msg"]
+        assert result["msg"] == "app: cannot be given with applications"
         assert filled("connector_config", applications=[])["msg"] == "applications: must not be empty"
         assert (
             filled("connector_config", applications=["msmtp"])["msg"] == "applications: must be a list of dictionaries"

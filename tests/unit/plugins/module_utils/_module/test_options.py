@@ -30,7 +30,7 @@ BODIES = "ansible_collections.mailroom.core.plugins.module_utils._module"
 MODULES = ("connector", "connectors", "connector_info", "connector_purpose", "connector_test", "init_mail")
 HOST = {"host": "mail.example.com"}
 SECRET = "Rumpelstilzchen-7f3a9c51e2"
-MISSING = "state is present but any of the following are missing: connector, purpose"
+MISSING = "connector: is required with state present, unless purpose is given"
 STRANGE = {"text": SECRET, "list": [SECRET], "dictionary": {"key": SECRET}, "number": 5, "true": True}
 REQUIRED: dict[str, dict[str, Any]] = {
     "connector": {"name": "a", "smtp": HOST},
@@ -142,6 +142,12 @@ WRONG: list[tuple[str, dict[str, Any], list[str]]] = [
         ],
     ),
     ("connector_config", {"app": "msmtp"}, ["path: is required", MISSING]),
+    (
+        "mail",
+        {"messages": [], "subject": "x", "body": "x"},
+        ["subject: cannot be given with messages", "body: cannot be given with messages"],
+    ),
+    ("mail", {"tenant": "a", "purpose": ["x"]}, ["purpose: must be text"]),
 ]
 
 
