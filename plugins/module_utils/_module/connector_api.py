@@ -362,8 +362,7 @@ def _result(session: ApiSession, account: Account | None, stored: Stored | None,
 
 def _add_test(result: dict[str, Any], session: ApiSession, account: Account, tested: Tested, plan: ApiPlan) -> None:
     """Add what the application said of its test, with our verdict where it hands on what the mail server said."""
-    text = session.api.redact(tested.text)
-    shown: dict[str, Any] = {"status": tested.status, "text": text}
+    shown: dict[str, Any] = {"status": tested.status, "text": tested.text}
     result["test"] = shown
     if tested.status == "ok" and tested.is_of_stored and plan.knows_secret and plan.secret == "unchanged":
         result["secret"] = "verified"
@@ -378,5 +377,5 @@ def _add_test(result: dict[str, Any], session: ApiSession, account: Account, tes
         shown["remedy"] = (
             f"Run connector_test for {account.name} on the host of {session.target.title}: it says what is wrong."
         )
-        what = f"{f'It says: {text} ' if text else ''}{shown['remedy']}"
+        what = f"{f'It says: {tested.text} ' if tested.text else ''}{shown['remedy']}"
     raise ConnectorsFailed(f"connector {account.name}: the test by {session.target.title} failed. {what}", result)

@@ -72,6 +72,7 @@ class Tested:
 
     status: Literal["ok", "failed", "not_supported"]
     text: str = ""
+    """A sentence of ours, or its own words, which are redacted."""
     observation: Observation | None = None
     """What its words say of the mail server, where they do."""
     is_of_stored: bool = False

@@ -265,7 +265,11 @@ def test_registry_that_is_lost_after_a_write_is_a_warning(
     assert "The registry could not be read, so what it records of privacyidea" in answer["warnings"][-1]
 
 
-def test_never_keeps_the_password_out_of_the_test_too(api: Callable[..., dict[str, Any]], privacyidea: Any) -> None:
+def test_never_keeps_the_password_out_of_the_test_too(
+    filled: Play, api: Callable[..., dict[str, Any]], privacyidea: Any
+) -> None:
+    # The sentence of ours has words of this password.
+    filled("connector", name="main", smtp={"password": "update_secret-and-a-password"})
     api()
     answer = api(update_secret="never", test=True, to="a@example.com")
     assert answer["test"]["status"] == "not_supported"
