@@ -91,6 +91,11 @@ class Place:
     def name(self) -> str:
         return self.keys.get("name", "")
 
+    @property
+    def recorded(self) -> str:
+        """How the registry records it."""
+        return " ".join((self.url, *map("=".join, sorted(self.keys.items()))))
+
 
 class ApiTarget(Application):
     """An application that is configured by an API: what differs between applications is mapping and calls."""
