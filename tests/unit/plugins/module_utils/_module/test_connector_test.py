@@ -95,9 +95,9 @@ def test_what_is_wrong_is_said_in_a_sentence(stored: Play, options: dict[str, An
     assert SECRET not in str(result)
 
 
-def test_where_there_is_no_registry_that_is_said(play: Play) -> None:
+def test_where_there_is_no_registry_that_is_said(play: Play, registry_path: Path) -> None:
     result = play("connector_test", connectors=["on"])
-    assert result["msg"] == "connector on: there is no such connector: there is no registry here yet"
+    assert result["msg"] == f"registry {registry_path}: there is no registry here yet"
 
 
 @pytest.mark.parametrize("fail", [True, False])
