@@ -215,13 +215,14 @@ class TestLists:
         assert not registry_path.parent.exists()
 
     def test_purposes_and_default(self, play: Play, registry_path: Path) -> None:
-        purposes = {"a b": "good", "alerts@": "good", "alerts@acme": "x y", "approvals": None}
+        purposes = {"a b": "good", "alerts@": "good", "alerts@acme": "x y", "\x1b[31m\n": "good", "p": None}
         result = play("connectors", connectors=[], purposes=purposes, default="no name")
         problems = [
             "purposes[a b]: purpose: must be 1 to 100 letters, digits or any of _ . -",
             "purposes[alerts@]: tenant: is required after the @",
             f"purposes[alerts@acme]: connector: {NAME}",
-            "purposes[approvals]: connector: must be text",
+            "purposes[?[31m?]: purpose: must be 1 to 100 letters, digits or any of _ . -",
+            "purposes[p]: connector: must be text",
             f"default: {NAME}",
         ]
         assert_refused(result, problems, registry_path)
@@ -265,6 +266,8 @@ OPTIONS: list[tuple[str, dict[str, Any], list[str]]] = [
             f"connector: {NAME}",
         ],
     ),
+    ("connector_test", {"connectors": ["a", "\x1b[31mX\n\0"]}, [f"connectors: item 2 {NAME}"]),
+    ("init_mail", {"connectors": ["x" * 1000, ""]}, [f"connectors: item 1 {NAME}", f"connectors: item 2 {NAME}"]),
     ("connector_info", {"purpose": "a b"}, ["purpose: must be 1 to 100 letters, digits or any of _ . -"]),
 ]
 
