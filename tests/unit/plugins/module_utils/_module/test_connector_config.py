@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import stat
 from collections.abc import Callable
 from pathlib import Path
@@ -36,9 +37,18 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "etc"
 
 
+@pytest.fixture(scope="module")
+def filled_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the registry that each test begins with is kept, once one has made it."""
+    return tmp_path_factory.mktemp("filled") / "registry"
+
+
 @pytest.fixture
-def filled(play: Play) -> Play:
+def filled(play: Play, filled_folder: Path, registry_path: Path) -> Play:
     """A registry with connectors, one of them bound to alerts, another for one tenant."""
+    if filled_folder.exists():
+        shutil.copytree(filled_folder, registry_path.parent)
+        return play
     entries = [
         {"name": "main", "smtp": SIGNED_IN},
         {"name": "open", "smtp": {"host": "relay.example.com"}},
@@ -49,6 +59,7 @@ def filled(play: Play) -> Play:
     ]
     bound = {"alerts": "main", "alerts@acme": "acme"}
     play("connectors", connectors=entries, purposes=bound, default="open")
+    shutil.copytree(registry_path.parent, filled_folder)
     return play
 
 

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import importlib
-from itertools import product
+from itertools import islice, product
 from typing import Any
 
 import pytest
@@ -47,9 +47,9 @@ def spec_of(module: str) -> ArgumentSpec:
 
 
 @pytest.mark.parametrize("module", [*MODULES, "connector_config"])
-def test_strange_value_is_accepted_or_told_by_name_and_never_repeated(play: Play, module: str) -> None:
+def test_strange_value_is_accepted_or_told_by_name_and_never_repeated(play: Play, module: str, stride: int) -> None:
     unclear, repeated = {}, {}
-    for option, strange in product(spec_of(module).options, STRANGE):
+    for option, strange in islice(product(spec_of(module).options, STRANGE), 0, None, stride):
         result = play(module, check=True, verbosity=3, **{**REQUIRED.get(module, {}), option: STRANGE[strange]})
         text = str(result)
         words = ("<class", "Traceback", "bug in", "argument_spec", "'type'")
@@ -80,6 +80,22 @@ WRONG: list[tuple[str, dict[str, Any], list[str]]] = [
             "connector declaration: imap.port: must be a whole number from 1 to 65535",
         ],
     ),
+    (
+        "connector_test",
+        {"declaration": {"from_name": ["A"], "cc": [["a"]], "smtp": {"username": {"a": 1}, "password": [SECRET]}}},
+        [
+            "connector declaration: from_name: must be text",
+            "connector declaration: cc: item 1 must be text",
+            "connector declaration: smtp.username: must be text",
+            "connector declaration: smtp.password: must be text",
+        ],
+    ),
+    (
+        "connectors",
+        {"connectors": [{"name": "a", "smtp": {**HOST, "password": [SECRET]}}]},
+        ["connector a: smtp.password: must be text"],
+    ),
+    ("connector", {"name": "a", "description": []}, ["description: must be text"]),
     ("connectors", {}, ["connectors: is required"]),
     ("connectors", {"connectors": None}, ["connectors: is required"]),
     ("connectors", {"connectors": SECRET}, ["connectors: must be a list of connectors, each with a name"]),
@@ -225,11 +241,17 @@ CHOSEN = (
 )
 
 
+def is_text_where_needed(option: dict[str, Any], value: Any) -> bool:
+    """Whether a value is not one that Ansible would make text of, as we do not."""
+    texts = value if option.get("elements") == "str" and isinstance(value, list) else [value]
+    return option["type"] not in ("str", "path", "list") or not any(isinstance(each, (list, dict)) for each in texts)
+
+
 def written_as(option: dict[str, Any]) -> st.SearchStrategy[Any]:
     """Mostly what this option is for, else null, what Ansible converts, or what is malformed."""
     if "options" not in option:
         fitting = TYPED.get(option["type"], st.dictionaries(TEXTS, TEXTS, max_size=2))
-        others = st.none() | VALUES
+        others = st.none() | VALUES.filter(lambda value: is_text_where_needed(option, value))
     else:
         inner = {name: written_as(each) for name, each in option["options"].items() if name in CHOSEN}
         entry = st.fixed_dictionaries({}, optional=inner)
