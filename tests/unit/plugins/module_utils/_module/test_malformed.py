@@ -137,7 +137,7 @@ NAMES: list[tuple[Any, str]] = [
     ("a\n", f"name: {NAME}"),
     ("ä", f"name: {NAME}"),
     ("x" * 51, f"name: {NAME}"),
-    (["a"], f"name: {NAME}"),
+    (["a"], "name: must be text"),
 ]
 
 
