@@ -66,6 +66,9 @@ def declare(tree: Tree) -> Played:
     assert production["alerts"]["description"] is None
     assert production["support"]["purposes"] == ["requests"]
     assert production["alerts"]["is_default"]
+    # Each was tested once, before it was stored.
+    runs = [[(run["host"], run["verdict"]) for run in each["health"]["runs"]] for each in production.values()]
+    assert runs == [[("prod1", "ok")]] * 2
     assert production["alerts"]["secrets"] == ["smtp.password"]
     return first
 
