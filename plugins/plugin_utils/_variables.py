@@ -75,6 +75,11 @@ ADDRESS = Kind(
     lambda value: _is_text(value) and is_address(str(value)) and not str(value).startswith("-"),
     may_be_null=False,
 )
+PATH = Kind(
+    "must be an absolute path, or one that begins with ~/",
+    lambda value: _is_text(value) and str(value).startswith(("/", "~/")),
+    may_be_null=False,
+)
 BOOLEAN = Kind("must be true or false", _is_boolean, may_be_null=False)
 TEXT_OR_TRUE = Kind("must be text or true", lambda value: value is True or _is_text(value), may_be_null=False)
 NUMBER = Kind("must be a whole number above 0", _matches(_NUMBER))
@@ -121,7 +126,7 @@ VARIABLES: dict[str, Kind] = {
     "mailroom_batch": NUMBER,
     "mailroom_junit": TEXT,
     "mailroom_report": TEXT,
-    "mailroom_metrics": TEXT,
+    "mailroom_metrics": PATH,
     "mailroom_record": BOOLEAN,
     "mailroom_init_mail": BOOLEAN,
     "mailroom_apps": LIST,

@@ -48,8 +48,18 @@ def declare(tree: Tree) -> Played:
     assert "connector support: imap.password: (set)" in looked.said
     assert not tree.registries.exists()
 
-    first = tree.play("apply", "--diff", "-vvv", mailroom_verify="login", mailroom_init_mail=True)
+    metrics = tree.stage.folder / "metrics"
+    metrics.mkdir()
+    first = tree.play(
+        *("apply", "--diff", "-vvv"),
+        mailroom_verify="login",
+        mailroom_init_mail=True,
+        mailroom_metrics=f"{metrics}/{{{{ inventory_hostname }}}}.prom",
+    )
     assert first.code == 0, first.said
+    written = (metrics / "prod1.prom").read_text(encoding="utf-8")
+    assert f'mailroom_application_current{{app="msmtp",place="{tree.rc}",connector="alerts"}} 1\n' in written
+    (metrics / "test1.prom").unlink()
     assert first.changed == {"prod1": 3, "test1": 2}, "declared, sent, and on prod1 an application configured"
     assert first.said.count('"2 tested: 2 ok, 0 warn, 0 fail"') == 1
     assert first.said.count('"1 tested: 1 ok, 0 warn, 0 fail"') == 1
@@ -97,12 +107,11 @@ def compare_after_a_manual_change(tree: Tree) -> None:
     assert (tree.registries / "prod1.db").read_bytes() == before
 
     junit, report, metrics = (tree.stage.folder / name for name in ("junit", "report", "metrics"))
-    metrics.mkdir()
     tested = tree.play(
         "verify",
         "--limit",
         "prod1",
-        mailroom_junit=str(junit),
+        mailroom_junit=junit.name,
         mailroom_report=str(report),
         mailroom_metrics=f"{metrics}/{{{{ inventory_hostname }}}}.prom",
     )
