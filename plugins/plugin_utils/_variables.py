@@ -223,6 +223,18 @@ def _validate_layers(layers: Mapping[str, Any]) -> list[str]:
     return []
 
 
+def without_blanks(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """An entry without its blank values, and without those of the dictionaries in it.
+
+    A blank prefix, of the names of variables, stays: there may be none.
+    """
+    return {
+        name: without_blanks(value) if isinstance(value, Mapping) else value
+        for name, value in entry.items()
+        if not _is_blank(value) or (name == "prefix" and value is not None)
+    }
+
+
 def _is_blank(value: Any) -> bool:
     """Whether a value is null or an empty string, as a survey returns for a blank answer."""
     return value is None or (isinstance(value, str) and value == "")
