@@ -93,13 +93,15 @@ def compare_after_a_manual_change(tree: Tree) -> None:
     elsewhere = tree.configure("prod1", app="env", connector="alerts", host="gone1")
     tree.change("prod1", by_hand)
     before = (tree.registries / "prod1.db").read_bytes()
-    drift = tree.play("drift", "--limit", "prod1")
+    later = {"later": {"smtp": {"host": "mail.example.com"}}}
+    drift = tree.play("drift", "--limit", "prod1", mailroom_connectors_environment=later)
     assert drift.code == 2, drift.said
     assert drift.changed == {"prod1": 0}
     assert "TASK [mailroom.core.connectors : Compare the registry with the declaration]" in drift.said
     assert "Apply the declaration" not in drift.said
     assert "connector support: description: By hand -> Reads requests" in drift.said
     assert "connector by_hand: is deleted" in drift.said
+    assert "connector later: is new" in drift.said
     # What the playbook compares is named as it differs, what else is out of date as it is recorded.
     assert f"msmtp {tree.rc}: has other settings" in drift.said
     assert f"msmtp {tree.rc} on " not in drift.said

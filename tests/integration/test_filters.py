@@ -35,6 +35,8 @@ def of(name: str) -> Any:
         ("outdated_applications", {"changed": False}, []),
         ("outdated_applications", ["msmtp"], []),
         ("without_blanks", [{}], []),
+        ("comparable_applications", {}, [{"created": [], "default": None, "diff": {}}, {"connectors": []}]),
+        ("comparable_applications", [], [{"created": []}, {"connectors": []}]),
     ],
 )
 def test_another_input_is_refused(name: str, given: Any, more: list[str]) -> None:

@@ -107,9 +107,7 @@ def test_change_that_fails_its_test_is_reported(stage: Stage) -> None:
         hosts = Hosts(stage, {"works": works.port})
         # Where it passes, a later step fails.
         apps = [{"app": "msmtp", "path": f"{hosts.summary}/msmtprc", "connector": "alerts"}]
-        code, said = hosts.play(
-            "apply", "--limit", "works,refuses", mailroom_verify="connect", mailroom_apps=apps
-        )
+        code, said = hosts.play("apply", "--limit", "works,refuses", mailroom_verify="connect", mailroom_apps=apps)
     assert code == 2, said
     assert re.search(r"^works +: .* failed=1 ", said, re.MULTILINE), said
     found = {each["host"]: each["verdict"] for each in hosts.results()["results"]}
