@@ -17,7 +17,6 @@ from .._check.job import Job
 from .._check.result import DEPTHS, Result, reaches
 from .._check.runner import run as run_tests
 from .._connector import checks
-from .._connector.records import RecordedTest, Run
 from .._connector.state import Connector, State, Wanted
 from .._connector.suggest import did_you_mean
 from .._connector.view import can_read
@@ -26,6 +25,7 @@ from .._registry.registry import Reader, Registry
 from .._report.model import parse_results
 from .._report.table import table_message
 from .._verdict.observation import Observation
+from .health import recorded_test
 from .inline import inline_job, parse_inline
 from .jobs import damaged_job, refused_job, stored_job
 from .shared_options import host_option, open_registry, recorded_host, registry_options, stamp
@@ -111,25 +111,12 @@ def _record(
         shown = tested[result.name]
         # A connector that is disabled was not tested.
         if shown["field"] != "enabled":
-            run_of_it = Run(at, host, shown["status"], shown["verdict"], shown["elapsed_ms"])
-            connector = stored.get(result.name)
-            tested_as = (connector.identity, connector.revision) if connector else ("", 0)
-            recorded.append(RecordedTest(result.name, *tested_as, run_of_it, _first_end(result)))
+            recorded.append(recorded_test(result, shown, stored.get(result.name), at, host))
     try:
         if recorded:
             open_registry(module).write(lambda writer: writer.record_tests(recorded))
     except MailroomError as error:
         module.warn(f"The tests could not be recorded, so connector_info still returns the health from before: {error}")
-
-
-def _first_end(result: Result) -> str:
-    """When the first of a connector's certificates ends, or its client secret; empty where none is known to."""
-    sessions = [each.session for each in result.endpoints if each.session and not each.reads_for]
-    ends = [str(session.tls.get("not_after") or "") for session in sessions if session.tls]
-    oauth2 = result.connector.oauth2 if result.connector else None
-    if oauth2 and oauth2.client_secret_expires:
-        ends.append(f"{oauth2.client_secret_expires}T23:59:59Z")
-    return min(filter(None, ends), default="")
 
 
 def _bounds(params: Mapping[str, Any]) -> Bounds:

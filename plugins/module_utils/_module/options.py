@@ -56,7 +56,7 @@ def parse_options(spec: ArgumentSpec, written: Mapping[str, Any]) -> ParsedOptio
         if is_valid:
             found.params[name] = parsed
         elif is_declaration:
-            found.params[name] = _parse_valid_parts(option, value)
+            found.params[name] = _parse_valid_parts(option, _with_empty_lists(option, value))
             found.malformed += _problems(name, option, value)
         else:
             found.params[name] = None
@@ -90,12 +90,25 @@ def _parse_declared(option: Mapping[str, Any], value: Any) -> tuple[bool, Any]:
         entry = {**option, "type": "dict"}
         # Those that Ansible has to convert are handed to it together: each call of it takes long.
         fits = [_has_declared_type(entry, each) for each in value]
-        is_valid, others = _parse_option(option, [each for each, is_kept in zip(value, fits) if not is_kept])
+        unfit = [each for each, is_kept in zip(value, fits) if not is_kept]
+        is_valid, others = _parse_option(option, _with_empty_lists(option, unfit))
         parsed = iter(others if is_valid else ())
         return is_valid, [each if is_kept else next(parsed, None) for each, is_kept in zip(value, fits)]
     if value is not None and _has_declared_type(option, value):
         return True, value
-    return _parse_option(option, value)
+    return _parse_option(option, _with_empty_lists(option, value))
+
+
+def _with_empty_lists(option: Mapping[str, Any], value: Any) -> Any:
+    """A declaration with an empty list for each list of texts that is written as "", of which Ansible makes [""]."""
+    inner: Options | None = option.get("options")
+    if inner is None:
+        return [] if value == "" and option["type"] == "list" else value
+    if isinstance(value, list):
+        return [_with_empty_lists(option, entry) for entry in value]
+    if isinstance(value, Mapping):
+        return {name: _with_empty_lists(inner[name], each) if name in inner else each for name, each in value.items()}
+    return value
 
 
 def _has_declared_type(option: Mapping[str, Any], value: Any) -> bool:

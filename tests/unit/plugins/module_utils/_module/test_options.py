@@ -288,7 +288,8 @@ def test_declaration_is_parsed_as_ansible_parses_it_whole(call: tuple[ArgumentSp
     for name, value in written.items():
         try:
             validator = ArgumentSpecValidator({name: spec.options[name]})
-            parsed = validator.validate({} if value is None else {name: value})
+            given_to_it = with_empty_lists(spec.options[name], value)
+            parsed = validator.validate({} if value is None else {name: given_to_it})
             is_valid = not parsed.error_messages
         except (TypeError, ValueError, AttributeError):
             is_valid = False
@@ -296,6 +297,41 @@ def test_declaration_is_parsed_as_ansible_parses_it_whole(call: tuple[ArgumentSp
         if is_valid:
             expected = parsed.validated_parameters[name]
             assert repr(without_nulls(found.params[name])) == repr(without_nulls(expected)), written
+
+
+BLANK_LISTS: list[tuple[ArgumentSpec, dict[str, Any], dict[str, Any]]] = [
+    (connector_fields(), {"cc": ""}, {"cc": []}),
+    (connector_fields(), {"smtp": {"port": 587, "mechanisms": ""}}, {"smtp": {"port": 587, "mechanisms": []}}),
+    (connector_fields(), {"smtp": {"port": "x", "mechanisms": ""}}, {"smtp": {"port": "x", "mechanisms": []}}),
+    (
+        connector_list(),
+        {"connectors": [{"name": "a", "bcc": ""}, {"name": "b", "bcc": [""]}]},
+        {"connectors": [{"name": "a", "bcc": []}, {"name": "b", "bcc": [""]}]},
+    ),
+    (
+        connector_list(),
+        {"connectors": [{"name": "a", "bcc": "", "smtp": 5}]},
+        {"connectors": [{"name": "a", "bcc": [], "smtp": 5}]},
+    ),
+]
+
+
+@pytest.mark.parametrize(("spec", "written", "parsed"), BLANK_LISTS)
+def test_empty_text_declares_an_empty_list(spec: ArgumentSpec, written: dict[str, Any], parsed: dict[str, Any]) -> None:
+    found = parse_options(spec, written).params
+    assert without_nulls({name: found[name] for name in written}) == parsed
+
+
+def with_empty_lists(option: dict[str, Any], value: Any) -> Any:
+    """What Ansible has to be given, to parse "" as an empty list in each field of texts."""
+    if "options" not in option:
+        return [] if option["type"] == "list" and value == "" else value
+    if isinstance(value, list):
+        return [with_empty_lists({**option, "type": "dict"}, each) for each in value]
+    if not isinstance(value, dict):
+        return value
+    fields = option["options"]
+    return {name: with_empty_lists(fields[name], each) if name in fields else each for name, each in value.items()}
 
 
 def test_only_entries_that_ansible_has_to_convert_are_handed_to_it(monkeypatch: pytest.MonkeyPatch) -> None:
