@@ -11,6 +11,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -44,6 +45,20 @@ for term in json.loads(sys.argv[1]):
         found.append(str(error))
 print(json.dumps(found))
 """
+HOSTS = """
+import json, sys
+from ansible.plugins.loader import init_plugin_loader
+
+init_plugin_loader([])
+from ansible_collections.mailroom.core.plugins.lookup.hosts import LookupModule
+
+lookup = LookupModule()
+lookup.set_options = lambda **_given: None
+lookup.get_option = {"allow_empty": True}.__getitem__
+lookup.run(json.loads(sys.argv[1]), {})
+filters = "ansible_collections.mailroom.core.plugins.filter."
+print(json.dumps([name.removeprefix(filters) for name in sys.modules if name.startswith(filters)]))
+"""
 
 
 def run(program: str, values: list[Any]) -> Any:
@@ -72,3 +87,8 @@ def test_term_of_the_lookup_that_is_no_text_is_refused() -> None:
     found = run(LOOKUP, [None, 5, True, {"name": "alerts"}, ["alerts", None]])
     assert len(found) == 5
     assert all("_terms: must be names of connectors" in each for each in found)
+
+
+def test_hosts_loads_the_filters_for_all_processes_that_are_forked_later() -> None:
+    filters = Path(__file__).resolve().parents[3] / "plugins" / "filter"
+    assert set(run(HOSTS, ["all"])) == {path.stem for path in filters.glob("*.py")}
