@@ -8,7 +8,6 @@ compiles them again. Without imports from the future here, since `compile` takes
 
 import _imp
 import builtins
-from types import CodeType
 from typing import Any
 
 from zip_bytecode import keep_code, kept_code
