@@ -131,7 +131,7 @@ class Postgres(Daemon):
 
     def __init__(self, settings: Mapping[str, str] | None = None, *, standby_of: Postgres | None = None) -> None:
         super().__init__()
-        self.password = standby_of.password if standby_of else secrets.token_urlsafe(18)
+        self.password = _empty_server().password
         self._settings = {
             "listen_addresses": "127.0.0.1",
             "port": str(self.port),
@@ -146,12 +146,7 @@ class Postgres(Daemon):
             if standby_of:
                 self.follow(standby_of)
                 return
-            password = self.write("superuser", self.password)
-            self.run(
-                *(program("initdb"), "--no-sync", "--encoding=UTF8", "--locale=C", f"--username={SUPERUSER}"),
-                *("--auth-local=trust", "--auth-host=scram-sha-256", f"--pwfile={password}"),
-                f"--pgdata={self.folder / 'data'}",
-            )
+            self.run("cp", "--archive", "--reflink=auto", str(_empty_server().data), str(self.folder / "data"))
             self.start()
             self.admin(f"CREATE DATABASE {DATABASE}", database="postgres")
         except BaseException:
@@ -252,6 +247,28 @@ class PgBouncer(Daemon):
                 return True
         except psycopg.OperationalError:
             return False
+
+
+class _EmptyServer(Daemon):
+    """The data that each server begins with: initdb takes many times as long as a copy."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.password = secrets.token_urlsafe(18)
+        self.data = self.folder / "data"
+        password = self.write("superuser", self.password)
+        self.run(
+            *(program("initdb"), "--no-sync", "--encoding=UTF8", "--locale=C", f"--username={SUPERUSER}"),
+            *("--auth-local=trust", "--auth-host=scram-sha-256", f"--pwfile={password}"),
+            f"--pgdata={self.data}",
+        )
+
+
+@functools.cache
+def _empty_server() -> _EmptyServer:
+    made = _EmptyServer()
+    atexit.register(made.close)
+    return made
 
 
 @functools.cache

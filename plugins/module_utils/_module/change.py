@@ -82,16 +82,20 @@ def change_registry(module: Task, request: Request, tests: ConnectorTests | None
 def _plan_and_apply(module: Task, request: Request, tests: ConnectorTests | None) -> tuple[Plan, bool]:
     registry = open_registry(module)
     now = stamp(module)
+    planned: Plan | None = None
     for _attempt in range(MAX_ATTEMPTS):
         if module.check_mode or tests or not registry.exists() or not _is_writable(registry):
             outcome = _preview(module, registry, request, now, tests)
             writes = outcome.changed or bool(outcome.migration.due)
-            if module.check_mode and writes:
-                registry.check_writable(seals=outcome.plan.has_new_secrets)
+            if writes:
+                # Also before a registry is made, which would stay where its key cannot be.
+                on_missing_folder = module.warn if module.check_mode else None
+                registry.check_writable(seals=outcome.plan.has_new_secrets, on_missing_folder=on_missing_folder)
             if module.check_mode or not writes:
                 return _report_outcome(module, outcome)
+            planned = outcome.plan
         with suppress(_UntestedChangeError):
-            return _report_outcome(module, _apply(registry, request, now, tests))
+            return _report_outcome(module, _apply(registry, request, now, tests, planned))
     raise RegistryError("These connectors were changed by others while they were tested: run the task again.")
 
 
@@ -123,13 +127,22 @@ def _left_behind(plan: Plan, reader: Reader) -> Sequence[ApplicationRecord]:
 
 
 def _plan(
-    request: Request, reader: Reader, now: Stamp, on_missing_library: Callable[[str], object] | None = None
+    request: Request,
+    reader: Reader,
+    now: Stamp,
+    on_missing_library: Callable[[str], object] | None = None,
+    planned: Plan | None = None,
 ) -> tuple[Plan, bool]:
     """The plan, and whether it changes anything.
 
-    With `on_missing_library` a missing library is a warning: in check mode an earlier task may install it.
+    With `on_missing_library` a missing library is a warning: in check mode an earlier task may install it. `planned` is
+    the plan of a preview. It still holds where nothing was stored and nothing is: keys play no part in it.
     """
-    plan = make_plan(request, reader.load(request.wanted()), reader.is_same_secret, now, reader.is_foreign)
+    state = reader.load(request.wanted())
+    if planned and planned.before == state and not state.connectors:
+        plan = planned
+    else:
+        plan = make_plan(request, state, reader.is_same_secret, now, reader.is_foreign)
     try:
         reader.check_sealing(plan)
     except MissingLibrary as missing:
@@ -139,9 +152,11 @@ def _plan(
     return plan, plan.changed or reader.needs_resealing()
 
 
-def _apply(registry: Registry, request: Request, now: Stamp, tests: ConnectorTests | None) -> _Outcome:
+def _apply(
+    registry: Registry, request: Request, now: Stamp, tests: ConnectorTests | None, planned: Plan | None
+) -> _Outcome:
     def plan_and_apply(writer: Writer) -> _Outcome:
-        plan, changed = _plan(request, writer, now)
+        plan, changed = _plan(request, writer, now, planned=planned)
         if tests and tests.untested(plan):
             raise _UntestedChangeError
         writer.apply(plan)

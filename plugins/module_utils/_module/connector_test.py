@@ -29,7 +29,7 @@ from .._verdict.observation import Observation
 from .inline import inline_job, parse_inline
 from .jobs import damaged_job, refused_job, stored_job
 from .shared_options import host_option, open_registry, recorded_host, registry_options, stamp
-from .stored import load_connectors
+from .stored import listed_names, load_connectors
 from .task import Task, run
 from .watchdog import start_watchdog
 
@@ -158,7 +158,7 @@ _LIMITS = (("timeout", 0.1, 600), ("deadline", 0.1, 3600), ("concurrency", 1, 25
 
 def _registered_jobs(module: Task, bounds: Bounds) -> tuple[list[Job], Mapping[str, Connector]]:
     """The jobs, and the connectors that they test, without those that are damaged."""
-    names = module.params["connectors"]
+    names = listed_names(module)
     registry = open_registry(module)
     try:
         return _load_jobs(module, registry, bounds)
@@ -180,6 +180,8 @@ def _load_jobs(module: Task, registry: Registry, bounds: Bounds) -> tuple[list[J
         if names is None and not enabled:
             what = "holds no enabled connector" if registry.exists() else "does not exist yet"
             module.warn(f"Nothing was tested: the registry {registry.shown} {what}.")
+        elif names == []:
+            module.warn("Nothing was tested: the list of connectors is empty.")
         chosen = enabled if names is None else dict.fromkeys(names)
         jobs = [
             damaged_job(state.damaged[name])
@@ -191,23 +193,23 @@ def _load_jobs(module: Task, registry: Registry, bounds: Bounds) -> tuple[list[J
 
 
 def _reader_job(module: Task, reader: Reader, bounds: Bounds) -> Job | None:
-    """The job of the connector that reads the mail, where deliver_via is given and the depth requires it."""
+    """The job of the connector that reads the mail, where the depth requires it. A wrong name is told at any depth."""
     name = module.params["deliver_via"]
-    if not name or not reaches(bounds.depth, "deliver"):
+    if not name:
         return None
     problems = checks.run_check(checks.connector_name, name, "", "deliver_via")
     state = State() if problems else reader.load(Wanted(frozenset([name])))
-    if name in state.damaged:
-        return damaged_job(state.damaged[name])
     connector = state.connectors.get(name)
-    if not problems and not connector:
+    if connector and not can_read(connector.settings):
+        problems = [Problem("", "deliver_via", f"connector {name} reads no mail: it has neither imap nor graph")]
+    elif not connector and not problems and name not in state.damaged:
         suggestion = did_you_mean(name, state.all_names())
         problems = [Problem("", "deliver_via", f"there is no connector {name}{suggestion}")]
-    elif connector and not can_read(connector.settings):
-        problems = [Problem("", "deliver_via", f"connector {name} reads no mail: it has neither imap nor graph")]
-    if problems or not connector:
+    if problems:
         raise DeclarationError(problems)
-    return stored_job(reader, connector, bounds.depth)
+    if not reaches(bounds.depth, "deliver"):
+        return None
+    return stored_job(reader, connector, bounds.depth) if connector else damaged_job(state.damaged[name])
 
 
 def _with_reader(job: Job, reading: Job | None) -> Job:

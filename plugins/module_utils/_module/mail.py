@@ -142,7 +142,7 @@ def find_job(module: Written) -> Job:
     params = module.params
     if params["declaration"] is not None:
         job = inline_job(params["declaration"])
-        return job if job.connector.sender else _receives_only(job.connector.name)
+        return job if job.refused or job.connector.sender else _receives_only(job.connector.name)
     registry = open_registry(module)
     with registry.reading() as reader:
         is_named = params["purpose"] or params["connector"] is not None

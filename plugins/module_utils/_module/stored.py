@@ -19,6 +19,19 @@ from .._registry.registry import Reader, Registry
 from .shared_options import Written
 
 
+def listed_names(module: Written) -> list[str] | None:
+    """The names in the option connectors; None where it is left out."""
+    names: list[str] | None = module.params["connectors"]
+    problems = [
+        Problem("", "connectors", f"item {position} {problem.message}")
+        for position, name in enumerate(names or (), 1)
+        for problem in checks.run_check(checks.connector_name, name, "", "connectors")
+    ]
+    if problems:
+        raise DeclarationError(problems)
+    return names
+
+
 def load_connectors(registry: Registry, reader: Reader, names: Sequence[str] | None) -> State:
     """Load the connectors of these names, or all; a missing one is an error, a damaged one is not."""
     state = reader.load(Wanted(None if names is None else frozenset(names)))

@@ -34,9 +34,9 @@ from ansible_collections.mailroom.core.plugins.module_utils._errors import Regis
 from ansible_collections.mailroom.core.plugins.module_utils._registry.postgresql import database
 from ansible_collections.mailroom.core.plugins.module_utils._registry.registry import Registry, Writer
 
-WRITERS = 20
+WRITERS = 10
 FAILOVERS = int(os.environ.get("MAILROOM_FAILOVERS", "2"))
-TASKS_BETWEEN = 30
+TASKS_BETWEEN = 15
 """How many tasks succeed before the primary is killed again."""
 
 

@@ -18,7 +18,7 @@ from ansible_collections.mailroom.core.plugins.module_utils._registry.registry i
 
 from .conftest import Place
 
-WRITERS, TURNS = 8, 4
+WRITERS, TURNS = 6, 3
 
 
 @pytest.fixture(scope="module")

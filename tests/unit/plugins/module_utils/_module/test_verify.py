@@ -14,7 +14,9 @@ import pytest
 from ansible_collections.mailroom.core.plugins.module_utils._check.interface import Bounds
 from ansible_collections.mailroom.core.plugins.module_utils._check.job import Job
 from ansible_collections.mailroom.core.plugins.module_utils._check.result import Result
-from ansible_collections.mailroom.core.plugins.module_utils._module import verify
+from ansible_collections.mailroom.core.plugins.module_utils._connector.plan import Plan
+from ansible_collections.mailroom.core.plugins.module_utils._connector.planning import make_plan
+from ansible_collections.mailroom.core.plugins.module_utils._module import change, verify
 from ansible_collections.mailroom.core.plugins.module_utils._verdict.observation import Observation
 
 from .conftest import Play
@@ -70,6 +72,24 @@ def test_what_changed_meanwhile_is_planned_and_tested_again(play: Play, tests: S
     assert tests.asked == [{"alerts": "smtp.example.com"}, {"alerts": "new.example.com"}]
     assert hosts(play) == {"alerts": "new.example.com"}
     assert port["connector"]["smtp"]["port"] == 2525
+
+
+def test_what_was_created_meanwhile_is_changed(play: Play, tests: StandIn) -> None:
+    tests.on_session_open = [lambda: play("connector", **ALERTS, description="by another task")]
+    created = play("connector", **ALERTS, verify="connect")["connector"]
+    assert (created["revision"], created["description"]) == (1, "by another task")
+
+
+def test_new_connector_is_planned_once(play: Play, tests: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+    planned: list[Plan] = []
+
+    def make(*given: Any) -> Plan:
+        planned.append(make_plan(*given))
+        return planned[-1]
+
+    monkeypatch.setattr(change, "make_plan", make)
+    assert play("connector", **ALERTS, verify="connect")["changed"]
+    assert (len(planned), len(tests.asked)) == (1, 1)
 
 
 def test_what_does_not_connect_otherwise_is_not_tested_again(play: Play, tests: StandIn) -> None:
