@@ -11,6 +11,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -62,6 +63,20 @@ for variables, direct in json.loads(sys.argv[1]):
     found.append([lookup.get_option(option) for option in ("registry", "registry_key", "registry_password")])
 print(json.dumps(found))
 """
+HOSTS = """
+import json, sys
+from ansible.plugins.loader import init_plugin_loader
+
+init_plugin_loader([])
+from ansible_collections.mailroom.core.plugins.lookup.hosts import LookupModule
+
+lookup = LookupModule()
+lookup.set_options = lambda **_given: None
+lookup.get_option = {"allow_empty": True}.__getitem__
+lookup.run(json.loads(sys.argv[1]), {})
+filters = "ansible_collections.mailroom.core.plugins.filter."
+print(json.dumps([name.removeprefix(filters) for name in sys.modules if name.startswith(filters)]))
+"""
 
 
 def run(program: str, values: list[Any]) -> Any:
@@ -101,3 +116,8 @@ def test_what_is_empty_leaves_the_lookup_to_the_environment(monkeypatch: pytest.
     named = {"mailroom_registry": "/nowhere/{{ file }}", "file": "named.db"}
     found = run(OPTIONS, [[empty, {}], [{}, dict.fromkeys(names, "")], [{**empty, **named}, {"registry_key": "k"}]])
     assert found == [environment, environment, ["/nowhere/named.db", "k", environment[2]]]
+
+
+def test_hosts_loads_the_filters_for_all_processes_that_are_forked_later() -> None:
+    filters = Path(__file__).resolve().parents[3] / "plugins" / "filter"
+    assert set(run(HOSTS, ["all"])) == {path.stem for path in filters.glob("*.py")}
