@@ -12,8 +12,7 @@ of each is in docs/descriptions/fields.yml, so that documentation is not shipped
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from . import checks
 from .presets import ALIASES, PRESET_NAMES, find_preset
@@ -49,8 +48,7 @@ FIELD_SYNONYMS = {
 """Names that other products use for a field, and the name of that field."""
 
 
-@dataclass(frozen=True)
-class Field:
+class Field(NamedTuple):
     """One field: its type in an argument spec, and its check."""
 
     name: str

@@ -489,7 +489,7 @@ class Writer(Reader):
         key_id, fingerprint = ("", "") if secrets is not None and not secrets else (None, None)
         if ring and secrets:
             key_id, fingerprint = ring.application_fingerprint(application.content, secrets)
-        self._storage.write_application(application_row(replace(application, key_id=key_id, fingerprint=fingerprint)))
+        self._storage.write_application(application_row(application._replace(key_id=key_id, fingerprint=fingerprint)))
 
     def forget_application(self, app: str, host: str, place: str) -> None:
         """Drop the record of an application, if there is one."""
