@@ -13,10 +13,8 @@ from typing import Any, NamedTuple
 
 from .._errors import Problem, printable
 from . import checks
-from .fields import BLOCKS, BY_NAME, BY_PATH, FIELDS, Field, did_you_mean_field, split_path
+from .fields import BLOCKS, BY_NAME, BY_PATH, FIELDS, Field, Settings, did_you_mean_field, split_path
 from .secret import Secret
-
-Settings = dict[str, Any]
 
 
 class Declaration(NamedTuple):

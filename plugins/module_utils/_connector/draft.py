@@ -12,9 +12,9 @@ from dataclasses import replace
 from typing import Any, Callable, NamedTuple, Union
 
 from .._errors import FieldMessage
-from .declaration import Declaration, Settings, declared_client_credential, merge_declaration
+from .declaration import Declaration, declared_client_credential, merge_declaration
 from .effective import Preset, resolve_preset
-from .fields import MAX_DISPLAY_NAME_LENGTH, split_path
+from .fields import MAX_DISPLAY_NAME_LENGTH, Settings, split_path
 from .plan import Request
 from .secret import Secret, changed_secrets
 from .secret_destinations import fields_with_new_destination, is_used

@@ -18,6 +18,9 @@ from . import checks
 from .presets import ALIASES, PRESET_NAMES, find_preset
 from .suggest import did_you_mean, nearest, normalize_word
 
+Settings = dict[str, Any]
+"""The fields of a connector that have a value, without the secrets. The fields of a block are a dictionary in it."""
+
 SECURITY = ("none", "starttls", "starttls_optional", "tls")
 MECHANISMS = ("PLAIN", "LOGIN", "CRAM-MD5", "SCRAM-SHA-1", "SCRAM-SHA-256", "OAUTHBEARER", "XOAUTH2")
 MAX_COPIES = 100

@@ -9,13 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .._errors import Problem
-from .declaration import Declaration
 from .secret import Secret
 from .secret_destinations import destination
 from .state import UNSTAMPED, Connector, Purpose, Stamp, State, Wanted, has_same_connection
+
+if TYPE_CHECKING:
+    # Who declares no connector need not wait for it to be compiled.
+    from .declaration import Declaration
 
 
 class Request(NamedTuple):

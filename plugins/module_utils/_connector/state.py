@@ -15,8 +15,8 @@ from typing import Any, Callable, NamedTuple
 
 from .._errors import Problem
 from . import checks
-from .declaration import Settings
 from .effective import Preset, derive_settings
+from .fields import Settings
 from .secret import Secret, changed_secrets
 
 CONNECTING_FIELDS = ("smtp", "imap", "graph", "oauth2")
