@@ -332,7 +332,7 @@ class Registry:
 
     def empty(self) -> Registry:
         """An empty registry in place of this one, in which nothing can be written."""
-        from .sqlite.storage import EmptyBackend
+        from .sqlite.empty import EmptyBackend
 
         return Registry(EmptyBackend(self.shown), self._keys)
 

@@ -17,10 +17,11 @@ from .._connector.plan import Change, Plan
 from .._connector.records import ApplicationRecord, RecordedTest, next_health
 from .._connector.secret import Secret
 from .._connector.state import Connector, Proof, Stamp
+from .key_source import KeySource
 from .registry import Reader
 from .rows import application_row, connector_row, health_row
 from .sealing import Sealed
-from .storage import RevisionRow, RunRow, SecretRow
+from .storage import RevisionRow, RunRow, SecretRow, WritableStorage
 from .vault import Holdings, StoredSecret, Vault
 
 if TYPE_CHECKING:
@@ -29,6 +30,11 @@ if TYPE_CHECKING:
 
 class Writer(Reader):
     """A transaction: nobody else writes until it ends, and it ends whole or without a trace."""
+
+    _storage: WritableStorage
+
+    def __init__(self, storage: WritableStorage, keys: KeySource) -> None:
+        super().__init__(storage, keys)
 
     def apply(self, plan: Plan) -> None:
         """Carry out a plan that was made from what this transaction loaded."""
