@@ -37,12 +37,14 @@ def parse_declaration(
     where: str = "",
     clear: Iterable[str] = (),
     empty_blocks: Iterable[str] = (),
+    whole: bool = False,
 ) -> tuple[Declaration, list[Problem]]:
     """Parse one connector as Ansible passes it, where null means that a field was left out.
 
-    `empty_blocks` are the blocks that were written as {}, which Ansible fills with nulls.
+    `empty_blocks` are the blocks that were written as {}, which Ansible fills with nulls. They are cleared, unless the
+    declaration is the whole connector: then an empty graph, whose fields all have defaults, is declared.
     """
-    parser = _Parser(where)
+    parser = _Parser(where, whole=whole)
     parser.parse_name(written.get("name"))
     for unknown in sorted(str(key) for key in written if key != "name" and key not in BY_NAME):
         parser.add_unknown_field(unknown)
@@ -50,7 +52,7 @@ def parse_declaration(
         value = written.get(known.name)
         if value is not None:
             parser.parse_field(known, value)
-    parser.clear(empty_blocks)
+    parser.clear(() if whole else empty_blocks)
     parser.clear(clear, named=True)
     return parser.result(), parser.problems
 
@@ -65,8 +67,9 @@ def empty_blocks(written: Any) -> list[str]:
 class _Parser:
     """Collects the values and problems of one declaration."""
 
-    def __init__(self, where: str) -> None:
+    def __init__(self, where: str, *, whole: bool) -> None:
         self._where = where
+        self._whole = whole
         self._name = ""
         self._settings: Settings = {}
         self._secrets: dict[str, Secret] = {}
@@ -123,7 +126,8 @@ class _Parser:
                 self._cleared.add(path)
             else:
                 self._parse_value(inner, path, kept, content)
-        if kept or any(path.startswith(block.name + ".") for path in self._secrets):
+        is_default = self._whole and block.name == "graph" and all(content is None for content in value.values())
+        if kept or is_default or any(path.startswith(block.name + ".") for path in self._secrets):
             self._settings[block.name] = kept
 
     def _parse_value(self, known: Field, path: str, target: Settings, value: Any) -> None:
@@ -175,7 +179,7 @@ def _drop_superseded(name: str, block: Settings, declaration: Declaration) -> No
     if "uri" in given:
         block.pop("host", None)
         block.pop("port", None)
-    elif "uri" in block and ("host" in given or "port" in given):
+    elif "uri" in block and "smtp.uri" not in declaration.cleared and ("host" in given or "port" in given):
         uri = checks.parse_smtp_uri(block.pop("uri"))
         block["host"] = uri.host
         if uri.port is not None:

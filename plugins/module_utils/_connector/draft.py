@@ -80,7 +80,7 @@ class Drafter(NamedTuple):
         elif source:
             message = "must be given: secrets are not copied to a duplicate"
             missing = [(path, message) for path in secrets if path not in declaration.secrets]
-        problems = (*validate(settings, resolved, secrets), *missing)
+        problems = (*validate(settings, resolved, secrets, declaration.cleared), *missing)
         if problems:
             return Draft(None, problems=problems)
 

@@ -11,7 +11,7 @@ default and the purposes.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -47,8 +47,9 @@ def make_plan(
 
         _draft(Drafter(request, stamp, same_secret, is_foreign), state, before, builder)
     _delete(request, before, builder)
+    undecided = {problem.where for problem in builder.problems}
     _choose_default(request, builder)
-    _bind(request, builder)
+    _bind(request, builder, undecided)
     if builder.problems:
         raise DeclarationError(builder.problems)
     return builder.build(before, stamp)
@@ -232,27 +233,27 @@ def _is_default_lost(name: str, request: Request, builder: _PlanBuilder) -> bool
     return name not in builder.connectors or not builder.connectors[name].enabled
 
 
-def _bind(request: Request, builder: _PlanBuilder) -> None:
+def _bind(request: Request, builder: _PlanBuilder, undecided: Container[str]) -> None:
+    """Bind and unbind purposes. Of the connectors that are undecided for their own problems nothing is said."""
     for purpose, only_from in request.unbind.items():
         if only_from in (None, builder.bindings.get(purpose)):
             builder.bindings.pop(purpose, None)
     if request.purge_purposes:
         builder.bindings = {purpose: name for purpose, name in builder.bindings.items() if purpose in request.bind}
     builder.bindings.update(request.bind)
-    _check_bindings(request.bind, builder)
+    _check_bindings(request.bind, builder, undecided)
 
 
-def _check_bindings(requested: Mapping[Purpose, str], builder: _PlanBuilder) -> None:
+def _check_bindings(requested: Mapping[Purpose, str], builder: _PlanBuilder, undecided: Container[str]) -> None:
     """Check that each purpose is bound to an enabled connector that its tenant may use.
 
     Requested bindings have a problem each; other bindings that break have one problem for each connector.
     """
-    blocked = {problem.where for problem in builder.problems}
     in_use: dict[str, list[Purpose]] = {}
     for purpose, name in builder.bindings.items():
         connector = builder.connectors.get(name)
         where = f"purpose {purpose}"
-        if f"connector {name}" in blocked:
+        if f"connector {name}" in undecided:
             continue
         if connector and not connector.available_to(purpose.tenant):
             tenants = ", ".join(connector.settings["available_to"])

@@ -91,8 +91,10 @@ def _plan_and_apply(module: Task, request: Request, tests: ConnectorTests | None
         if module.check_mode or tests or not registry.exists() or not _is_writable(registry):
             outcome = _preview(module, registry, request, now, tests)
             writes = outcome.changed or bool(outcome.migration.due)
-            if module.check_mode and writes:
-                registry.check_writable(seals=outcome.plan.has_new_secrets)
+            if writes:
+                # Also before a registry is made, which would stay where its key cannot be.
+                on_missing_folder = module.warn if module.check_mode else None
+                registry.check_writable(seals=outcome.plan.has_new_secrets, on_missing_folder=on_missing_folder)
             if module.check_mode or not writes:
                 return _report_outcome(module, outcome)
             planned = outcome.plan

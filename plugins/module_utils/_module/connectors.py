@@ -100,7 +100,8 @@ def _parse_declarations(
         if not isinstance(entry, dict):
             problems.append(Problem(where, "", "must be a dictionary"))
             continue
-        declaration, found = parse_declaration(entry, where=where, empty_blocks=empty_blocks(raw))
+        whole = not params["merge"]
+        declaration, found = parse_declaration(entry, where=where, empty_blocks=empty_blocks(raw), whole=whole)
         problems += found
         if declaration.name and declaration.name in declarations:
             problems.append(Problem(where, "name", f"{declaration.name} is a duplicate"))

@@ -25,7 +25,7 @@ def parse_inline(declared: Any) -> tuple[Declaration, list[Problem]]:
     """A connector that is declared in a task, and the problems with it."""
     if not isinstance(declared, Mapping):
         return Declaration(UNNAMED), [Problem("", "declaration", "must be a dictionary")]
-    return parse_declaration({**declared, "name": declared.get("name") or UNNAMED})
+    return parse_declaration({**declared, "name": declared.get("name") or UNNAMED}, whole=True)
 
 
 def inline_job(declared: Mapping[str, Any]) -> Job:

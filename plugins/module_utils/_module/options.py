@@ -34,7 +34,6 @@ _ALLOWED_BY_TYPE = {
     "list": "must be a list",
 }
 _REQUIRED_IF = re.compile(r"(\w+) is (\w+) but all of the following are missing: (\w+)\Z")
-_NOT_IN_TEXT = (list, dict)
 _KEPT_BY_ANSIBLE: dict[str, type] = {"str": str, "bool": bool, "int": int, "dict": dict}
 """The types whose values Ansible leaves as they are."""
 
@@ -54,7 +53,7 @@ def parse_options(spec: ArgumentSpec, written: Mapping[str, Any]) -> ParsedOptio
     for name, option in spec.options.items():
         value, is_declaration = written.get(name), name in spec.declares
         is_valid, parsed = (_parse_declared if is_declaration else _parse_option)(option, value)
-        if is_valid and (is_declaration or not _is_not_text(option, value)):
+        if is_valid:
             found.params[name] = parsed
         elif is_declaration:
             found.params[name] = _parse_valid_parts(option, value)
@@ -131,7 +130,7 @@ def _has_declared_type(option: Mapping[str, Any], value: Any) -> bool:
 
 def _parse_option(option: Mapping[str, Any], value: Any) -> tuple[bool, Any]:
     """Whether one option can be read, and its value, as Ansible parses it."""
-    if value is None and option.get("required"):
+    if (value is None and option.get("required")) or _is_not_text(option, value):
         return False, None
     reduced = reduce_option(option, [value])
     try:
@@ -154,10 +153,16 @@ def _parse_valid_parts(option: Mapping[str, Any], value: Any) -> Any:
 
 
 def _is_not_text(option: Mapping[str, Any], value: Any) -> bool:
-    """Whether a value is not text. Ansible would convert anything to text, such as "['a']"."""
-    if option.get("elements") == "str" and isinstance(value, list):
-        return any(isinstance(each, _NOT_IN_TEXT) for each in value)
-    return option.get("type") in ("str", "path") and isinstance(value, _NOT_IN_TEXT)
+    """Whether a list or dictionary is given for text, anywhere within an option; Ansible makes text of it: "['a']"."""
+    if option.get("type") in ("str", "path"):
+        return isinstance(value, (list, dict))
+    if isinstance(value, list):
+        element = {**option, "type": option.get("elements")}
+        return any(_is_not_text(element, each) for each in value)
+    inner: Options = option.get("options") or {}
+    return isinstance(value, Mapping) and any(
+        name in inner and _is_not_text(inner[name], each) for name, each in value.items()
+    )
 
 
 def _problems(path: str, option: Mapping[str, Any], value: Any) -> list[Problem]:

@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import re
 import time
@@ -382,14 +383,15 @@ class Registry:
         """Hold off other tasks that want this registry for themselves, too; reading and writing go on."""
         return self._backend.exclusive()
 
-    def check_writable(self, *, seals: bool = False) -> None:
+    def check_writable(self, *, seals: bool = False, on_missing_folder: Callable[[str], object] | None = None) -> None:
         """Fail where `writing` would for want of the right to write, with the same message. Nothing is written.
 
-        What seals a secret may have to make the key, too.
+        What seals a secret may have to make the key, too; with `on_missing_folder` it is no failure that its folder is
+        missing.
         """
         self._backend.check_writable()
         if seals and self._keys.ring() is None:
-            self._keys.check_can_make()
+            self._keys.check_can_make(on_missing_folder)
 
 
 def _retry(transaction: Callable[[], _Result]) -> _Result:
@@ -417,9 +419,19 @@ def open_registry(location: str, given_keys: Secret | None, key_file: str, passw
     except ImportError as missing:
         raise MissingLibrary("sqlite3", "to read the registry", str(missing)) from None
     backend = SqliteBackend(location)
-    keys = KeySource(given_keys, key_file or default_key_file(location))
+    keys = KeySource(given_keys, key_file or default_key_file(location), made_with=os.path.dirname(location))
+    if _real_path(keys.path) in map(_real_path, sqlite_files(location)):
+        raise RegistryKeyError(
+            f"registry_key_file {keys.path} must be another file than the registry, and than those that SQLite keeps"
+            " beside it (-journal, -wal, -shm)."
+        )
     keys.check_file()
     return Registry(backend, keys)
+
+
+def _real_path(path: str) -> str:
+    """A path without the links in its folder; neither the registry nor its key may be a link."""
+    return os.path.join(os.path.realpath(os.path.dirname(path)), os.path.basename(path))
 
 
 def is_database(location: str) -> bool:
@@ -435,8 +447,12 @@ def registry_files(location: str, key_file: str) -> list[str]:
     """Where a registry, what SQLite keeps beside it, and its key are or may be one day."""
     if is_database(location):
         return [key_file] if key_file else []
-    beside = [f"{location}-{suffix}" for suffix in ("journal", "wal", "shm")]
-    return [location, *beside, key_file or default_key_file(location)]
+    return [*sqlite_files(location), key_file or default_key_file(location)]
+
+
+def sqlite_files(location: str) -> list[str]:
+    """A registry and what SQLite may keep beside it."""
+    return [location, *(f"{location}-{suffix}" for suffix in ("journal", "wal", "shm"))]
 
 
 def _sort_keys(document: Any) -> str:

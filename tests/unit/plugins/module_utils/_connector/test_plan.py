@@ -186,6 +186,17 @@ def test_a_connector_in_use_leaves_when_the_same_task_binds_all_its_purposes_ane
     assert after(both, state).bindings == {purpose("alerts"): "beta", purpose("phishing@acme"): "gamma"}
 
 
+@pytest.mark.parametrize(
+    "leaving", [absent("alpha"), present("alpha", {"enabled": False})], ids=["deleted", "disabled"]
+)
+def test_of_a_default_in_use_the_purposes_are_named_too(leaving: Request) -> None:
+    state = state_of(*THREE, default="alpha", bindings={"alerts": "alpha"})
+    assert refused(leaving, state) == [
+        "connector alpha: is the default, and other enabled connectors remain: name one with new_default",
+        "connector alpha: is in use by alerts: bind these purposes to another connector first",
+    ]
+
+
 def test_the_default_may_not_be_disabled_under_a_new_name_either() -> None:
     state = state_of(*THREE, default="alpha")
     hidden = present("alpha", {"enabled": False}, new_name="omega")

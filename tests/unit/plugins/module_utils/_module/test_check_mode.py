@@ -113,6 +113,17 @@ def test_a_key_that_cannot_be_made(stage: Stage) -> None:
     assert planned["msg"] == run["msg"]
 
 
+def test_without_the_folder_of_the_key_no_registry_is_made_and_check_mode_warns(
+    play: Play, registry_path: Path, tmp_path: Path
+) -> None:
+    missing = tmp_path / "missing"
+    options = {"registry_key_file": str(missing / "key"), "name": "a", "smtp": SIGNED_IN}
+    planned, run = (play("connector", **options, check=check) for check in (True, False))
+    assert planned["warnings"] == [f"registry_key_file: is in a folder that does not exist yet: {missing}"]
+    assert run["msg"] == f"registry_key_file {missing}/key cannot be made: No such file or directory."
+    assert not registry_path.parent.exists()
+
+
 def test_nothing_is_made_in_check_mode(play: Play, registry_path: Path) -> None:
     assert play("connector", name="a", smtp=SIGNED_IN, check=True)["changed"]
     assert not registry_path.parent.exists()

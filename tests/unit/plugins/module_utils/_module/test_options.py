@@ -80,6 +80,22 @@ WRONG: list[tuple[str, dict[str, Any], list[str]]] = [
             "connector declaration: imap.port: must be a whole number from 1 to 65535",
         ],
     ),
+    (
+        "connector_test",
+        {"declaration": {"from_name": ["A"], "cc": [["a"]], "smtp": {"username": {"a": 1}, "password": [SECRET]}}},
+        [
+            "connector declaration: from_name: must be text",
+            "connector declaration: cc: item 1 must be text",
+            "connector declaration: smtp.username: must be text",
+            "connector declaration: smtp.password: must be text",
+        ],
+    ),
+    (
+        "connectors",
+        {"connectors": [{"name": "a", "smtp": {**HOST, "password": [SECRET]}}]},
+        ["connector a: smtp.password: must be text"],
+    ),
+    ("connector", {"name": "a", "description": []}, ["description: must be text"]),
     ("connectors", {}, ["connectors: is required"]),
     ("connectors", {"connectors": None}, ["connectors: is required"]),
     ("connectors", {"connectors": SECRET}, ["connectors: must be a list of connectors, each with a name"]),
@@ -219,11 +235,17 @@ CHOSEN = (
 )
 
 
+def is_text_where_needed(option: dict[str, Any], value: Any) -> bool:
+    """Whether a value is not one that Ansible would make text of, as we do not."""
+    texts = value if option.get("elements") == "str" and isinstance(value, list) else [value]
+    return option["type"] not in ("str", "path", "list") or not any(isinstance(each, (list, dict)) for each in texts)
+
+
 def written_as(option: dict[str, Any]) -> st.SearchStrategy[Any]:
     """Mostly what this option is for, else null, what Ansible converts, or what is malformed."""
     if "options" not in option:
         fitting = TYPED.get(option["type"], st.dictionaries(TEXTS, TEXTS, max_size=2))
-        others = st.none() | VALUES
+        others = st.none() | VALUES.filter(lambda value: is_text_where_needed(option, value))
     else:
         inner = {name: written_as(each) for name, each in option["options"].items() if name in CHOSEN}
         entry = st.fixed_dictionaries({}, optional=inner)
