@@ -31,14 +31,13 @@ from .rows import (
     read_run,
     read_sealed,
 )
-from .sealing import OLD_FORM, Sealed
-from .storage import Backend, BindingRow, Storage, Turn
+from .sealing import OLD_FORM, Sealed, is_same_text
+from .storage import Backend, BindingRow, RevisionRow, Storage, Turn
 from .vault import Holdings, StoredSecret, Vault
 
 if TYPE_CHECKING:
     # Who only reads need not wait for it to be compiled.
     from .._connector.plan import Plan
-    from .content import Content, Records
     from .writer import Writer
 
 _REGISTRY_ID = re.compile(r"[0-9a-f]{32}\Z")
@@ -57,6 +56,41 @@ class Migration(NamedTuple):
     """Those of an earlier release that stay as they are: their key or the library is missing, or they do not open."""
     not_rotated: list[str]
     """Those that keep a rotation from happening: their key is not among the several that are given."""
+
+
+class Content(NamedTuple):
+    """All that a registry holds, to be compared and copied."""
+
+    registry_id: str
+    connectors: tuple[Connector, ...]
+    """Without their secrets."""
+    default: str | None
+    bindings: Mapping[Purpose, str]
+    """The names of the connectors."""
+    secrets: Mapping[str, Mapping[str, Secret]]
+    """Opened, by connector and field."""
+    revisions: tuple[RevisionRow, ...]
+
+    def is_same(self, other: Content) -> bool:
+        """Whether both hold the same, secrets included, whatever keys they are sealed with."""
+        if self._replace(secrets={}) != other._replace(secrets={}) or self.secrets.keys() != other.secrets.keys():
+            return False
+        return all(
+            own.keys() == other.secrets[name].keys()
+            and all(is_same_text(secret, other.secrets[name][field]) for field, secret in own.items())
+            for name, own in self.secrets.items()
+        )
+
+
+class Records(NamedTuple):
+    """What a registry records of the use of its connectors, to be copied; two that differ in it hold the same."""
+
+    files: tuple[tuple[str, str, str], ...]
+    """Those of this host that were written: path, key's id and fingerprint."""
+    applications: tuple[tuple[ApplicationRecord, Mapping[str, Secret] | None], ...]
+    """Each with the secrets that it was given last, as far as they are known."""
+    health: Mapping[str, Health]
+    """By the names of the connectors."""
 
 
 class Reader:
@@ -178,8 +212,6 @@ class Reader:
 
     def content(self) -> Content:
         """All that it holds; what is damaged or does not open is an error."""
-        from .content import Content
-
         state = self.load(Wanted())
         for damage in state.damaged.values():
             raise RegistryError(str(damage))
@@ -207,8 +239,6 @@ class Reader:
 
     def records(self, content: Content) -> Records:
         """What it records of the use of its connectors, which are in its content."""
-        from .content import Records
-
         applications: list[tuple[ApplicationRecord, Mapping[str, Secret] | None]] = []
         for application in self.applications():
             own = content.secrets.get(application.connector, {})
@@ -333,7 +363,7 @@ class Registry:
 
     def empty(self) -> Registry:
         """An empty registry in place of this one, in which nothing can be written."""
-        from .sqlite.empty import EmptyBackend
+        from .sqlite.storage import EmptyBackend
 
         return Registry(EmptyBackend(self.shown), self._keys)
 

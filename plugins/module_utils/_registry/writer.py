@@ -11,21 +11,18 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from .._connector.plan import Change, Plan
 from .._connector.records import ApplicationRecord, RecordedTest, next_health
 from .._connector.secret import Secret
 from .._connector.state import Connector, Proof, Stamp
 from .key_source import KeySource
-from .registry import Reader
+from .registry import Content, Reader, Records
 from .rows import application_row, connector_row, health_row
 from .sealing import Sealed
 from .storage import RevisionRow, RunRow, SecretRow, WritableStorage
 from .vault import Holdings, StoredSecret, Vault
-
-if TYPE_CHECKING:
-    from .content import Content, Records
 
 
 class Writer(Reader):

@@ -96,7 +96,7 @@ class SqliteBackend(Backend):
             if database and version == len(schema.MIGRATIONS):
                 yield SqliteStorage(database)
             else:
-                with migrated_copy(database, version) as copy:
+                with _migrated_copy(database, version) as copy:
                     yield SqliteStorage(copy)
 
     @contextmanager
@@ -130,8 +130,47 @@ class SqliteBackend(Backend):
         return version
 
 
+class EmptyBackend(Backend):
+    """What stands for a registry that is not there yet, in check mode."""
+
+    name = "sqlite"
+
+    def __init__(self, shown: str) -> None:
+        self._shown = shown
+
+    @property
+    def shown(self) -> str:
+        return self._shown
+
+    def exists(self) -> bool:
+        return False
+
+    def version(self) -> int:
+        return 0
+
+    def setup_statements(self, readers: Sequence[str], writers: Sequence[str]) -> list[str]:  # noqa: ARG002
+        return []
+
+    def set_up(self, readers: Sequence[str], writers: Sequence[str]) -> list[str]:  # noqa: ARG002
+        return []
+
+    @contextmanager
+    def reading(self) -> Iterator[Storage]:
+        with _migrated_copy(None, 0) as copy:
+            yield SqliteStorage(copy)
+
+    def writing(self) -> AbstractContextManager[WritableStorage]:
+        raise RegistryError(f"The registry {self._shown} cannot be changed: there is none.")
+
+    def exclusive(self) -> AbstractContextManager[Turn]:
+        raise RegistryError(f"The registry {self._shown} cannot be changed: there is none.")
+
+    def check_writable(self) -> None:
+        """What is not there yet may be made by an earlier task of the play."""
+
+
 @contextmanager
-def migrated_copy(database: sqlite3.Connection | None, version: int) -> Iterator[sqlite3.Connection]:
+def _migrated_copy(database: sqlite3.Connection | None, version: int) -> Iterator[sqlite3.Connection]:
     """A copy in memory with today's schema, for those who only read."""
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as copy:
         if database is not None:
