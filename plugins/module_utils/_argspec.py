@@ -18,7 +18,12 @@ UPDATE_PASSWORD: Options = {
     "update_password": {"type": "str", "choices": ["always", "on_create"], "default": "always", "no_log": False}
 }
 
-VERIFY: Options = {"verify": {"type": "str", "choices": ["none", "connect", "login", "send"], "default": "none"}}
+VERIFY: Options = {
+    "verify": {"type": "str", "choices": ["none", "connect", "login", "send"], "default": "none"},
+    "record": {"type": "bool", "default": False},
+    "host": {"type": "str"},
+}
+"""Tests before a change, and whether the registry keeps their outcome, and under which host."""
 
 
 class ArgumentSpec:

@@ -37,7 +37,8 @@ class Estate:
             "mailroom_registry": f"{stage.folder}/{{{{ inventory_hostname }}}}.db",
             "mailroom_connectors": CONNECTORS,
             "mailroom_default": "campaigns",
-            "mailroom_apis": [{**entry, "connector": "campaigns"}],
+            # Blank values are those of a survey that was not filled in.
+            "mailroom_apis": [{**entry, "connector": "campaigns", "validate_certs": "", "options": {"leave_out": ""}}],
         }
         hosts = {"one": {}, "other": {}}
         self.inventory = stage.write("estate.json", {"all": {"hosts": hosts, "vars": variables}})

@@ -48,8 +48,18 @@ def declare(tree: Tree) -> Played:
     assert "connector support: imap.password: (set)" in looked.said
     assert not tree.registries.exists()
 
-    first = tree.play("apply", "--diff", "-vvv", mailroom_verify="login", mailroom_init_mail=True)
+    metrics = tree.stage.folder / "metrics"
+    metrics.mkdir()
+    first = tree.play(
+        *("apply", "--diff", "-vvv"),
+        mailroom_verify="login",
+        mailroom_init_mail=True,
+        mailroom_metrics=f"{metrics}/{{{{ inventory_hostname }}}}.prom",
+    )
     assert first.code == 0, first.said
+    written = (metrics / "prod1.prom").read_text(encoding="utf-8")
+    assert f'mailroom_application_current{{app="msmtp",place="{tree.rc}",connector="alerts"}} 1\n' in written
+    (metrics / "test1.prom").unlink()
     assert first.changed == {"prod1": 3, "test1": 2}, "declared, sent, and on prod1 an application configured"
     assert first.said.count('"2 tested: 2 ok, 0 warn, 0 fail"') == 1
     assert first.said.count('"1 tested: 1 ok, 0 warn, 0 fail"') == 1
@@ -66,6 +76,9 @@ def declare(tree: Tree) -> Played:
     assert production["alerts"]["description"] is None
     assert production["support"]["purposes"] == ["requests"]
     assert production["alerts"]["is_default"]
+    # Each was tested once, before it was stored.
+    runs = [[(run["host"], run["verdict"]) for run in each["health"]["runs"]] for each in production.values()]
+    assert runs == [[("prod1", "ok")]] * 2
     assert production["alerts"]["secrets"] == ["smtp.password"]
     return first
 
@@ -80,13 +93,15 @@ def compare_after_a_manual_change(tree: Tree) -> None:
     elsewhere = tree.configure("prod1", app="env", connector="alerts", host="gone1")
     tree.change("prod1", by_hand)
     before = (tree.registries / "prod1.db").read_bytes()
-    drift = tree.play("drift", "--limit", "prod1")
+    later = {"later": {"smtp": {"host": "mail.example.com"}}}
+    drift = tree.play("drift", "--limit", "prod1", mailroom_connectors_environment=later)
     assert drift.code == 2, drift.said
     assert drift.changed == {"prod1": 0}
     assert "TASK [mailroom.core.connectors : Compare the registry with the declaration]" in drift.said
     assert "Apply the declaration" not in drift.said
     assert "connector support: description: By hand -> Reads requests" in drift.said
     assert "connector by_hand: is deleted" in drift.said
+    assert "connector later: is new" in drift.said
     # What the playbook compares is named as it differs, what else is out of date as it is recorded.
     assert f"msmtp {tree.rc}: has other settings" in drift.said
     assert f"msmtp {tree.rc} on " not in drift.said
@@ -94,12 +109,11 @@ def compare_after_a_manual_change(tree: Tree) -> None:
     assert (tree.registries / "prod1.db").read_bytes() == before
 
     junit, report, metrics = (tree.stage.folder / name for name in ("junit", "report", "metrics"))
-    metrics.mkdir()
     tested = tree.play(
         "verify",
         "--limit",
         "prod1",
-        mailroom_junit=str(junit),
+        mailroom_junit=junit.name,
         mailroom_report=str(report),
         mailroom_metrics=f"{metrics}/{{{{ inventory_hostname }}}}.prom",
     )

@@ -12,6 +12,7 @@ import pytest
 from integration.playing import Stage
 
 MODULES = ("connector", "connector_info", "connector_purpose", "connectors")
+META = ("ee-bindep.txt", "ee-requirements.txt", "execution-environment.yml", "runtime.yml")
 SOURCE = Path(__file__).resolve().parents[2]
 BELONGS = re.compile(
     r"(?:(?:LICENSES|changelogs|docs|examples|extensions|meta|playbooks|plugins|roles|tests)(?:/.*)?"
@@ -37,4 +38,5 @@ def test_the_tarball_holds_what_belongs_into_it(tarball: Path) -> None:
         names = archive.getnames()
     assert not [name for name in names if not BELONGS.match(name) or UNWANTED.search(name)]
     assert {f"plugins/modules/{module}.py" for module in MODULES} < set(names)
-    assert {"meta/runtime.yml", "README.md", "LICENSES/GPL-3.0-or-later.txt"} < set(names)
+    assert {f"meta/{name}" for name in META} < set(names)
+    assert {"README.md", "LICENSES/GPL-3.0-or-later.txt"} < set(names)

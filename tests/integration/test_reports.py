@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from typing import Any
 
@@ -39,7 +40,7 @@ class Hosts:
         stage.write("inventory.json", {"all": {"vars": local, "hosts": hosts}})
 
     def play(self, playbook: str, *arguments: str, **variables: Any) -> tuple[int, str]:
-        given = self.stage.write("extra.json", {"mailroom_report": str(self.report), "awx_job_id": 1, **variables})
+        given = self.stage.write("extra.json", {"mailroom_report": self.report.name, "awx_job_id": 1, **variables})
         done = self.stage.run(
             *("playbook", f"mailroom.core.{playbook}", "--extra-vars", f"@{given}", *arguments),
             ANSIBLE_SHOW_CUSTOM_STATS="true",
@@ -104,8 +105,11 @@ def test_each_batch_of_hosts_replaces_what_is_handed_over(stage: Stage) -> None:
 def test_change_that_fails_its_test_is_reported(stage: Stage) -> None:
     with SmtpScript().server() as works:
         hosts = Hosts(stage, {"works": works.port})
-        code, said = hosts.play("apply", "--limit", "works,refuses", mailroom_verify="connect")
+        # Where it passes, a later step fails.
+        apps = [{"app": "msmtp", "path": f"{hosts.summary}/msmtprc", "connector": "alerts"}]
+        code, said = hosts.play("apply", "--limit", "works,refuses", mailroom_verify="connect", mailroom_apps=apps)
     assert code == 2, said
+    assert re.search(r"^works +: .* failed=1 ", said, re.MULTILINE), said
     found = {each["host"]: each["verdict"] for each in hosts.results()["results"]}
     assert found == {"works": "ok", "refuses": "connect_refused"}
 

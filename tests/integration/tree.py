@@ -49,7 +49,9 @@ class Tree:
         self.variables(
             "production",
             mailroom_purposes={"requests": "support"},
-            mailroom_apps=[{"app": "msmtp", "path": str(self.rc), "connector": "alerts"}],
+            mailroom_apps=[
+                {"app": "msmtp", "path": str(self.rc), "connector": "alerts", "options": {"leave_out": ""}},
+            ],
         )
 
     def write(self, name: str, content: Any) -> None:

@@ -80,8 +80,10 @@ def text(max_length: int, *, lines: bool = False) -> Check:
 
     def check(value: Any) -> str:
         value = _require_text(value)
-        if not 1 <= len(value) <= max_length or not value.strip() or forbidden.search(value):
+        if not 1 <= len(value) <= max_length or forbidden.search(value):
             raise InvalidValueError(allowed)
+        if not value.strip():
+            raise InvalidValueError(f"{allowed}, and not blanks alone")
         return str(value)
 
     return check
@@ -359,8 +361,8 @@ def stored_headers(value: Any) -> dict[str, str]:
         try:
             kept[name] = str(text(2048)(str(content) if is_number else content))
         except InvalidValueError:
-            allowed = f"{name} must be 1 to 2048 characters on one line, without control characters"
-            raise InvalidValueError(allowed) from None
+            allowed = "must be 1 to 2048 characters on one line, without control characters, and not blanks alone"
+            raise InvalidValueError(f"{name} {allowed}") from None
     return kept
 
 

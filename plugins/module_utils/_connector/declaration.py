@@ -106,7 +106,11 @@ class _Parser:
 
     def clear(self, paths: Iterable[str], *, named: bool = False) -> None:
         for path in paths:
-            if path not in BY_PATH:
+            if path == "name":
+                self._add_problem(path, "cannot be cleared")
+            elif not path.strip():
+                self._add_problem("clear", "must be a list of fields, such as imap or smtp.proxy")
+            elif path not in BY_PATH:
                 self.add_unknown_field(str(path))
             elif named and self.result().contains(path):
                 self._add_problem(path, "cannot be both set and cleared")

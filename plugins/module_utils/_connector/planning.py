@@ -128,6 +128,7 @@ def _rename_connector(state: State, request: Request) -> State:
         connectors={new if name == old else name: connector for name, connector in state.connectors.items()},
         default=new if state.default == old else state.default,
         bindings={purpose: new if name == old else name for purpose, name in state.bindings.items()},
+        all_names=lambda: {*state.all_names()} - {old},
     )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Callable, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Callable, NamedTuple, Optional, Protocol
 
 from .._connector.plan import Plan, Request
 from .._connector.planning import make_plan
@@ -17,7 +17,7 @@ from .._connector.records import ApplicationRecord
 from .._connector.state import Connector, Stamp
 from .._errors import DeclarationError, MailroomError, MissingLibrary, Problem, RegistryError, RegistryKeyError
 from .._registry.registry import Migration, Reader, Registry
-from .shared_options import open_registry, stamp
+from .shared_options import open_registry, recorded_host, stamp
 from .task import Task
 
 if TYPE_CHECKING:
@@ -42,20 +42,22 @@ class ConnectorTests(Protocol):
 
     def results(self, plan: Plan) -> list[dict[str, Any]]: ...
 
+    def record(self, plan: Plan, writer: Writer, at: str) -> None: ...
 
-Tester = Callable[[str, bool, bool], ConnectorTests]
-"""Creates the tests from the depth, check mode, and verbosity."""
+
+Tester = Callable[[str, bool, bool, Optional[str]], ConnectorTests]
+"""Creates the tests from the depth, check mode, verbosity, and the host to record them for, None to record nothing."""
 
 
 def create_tests(module: Task, tester: Tester | None) -> ConnectorTests | None:
     """The tests for the option `verify`. For these tasks the action plugin runs a module that has a tester."""
-    depth = module.params["verify"]
+    depth, host = module.params["verify"], recorded_host(module)
     if depth == "none":
         return None
     if tester is None:
         allowed = "must be none where the module is run without its action plugin"
         raise DeclarationError([Problem("", "verify", allowed)])
-    return tester(depth, module.check_mode, module.is_verbose)
+    return tester(depth, module.check_mode, module.is_verbose, host if module.params["record"] else None)
 
 
 class _UntestedChangeError(MailroomError):
@@ -166,6 +168,8 @@ def _apply(
         writer.apply(plan)
         if writer.needs_resealing():
             writer.reseal()
+        if tests:
+            tests.record(plan, writer, now.at)
         return _Outcome(plan, changed, writer.migration(), _left_behind(plan, writer))
 
     return registry.write(plan_and_apply)

@@ -54,7 +54,7 @@ def argument_spec() -> ArgumentSpec:
     """One application, or a list of them with the same options each."""
     options = application_spec().options
     optional = {name: {**option, "required": False} for name, option in options.items()}
-    alone = [(name, "applications") for name, option in options.items() if name != "host" and "default" not in option]
+    alone = [("applications", name) for name, option in options.items() if name != "host" and "default" not in option]
     several = {"applications": {"type": "list", "elements": "dict"}}
     return ArgumentSpec({**optional, **several}, mutually_exclusive=alone).merge(registry_options())
 

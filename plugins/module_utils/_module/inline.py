@@ -16,7 +16,7 @@ from .._connector.plan import Request
 from .._connector.planning import make_plan
 from .._connector.state import UNSTAMPED, State
 from .._errors import DeclarationError, Problem
-from .jobs import make_job
+from .jobs import disabled_job, make_job
 
 UNNAMED = "declaration"
 
@@ -34,4 +34,5 @@ def inline_job(declared: Mapping[str, Any]) -> Job:
     if problems:
         raise DeclarationError(problems)
     plan = make_plan(Request((declaration,)), State(), lambda _token, _secret: False, UNSTAMPED)
-    return make_job(plan.after.connectors[declaration.name], declaration.secrets)
+    connector = plan.after.connectors[declaration.name]
+    return make_job(connector, declaration.secrets) if connector.enabled else disabled_job(connector.name)

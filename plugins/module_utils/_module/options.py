@@ -11,8 +11,7 @@ what is declared as it should be is not handed to Ansible.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
@@ -33,7 +32,6 @@ _ALLOWED_BY_TYPE = {
     "dict": "must be a dictionary",
     "list": "must be a list",
 }
-_REQUIRED_IF = re.compile(r"(\w+) is (\w+) but all of the following are missing: (\w+)\Z")
 _KEPT_BY_ANSIBLE: dict[str, type] = {"str": str, "bool": bool, "int": int, "dict": dict}
 """The types whose values Ansible leaves as they are."""
 
@@ -56,26 +54,14 @@ def parse_options(spec: ArgumentSpec, written: Mapping[str, Any]) -> ParsedOptio
         if is_valid:
             found.params[name] = parsed
         elif is_declaration:
-            found.params[name] = _parse_valid_parts(option, value)
+            found.params[name] = _parse_valid_parts(option, _with_empty_lists(option, value))
             found.malformed.extend(_problems(name, option, value))
         else:
             found.params[name] = None
             found.problems.extend(_problems(name, option, value))
     found.problems.extend(_unknown_options("", spec.options, written))
-    # Ansible copies all values; of a list or dictionary it only matters whether it is given.
-    given = {
-        name: True if isinstance(value, (list, dict)) else value
-        for name, value in found.params.items()
-        if value is not None
-    }
-    loose = {name: {"type": "raw"} for name in spec.options}
-    for message in ArgumentSpecValidator(loose, **spec.conditions).validate(given).error_messages:
-        # An option that is required because of another one is named as any other field is.
-        required = _REQUIRED_IF.match(message)
-        if required:
-            found.problems.append(Problem("", required[3], f"is required with {required[1]} {required[2]}"))
-        else:
-            found.problems.append(Problem("", "", message))
+    given = {name for each in (found.params, written) for name, value in each.items() if value is not None}
+    found.problems.extend(_unmet_conditions(spec.conditions, found.params, given))
     return found
 
 
@@ -102,12 +88,25 @@ def _parse_declared(option: Mapping[str, Any], value: Any) -> tuple[bool, Any]:
         entry = {**option, "type": "dict"}
         # Those that Ansible has to convert are handed to it together: each call of it takes long.
         fits = [_has_declared_type(entry, each) for each in value]
-        is_valid, others = _parse_option(option, [each for each, is_kept in zip(value, fits) if not is_kept])
+        unfit = [each for each, is_kept in zip(value, fits) if not is_kept]
+        is_valid, others = _parse_option(option, _with_empty_lists(option, unfit))
         parsed = iter(others if is_valid else ())
         return is_valid, [each if is_kept else next(parsed, None) for each, is_kept in zip(value, fits)]
     if value is not None and _has_declared_type(option, value):
         return True, value
-    return _parse_option(option, value)
+    return _parse_option(option, _with_empty_lists(option, value))
+
+
+def _with_empty_lists(option: Mapping[str, Any], value: Any) -> Any:
+    """A declaration with an empty list for each list of texts that is written as "", of which Ansible makes [""]."""
+    inner: Options | None = option.get("options")
+    if inner is None:
+        return [] if value == "" and option["type"] == "list" else value
+    if isinstance(value, list):
+        return [_with_empty_lists(option, entry) for entry in value]
+    if isinstance(value, Mapping):
+        return {name: _with_empty_lists(inner[name], each) if name in inner else each for name, each in value.items()}
+    return value
 
 
 def _has_declared_type(option: Mapping[str, Any], value: Any) -> bool:
@@ -195,6 +194,31 @@ def _unknown_options(prefix: str, options: Options, written: Mapping[str, Any]) 
         suggestion = did_you_mean_field(name, block, options) if are_fields else did_you_mean(name, options)
         path = f"{prefix}{printable(name[:MAX_NAME_LENGTH])}"
         problems.append(Problem("", path, f"there is no such option{suggestion}"))
+    return problems
+
+
+def _unmet_conditions(conditions: Mapping[str, Any], params: Mapping[str, Any], given: Container[str]) -> list[Problem]:
+    """The problems with options that exclude or require each other. Ansible's sentences would not name the option."""
+    problems = []
+    for condition, groups in conditions.items():
+        if condition == "mutually_exclusive":
+            for group in groups:
+                first, *others = [name for name in group if name in given] or [""]
+                problems += [Problem("", name, f"cannot be given with {first}") for name in others]
+        elif condition == "required_by":
+            for name, required in groups.items():
+                missing = [each for each in required if name in given and each not in given]
+                problems += [Problem("", each, f"is required with {name}") for each in missing]
+        elif condition == "required_if":
+            for name, value, required, *is_one_enough in groups:
+                missing = [each for each in required if params.get(name) == value and each not in given]
+                if not any(is_one_enough):
+                    problems += [Problem("", each, f"is required with {name} {value}") for each in missing]
+                elif len(missing) == len(required):
+                    what = f"is required with {name} {value}, unless {' or '.join(missing[1:])} is given"
+                    problems.append(Problem("", missing[0], what))
+        else:
+            raise NotImplementedError(condition)
     return problems
 
 

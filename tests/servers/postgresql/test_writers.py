@@ -19,7 +19,7 @@ from ansible_collections.mailroom.core.plugins.module_utils._registry.writer imp
 
 from .conftest import Place
 
-WRITERS, TURNS = 8, 4
+WRITERS, TURNS = 6, 3
 
 
 @pytest.fixture(scope="module")

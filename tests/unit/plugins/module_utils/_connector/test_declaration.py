@@ -162,6 +162,8 @@ PROBLEMS: list[tuple[dict[str, Any], list[str], str]] = [
     ({"name": "alpha", "smtp": "mail.example.com"}, [], "connector alpha: smtp: must be a dictionary"),
     ({"name": "alpha", "smtp": ["mail.example.com"]}, [], "connector alpha: smtp: must be a dictionary"),
     ({"name": "alpha", "smtp": {"port": ""}}, [], "connector alpha: smtp.port: must be a whole number from 1 to 65535"),
+    ({"name": "alpha"}, ["name"], "connector alpha: name: cannot be cleared"),
+    ({"name": "alpha"}, [""], "connector alpha: clear: must be a list of fields, such as imap or smtp.proxy"),
     ({"name": "alpha"}, ["smpt"], "connector alpha: smpt: there is no such field; did you mean smtp?"),
     (
         {"name": "alpha"},

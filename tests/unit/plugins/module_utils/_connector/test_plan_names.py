@@ -291,6 +291,13 @@ def test_a_rename_onto_another_or_of_nothing_is_refused() -> None:
     ]
 
 
+def test_the_old_name_of_a_rename_is_not_suggested() -> None:
+    request = present("alpha", new_name="omega", not_default="omega", successor="alpha")
+    assert refused(request, state_of(*THREE, default="alpha")) == [
+        "connector alpha: cannot be the default: there is no such connector"
+    ]
+
+
 def test_a_rename_with_a_mistake_tells_that_mistake_alone() -> None:
     state = state_of(*THREE, default="beta", bindings={"alerts": "alpha"})
     bad = {"smtp.auth": "oauth2"}

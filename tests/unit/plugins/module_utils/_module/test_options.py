@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import importlib
-from itertools import product
+from itertools import islice, product
 from typing import Any
 
 import pytest
@@ -30,7 +30,7 @@ BODIES = "ansible_collections.mailroom.core.plugins.module_utils._module"
 MODULES = ("connector", "connectors", "connector_info", "connector_purpose", "connector_test", "init_mail")
 HOST = {"host": "mail.example.com"}
 SECRET = "Rumpelstilzchen-7f3a9c51e2"
-MISSING = "state is present but any of the following are missing: connector, purpose"
+MISSING = "connector: is required with state present, unless purpose is given"
 STRANGE = {"text": SECRET, "list": [SECRET], "dictionary": {"key": SECRET}, "number": 5, "true": True}
 REQUIRED: dict[str, dict[str, Any]] = {
     "connector": {"name": "a", "smtp": HOST},
@@ -47,9 +47,9 @@ def spec_of(module: str) -> ArgumentSpec:
 
 
 @pytest.mark.parametrize("module", [*MODULES, "connector_config"])
-def test_strange_value_is_accepted_or_told_by_name_and_never_repeated(play: Play, module: str) -> None:
+def test_strange_value_is_accepted_or_told_by_name_and_never_repeated(play: Play, module: str, stride: int) -> None:
     unclear, repeated = {}, {}
-    for option, strange in product(spec_of(module).options, STRANGE):
+    for option, strange in islice(product(spec_of(module).options, STRANGE), 0, None, stride):
         result = play(module, check=True, verbosity=3, **{**REQUIRED.get(module, {}), option: STRANGE[strange]})
         text = str(result)
         words = ("<class", "Traceback", "bug in", "argument_spec", "'type'")
@@ -142,6 +142,12 @@ WRONG: list[tuple[str, dict[str, Any], list[str]]] = [
         ],
     ),
     ("connector_config", {"app": "msmtp"}, ["path: is required", MISSING]),
+    (
+        "mail",
+        {"messages": [], "subject": "x", "body": "x"},
+        ["subject: cannot be given with messages", "body: cannot be given with messages"],
+    ),
+    ("mail", {"tenant": "a", "purpose": ["x"]}, ["purpose: must be text"]),
 ]
 
 
@@ -282,7 +288,8 @@ def test_declaration_is_parsed_as_ansible_parses_it_whole(call: tuple[ArgumentSp
     for name, value in written.items():
         try:
             validator = ArgumentSpecValidator({name: spec.options[name]})
-            parsed = validator.validate({} if value is None else {name: value})
+            given_to_it = with_empty_lists(spec.options[name], value)
+            parsed = validator.validate({} if value is None else {name: given_to_it})
             is_valid = not parsed.error_messages
         except (TypeError, ValueError, AttributeError):
             is_valid = False
@@ -290,6 +297,41 @@ def test_declaration_is_parsed_as_ansible_parses_it_whole(call: tuple[ArgumentSp
         if is_valid:
             expected = parsed.validated_parameters[name]
             assert repr(without_nulls(found.params[name])) == repr(without_nulls(expected)), written
+
+
+BLANK_LISTS: list[tuple[ArgumentSpec, dict[str, Any], dict[str, Any]]] = [
+    (connector_fields(), {"cc": ""}, {"cc": []}),
+    (connector_fields(), {"smtp": {"port": 587, "mechanisms": ""}}, {"smtp": {"port": 587, "mechanisms": []}}),
+    (connector_fields(), {"smtp": {"port": "x", "mechanisms": ""}}, {"smtp": {"port": "x", "mechanisms": []}}),
+    (
+        connector_list(),
+        {"connectors": [{"name": "a", "bcc": ""}, {"name": "b", "bcc": [""]}]},
+        {"connectors": [{"name": "a", "bcc": []}, {"name": "b", "bcc": [""]}]},
+    ),
+    (
+        connector_list(),
+        {"connectors": [{"name": "a", "bcc": "", "smtp": 5}]},
+        {"connectors": [{"name": "a", "bcc": [], "smtp": 5}]},
+    ),
+]
+
+
+@pytest.mark.parametrize(("spec", "written", "parsed"), BLANK_LISTS)
+def test_empty_text_declares_an_empty_list(spec: ArgumentSpec, written: dict[str, Any], parsed: dict[str, Any]) -> None:
+    found = parse_options(spec, written).params
+    assert without_nulls({name: found[name] for name in written}) == parsed
+
+
+def with_empty_lists(option: dict[str, Any], value: Any) -> Any:
+    """What Ansible has to be given, to parse "" as an empty list in each field of texts."""
+    if "options" not in option:
+        return [] if option["type"] == "list" and value == "" else value
+    if isinstance(value, list):
+        return [with_empty_lists({**option, "type": "dict"}, each) for each in value]
+    if not isinstance(value, dict):
+        return value
+    fields = option["options"]
+    return {name: with_empty_lists(fields[name], each) if name in fields else each for name, each in value.items()}
 
 
 def test_only_entries_that_ansible_has_to_convert_are_handed_to_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -145,3 +145,33 @@ def test_only_those_that_changed_meanwhile_are_tested_again(play: Play, tests: S
         {"other": "third.example.com"},
     ]
     assert [each["connector"] for each in done["results"]] == ["alerts", "other"]
+
+
+def health(play: Play) -> dict[str, Any]:
+    return {each["name"]: each["health"] for each in play("connector_info")["connectors"]}
+
+
+def test_test_of_a_change_is_recorded_once_where_that_is_asked_for(play: Play, tests: StandIn) -> None:
+    recorded = {"verify": "connect", "record": True, "host": "mail01"}
+    play("connectors", connectors=[ALERTS], verify="connect", record=True, check=True)
+    play("connectors", connectors=[ALERTS], verify="connect")
+    assert health(play) == {"alerts": None}
+    tests.on_session_open = [lambda: play("connector", name="alerts", description="by another task")]
+    moved = [{"name": "alerts", "smtp": {"port": 2525}}, {"name": "new", "smtp": {"host": "new.example.com"}}]
+    assert play("connectors", connectors=moved, merge=True, **recorded)["changed"]
+    found = health(play)
+    assert {name: [(run["host"], run["status"]) for run in each["runs"]] for name, each in found.items()} == {
+        "alerts": [("mail01", "ok")],
+        "new": [("mail01", "ok")],
+    }
+    # What does not change is not tested, and what fails its test is not stored.
+    assert not play("connectors", connectors=moved, merge=True, **recorded)["changed"]
+    tests.refused = {"elsewhere.example.com"}
+    assert play("connector", name="new", smtp={"host": "elsewhere.example.com"}, **recorded)["failed"]
+    assert health(play) == found
+
+
+def test_host_for_the_record_that_cannot_be_a_name_is_refused(play: Play, tests: StandIn) -> None:
+    answer = play("connector", **ALERTS, verify="connect", record=True, host="a\nb")
+    assert answer["msg"].startswith("host: ")
+    assert tests.asked == []
