@@ -8,24 +8,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from .._errors import Problem, printable
 from . import checks
-from .fields import BLOCKS, BY_NAME, BY_PATH, FIELDS, Field, did_you_mean_field, split_path
+from .fields import BLOCKS, BY_NAME, BY_PATH, FIELDS, Field, Settings, did_you_mean_field, split_path
 from .secret import Secret
 
-Settings = dict[str, Any]
 
-
-@dataclass(frozen=True)
-class Declaration:
+class Declaration(NamedTuple):
     """What a task declares for one connector. A field that was left out is in none of the three."""
 
     name: str
-    settings: Settings = field(default_factory=dict)
-    secrets: Mapping[str, Secret] = field(default_factory=dict)
+    settings: Mapping[str, Any] = MappingProxyType({})
+    secrets: Mapping[str, Secret] = MappingProxyType({})
     cleared: frozenset[str] = frozenset()
 
     def contains(self, path: str) -> bool:

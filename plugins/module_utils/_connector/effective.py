@@ -11,7 +11,7 @@ from collections.abc import Container, Mapping
 from typing import Any
 
 from . import checks
-from .declaration import Settings
+from .fields import Settings
 from .presets import PRESETS
 
 _TLS_PORTS = (465, 2465)

@@ -13,15 +13,18 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterable, Mapping
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from .._errors import DeclarationError, Problem
-from .declaration import Declaration
 from .diff import difference
-from .draft import Drafter, IsForeign, SameSecret
 from .fields import BLOCKS
 from .plan import Change, Plan, Request
 from .state import Connector, Damage, Purpose, Stamp, State
 from .suggest import Suggestions
+
+if TYPE_CHECKING:
+    from .declaration import Declaration
+    from .draft import Drafter, IsForeign, SameSecret
 
 
 def make_plan(
@@ -38,7 +41,23 @@ def make_plan(
     """
     before = _rename_connector(state, request)
     builder = _PlanBuilder(before, request.problems)
-    drafter = Drafter(request, stamp, same_secret, is_foreign)
+    if request.declarations:
+        # Who only binds or deletes need not wait for it to be compiled.
+        from .draft import Drafter
+
+        _draft(Drafter(request, stamp, same_secret, is_foreign), state, before, builder)
+    _delete(request, before, builder)
+    undecided = {problem.where for problem in builder.problems}
+    _choose_default(request, builder)
+    _bind(request, builder, undecided)
+    if builder.problems:
+        raise DeclarationError(builder.problems)
+    return builder.build(before, stamp)
+
+
+def _draft(drafter: Drafter, state: State, before: State, builder: _PlanBuilder) -> None:
+    """Add what the declarations create or update."""
+    request = drafter.request
     for declaration in request.declarations:
         stored = _find_stored(request, declaration.name, state, before, builder)
         source = None if stored else _find_source(request, declaration.name, before, builder)
@@ -53,13 +72,6 @@ def make_plan(
                 misspelt = "" if stored or source or request.copy_from else _misspelt_name_message(declaration, builder)
                 for problem in [("", misspelt)] if misspelt else draft.problems:
                     builder.add_problem(declaration.name, *problem)
-    _delete(request, before, builder)
-    undecided = {problem.where for problem in builder.problems}
-    _choose_default(request, builder)
-    _bind(request, builder, undecided)
-    if builder.problems:
-        raise DeclarationError(builder.problems)
-    return builder.build(before, stamp)
 
 
 class _PlanBuilder:

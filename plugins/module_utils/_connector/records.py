@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 from .effective import with_test_address
@@ -21,8 +20,7 @@ MOST_RUNS = 100
 """The tests of one connector that are kept."""
 
 
-@dataclass(frozen=True)
-class ApplicationRecord:
+class ApplicationRecord(NamedTuple):
     """What of a connector an application was given, and where it keeps it.
 
     One is told from the others by app, host and place. The place is the path of a file, or the URL of an API and what

@@ -9,16 +9,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any, Callable, NamedTuple, Optional, Protocol
+from typing import TYPE_CHECKING, Any, Callable, NamedTuple, Optional, Protocol
 
 from .._connector.plan import Plan, Request
 from .._connector.planning import make_plan
 from .._connector.records import ApplicationRecord
 from .._connector.state import Connector, Stamp
 from .._errors import DeclarationError, MailroomError, MissingLibrary, Problem, RegistryError, RegistryKeyError
-from .._registry.registry import Migration, Reader, Registry, Writer
+from .._registry.registry import Migration, Reader, Registry
 from .shared_options import open_registry, recorded_host, stamp
 from .task import Task
+
+if TYPE_CHECKING:
+    # Who writes nothing need not wait for it to be compiled.
+    from .._registry.writer import Writer
 
 MAX_ATTEMPTS = 5
 MAX_NAMED = 20

@@ -23,7 +23,8 @@ from .._connector.state import Wanted as WantedState
 from .._errors import ConnectorsFailed, DeclarationError, MailroomError, Problem
 from .._net.clock import Clock
 from .._net.https import HttpClient
-from .._registry.registry import Reader, Registry, Writer
+from .._registry.registry import Reader, Registry
+from .._registry.writer import Writer
 from .._target.api_client import ApiClient, ApiError, api_url_problem
 from .._target.api_plan import ApiPlan, UpdateSecret, plan_removal, plan_write, stored_destination_digest
 from .._target.api_target import ApiTarget, Login, Place, Stored, Tested, Wanted

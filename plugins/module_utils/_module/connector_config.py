@@ -115,7 +115,7 @@ def _connector_config(module: Task) -> dict[str, Any]:
 
 def _parse_application(entry: Mapping[str, Any], where: str) -> tuple[dict[str, Any], list[Problem]]:
     found = parse_options(application_spec(), entry)
-    return found.params, [replace(problem, where=where) for problem in found.problems]
+    return found.params, [problem._replace(where=where) for problem in found.problems]
 
 
 def _configure_all(module: Task, applications: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from .._check.job import Job
 from .._connector.declaration import Declaration, parse_declaration
 from .._connector.plan import Request
 from .._connector.planning import make_plan
-from .._connector.state import Stamp, State
+from .._connector.state import UNSTAMPED, State
 from .._errors import DeclarationError, Problem
 from .jobs import disabled_job, make_job
 
@@ -33,6 +33,6 @@ def inline_job(declared: Mapping[str, Any]) -> Job:
     declaration, problems = parse_inline(declared)
     if problems:
         raise DeclarationError(problems)
-    plan = make_plan(Request((declaration,)), State(), lambda _token, _secret: False, Stamp("", ""))
+    plan = make_plan(Request((declaration,)), State(), lambda _token, _secret: False, UNSTAMPED)
     connector = plan.after.connectors[declaration.name]
     return make_job(connector, declaration.secrets) if connector.enabled else disabled_job(connector.name)

@@ -12,8 +12,7 @@ what is declared as it should be is not handed to Ansible.
 from __future__ import annotations
 
 from collections.abc import Container, Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
@@ -37,19 +36,18 @@ _KEPT_BY_ANSIBLE: dict[str, type] = {"str": str, "bool": bool, "int": int, "dict
 """The types whose values Ansible leaves as they are."""
 
 
-@dataclass
-class ParsedOptions:
+class ParsedOptions(NamedTuple):
     """The parsed options, and the problems with the written ones."""
 
-    params: dict[str, Any] = field(default_factory=dict)
-    problems: list[Problem] = field(default_factory=list)
-    malformed: list[Problem] = field(default_factory=list)
+    params: dict[str, Any]
+    problems: list[Problem]
+    malformed: list[Problem]
     """Problems of options that contain declarations. Parsing their `params` finds more detailed ones."""
 
 
 def parse_options(spec: ArgumentSpec, written: Mapping[str, Any]) -> ParsedOptions:
     """Parse the written options; null counts as left out."""
-    found = ParsedOptions()
+    found = ParsedOptions({}, [], [])
     for name, option in spec.options.items():
         value, is_declaration = written.get(name), name in spec.declares
         is_valid, parsed = (_parse_declared if is_declaration else _parse_option)(option, value)
@@ -57,13 +55,13 @@ def parse_options(spec: ArgumentSpec, written: Mapping[str, Any]) -> ParsedOptio
             found.params[name] = parsed
         elif is_declaration:
             found.params[name] = _parse_valid_parts(option, _with_empty_lists(option, value))
-            found.malformed += _problems(name, option, value)
+            found.malformed.extend(_problems(name, option, value))
         else:
             found.params[name] = None
-            found.problems += _problems(name, option, value)
-    found.problems += _unknown_options("", spec.options, written)
+            found.problems.extend(_problems(name, option, value))
+    found.problems.extend(_unknown_options("", spec.options, written))
     given = {name for each in (found.params, written) for name, value in each.items() if value is not None}
-    found.problems += _unmet_conditions(spec.conditions, found.params, given)
+    found.problems.extend(_unmet_conditions(spec.conditions, found.params, given))
     return found
 
 

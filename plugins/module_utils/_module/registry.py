@@ -15,7 +15,8 @@ from typing import Any
 from .._argspec import ArgumentSpec
 from .._connector.secret import Secret
 from .._errors import DeclarationError, MailroomError, Problem, RegistryError
-from .._registry.registry import Content, Records, Registry, Writer, default_key_file, is_database, open_registry
+from .._registry.registry import Content, Records, Registry, default_key_file, is_database, open_registry
+from .._registry.writer import Writer
 from .shared_options import named_registry, registry_options, shared_option
 from .task import Task, run
 

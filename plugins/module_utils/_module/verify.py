@@ -18,7 +18,8 @@ from .._check.runner import run as run_tests
 from .._connector.plan import Plan
 from .._connector.state import Connector, Wanted, has_same_connection
 from .._errors import ConnectorsFailed
-from .._registry.registry import Reader, Writer
+from .._registry.registry import Reader
+from .._registry.writer import Writer
 from .._report.model import parse_results
 from .._report.table import failure_message
 from .health import recorded_test

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Literal, NamedTuple
 
 from .._connector.secret import Secret
@@ -42,14 +42,13 @@ class StoredSecret(NamedTuple):
         return f"connector {self.connector.name}: {self.field}"
 
 
-@dataclass(frozen=True)
-class Holdings:
+class Holdings(NamedTuple):
     """What a registry says of its secrets when a transaction begins."""
 
     registry: str
     keys_in_new_form: frozenset[str] = frozenset()
     """The keys of secrets in the new form; needed only where there are others in the old one."""
-    marks: Mapping[str, Mark] = field(default_factory=dict)
+    marks: Mapping[str, Mark] = MappingProxyType({})
     """By the id of the key that made them."""
 
 

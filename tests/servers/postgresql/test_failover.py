@@ -32,7 +32,8 @@ from unit.plugins.module_utils._registry.samples import (
 from ansible_collections.mailroom.core.plugins.module_utils._connector.state import Wanted
 from ansible_collections.mailroom.core.plugins.module_utils._errors import RegistryError
 from ansible_collections.mailroom.core.plugins.module_utils._registry.postgresql import database
-from ansible_collections.mailroom.core.plugins.module_utils._registry.registry import Registry, Writer
+from ansible_collections.mailroom.core.plugins.module_utils._registry.registry import Registry
+from ansible_collections.mailroom.core.plugins.module_utils._registry.writer import Writer
 
 FAILOVERS = int(os.environ.get("MAILROOM_FAILOVERS", "2"))
 WRITERS, TASKS_BETWEEN = (20, 30) if FAILOVERS > 2 else (10, 15)

@@ -160,7 +160,7 @@ class TestTheDefaultLeaves:
 
 
 def with_successor(request: Request, name: str) -> Request:
-    return Request(**{**vars(request), "successor": name})
+    return request._replace(successor=name)
 
 
 @pytest.mark.parametrize(
@@ -178,11 +178,11 @@ def test_a_connector_in_use_stays_and_the_purposes_are_named(leaving: Request) -
 )
 def test_a_connector_in_use_leaves_when_the_same_task_binds_all_its_purposes_anew(leaving: Request) -> None:
     state = state_of(*THREE, bindings={"phishing@acme": "alpha", "alerts": "alpha"})
-    one = Request(**{**vars(leaving), "bind": bound(alerts="beta")})
+    one = leaving._replace(bind=bound(alerts="beta"))
     assert refused(one, state) == [
         "connector alpha: is in use by phishing@acme: bind these purposes to another connector first"
     ]
-    both = Request(**{**vars(leaving), "bind": {purpose("alerts"): "beta", purpose("phishing@acme"): "gamma"}})
+    both = leaving._replace(bind={purpose("alerts"): "beta", purpose("phishing@acme"): "gamma"})
     assert after(both, state).bindings == {purpose("alerts"): "beta", purpose("phishing@acme"): "gamma"}
 
 
