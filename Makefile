@@ -7,7 +7,7 @@ export PYTHON
 BOOTSTRAP := tests/output/bootstrap
 CORES := 2.18 2.19 2.20 2.21 2.22 devel
 # Those that talk to no servers.
-PLAIN := lint docs build-import-check sanity $(CORES:%=sanity-%) fuzz
+PLAIN := lint ansible-lint docs build-import-check sanity $(CORES:%=sanity-%) fuzz
 SERVED := unit integration servers jobs molecule bench live $(CORES:%=unit-%) $(CORES:%=integration-%) servers-2.18 servers-2.22
 pip = $(1)/bin/python -m pip --quiet --disable-pip-version-check install --require-hashes --requirement
 

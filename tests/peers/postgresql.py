@@ -137,6 +137,9 @@ class Postgres(Daemon):
             "port": str(self.port),
             "unix_socket_directories": str(self.folder),
             "fsync": "off",
+            # Each connection is a process, which has to be given and to give back what it maps.
+            "shared_buffers": "16MB",
+            "autovacuum": "off",
             "log_statement": "all",
             "log_min_messages": "info",
             "max_connections": "120",
@@ -152,6 +155,10 @@ class Postgres(Daemon):
         except BaseException:
             self.close()
             raise
+
+    @property
+    def _status_file(self) -> Path:
+        return self.folder / "data" / "postmaster.pid"
 
     def start(self) -> None:
         options = [f"--{name}={value}" for name, value in self._settings.items()]
@@ -181,6 +188,10 @@ class Postgres(Daemon):
     def _answers(self) -> bool:
         import psycopg
 
+        lines = self._status_file.read_text(encoding="utf-8").split() if self._status_file.is_file() else []
+        # A connection that comes too early costs as much as a good one.
+        if not self._process or lines[:1] != [str(self._process.pid)] or lines[-1] not in ("ready", "standby"):
+            return False
         try:
             self.admin("SELECT 1", database="postgres")
         except psycopg.OperationalError:
@@ -259,7 +270,7 @@ class _EmptyServer(Daemon):
         password = self.write("superuser", self.password)
         self.run(
             *(program("initdb"), "--no-sync", "--encoding=UTF8", "--locale=C", f"--username={SUPERUSER}"),
-            *("--auth-local=trust", "--auth-host=scram-sha-256", f"--pwfile={password}"),
+            *("--auth-local=trust", "--auth-host=scram-sha-256", f"--pwfile={password}", "--wal-segsize=1"),
             f"--pgdata={self.data}",
         )
 

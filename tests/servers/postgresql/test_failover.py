@@ -34,10 +34,9 @@ from ansible_collections.mailroom.core.plugins.module_utils._errors import Regis
 from ansible_collections.mailroom.core.plugins.module_utils._registry.postgresql import database
 from ansible_collections.mailroom.core.plugins.module_utils._registry.registry import Registry, Writer
 
-WRITERS = 10
 FAILOVERS = int(os.environ.get("MAILROOM_FAILOVERS", "2"))
-TASKS_BETWEEN = 15
-"""How many tasks succeed before the primary is killed again."""
+WRITERS, TASKS_BETWEEN = (20, 30) if FAILOVERS > 2 else (10, 15)
+"""How many write at once, and how many tasks succeed before the primary is killed again."""
 
 
 class Pair:

@@ -236,9 +236,9 @@ class TestAFileOfItsOwn:
         assert config(connector="main")["msg"] == f"{path} cannot be written: No space left on device"
         assert list(path.parent.iterdir()) == []
 
-    def test_without_a_registry(self, play: Play, path: Path) -> None:
+    def test_without_a_registry(self, play: Play, path: Path, registry_path: Path) -> None:
         result = play("connector_config", connector="main", app="msmtp", path=str(path))
-        assert result["msg"] == "connector main: there is no such connector: there is no registry here yet"
+        assert result["msg"] == f"registry {registry_path}: there is no registry here yet"
 
 
 class TestABlockAndAFileForThePassword:

@@ -102,9 +102,9 @@ def test_deliver_via_is_looked_up_where_no_mailbox_is_read(stored: Play, options
     assert result["msg"] == "deliver_via: there is no connector nobody"
 
 
-def test_where_there_is_no_registry_that_is_said(play: Play) -> None:
+def test_where_there_is_no_registry_that_is_said(play: Play, registry_path: Path) -> None:
     result = play("connector_test", connectors=["on"])
-    assert result["msg"] == "connector on: there is no such connector: there is no registry here yet"
+    assert result["msg"] == f"registry {registry_path}: there is no registry here yet"
 
 
 @pytest.mark.parametrize("fail", [True, False])

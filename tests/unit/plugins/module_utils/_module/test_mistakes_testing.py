@@ -109,7 +109,7 @@ SENTENCES: dict[str, tuple[str, dict[str, Any], str]] = {
     "a registry elsewhere": (
         TEST,
         {"registry": "/nonexistent/registry.db", "connectors": ["alerts"]},
-        "connector alerts: there is no such connector: there is no registry here yet",
+        "registry /nonexistent/registry.db: there is no registry here yet",
     ),
     "a verify deeper than there is": (
         "connector",
@@ -281,3 +281,13 @@ def test_a_misspelt_purpose_where_there_is_a_default(stored: Play) -> None:
             " did you mean alerts?"
         )
     ]
+
+
+@pytest.mark.parametrize("check", [False, True])
+@pytest.mark.parametrize("named", [{}, {"connector": "alerts"}, {"purpose": "notices"}])
+def test_mail_without_a_registry_is_about_the_host(
+    play: Play, registry_path: Path, named: dict[str, Any], check: bool
+) -> None:
+    result = play("mail", to=["ann@example.com"], subject="Hello", check=check, **named)
+    assert result["msg"] == f"registry {registry_path}: there is no registry here yet"
+    assert (result["verdict"], result["field"]) == ("host_not_ready", None)
