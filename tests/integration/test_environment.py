@@ -21,6 +21,8 @@ COMPOSED = {"applications", "connectors", "environment", "init_mail", "registry"
 """The roles that `apply` plays here; `apis` is in test_apis.py."""
 PLAYED = {"connector_config", "connector_info", "connectors", "init_mail"}
 """The modules that `apply` plays here, besides the one that the action plugin of connectors chooses."""
+OF_ANSIBLE = {"command", "copy", "stat"}
+"""What writes the metrics."""
 BLANK = dict.fromkeys(
     [
         *("mailroom_verify", "mailroom_init_mail", "mailroom_actor", "mailroom_registry_key", "mailroom_hosts"),
@@ -37,7 +39,8 @@ def test_two_environments_are_declared_compared_tested_and_rotated(stage: Stage,
     compare_after_a_manual_change(tree)
     rotate(tree)
     assert set(re.findall(r"^TASK \[mailroom\.core\.(\w+) : ", first.said, re.MULTILINE)) == COMPOSED
-    assert set(re.findall(r"AnsiballZ_(\w+)\.py", first.said + again.said)) == PLAYED | {"_connectors_verify"}
+    played = set(re.findall(r"AnsiballZ_(\w+)\.py", first.said + again.said)) - OF_ANSIBLE
+    assert played == PLAYED | {"_connectors_verify"}
 
 
 def declare(tree: Tree) -> tuple[Played, Played]:
