@@ -15,6 +15,8 @@ from peers.mail import MailServer
 from peers.users import USERS
 from servers.playing import run
 
+pytestmark = [pytest.mark.oldest, pytest.mark.matrix]
+
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples" / "mail"
 ALICE, BOB, UMA = (USERS[name] for name in ("alice", "bob", "uma"))
 

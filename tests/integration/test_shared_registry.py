@@ -19,6 +19,8 @@ from peers.mail import MailServer
 from peers.postgresql import DATABASE, SUPERUSER, Postgres, new_schema, shared_server
 from peers.users import USERS
 
+pytestmark = [pytest.mark.oldest, pytest.mark.matrix]
+
 ALICE, BOB = USERS["alice"], USERS["bob"]
 OUT_OF_REACH = {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": 1}
 
