@@ -468,7 +468,7 @@ class TestOldFormIsRefused:
     ) -> None:
         self.put_back(migrated, old_rows["alerts", "smtp.password"], "alerts", "smtp.password")
         registry = open_registry(migrated, None)
-        assert change(registry, replace(rerun(), update_password="on_create")).updated == ["alerts"]
+        assert change(registry, rerun()._replace(update_password="on_create")).updated == ["alerts"]
         assert opened(registry) == SECRETS
 
     def test_a_new_key_shuts_out_a_copy_of_the_whole_file(self, migrated: Path) -> None:
