@@ -85,6 +85,7 @@ def test_what_cannot_be_found_out_is_unknown_and_names_the_query_that_decides(
     message = str(failed.value)
     assert message.startswith(f"Whether the registry postgresql://postgres@127.0.0.1:{proxy.port}/mail?schema=")
     assert " was changed is unknown: " in message
+    assert proxy.settled.wait(600)
     query = message.partition("the change was made if this query says 1: ")[2]
     assert place.admin(query) == [(count,)]
     assert len(everything(place.over_socket()).connectors) == count
