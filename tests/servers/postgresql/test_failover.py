@@ -144,6 +144,7 @@ def keep_writing(pair: Pair, number: int, progress: Progress) -> None:
             turn += 1
 
 
+@pytest.mark.matrix
 def test_what_was_acknowledged_is_kept_and_nothing_is_written_twice(
     pair: Pair, monkeypatch: pytest.MonkeyPatch, record_testsuite_property: Callable[[str, object], None]
 ) -> None:
