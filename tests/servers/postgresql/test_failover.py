@@ -35,9 +35,10 @@ from ansible_collections.mailroom.core.plugins.module_utils._registry.postgresql
 from ansible_collections.mailroom.core.plugins.module_utils._registry.registry import Registry
 from ansible_collections.mailroom.core.plugins.module_utils._registry.writer import Writer
 
+WRITERS = 20
 FAILOVERS = int(os.environ.get("MAILROOM_FAILOVERS", "2"))
-WRITERS, TASKS_BETWEEN = (20, 30) if FAILOVERS > 2 else (10, 15)
-"""How many write at once, and how many tasks succeed before the primary is killed again."""
+TASKS_BETWEEN = 30
+"""How many tasks succeed before the primary is killed again."""
 
 
 class Pair:
