@@ -153,6 +153,10 @@ MISSPELT: list[tuple[Request, str]] = [
         "connector alpah: cannot be the default: there is no such connector; did you mean alpha?",
     ),
     (
+        Request(declarations=(declared(SMTP, name="delta"),), default="dleta"),
+        "connector dleta: cannot be the default: there is no such connector; did you mean delta?",
+    ),
+    (
         Request(bind=bound(alerts="Alpha")),
         "purpose alerts: connector: connector Alpha does not exist; did you mean alpha?",
     ),
