@@ -18,6 +18,7 @@ from functools import partial
 from pathlib import Path
 
 import nox
+import uv
 
 sys.path.insert(0, str(Path(__file__).parent / "tests"))
 import places
@@ -33,11 +34,19 @@ DEVEL = "https://github.com/ansible/ansible/archive/devel.tar.gz"
 OLDEST, NEWEST = "2.18", "2.22"
 # Modules also run on the oldest Python of hosts, under the oldest ansible-core.
 TARGET_PYTHON = "3.9"
-PYTHONS = ["3.14", "3.13", "3.12", "3.11"]
+# All else runs on the Python that runs nox.
+PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
+# What "lint" runs, and ansible-lint; ansible-test looks at the changelog.
+LINTERS = (
+    *("formatters", "codeqa", "yamllint", "antsibull-nox-config"),
+    *("typing", "docs-check", "license-check", "extra-checks"),
+)
+# "lint" has no need to look there with ansible-lint, which starts ansible-playbook for each playbook: tests play them.
+NOT_THE_COLLECTION = ("examples", "extensions/molecule", "tests")
 # Each file of these tests has servers of its own, and waits more than it computes.
 SIDE_BY_SIDE = ("-n", "2", "--dist", "loadfile")
 # The release candidate of 2.22 lints with a package that is not released yet. Without a version of ansible-core, what
-# is skipped is looked at by others: ruff and mypy (pep8, pylint), yamllint, and the unit tests, which import all.
+# is skipped is looked at by others: ruff and mypy (pep8, pylint), yamllint, and tests that import all (import).
 SANITY_SKIPS = {"": ["import", "pep8", "pylint", "yamllint"], "2.22": ["pylint"]}
 LOCKS = {
     # What each lock file has to fit: the oldest Python. The first releases of a Python lack what some packages need.
@@ -61,13 +70,15 @@ def prepare_environment() -> None:
         if name.startswith(unwanted) and not name.startswith("MAILROOM_LIVE_"):
             del os.environ[name]
     pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
-    # A pyenv shim on PATH may exist and still not run.
-    interpreters = [str(folder) for folder in pyenv.glob("versions/3.[1-9][0-9].*/bin")]
-    interpreters += [str(folder) for folder in pyenv.glob("versions/3.9.*/bin")]
+    # A pyenv shim on PATH may exist and still not run, and what pyenv compiles may take twice the processor time of
+    # what a distribution compiles.
+    folders = [each for each in os.environ.get("PATH", os.defpath).split(os.pathsep) if each != str(pyenv / "shims")]
+    folders += [str(folder) for folder in pyenv.glob("versions/3.[1-9][0-9].*/bin")]
+    folders += [str(folder) for folder in pyenv.glob("versions/3.9.*/bin")]
     home = make_home(OUTPUT / "home")
     os.environ |= {
         "HOME": str(home),
-        "PATH": os.pathsep.join([*interpreters, os.environ.get("PATH", os.defpath)]),
+        "PATH": os.pathsep.join(folders),
         "LC_ALL": "C.UTF-8",
         "ANSIBLE_COLLECTIONS_PATH": str(places.COLLECTIONS),
         "GALAXY_IMPORTER_RUN_ANSIBLE_LINT": "false",
@@ -79,7 +90,7 @@ def prepare_environment() -> None:
 
 
 def make_home(home: Path) -> Path:
-    """Make a HOME, with the user's settings for installing packages; ansible-test does not pass on PIP_ variables."""
+    """Make a HOME, with the user's settings for installing packages."""
     config = home / ".config"
     config.mkdir(parents=True, exist_ok=True)
     for name in ("pip", "uv"):
@@ -87,9 +98,6 @@ def make_home(home: Path) -> Path:
         if settings.is_dir() and home != Path.home() and not (config / name).is_symlink():
             with suppress(FileExistsError):  # another session may do the same
                 (config / name).symlink_to(settings.resolve())
-    lines = [f"{name[4:].lower()} = {value}\n" for name, value in os.environ.items() if name.startswith("PIP_")]
-    (home / ".pip").mkdir(exist_ok=True)
-    (home / ".pip" / "pip.conf").write_text("".join(["[global]\n", *lines]).replace("_", "-"), encoding="utf-8")
     return home
 
 
@@ -99,7 +107,6 @@ nox.options.reuse_venv = "yes"
 nox.options.default_venv_backend = "uv"
 nox.options.download_python = "never"
 nox.options.sessions = ["lint", "sanity", "unit"]
-NEWEST_PYTHON = next((version for version in PYTHONS if shutil.which(f"python{version}")), PYTHONS[-1])
 
 import antsibull_nox  # noqa: E402 - it reads the environment
 from antsibull_nox.sessions import prepare_collections  # noqa: E402
@@ -135,23 +142,17 @@ def run_pytest(
 
 def sanity(session: nox.Session, core: str = "") -> None:
     """Run ansible-test sanity; with a version, all of its tests, and under all Pythons, not just two."""
-    oldest = ["--python", TARGET_PYTHON, "--test", "compile", "--test", "import"]
+    oldest = ["--python", TARGET_PYTHON, "--test", "compile"]
     skipped = [] if session.posargs and not core else SANITY_SKIPS.get(core, [])
     skips = [f"--skip-test={name}" for name in skipped]
-    runs = [[*skips, *session.posargs]] if core or session.posargs else [["--python", NEWEST_PYTHON, *skips], oldest]
+    runs = [[*skips, *session.posargs]] if core or session.posargs else [["--python", PYTHON, *skips], oldest]
     if oldest in runs and not shutil.which(f"python{TARGET_PYTHON}"):
         if os.environ.get("CI"):
             session.error(f"Python {TARGET_PYTHON} not found")
         runs.remove(oldest)
     sync_core(session, core)
     home = make_home(OUTPUT / f"home-{session.name}")
-    # ansible-test would download a script that installs pip, which every Python can do itself.
-    (versions,) = Path(session.virtualenv.location).glob("lib/*/site-packages/ansible_test/**/python_requirements.py")
-    cache = home / ".ansible" / "test" / "cache"
-    cache.mkdir(parents=True, exist_ok=True)
-    for version in re.findall(r"pip='([\d.]+)'", versions.read_text(encoding="utf-8")):
-        script = cache / f"get_pip_{version.replace('.', '_')}.py"
-        script.write_text("import ensurepip\nensurepip.bootstrap()\n", encoding="utf-8")
+    replace_pip(session, home / ".ansible" / "test" / "cache")
     copy = prepare_collections(session, install_in_site_packages=False, install_out_of_tree=True)
     if copy is None:
         session.error("the collection could not be copied")
@@ -159,6 +160,34 @@ def sanity(session: nox.Session, core: str = "") -> None:
         command = ["ansible-test", "sanity", "--color", "no", "--requirements"]
         for words in runs:
             session.run(*command, *words, env={"HOME": str(home), "ANSIBLE_COLLECTIONS_PATH": ""})
+
+
+def replace_pip(session: nox.Session, cache: Path) -> None:
+    """Have uv fill the virtual environments of ansible-test, which takes a tenth of the processor time of pip.
+
+    ansible-test installs pip with a script that it keeps in its cache, and would download. This one puts there, as pip,
+    a package that calls uv; ansible-test does not pass on the variables that uv looks at.
+    """
+    settings = {name: value for name, value in os.environ.items() if re.match("SSL_CERT_|UV_|.*_proxy$", name, re.I)}
+    command = [uv.find_uv_bin(), "pip"]
+    pip = f"""\
+import os, sys
+os.environ.update({settings})
+action, *options = (word for word in sys.argv[1:] if word != "-y")
+command = [*{command}, action, "--quiet", "--python", sys.executable, *options]
+os.execv(command[0], command)
+"""
+    script = f"""\
+import pathlib, sysconfig
+folder = pathlib.Path(sysconfig.get_path("purelib"), "pip")
+folder.mkdir()
+(folder / "__init__.py").touch()
+(folder / "__main__.py").write_text({pip!r}, encoding="utf-8")
+"""
+    (versions,) = Path(session.virtualenv.location).glob("lib/*/site-packages/ansible_test/**/python_requirements.py")
+    cache.mkdir(parents=True, exist_ok=True)
+    for version in re.findall(r"pip='([\d.]+)'", versions.read_text(encoding="utf-8")):
+        (cache / f"get_pip_{version.replace('.', '_')}.py").write_text(script, encoding="utf-8")
 
 
 def unit(session: nox.Session, core: str = "") -> None:
@@ -203,10 +232,10 @@ def install_collection(session: nox.Session) -> Path:
 
 
 for kind in (sanity, unit, integration, servers):
-    nox.session(kind, name=kind.__name__, python=NEWEST_PYTHON, tags=["matrix"] if kind is servers else [])
+    nox.session(kind, name=kind.__name__, python=PYTHON)
     for version, python in {**CORES, "devel": CORES[NEWEST]}.items():
-        if kind is servers and version != OLDEST:
-            continue  # conversations with servers do not depend on ansible-core
+        if kind is servers and version not in (OLDEST, NEWEST):
+            continue  # conversations with servers do not depend on ansible-core, but on Python
         needs = ["target"] if kind is integration and version == OLDEST else []
         function = partial(kind, core=version)
         function.__doc__ = f"The same with ansible-core {version}."
@@ -222,11 +251,12 @@ def target(session: nox.Session) -> None:
     sync(session, f"target-{TARGET_PYTHON}")
 
 
-@nox.session(python=NEWEST_PYTHON, tags=["matrix"])
+@nox.session(python=PYTHON, tags=["matrix"])
 def jobs(session: nox.Session) -> None:
     """Run the tests of the examples, and of what AWX and pipelines run."""
     sync(session, "tools")
-    run_pytest(session, "jobs", *SIDE_BY_SIDE)
+    # One after the other: two at once would build the payloads of the same modules twice.
+    run_pytest(session, "jobs")
 
 
 # The applications that connector_api writes to, and that need Python packages of their own.
@@ -239,15 +269,18 @@ for program in PROGRAMS:
 
 @nox.session(python=CORES["2.21"], tags=["matrix"], requires=PROGRAMS)
 def applications(session: nox.Session) -> None:
-    """Run the tests with large programs, and a dozen fail-overs of PostgreSQL; ansible-rulebook needs OpenJDK 17."""
+    """Run the tests with large programs and the collection for AWX, and a dozen fail-overs of PostgreSQL.
+
+    ansible-rulebook needs OpenJDK 17.
+    """
     sync(session, "applications")
     beside = Path(session.virtualenv.location).parent
     programs = {f"MAILROOM_{program.upper()}": str(beside / program / "bin") for program in PROGRAMS}
-    failovers = ["servers/postgresql/test_failover.py"]
-    run_pytest(session, "applications", more=failovers, env={"MAILROOM_FAILOVERS": "12", **programs})
+    more = ["servers/postgresql/test_failover.py", "jobs/test_awx_objects.py"]
+    run_pytest(session, "applications", more=more, env={"MAILROOM_FAILOVERS": "12", **programs})
 
 
-@nox.session(python=NEWEST_PYTHON, tags=["matrix"])
+@nox.session(python=PYTHON, tags=["matrix"])
 def molecule(session: nox.Session) -> None:
     """Run the scenarios of the role environment, or the molecule command after `--`."""
     sync(session, "tools")
@@ -262,14 +295,14 @@ def molecule(session: nox.Session) -> None:
             shutil.rmtree(home, ignore_errors=True)
 
 
-@nox.session(python=NEWEST_PYTHON)
+@nox.session(python=PYTHON)
 def live(session: nox.Session) -> None:
     """Test a real tenant, as environment variables describe it."""
     sync(session, "tools")
     run_pytest(session, "live")
 
 
-@nox.session(python=NEWEST_PYTHON if NEWEST_PYTHON < "3.14" else "3.13")  # for which there are wheels of atheris
+@nox.session(python="3.13")  # for which there are wheels of atheris
 def fuzz(session: nox.Session) -> None:
     """Fuzz what servers may say with atheris, a minute for each target."""
     sync(session, "fuzz")
@@ -288,14 +321,14 @@ def bench(session: nox.Session) -> None:
     session.run("python", "tests/bench/run", *session.posargs, env={"MAILROOM_BENCH_INCUMBENT": str(incumbent)})
 
 
-@nox.session(python=NEWEST_PYTHON)
+@nox.session(python=PYTHON)
 def docs(session: nox.Session) -> None:
     """Build the documentation into tests/output/docs."""
     sync(session, "tools")
     session.run("python", "docs/build", str(OUTPUT / "docs"))
 
 
-@nox.session(python=NEWEST_PYTHON)
+@nox.session(python=PYTHON)
 def typing(session: nox.Session) -> None:
     """Run mypy."""
     sync(session, "tools")
@@ -305,29 +338,58 @@ def typing(session: nox.Session) -> None:
     session.run("mypy", config, *packages, env={"MYPYPATH": str(places.COLLECTIONS)})
 
 
-@nox.session(python=NEWEST_PYTHON)
+@nox.session(python=PYTHON)
 def changelog(session: nox.Session) -> None:
     """Check the changelog fragments."""
     sync(session, "tools")
     session.run("antsibull-changelog", *(session.posargs or ["lint"]))
 
 
-@nox.session(python=NEWEST_PYTHON, default=False)
+@nox.session(python=PYTHON, default=False)
 def fragments(session: nox.Session) -> None:
     """Write the documentation that follows from the fields, verdicts and presets."""
     sync(session, "tools")
     session.run("python", "tests/update_fragments.py")
 
 
-# What "lint" of antsibull-nox runs, and these.
-nox.registry.get()["lint"].requires += [
-    *("typing", "docs-check", "changelog", "license-check", "extra-checks", "ansible-lint"),
-]
+@nox.session(name="ansible-lint", python=PYTHON, default=False, tags=["matrix"])
+def ansible_lint(session: nox.Session, *options: str) -> None:
+    """Run ansible-lint."""
+    sync(session, "tools")
+    # It starts ansible-playbook for each playbook and role; what helps where tests play them helps here.
+    env = {"PYTHONPATH": str(ROOT / "tests" / "integration" / "bytecode")}
+    session.run("ansible-lint", "--strict", *options, *session.posargs, env=env)
+
+
+def lint(session: nox.Session) -> None:
+    """Run the linters, ansible-lint on what the collection consists of; `ansible-lint` runs it on everything else, too.
+
+    They share an environment: making one for each costs more processor time than most of them need.
+    """
+    sync(session, "tools")
+    collection_only = [word for folder in NOT_THE_COLLECTION for word in ("--exclude", folder)]
+    linters = {name: nox.registry.get()[name].func for name in LINTERS}
+    linters["ansible-lint"] = lambda session: ansible_lint(session, *collection_only, "--skip-list", "yaml")
+    failed = []
+    for name, run in linters.items():
+        session.log(f"Running {name}")
+        try:
+            run(session)
+        except Exception as error:  # noqa: BLE001 - nox has no class of its own for what ends a session
+            session.warn(f"{name}: {error}")
+            failed.append(name)
+    if failed:
+        session.error(f"failed: {', '.join(failed)}")
+
+
+# antsibull-nox has a session of this name, which has others run.
+meta = nox.registry.get()["lint"]
+meta.func, meta.requires, meta.__doc__ = lint, [], lint.__doc__
 # galaxy-importer looks at what sanity and the other linters look at, and decides when a release is published.
 nox.registry.get()["build-import-check"].tags.append("matrix")
 
 
-@nox.session(python=NEWEST_PYTHON)
+@nox.session(python=PYTHON)
 def lock(session: nox.Session) -> None:
     """Renew the pinned versions of the Python packages."""
     command = ["uv", "pip", "compile", "--universal", "--upgrade", "--quiet", "--generate-hashes"]

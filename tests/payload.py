@@ -9,6 +9,7 @@ warnings where the controller was imported.
 from __future__ import annotations
 
 import base64
+import functools
 import os
 import re
 import subprocess
@@ -53,12 +54,15 @@ def files_in(archive: Path) -> Files:
 
 
 def _main() -> None:
+    from ansible.executor import module_common
     from ansible.parsing.dataloader import DataLoader
     from ansible.plugins.loader import init_plugin_loader
     from ansible.template import Templar
 
     collections, folder, *modules = sys.argv[1:]
     init_plugin_loader([collections])
+    # It parses what a module imports to find what that imports, for each module anew.
+    module_common.compile = functools.cache(compile)  # type: ignore[attr-defined]
     templar = Templar(loader=DataLoader())
     for module in modules:
         encoded = max(_ENCODED.findall(_built(module, templar)), key=len)

@@ -28,7 +28,7 @@ SESSIONS: dict[str, list[str]] = {
     "sanity": [],
     "integration-2.22": SAMPLE,
     "servers": SAMPLE,
-    "unit-2.22": SAMPLE,
+    "unit-2.18": SAMPLE,
     "jobs": SAMPLE,
     "lint": [],
 }

@@ -79,12 +79,14 @@ options:
       - section: callback_mailroom_mail_failures
         key: registry
   registry_password:
-    description: The password for a registry in PostgreSQL.
+    description: The password for a registry in PostgreSQL. C(ansible.cfg) cannot hold it.
     type: str
     env:
       - name: MAILROOM_REGISTRY_PASSWORD
   registry_key:
-    description: The keys that open secrets, one or more Fernet keys separated by commas or newlines.
+    description:
+      - The keys that open secrets, one or more Fernet keys separated by commas or newlines. C(ansible.cfg) cannot hold
+        them; name a file in O(registry_key_file) there.
     type: str
     env:
       - name: MAILROOM_REGISTRY_KEY

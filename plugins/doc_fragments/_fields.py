@@ -77,8 +77,8 @@ options:
     type: dict
   test_address:
     description:
-      - 'The recipient of test mail where the task names none. Default: the user who signs in, if that is an address,
-        else O(from_address), else the mailbox of O(graph).'
+      - 'The recipient of test mail where the task names none. Default: the user who signs in to send (to read,
+        where it only receives), if that is an address, else O(from_address), else the mailbox of O(graph).'
     type: str
   available_to:
     description:
@@ -469,8 +469,9 @@ options:
         type: dict
       test_address:
         description:
-          - 'The recipient of test mail where the task names none. Default: the user who signs in, if that is an
-            address, else O(connectors[].from_address), else the mailbox of O(connectors[].graph).'
+          - 'The recipient of test mail where the task names none. Default: the user who signs in to send (to read,
+            where it only receives), if that is an address, else O(connectors[].from_address), else the mailbox
+            of O(connectors[].graph).'
         type: str
       available_to:
         description:
@@ -864,8 +865,9 @@ options:
         type: dict
       test_address:
         description:
-          - 'The recipient of test mail where the task names none. Default: the user who signs in, if that is an
-            address, else O(declaration.from_address), else the mailbox of O(declaration.graph).'
+          - 'The recipient of test mail where the task names none. Default: the user who signs in to send (to read,
+            where it only receives), if that is an address, else O(declaration.from_address), else the mailbox of
+            O(declaration.graph).'
         type: str
       available_to:
         description:

@@ -84,6 +84,17 @@ options:
       - login
       - send
     default: none
+  record:
+    description:
+      - Whether the registry keeps the outcome of the tests of O(verify), in the transaction of the change, as
+        M(mailroom.core.connector_test) does with its option of this name. M(mailroom.core.connector_info) returns it as
+        C(health).
+      - Of a test that fails nothing is kept, since what was tested is not stored. In check mode nothing is recorded.
+      - The roles P(mailroom.core.connectors#role) and P(mailroom.core.environment#role) record unless
+        C(mailroom_record) says otherwise.
+    type: bool
+    default: false
+    version_added: 0.2.0
 """
 
     CONNECTORS = r"""
@@ -135,4 +146,15 @@ options:
       - login
       - send
     default: none
+  record:
+    description:
+      - Whether the registry keeps the outcome of the tests of O(verify), in the transaction of the change, as
+        M(mailroom.core.connector_test) does with its option of this name. M(mailroom.core.connector_info) returns it as
+        C(health).
+      - Of a test that fails nothing is kept, since what was tested is not stored. In check mode nothing is recorded.
+      - The roles P(mailroom.core.connectors#role) and P(mailroom.core.environment#role) record unless
+        C(mailroom_record) says otherwise.
+    type: bool
+    default: false
+    version_added: 0.2.0
 """

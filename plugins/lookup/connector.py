@@ -13,6 +13,7 @@ description:
   - The registry is the one of the controller. It is read there, also where the task runs on another host. With a
     registry in PostgreSQL, that is the one that the hosts use as well.
   - A name that does not exist, a missing registry, and with O(secrets=true) a missing key are errors.
+  - Options and variables that are empty count as left out.
 author:
   - mailroom.core contributors (!UNKNOWN)
 requirements:
@@ -126,7 +127,9 @@ class LookupModule(LookupBase):
                     raise problem(option, f"there is no such option{did_you_mean(option, _OPTIONS)}")
             # Ansible does not template the variables from which a lookup takes its options.
             given = {name: variables[name] for name in _VARIABLES if variables and name in variables}
-            self.set_options(var_options=self._templar.template(given), direct=kwargs)
+            # Empty ones, which are the defaults of roles, leave it to the environment, as in modules.
+            said = _without_empty(self._templar.template(given))
+            self.set_options(var_options=said, direct=_without_empty(kwargs))
             purpose, tenant = self.get_option("purpose"), self.get_option("tenant")
             if bool(names) == bool(purpose):
                 raise problem("purpose", "must be given where no connector is named, and only there")
@@ -139,3 +142,7 @@ class LookupModule(LookupBase):
         except MailroomError as error:
             raise AnsibleLookupError(str(error)) from None
         return [wrap_var(each) for each in found]
+
+
+def _without_empty(options: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in options.items() if value not in (None, "")}

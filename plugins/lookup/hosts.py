@@ -55,6 +55,7 @@ from typing import Any
 from ansible import context
 from ansible.errors import AnsibleLookupError
 from ansible.inventory.manager import InventoryManager
+from ansible.plugins.loader import filter_loader
 from ansible.plugins.lookup import LookupBase
 
 from ansible_collections.mailroom.core.plugins.plugin_utils._variables import validate_variables
@@ -79,6 +80,9 @@ class LookupModule(LookupBase):
                 f"No host in the inventory matches {', '.join(pattern)} and the limit."
                 " Set mailroom_hosts to the hosts that are meant, or mailroom_allow_empty: true."
             )
+        # All filters of the collection are loaded with one of them: here once, instead of in each process that Ansible
+        # forks for a host and a task.
+        filter_loader.get("mailroom.core.variable_problems")
         return pattern
 
     def _matching(self, pattern: list[str], variables: dict[str, Any]) -> list[Any]:

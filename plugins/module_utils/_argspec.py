@@ -18,7 +18,12 @@ UPDATE_PASSWORD: Options = {
     "update_password": {"type": "str", "choices": ["always", "on_create"], "default": "always", "no_log": False}
 }
 
-VERIFY: Options = {"verify": {"type": "str", "choices": ["none", "connect", "login", "send"], "default": "none"}}
+VERIFY: Options = {
+    "verify": {"type": "str", "choices": ["none", "connect", "login", "send"], "default": "none"},
+    "record": {"type": "bool", "default": False},
+    "host": {"type": "str"},
+}
+"""Tests before a change, and whether the registry keeps their outcome, and under which host."""
 
 
 class ArgumentSpec:
@@ -61,21 +66,17 @@ def connector_list() -> ArgumentSpec:
     return ArgumentSpec({"connectors": option}, declares=["connectors"])
 
 
-def reduce_options(options: Options, written: Mapping[str, Any]) -> Options:
-    """The options without suboptions that are not given: looking up each in each of 1000 entries is slow."""
-    return {name: _reduce_option(option, [written.get(name)]) for name, option in options.items()}
-
-
-def _reduce_option(option: dict[str, Any], values: list[Any]) -> dict[str, Any]:
+def reduce_option(option: Mapping[str, Any], values: Iterable[Any]) -> Mapping[str, Any]:
+    """An option without the suboptions that none of its values gives, since looking up each of them takes long."""
     entries = [entry for value in values for entry in (value if isinstance(value, list) else [value])]
     given = [entry for entry in entries if entry is not None]
     if "options" not in option or not all(isinstance(entry, dict) for entry in given):
         return option
-    kept: Options = {}
+    kept = {}
     for name, inner in option["options"].items():
         contents = [entry[name] for entry in given if name in entry]
         if contents or inner.get("required"):
-            kept[name] = _reduce_option(inner, contents)
+            kept[name] = reduce_option(inner, contents)
     return {**option, "options": kept}
 
 

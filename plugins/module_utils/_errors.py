@@ -10,8 +10,7 @@ from __future__ import annotations
 import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 MAX_FRAMES = 30
 MAX_CAUSES = 5
@@ -22,8 +21,7 @@ class MailroomError(Exception):
     """An error whose text is shown to the user."""
 
 
-@dataclass(frozen=True)
-class Problem:
+class Problem(NamedTuple):
     """A problem with a declaration: where it is and what is allowed."""
 
     where: str

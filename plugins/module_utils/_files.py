@@ -27,7 +27,7 @@ import pwd
 import stat
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from ._errors import MailroomError
 
@@ -52,8 +52,7 @@ class UnsafePath(MailroomError):
     """An untrusted user could have created this file or folder, or could change it."""
 
 
-@dataclass(frozen=True)
-class Folder:
+class Folder(NamedTuple):
     """An open folder that was checked."""
 
     descriptor: int

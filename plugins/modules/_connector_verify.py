@@ -23,6 +23,7 @@ extends_documentation_fragment:
   - mailroom.core._attributes.changes
   - mailroom.core._fields
   - mailroom.core._registry
+  - mailroom.core._registry.host
 seealso:
   - module: mailroom.core.connector
 """

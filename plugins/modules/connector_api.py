@@ -190,6 +190,8 @@ options:
       - V(present) writes the connector, in place of another that was written there.
       - V(absent) removes the object. O(connector) may be left out where O(target.name) is given.
       - V(forgotten) only drops what the registry knows of it, for an application that does not exist any more.
+      - With both, O(connector) may be one that is deleted. Without O(target.name), V(absent) then removes what the
+        registry records of it at O(url), or what has its name, and V(forgotten) drops all that it records of it there.
     type: str
     choices:
       - present

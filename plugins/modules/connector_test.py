@@ -213,9 +213,9 @@ msg:
     alerts     fail    tls_name_mismatch  smtp smtp.example.com 465, tls  212
     support    ok      ok                 smtp smtp.example.org 587       1874
     2 tested: 1 ok, 0 warn, 1 fail
-    alerts: tls_name_mismatch (certain), field smtp.host. The certificate is issued for:
-        mail.example.com. Set host to one of these, or have a certificate issued for
-        smtp.example.com.
+    alerts: tls_name_mismatch (certain), field smtp.host. The certificate is issued for
+        other names (mail.example.com): set host to one of them, or have a certificate
+        issued for smtp.example.com.
 results:
   description:
     - The result of each connector, in the order of the task.
@@ -244,8 +244,8 @@ results:
       verdict: tls_name_mismatch
       field: smtp.host
       certainty: certain
-      remedy: "The certificate is issued for: mail.example.com. Set host to one of these, or have a certificate issued
-        for smtp.example.com."
+      remedy: "The certificate is issued for other names (mail.example.com): set host to one of them, or have a
+        certificate issued for smtp.example.com."
       warnings: []
       alternatives: []
       depth: login

@@ -33,6 +33,7 @@ extends_documentation_fragment:
   - mailroom.core._attributes.verifies
   - mailroom.core._fields.list
   - mailroom.core._registry
+  - mailroom.core._registry.host
 seealso:
   - module: mailroom.core.connector_test
   - module: mailroom.core.connector

@@ -42,7 +42,8 @@ options:
   copy_from_key_file:
     description:
       - A file with the keys of the registry in O(copy_from).
-      - "Default: for a file its path with C(.key) appended, for a database what this registry has."
+      - "Default: for a file its path with C(.key) appended, for a database what this registry has. The default does not
+        apply where O(registry_key) is given."
     type: path
   copy_from_password:
     description:

@@ -3,7 +3,7 @@
 
 # This file is private to the collection mailroom.core and may change at any time.
 
-"""Lists applications whose settings are out of date, one line each."""
+"""Lists applications whose settings are out of date, one line each, and those that can be compared."""
 
 from __future__ import annotations
 
@@ -29,6 +29,29 @@ def outdated_applications(
         line
         for host, app, place, line in _lines(found)
         if (hosts is None or host in hosts) and host not in other_than and (host, app, place) not in there
+    ]
+
+
+def comparable_applications(
+    entries: Collection[Mapping[str, Any]], changed: Mapping[str, Any], found: Mapping[str, Any]
+) -> list[Mapping[str, Any]]:
+    """The entries of mailroom_apps or mailroom_apis whose connector is stored, and not only going to be created.
+
+    `changed` is what the module connectors would change, `found` what is stored.
+    """
+    purposes = {purpose: each["name"] for each in found["connectors"] for purpose in each["purposes"]}
+    purposes.update(dict.fromkeys(changed["diff"]["before"].get("purposes", {})))
+    purposes.update(changed["diff"]["after"].get("purposes", {}))
+
+    def connector_of(entry: Mapping[str, Any]) -> Any:
+        purpose, tenant = entry.get("purpose"), entry.get("tenant")
+        bound = purposes.get(f"{purpose}@{tenant}") if tenant else None
+        return entry.get("connector") or bound or purposes.get(purpose) or changed["default"]
+
+    return [
+        each
+        for each in entries
+        if each.get("state") in ("absent", "forgotten") or connector_of(each) not in changed["created"]
     ]
 
 

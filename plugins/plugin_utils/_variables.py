@@ -75,6 +75,11 @@ ADDRESS = Kind(
     lambda value: _is_text(value) and is_address(str(value)) and not str(value).startswith("-"),
     may_be_null=False,
 )
+PATH = Kind(
+    "must be an absolute path, or one that begins with ~/",
+    lambda value: _is_text(value) and str(value).startswith(("/", "~/")),
+    may_be_null=False,
+)
 BOOLEAN = Kind("must be true or false", _is_boolean, may_be_null=False)
 TEXT_OR_TRUE = Kind("must be text or true", lambda value: value is True or _is_text(value), may_be_null=False)
 NUMBER = Kind("must be a whole number above 0", _matches(_NUMBER))
@@ -121,7 +126,7 @@ VARIABLES: dict[str, Kind] = {
     "mailroom_batch": NUMBER,
     "mailroom_junit": TEXT,
     "mailroom_report": TEXT,
-    "mailroom_metrics": TEXT,
+    "mailroom_metrics": PATH,
     "mailroom_record": BOOLEAN,
     "mailroom_init_mail": BOOLEAN,
     "mailroom_apps": LIST,
@@ -216,6 +221,18 @@ def _validate_layers(layers: Mapping[str, Any]) -> list[str]:
     except DeclarationError as error:
         return [f"{problem}." for problem in error.problems]
     return []
+
+
+def without_blanks(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """An entry without its blank values, and without those of the dictionaries in it.
+
+    A blank prefix, of the names of variables, stays: there may be none.
+    """
+    return {
+        name: without_blanks(value) if isinstance(value, Mapping) else value
+        for name, value in entry.items()
+        if not _is_blank(value) or (name == "prefix" and value is not None)
+    }
 
 
 def _is_blank(value: Any) -> bool:

@@ -20,7 +20,8 @@ from ansible_collections.mailroom.core.plugins.module_utils._connector.declarati
 from ansible_collections.mailroom.core.plugins.module_utils._connector.plan import Request
 from ansible_collections.mailroom.core.plugins.module_utils._connector.planning import make_plan
 from ansible_collections.mailroom.core.plugins.module_utils._connector.state import Stamp, Wanted
-from ansible_collections.mailroom.core.plugins.module_utils._registry.registry import Writer, open_registry
+from ansible_collections.mailroom.core.plugins.module_utils._registry.registry import open_registry
+from ansible_collections.mailroom.core.plugins.module_utils._registry.writer import Writer
 
 COUNTED = declared.entry(0)["name"]
 

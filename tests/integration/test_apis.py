@@ -37,15 +37,16 @@ class Estate:
             "mailroom_registry": f"{stage.folder}/{{{{ inventory_hostname }}}}.db",
             "mailroom_connectors": CONNECTORS,
             "mailroom_default": "campaigns",
-            "mailroom_apis": [{**entry, "connector": "campaigns"}],
+            # Blank values are those of a survey that was not filled in.
+            "mailroom_apis": [{**entry, "connector": "campaigns", "validate_certs": "", "options": {"leave_out": ""}}],
         }
         hosts = {"one": {}, "other": {}}
         self.inventory = stage.write("estate.json", {"all": {"hosts": hosts, "vars": variables}})
 
-    def play(self, playbook: str, *arguments: object, **variables: Any) -> tuple[int, str]:
+    def play(self, playbooks: str, *arguments: object, **variables: Any) -> tuple[int, str]:
         given = self.stage.write("extra.json", variables)
         more = ["--inventory", self.inventory, "--extra-vars", f"@{given}", "-v", *arguments]
-        done = self.stage.run("playbook", f"mailroom.core.{playbook}", *more)
+        done = self.stage.run("playbook", *(f"mailroom.core.{name}" for name in playbooks.split()), *more)
         for secret in (PASSWORD, self.keepnet.client[1]):
             assert secret not in done.stdout
         return done.returncode, done.stdout
@@ -62,12 +63,10 @@ def test_one_host_writes_for_all_and_drift_tells_what_differs(stage: Stage) -> N
         assert estate.writes() == ["create"]
         (setting,) = keepnet.own.settings.values()
         assert (setting["name"], setting["password"]) == ("Campaigns", PASSWORD)
-        code, said = estate.play("apply", mailroom_serial=1)
+        code, said = estate.play("apply drift", mailroom_serial=1)
         assert (code, estate.writes()) == (0, ["create"]), said
-        code, said = estate.play("drift")
-        assert code == 0, said
         setting["serverAddress"] = "somewhere.example.com"
-        code, said = estate.play("drift")
+        code, said = estate.play("drift", "--limit", "one")
         assert code != 0
         assert "keepnet Campaigns: has other settings" in said
         assert estate.writes() == ["create"]

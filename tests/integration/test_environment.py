@@ -19,6 +19,10 @@ pytestmark = [pytest.mark.oldest, pytest.mark.matrix]
 
 COMPOSED = {"applications", "connectors", "environment", "init_mail", "registry", "verify"}
 """The roles that `apply` plays here; `apis` is in test_apis.py."""
+PLAYED = {"connector_config", "connector_info", "connectors", "init_mail"}
+"""The modules that `apply` plays here, besides the one that the action plugin of connectors chooses."""
+OF_ANSIBLE = {"command", "copy", "stat"}
+"""What writes the metrics."""
 BLANK = dict.fromkeys(
     [
         *("mailroom_verify", "mailroom_init_mail", "mailroom_actor", "mailroom_registry_key", "mailroom_hosts"),
@@ -31,13 +35,15 @@ BLANK = dict.fromkeys(
 
 def test_two_environments_are_declared_compared_tested_and_rotated(stage: Stage, mail_server: MailServer) -> None:
     tree = Tree(stage, mail_server)
-    first = declare(tree)
+    first, again = declare(tree)
     compare_after_a_manual_change(tree)
     rotate(tree)
     assert set(re.findall(r"^TASK \[mailroom\.core\.(\w+) : ", first.said, re.MULTILINE)) == COMPOSED
+    played = set(re.findall(r"AnsiballZ_(\w+)\.py", first.said + again.said)) - OF_ANSIBLE
+    assert played == PLAYED | {"_connectors_verify"}
 
 
-def declare(tree: Tree) -> Played:
+def declare(tree: Tree) -> tuple[Played, Played]:
     """Check mode says what would be done, the first run does it, and the next changes nothing."""
     checking = ("--limit", "prod1", "--check", "--diff")
     looked = tree.play("apply", *checking, mailroom_verify="envelope", mailroom_init_mail=True)
@@ -48,8 +54,18 @@ def declare(tree: Tree) -> Played:
     assert "connector support: imap.password: (set)" in looked.said
     assert not tree.registries.exists()
 
-    first = tree.play("apply", "--diff", "-vvv", mailroom_verify="login", mailroom_init_mail=True)
+    metrics = tree.stage.folder / "metrics"
+    metrics.mkdir()
+    first = tree.play(
+        *("apply", "--diff", "-vvv"),
+        mailroom_verify="login",
+        mailroom_init_mail=True,
+        mailroom_metrics=f"{metrics}/{{{{ inventory_hostname }}}}.prom",
+    )
     assert first.code == 0, first.said
+    written = (metrics / "prod1.prom").read_text(encoding="utf-8")
+    assert f'mailroom_application_current{{app="msmtp",place="{tree.rc}",connector="alerts"}} 1\n' in written
+    (metrics / "test1.prom").unlink()
     assert first.changed == {"prod1": 3, "test1": 2}, "declared, sent, and on prod1 an application configured"
     assert first.said.count('"2 tested: 2 ok, 0 warn, 0 fail"') == 1
     assert first.said.count('"1 tested: 1 ok, 0 warn, 0 fail"') == 1
@@ -66,8 +82,11 @@ def declare(tree: Tree) -> Played:
     assert production["alerts"]["description"] is None
     assert production["support"]["purposes"] == ["requests"]
     assert production["alerts"]["is_default"]
+    # Each was tested once, before it was stored.
+    runs = [[(run["host"], run["verdict"]) for run in each["health"]["runs"]] for each in production.values()]
+    assert runs == [[("prod1", "ok")]] * 2
     assert production["alerts"]["secrets"] == ["smtp.password"]
-    return first
+    return first, again
 
 
 def compare_after_a_manual_change(tree: Tree) -> None:
@@ -80,13 +99,15 @@ def compare_after_a_manual_change(tree: Tree) -> None:
     elsewhere = tree.configure("prod1", app="env", connector="alerts", host="gone1")
     tree.change("prod1", by_hand)
     before = (tree.registries / "prod1.db").read_bytes()
-    drift = tree.play("drift", "--limit", "prod1")
+    later = {"later": {"smtp": {"host": "mail.example.com"}}}
+    drift = tree.play("drift", "--limit", "prod1", mailroom_connectors_environment=later)
     assert drift.code == 2, drift.said
     assert drift.changed == {"prod1": 0}
     assert "TASK [mailroom.core.connectors : Compare the registry with the declaration]" in drift.said
     assert "Apply the declaration" not in drift.said
     assert "connector support: description: By hand -> Reads requests" in drift.said
     assert "connector by_hand: is deleted" in drift.said
+    assert "connector later: is new" in drift.said
     # What the playbook compares is named as it differs, what else is out of date as it is recorded.
     assert f"msmtp {tree.rc}: has other settings" in drift.said
     assert f"msmtp {tree.rc} on " not in drift.said
@@ -94,12 +115,11 @@ def compare_after_a_manual_change(tree: Tree) -> None:
     assert (tree.registries / "prod1.db").read_bytes() == before
 
     junit, report, metrics = (tree.stage.folder / name for name in ("junit", "report", "metrics"))
-    metrics.mkdir()
     tested = tree.play(
         "verify",
         "--limit",
         "prod1",
-        mailroom_junit=str(junit),
+        mailroom_junit=junit.name,
         mailroom_report=str(report),
         mailroom_metrics=f"{metrics}/{{{{ inventory_hostname }}}}.prom",
     )
@@ -140,23 +160,22 @@ def look_at_reports(report: Path, metrics: Path) -> None:
 def rotate(tree: Tree) -> None:
     """A secret is replaced only if all of the new ones work."""
 
-    def new(**passwords: str) -> Played:
+    def new(playbooks: str, **passwords: str) -> Played:
         blocks = {"alerts": "smtp", "support": "imap"}
         secrets = {name: {blocks[name]: {"password": password}} for name, password in passwords.items()}
-        return tree.play("rotate", "--limit", "prod1", mailroom_connectors_secrets=secrets)
+        given = {"mailroom_connectors_secrets": secrets, "mailroom_only": "support, "}
+        return tree.play(playbooks, "--limit", "prod1", **given)
 
     before = (tree.registries / "prod1.db").read_bytes()
-    refused = new(alerts=WRONG, support=ALICE.password)
+    refused = new("rotate", alerts=WRONG, support=ALICE.password)
     assert refused.code == 2, refused.said
     assert "alerts: auth_rejected" in refused.said
     assert "so nothing was changed" in refused.said
     assert (tree.registries / "prod1.db").read_bytes() == before
 
-    rotated = new(alerts=ALICE.password, support=ALICE.password)
+    rotated = new("rotate verify", alerts=ALICE.password, support=ALICE.password)
     assert rotated.code == 0, rotated.said
     assert rotated.changed == {"prod1": 1}
     for outdated in (f"msmtp {tree.rc} on prod1", "on gone1"):
         assert f"{outdated}: has other settings than it would be given now, of connector alerts" in rotated.said
-    only = tree.play("verify", "--limit", "prod1", mailroom_only="support, ")
-    assert only.code == 0, only.said
-    assert '"1 tested: 1 ok, 0 warn, 0 fail"' in only.said
+    assert '"1 tested: 1 ok, 0 warn, 0 fail"' in rotated.said

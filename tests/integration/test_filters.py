@@ -34,6 +34,9 @@ def of(name: str) -> Any:
         ("unknown_names", 5, [[]]),
         ("outdated_applications", {"changed": False}, []),
         ("outdated_applications", ["msmtp"], []),
+        ("without_blanks", [{}], []),
+        ("comparable_applications", {}, [{"created": [], "default": None, "diff": {}}, {"connectors": []}]),
+        ("comparable_applications", [], [{"created": []}, {"connectors": []}]),
     ],
 )
 def test_another_input_is_refused(name: str, given: Any, more: list[str]) -> None:
@@ -46,6 +49,13 @@ def test_declared_tells_what_is_wrong_with_a_layer() -> None:
         of("declared")({"secrets": ["alerts"]})
 
 
+BLANKS = {
+    "app": "env",
+    "connector": None,
+    "test": False,
+    "options": {"format": "", "delete": None, "prefix": ""},
+    "target": {"name": ""},
+}
 DETAILS = ["connector a: is new", "connector a: cc: b"]
 UNKNOWN = ["alrts (did you mean alerts?)", "zebra"]
 
@@ -69,6 +79,7 @@ def test_declared_lists_what_is_wrong_where_that_is_asked_for() -> None:
         ("differences", {"before": {}, "after": {"connectors": {"a": {"cc": "b"}}}}, [True], DETAILS),
         ("variable_problems", {"mailroom_x_mine": 1, "mailroom_purge": ""}, [], []),
         ("unknown_names", ["alrts", "zebra", "alerts", "alrts"], [["alerts"]], UNKNOWN),
+        ("without_blanks", BLANKS, [], {"app": "env", "test": False, "options": {"prefix": ""}, "target": {}}),
         ("verdict_table", [], [], ["connector  status  verdict  where  ms", "0 tested: 0 ok, 0 warn, 0 fail"]),
     ],
 )

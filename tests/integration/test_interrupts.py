@@ -68,6 +68,12 @@ def wait(until: Callable[[], object], what: str) -> None:
         time.sleep(0.02)
 
 
+def wait_for_the_end(stage: Stage) -> None:
+    """Waits until none of the stage's processes is left."""
+    others: set[str] = set()
+    wait(lambda: not stage.processes(others), "a process is left")
+
+
 @pytest.mark.parametrize("pipelining", [True, False])
 def test_control_c_ends_it(stage: Stage, silent: ScriptedServer, pipelining: bool) -> None:
     with playing(stage, [task(silent)], pipelining) as process:
@@ -75,7 +81,7 @@ def test_control_c_ends_it(stage: Stage, silent: ScriptedServer, pipelining: boo
         assert len(stage.processes()) > 1
         os.killpg(process.pid, signal.SIGINT)
         output, _nothing = process.communicate(timeout=SECONDS)
-        wait(lambda: not stage.processes(), "a process is left")
+        wait_for_the_end(stage)
     assert process.returncode == 99
     assert "User interrupted execution" in output
     assert not [path for path in (stage.folder / "tmp").iterdir() if path.name.startswith("ansible_")]
@@ -89,6 +95,6 @@ def test_a_tasks_timeout_ends_it(stage: Stage, silent: ScriptedServer) -> None:
     ]
     with playing(stage, tasks, pipelining=False) as process:
         output, _nothing = process.communicate(timeout=SECONDS)
-        wait(lambda: not stage.processes(), "a process is left")
+        wait_for_the_end(stage)
     assert process.returncode == 0, output
     assert silent.connections == 1, output

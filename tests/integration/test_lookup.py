@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +13,8 @@ from typing import Any
 import pytest
 from integration.playing import Book, Stage
 
-pytestmark = pytest.mark.oldest
+# With the newest ansible-core, test_secrets.py uses the lookup.
+pytestmark = [pytest.mark.oldest, pytest.mark.matrix]
 
 PASSWORD = "{{ 1 + 1 }} \"secret\" 'word'"
 CONNECTORS = [
@@ -75,13 +77,10 @@ def played() -> Iterator[dict[str, str]]:
         raw = book.stage.write("connectors.json", declare["connectors"])
         declare["connectors"] = f"{{{{ lookup('file', '{raw}') | from_json }}}}"
         book.add("declared", [{"mailroom.core.connectors": declare}], vars=variables)
-        for name, (expression, expected) in GIVES.items():
-            compare = {"that": f"({expression}) == expected", "quiet": True}
-            book.add(
-                f"gives {name}".replace(" ", "_"),
-                [{"ansible.builtin.assert": compare}],
-                vars={**variables, "expected": expected},
-            )
+        # In one task, since each process that Ansible forks for one imports anew what the lookup imports.
+        expected = {name: gives for name, (_expression, gives) in GIVES.items()}
+        told = {name: f"{{{{ ({GIVES[name][0]}) == expected['{name}'] }}}}" for name in GIVES}
+        book.add("gives", [{"ansible.builtin.debug": {"msg": told}}], vars={**variables, "expected": expected})
         for name, (expression, _error) in SAYS.items():
             show = {"ansible.builtin.debug": {"msg": f"{{{{ {expression} }}}}"}}
             book.add(f"says {name}".replace(" ", "_"), [show], vars=variables)
@@ -94,8 +93,9 @@ def test_connectors_are_declared(played: dict[str, str]) -> None:
 
 @pytest.mark.parametrize("name", GIVES)
 def test_lookup_gives(played: dict[str, str], name: str) -> None:
-    said = played[f"gives {name}".replace(" ", "_")]
+    said = played["gives"]
     assert not said.startswith("FAILED"), said
+    assert json.loads(said[said.index("{") : said.rindex("}") + 1])["msg"][name] is True, said
 
 
 @pytest.mark.parametrize(("name", "error"), [(name, error) for name, (_expression, error) in SAYS.items()])

@@ -13,6 +13,9 @@ import pytest
 from integration.playing import Stage
 from peers.mail import MailServer
 from peers.users import USERS
+from servers.playing import run
+
+pytestmark = [pytest.mark.oldest, pytest.mark.matrix]
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples" / "mail"
 ALICE, BOB, UMA = (USERS[name] for name in ("alice", "bob", "uma"))
@@ -35,8 +38,7 @@ class Office:
         }
         connector = {"name": "usual", "from_address": ALICE.address, "cc": [UMA.address], "smtp": smtp}
         declare = {"connectors": [connector], "default": "usual", "registry": self.registry}
-        done = stage.play([{"tasks": [{"mailroom.core.connectors": declare}]}])
-        assert done.returncode == 0, done.stdout
+        assert run("connectors", declare)["changed"]
 
     def play(self, example: str, **variables: Any) -> tuple[int, str]:
         given = ["--extra-vars", json.dumps(variables)]

@@ -19,6 +19,8 @@ from peers.mail import MailServer
 from peers.postgresql import DATABASE, SUPERUSER, Postgres, new_schema, shared_server
 from peers.users import USERS
 
+pytestmark = [pytest.mark.oldest, pytest.mark.matrix]
+
 ALICE, BOB = USERS["alice"], USERS["bob"]
 OUT_OF_REACH = {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": 1}
 
@@ -63,7 +65,7 @@ class Inventories:
         for name, hosts, variables in (
             # In the order of the play the first one cannot be reached.
             ("a", {"a0": {**OUT_OF_REACH, "ansible_python_interpreter": TARGET_PYTHON}, "a1": local}, of_owner),
-            ("b", {"b1": other, "b2": other}, of_writer),
+            ("b", {"b1": other}, of_writer),
             ("c", {"c1": other}, of_reader),
         ):
             declared = {**variables, "mailroom_connectors": connectors, "mailroom_default": "alerts"}
@@ -112,7 +114,7 @@ def test_hosts_that_share_a_database_test_and_send_once(inventories: Inventories
     code, said = inventories.play("apply", "a", "b", mailroom_verify="login", mailroom_init_mail=True)
     # A host that cannot be reached fails the play, and keeps no other from its turn.
     assert code == 4, said
-    assert changed(said) == {"a0": 0, "a1": len(["made", "declared", "sent"]), "b1": 0, "b2": 0}, said
+    assert changed(said) == {"a0": 0, "a1": len(["made", "declared", "sent"]), "b1": 0}, said
     assert inventories.sign_ins() == before + 1
     assert inventories.init_mails() == 1
 
@@ -122,12 +124,10 @@ def test_hosts_that_share_a_database_test_and_send_once(inventories: Inventories
     assert said.count("2 tested: 2 ok, 0 warn, 0 fail") == 1, said
     assert inventories.sign_ins() == before + 1
 
-    code, said = inventories.play("verify", "b", mailroom_test_from="each")
+    # One of them may only read the registry.
+    code, said = inventories.play("verify drift", "b", "c", mailroom_test_from="each")
     assert code == 0, said
-    assert said.count("2 tested: 2 ok, 0 warn, 0 fail") == len(["b1", "b2"]), said
-
-    code, said = inventories.play("verify drift", "c")
-    assert code == 0, said
+    assert said.count("2 tested: 2 ok, 0 warn, 0 fail") == len(["b1", "c1"]), said
 
 
 def test_what_is_refused_is_tried_and_stored_by_no_other_host(inventories: Inventories) -> None:

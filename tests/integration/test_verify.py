@@ -86,14 +86,14 @@ class Plays:
             ],
             module_defaults={"mailroom.core.connector": verify, "mailroom.core.connectors": verify},
         )
-        untested = ((f"untested{number}", depth) for number, depth in enumerate(["none", None, "{{ omit }}"]))
+        untested = ((f"untested{number}", depth) for number, depth in enumerate([None, "{{ omit }}"]))
         self.add(
             "no_depth",
             [task for name, depth in untested for task in (one({**refused, "name": name}, depth), UNTESTED)],
         )
         self.add(
             "template",
-            [one(works, "{{ depth }}"), TESTED, one(refused, "{{ depth }}", ignore_errors=True), FAILED],
+            [one(refused, "{{ depth }}", ignore_errors=True), FAILED],
             vars={"depth": "connect"},
         )
         sentence = check("done is failed", "'verify: must be one of none, connect, login, send' in done.msg")
@@ -119,8 +119,18 @@ class Plays:
         self.add(
             "check_mode", [one(works), TESTED, one(refused, ignore_errors=True), FAILED, *HELD_NOTHING], check_mode=True
         )
-        for poll in (0, 1):
-            self.add(f"poll_{poll}", self._asynchronous(poll), vars={"ansible_async_dir": str(self.folder / "async")})
+        jobs = {"ansible_async_dir": str(self.folder / "async")}
+        waits = {
+            "ansible.builtin.async_status": {"jid": "{{ done.ansible_job_id }}"},
+            "register": "done",
+            "until": "done is finished",
+            "retries": 600,
+            "delay": 0.2,
+        }
+        passed = check("done is changed", "done.result.verdict == 'ok'")
+        self.add("poll_0", [one(works, **{"async": 600}, poll=0), waits, passed], vars=jobs)
+        failed = check("done is failed", "done.result.verdict == 'connect_refused'")
+        self.add("poll_1", [one(refused, **{"async": 600}, poll=1, ignore_errors=True), failed], vars=jobs)
         self.book.host("other", ansible_remote_tmp=str(self.folder / "other_tmp"))
         self.add("delegated", [one(works, delegate_to="other"), TESTED])
         environment = {"MAILROOM_REGISTRY": str(self.folder / "named.db"), "MAILROOM_ACTOR": "named"}
@@ -137,27 +147,6 @@ class Plays:
         self.add("no_log", [one(secret, "login", ignore_errors=True, no_log=True), FAILED])
         sentence = check("'verify: must be none where the module is run without its action plugin' in done.msg")
         self.add("bare", [{"bare": {**works, **verify}, "register": "done", "ignore_errors": True}, sentence])
-
-    def _asynchronous(self, poll: int) -> Tasks:
-        """A job is waited for where the task itself does not."""
-        waits = {
-            "ansible.builtin.async_status": {"jid": "{{ done.ansible_job_id }}"},
-            "register": "done",
-            "until": "done is finished",
-            "retries": 600,
-            "delay": 0.2,
-            "ignore_errors": True,
-        }
-        waiting = [] if poll else [waits]
-        of_task = {"async": 600, "poll": poll}
-        return [
-            one(self.works, **of_task),
-            *waiting,
-            check("done is changed", "done.result.verdict == 'ok'"),
-            one(self.refused, **of_task, ignore_errors=True),
-            *waiting,
-            check("done is failed", "done.result.verdict == 'connect_refused'"),
-        ]
 
 
 BARE = """\

@@ -49,7 +49,9 @@ class Tree:
         self.variables(
             "production",
             mailroom_purposes={"requests": "support"},
-            mailroom_apps=[{"app": "msmtp", "path": str(self.rc), "connector": "alerts"}],
+            mailroom_apps=[
+                {"app": "msmtp", "path": str(self.rc), "connector": "alerts", "options": {"leave_out": ""}},
+            ],
         )
 
     def write(self, name: str, content: Any) -> None:
@@ -64,11 +66,11 @@ class Tree:
         """What the group's file of variables holds."""
         self.write(f"group_vars/{group}.json", variables)
 
-    def play(self, playbook: str, *arguments: object, **variables: Any) -> Played:
-        """Plays a playbook of the collection; `variables` are given on the command line, as AWX does."""
+    def play(self, playbooks: str, *arguments: object, **variables: Any) -> Played:
+        """Plays playbooks of the collection; `variables` are given on the command line, as AWX does."""
         given = self.stage.write("extra.json", variables)
         more = ["--inventory", self.folder, "--extra-vars", f"@{given}", *arguments]
-        done = self.stage.run("playbook", f"mailroom.core.{playbook}", *more)
+        done = self.stage.run("playbook", *(f"mailroom.core.{name}" for name in playbooks.split()), *more)
         for secret in (ALICE.password, WRONG):
             assert secret not in done.stdout
         return Played(done.returncode, done.stdout)
@@ -87,8 +89,7 @@ class Tree:
         """Write a connector of a host's registry into an application that no variable names; say its path."""
         path = str(self.stage.folder / f"written-{options['app']}")
         task = {"registry": str(self.registries / f"{registry_of}.db"), "path": path, **options}
-        played = self.stage.play([{"tasks": [{"mailroom.core.connector_config": task}]}])
-        assert played.returncode == 0, played.stdout
+        assert run("connector_config", task)["changed"]
         return path
 
 

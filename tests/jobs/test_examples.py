@@ -58,6 +58,7 @@ def test_github_and_gitlab_run_the_same_commands() -> None:
     assert of_github() == of_gitlab()
 
 
+@pytest.mark.matrix
 def test_pipeline_passes_where_mail_works(stage: Stage, project: Path) -> None:
     commands = of_github()
     assert commands
@@ -81,8 +82,9 @@ def test_a_pipeline_whose_mail_is_broken_fails_and_keeps_why(stage: Stage, proje
     assert suite.get("failures") == "1"
 
 
-def test_the_demo(stage: Stage) -> None:
-    done = run(stage, EXAMPLES / "demo", sys.executable, str(EXAMPLES / "demo" / "run"))
+def test_the_demo(stage: Stage, request: pytest.FixtureRequest) -> None:
+    short = ["--short"] if request.config.getoption("sample") else []
+    done = run(stage, EXAMPLES / "demo", sys.executable, str(EXAMPLES / "demo" / "run"), *short)
     assert done.returncode == 0, done.stdout
     assert "All steps ended as expected." in done.stdout
     report = Path(done.stdout.splitlines()[-1].partition(": ")[2])
@@ -176,6 +178,7 @@ def test_a_signal_ends_it_and_leaves_nothing(project: Path, number: signal.Signa
     assert not folder.exists()
 
 
+@pytest.mark.matrix
 def test_one_port_has_a_certificate_for_another_name(project: Path) -> None:
     with sandbox(project) as variables, pytest.raises(ssl.SSLCertVerificationError, match=r"127\.0\.0\.1"):
         smtplib.SMTP_SSL(variables["host"], variables["ports"]["smtps_other_name"], context=trusting(variables))

@@ -35,20 +35,10 @@ def run(*command: object, **more: str) -> str:
 
 
 @pytest.fixture
-def collections(tmp_path: Path) -> Path:
-    """Where an environment has its collections, with the one that is built from this checkout."""
-    target = tmp_path / "installed"
-    run("ansible-galaxy", "collection", "build", places.LINK, "--output-path", tmp_path)
-    (tarball,) = tmp_path.glob("*.tar.gz")
-    run("ansible-galaxy", "collection", "install", "--offline", tarball, ANSIBLE_COLLECTIONS_PATH=str(target))
-    return target
-
-
-@pytest.fixture
-def requirements(collections: Path, tmp_path: Path) -> Path:
+def requirements(tmp_path: Path) -> Path:
     """What pip installs in an environment, which is what the modules need."""
     written = tmp_path / "requirements.txt"
-    said = yaml.safe_load(run("ansible-builder", "introspect", collections, f"--write-pip={written}"))
+    said = yaml.safe_load(run("ansible-builder", "introspect", places.COLLECTIONS, f"--write-pip={written}"))
     asked = [line.partition("#")[0].strip() for line in said["python"]]
     assert sorted(re.match(r"\w+", each)[0] for each in asked) == sorted(LIBRARIES)  # type: ignore[index]
     return written

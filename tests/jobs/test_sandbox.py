@@ -70,6 +70,7 @@ def test_connector_of_the_sandbox_passes_at_every_depth(
     assert len(inbox(variables, SUPPORT)) == 1
 
 
+@pytest.mark.matrix
 def test_certificate_for_another_name_has_its_verdict(stage: Stage, variables: dict[str, Any]) -> None:
     declaration = connector(variables, "smtps_other_name", "imaps")
     tested = played(stage, variables, "connector_test", declaration=declaration, depth="connect", fail=False)
@@ -78,6 +79,7 @@ def test_certificate_for_another_name_has_its_verdict(stage: Stage, variables: d
     assert "mail.example.net" in result["remedy"]
 
 
+@pytest.mark.matrix
 def test_init_mail_is_there_once(stage: Stage, variables: dict[str, Any]) -> None:
     declared = {"name": "support", **connector(variables, "submission", "imaps")}
     played(stage, variables, "connectors", connectors=[declared])

@@ -26,6 +26,8 @@ class CuttingProxy:
         self.moment: Moment = "never"
         self.cuts = 0
         self.cut = threading.Event()
+        self.settled = threading.Event()
+        """The server has done what it heard before the last cut."""
         self.is_out_of_reach_afterwards = False
         threading.Thread(target=self._accept, daemon=True).start()
 
@@ -63,6 +65,7 @@ class CuttingProxy:
         _close(client, server)
 
     def _cut(self, client: socket.socket, server: socket.socket, chunk: bytes) -> None:
+        self.settled.clear()
         self.cut.set()
         _close(client)
         if self.moment == "after":
@@ -73,6 +76,7 @@ class CuttingProxy:
                 while server.recv(65536):
                     pass
         _close(server)
+        self.settled.set()
 
 
 def _forward(source: socket.socket, target: socket.socket) -> None:

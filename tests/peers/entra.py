@@ -149,7 +149,8 @@ def _private(path: Path, content: bytes) -> Path:
 
 
 def _self_signed(common_name: str) -> tuple[rsa.RSAPrivateKey, x509.Certificate]:
-    key, now = tokens.new_key(), dt.datetime.now(dt.timezone.utc)
+    # PyJWT, which msal signs with, warns of shorter ones.
+    key, now = tokens.new_key(2048), dt.datetime.now(dt.timezone.utc)
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
     builder = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
     begins, ends = now - dt.timedelta(days=1), now + dt.timedelta(days=90)

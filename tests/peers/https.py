@@ -8,6 +8,7 @@ import collections
 import contextlib
 import dataclasses
 import email.utils
+import functools
 import json
 import re
 import threading
@@ -43,7 +44,7 @@ class Request:
     def __repr__(self) -> str:
         return f"<{self.method} {self.path}>"
 
-    @property
+    @functools.cached_property
     def form(self) -> dict[str, str]:
         """The fields of the body, if it is a form."""
         return dict(parse_qsl(self.body.decode(errors="replace"), keep_blank_values=True))

@@ -21,6 +21,7 @@ import ssl
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import types
 from collections.abc import Iterator
@@ -70,6 +71,8 @@ class MailServer:
         self._forwarder: Forwarder | None = None
         self._fronts: list[ScriptedServer] = []
         self._block: net.PortBlock | None = None
+        self._imap: dict[str, imaplib.IMAP4] = {}  # signed in, by user
+        self._imap_lock = threading.Lock()
 
     @property
     def ca_file(self) -> Path:
@@ -91,6 +94,8 @@ class MailServer:
     def stop(self) -> None:
         """Ends all processes; does nothing when there are none."""
         atexit.unregister(self.stop)
+        while self._imap:
+            self._imap.popitem()[1].shutdown()
         while self._fronts:
             self._fronts.pop().close()
         if self._forwarder:
@@ -129,9 +134,13 @@ class MailServer:
         """The message of a user whose header has this value, as soon as it has arrived."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
-            for message in self.messages(user):
-                if message[header] == value:
-                    return message
+            with self._signed_in(user) as imap:
+                imap.select("INBOX", readonly=True)
+                imap.literal = value.encode()
+                for number in imap.search("UTF-8", "HEADER", header)[1][0].split():
+                    message = _message(imap, number)
+                    if message[header] == value:
+                        return message
             time.sleep(0.05)
         raise PeerFailed(f"no message with {header}: {value} came to {user} within {seconds} s\n{self.log_tail()}")
 
@@ -249,10 +258,32 @@ class MailServer:
 
     @contextlib.contextmanager
     def _signed_in(self, user: str) -> Iterator[imaplib.IMAP4]:
-        who = self.users[user]
-        with imaplib.IMAP4("127.0.0.1", self.ports["imap"], timeout=SECONDS) as imap:
-            imap.authenticate("PLAIN", lambda _challenge: f"\0{who.address}\0{who.password}".encode())
-            yield imap
+        """A connection of the user's own, which is kept for the next time unless something went wrong."""
+        with self._imap_lock:
+            imap = self._imap.pop(user, None)
+            if not imap or not _is_alive(imap):
+                imap = self._sign_in(self.users[user])
+            try:
+                yield imap
+                imap.unselect()
+            except BaseException:
+                imap.shutdown()
+                raise
+            self._imap[user] = imap
+
+    def _sign_in(self, who: User) -> imaplib.IMAP4:
+        imap = imaplib.IMAP4("127.0.0.1", self.ports["imap"], timeout=SECONDS)
+        imap.authenticate("PLAIN", lambda _challenge: f"\0{who.address}\0{who.password}".encode())
+        return imap
+
+
+def _is_alive(imap: imaplib.IMAP4) -> bool:
+    try:
+        imap.noop()
+    except (OSError, imaplib.IMAP4.error):
+        imap.shutdown()
+        return False
+    return True
 
 
 def _message(imap: imaplib.IMAP4, number: bytes, *, by_uid: bool = False) -> EmailMessage:

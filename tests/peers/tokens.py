@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from peers import jose
 from peers.https import HttpsServer, Request, Response, Route, as_json
 
+SHORT = 1024  # bits of a key: making, reading and using one of 2048 takes six times as long
 MAIL = ("imap", "smtp")  # the services of the mail server, as Dovecot calls them
 
 
@@ -102,14 +103,14 @@ def _other_key() -> rsa.RSAPrivateKey:
 _NUMBERS = itertools.cycle("123456")
 
 
-def new_key() -> rsa.RSAPrivateKey:
+def new_key(bits: int = SHORT) -> rsa.RSAPrivateKey:
     """A key for signatures, another than the last ones; making one takes long, so they come round again."""
-    return _named(next(_NUMBERS))
+    return _named(next(_NUMBERS), bits)
 
 
 @functools.cache
-def _named(name: str) -> rsa.RSAPrivateKey:
-    return rsa.generate_private_key(65537, 2048)
+def _named(name: str, bits: int = SHORT) -> rsa.RSAPrivateKey:
+    return rsa.generate_private_key(65537, bits)
 
 
 class Introspection(HttpsServer):

@@ -45,5 +45,6 @@ _ALL = (
     User(
         "homeless", "homeless-Secret-9", "signs in, and then the mailbox cannot be opened", userdb="userdb_home=/proc/1"
     ),
+    User("jinja", "{{ 6 * 7 }}-Secret-10", "a password that Ansible could take for a template"),
 )
 USERS = {user.name: user for user in _ALL}

@@ -15,7 +15,7 @@ from peers.ca import CertificateZoo
 from peers.mail import MailServer
 from peers.proxies import SOCKS_REPLIES, HttpProxy, Proxy, Socks5Proxy
 from peers.users import USERS
-from servers.playing import run
+from servers.playing import prepare, run
 
 from ansible_collections.mailroom.core.plugins.module_utils._report.model import parse_results
 from ansible_collections.mailroom.core.plugins.module_utils._report.table import table
@@ -42,8 +42,7 @@ class Scene:
 
     def store(self, connectors: list[dict[str, Any]]) -> None:
         """Stores connectors, and forgets all others."""
-        written = run("connectors", {**self.options, "connectors": connectors, "purge": True})
-        assert not written.get("failed"), written["msg"]
+        prepare("connectors", {**self.options, "connectors": connectors, "purge": True})
 
     def test(self, **options: Any) -> dict[str, Any]:
         """What the module answers."""

@@ -105,7 +105,7 @@ def test_a_repeat_after_a_crash_has_the_same_message_id(scene: Prover) -> None:
 
 KILLED_BEFORE_RECORDING = f"""
 import os, runpy
-from {MODULES[:-8]}.module_utils._registry.registry import Writer
+from {MODULES[:-8]}.module_utils._registry.writer import Writer
 Writer.record_proof = lambda *_rest: os.kill(os.getpid(), 9)
 runpy.run_module("{MODULES}.init_mail", run_name="__main__")
 """
@@ -231,7 +231,7 @@ def test_two_tasks_at_once_send_one_mail(scene: Prover) -> None:
 NEVER_RECORDED = f"""
 import runpy
 from {MODULES[:-8]}.module_utils._errors import RegistryError
-from {MODULES[:-8]}.module_utils._registry.registry import Writer
+from {MODULES[:-8]}.module_utils._registry.writer import Writer
 def prove(*_rest):
     raise RegistryError("The disk is full.")
 Writer.record_proof = prove

@@ -541,16 +541,17 @@ def test_a_large_file_is_sent_in_little_memory(office: Office, serve: Serve, tmp
 
     def swallow(talk: Talk) -> None:
         talk.send("354 Go on\r\n")
-        end, is_content, line = b"", False, b""
-        while not end.endswith(b"\r\n.\r\n"):
-            piece = talk.read()
+        header = b"\r\nContent-Transfer-Encoding: base64\r\n\r\n"
+        message = b""
+        while header not in message:
+            message += talk.read()
+        content = message.partition(header)[2]
+        while not content.endswith(b"\r\n.\r\n"):
+            whole_lines = content.rfind(b"\r\n", 0, -1000) + 1
+            sent.update(base64.b64decode(content[:whole_lines]))
+            content = content[whole_lines:] + talk.read()
             talk.received.clear()
-            end = (end + piece)[-5:]
-            *lines, line = (line + piece).split(b"\r\n")
-            for each in lines:
-                if is_content and not each.startswith(b"--"):
-                    sent.update(base64.b64decode(each))
-                is_content = (is_content or each == b"Content-Transfer-Encoding: base64") and not each.startswith(b"--")
+        sent.update(base64.b64decode(content.partition(b"\r\n--")[0]))
         talk.recipients = None
         talk.send("250 2.0.0 Ok: queued as 4LARGE\r\n")
 
@@ -613,8 +614,9 @@ def rig(mail_server: MailServer, office: Office, tmp_path: Path) -> Iterator[Rig
         yield Rig(made, mail_server, tmp_path)
 
 
-@pytest.mark.parametrize("uploads", [0, 3])
-@pytest.mark.parametrize("saves", [True, False])
+@pytest.mark.parametrize(
+    ("uploads", "saves"), [(0, True), (0, False), (3, True), pytest.param(3, False, marks=pytest.mark.matrix)]
+)
 def test_graph_sends_files_of_every_size(
     office: Office, rig: Rig, mail_server: MailServer, uploads: int, saves: bool
 ) -> None:

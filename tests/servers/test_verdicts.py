@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import socket
 import ssl
 import threading
@@ -28,14 +29,34 @@ from ansible_collections.mailroom.core.plugins.module_utils._verdict.table impor
 Found = dict[tuple[str, str], Outcome]
 WRONG = "wrong-Secret-0"
 SCRIPTS: dict[str, type[SmtpScript | ImapScript]] = {"smtp": SmtpScript, "imap": ImapScript}
-EVERY_FAULT = pytest.mark.parametrize("key", [pytest.param(key, id="-".join(key)) for key in FAULTS])
+ENDLESS_ANSWERS = ("flood", "endless_lines", "drip")
+
+
+def further_cases() -> Iterator[tuple[str, str]]:
+    """Faults that differ from others only in where they happen: one kind of endless answer is tried at each phase."""
+    for protocol in SCRIPTS:
+        names = [name for of, name in FAULTS if of == protocol]
+        phases = [name.removesuffix("_drip") for name in names if name.endswith("_drip")]
+        for number, phase in enumerate(phases):
+            for each in {*ENDLESS_ANSWERS} - {ENDLESS_ANSWERS[number % 3]}:
+                yield protocol, f"{phase}_{each}"
+    # STARTTLS leads to the same handshake as over SMTP.
+    yield from ((of, name) for of, name in FAULTS if of == "imap" and re.fullmatch("certificate_.*_starttls", name))
+
+
+FURTHER = set(further_cases())
+EVERY_FAULT = pytest.mark.parametrize(
+    "key", [pytest.param(key, id="-".join(key), marks=[pytest.mark.matrix] * (key in FURTHER)) for key in FAULTS]
+)
 BOTH = pytest.mark.parametrize("protocol", ["smtp", "imap"])
 
 
 @pytest.fixture(scope="module")
-def found(zoo: CertificateZoo) -> Found:
-    """What comes of every named fault."""
-    return probing.meet_all(zoo)
+def found(zoo: CertificateZoo, request: pytest.FixtureRequest) -> Found:
+    """What comes of every named fault that is asked for."""
+    items = (each for each in request.session.items if each.path == request.path and "found" in each.fixturenames)
+    asked = [each.callspec.params for each in items if hasattr(each, "callspec")]
+    return probing.meet_all(zoo, {each.get("key") or (each["protocol"], each["name"]) for each in asked})
 
 
 def test_each_fault_has_a_line_in_the_table() -> None:

@@ -95,7 +95,8 @@ class Alternatives:
             host.probe(anonymous, wanted, session_type, min(self._timeout, seconds))
         with suppress(ProbeError):
             Clock(seconds, self._timeout).wait_for(lambda: host.is_done)
-        return TriedPairs(host.tried, tuple(pair for pair in host.answered if pair in wanted))
+        tried, answered = (tuple(pair for pair in found if pair in wanted) for found in (host.tried, host.answered))
+        return TriedPairs(tried, answered)
 
 
 class _Host:

@@ -80,8 +80,10 @@ def text(max_length: int, *, lines: bool = False) -> Check:
 
     def check(value: Any) -> str:
         value = _require_text(value)
-        if not 1 <= len(value) <= max_length or not value.strip() or forbidden.search(value):
+        if not 1 <= len(value) <= max_length or forbidden.search(value):
             raise InvalidValueError(allowed)
+        if not value.strip():
+            raise InvalidValueError(f"{allowed}, and not blanks alone")
         return str(value)
 
     return check
@@ -261,7 +263,12 @@ def is_address(value: object) -> bool:
 def user_name(value: Any) -> str:
     """A user name; one that is a mail address must be a valid one, since mail may be sent from it or to it."""
     value = _user_text(value)
-    return address(value) if is_address(value) else str(value)
+    try:
+        return address(value)
+    except InvalidValueError:
+        if is_address(value):
+            raise
+    return str(value)
 
 
 class ParsedUrl(NamedTuple):
@@ -354,8 +361,8 @@ def stored_headers(value: Any) -> dict[str, str]:
         try:
             kept[name] = str(text(2048)(str(content) if is_number else content))
         except InvalidValueError:
-            allowed = f"{name} must be 1 to 2048 characters on one line, without control characters"
-            raise InvalidValueError(allowed) from None
+            allowed = "must be 1 to 2048 characters on one line, without control characters, and not blanks alone"
+            raise InvalidValueError(f"{name} {allowed}") from None
     return kept
 
 

@@ -8,24 +8,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from .._errors import Problem, printable
 from . import checks
-from .fields import BLOCKS, BY_NAME, BY_PATH, FIELDS, Field, did_you_mean_field, split_path
+from .fields import BLOCKS, BY_NAME, BY_PATH, FIELDS, Field, Settings, did_you_mean_field, split_path
 from .secret import Secret
 
-Settings = dict[str, Any]
 
-
-@dataclass(frozen=True)
-class Declaration:
+class Declaration(NamedTuple):
     """What a task declares for one connector. A field that was left out is in none of the three."""
 
     name: str
-    settings: Settings = field(default_factory=dict)
-    secrets: Mapping[str, Secret] = field(default_factory=dict)
+    settings: Mapping[str, Any] = MappingProxyType({})
+    secrets: Mapping[str, Secret] = MappingProxyType({})
     cleared: frozenset[str] = frozenset()
 
     def contains(self, path: str) -> bool:
@@ -40,12 +37,14 @@ def parse_declaration(
     where: str = "",
     clear: Iterable[str] = (),
     empty_blocks: Iterable[str] = (),
+    whole: bool = False,
 ) -> tuple[Declaration, list[Problem]]:
     """Parse one connector as Ansible passes it, where null means that a field was left out.
 
-    `empty_blocks` are the blocks that were written as {}, which Ansible fills with nulls.
+    `empty_blocks` are the blocks that were written as {}, which Ansible fills with nulls. They are cleared, unless the
+    declaration is the whole connector: then an empty graph, whose fields all have defaults, is declared.
     """
-    parser = _Parser(where)
+    parser = _Parser(where, whole=whole)
     parser.parse_name(written.get("name"))
     for unknown in sorted(str(key) for key in written if key != "name" and key not in BY_NAME):
         parser.add_unknown_field(unknown)
@@ -53,7 +52,7 @@ def parse_declaration(
         value = written.get(known.name)
         if value is not None:
             parser.parse_field(known, value)
-    parser.clear(empty_blocks)
+    parser.clear(() if whole else empty_blocks)
     parser.clear(clear, named=True)
     return parser.result(), parser.problems
 
@@ -68,8 +67,9 @@ def empty_blocks(written: Any) -> list[str]:
 class _Parser:
     """Collects the values and problems of one declaration."""
 
-    def __init__(self, where: str) -> None:
+    def __init__(self, where: str, *, whole: bool) -> None:
         self._where = where
+        self._whole = whole
         self._name = ""
         self._settings: Settings = {}
         self._secrets: dict[str, Secret] = {}
@@ -106,7 +106,11 @@ class _Parser:
 
     def clear(self, paths: Iterable[str], *, named: bool = False) -> None:
         for path in paths:
-            if path not in BY_PATH:
+            if path == "name":
+                self._add_problem(path, "cannot be cleared")
+            elif not path.strip():
+                self._add_problem("clear", "must be a list of fields, such as imap or smtp.proxy")
+            elif path not in BY_PATH:
                 self.add_unknown_field(str(path))
             elif named and self.result().contains(path):
                 self._add_problem(path, "cannot be both set and cleared")
@@ -114,20 +118,20 @@ class _Parser:
                 self._cleared.add(path)
 
     def _parse_block(self, block: Field, value: Mapping[str, Any]) -> None:
-        inner_fields = {inner.name: inner for inner in block.fields}
         kept: Settings = {}
-        for unknown in sorted(str(key) for key in value if key not in inner_fields):
-            self.add_unknown_field(f"{block.name}.{unknown}")
-        for name, inner in inner_fields.items():
-            content = value.get(name)
+        for unknown in sorted(path for key in value if (path := f"{block.name}.{key}") not in BY_PATH):
+            self.add_unknown_field(unknown)
+        for inner in block.fields:
+            content = value.get(inner.name)
             if content is None:
                 continue
-            path = f"{block.name}.{name}"
+            path = f"{block.name}.{inner.name}"
             if not inner.secret and content in ("", []) and inner.type in ("str", "path", "list"):
                 self._cleared.add(path)
             else:
                 self._parse_value(inner, path, kept, content)
-        if kept or any(path.startswith(block.name + ".") for path in self._secrets):
+        is_default = self._whole and block.name == "graph" and all(content is None for content in value.values())
+        if kept or is_default or any(path.startswith(block.name + ".") for path in self._secrets):
             self._settings[block.name] = kept
 
     def _parse_value(self, known: Field, path: str, target: Settings, value: Any) -> None:
@@ -179,7 +183,7 @@ def _drop_superseded(name: str, block: Settings, declaration: Declaration) -> No
     if "uri" in given:
         block.pop("host", None)
         block.pop("port", None)
-    elif "uri" in block and ("host" in given or "port" in given):
+    elif "uri" in block and "smtp.uri" not in declaration.cleared and ("host" in given or "port" in given):
         uri = checks.parse_smtp_uri(block.pop("uri"))
         block["host"] = uri.host
         if uri.port is not None:

@@ -8,13 +8,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import Any, Callable, Union
+from dataclasses import replace
+from typing import Any, Callable, NamedTuple, Union
 
 from .._errors import FieldMessage
-from .declaration import Declaration, Settings, declared_client_credential, merge_declaration
+from .declaration import Declaration, declared_client_credential, merge_declaration
 from .effective import Preset, resolve_preset
-from .fields import MAX_DISPLAY_NAME_LENGTH, split_path
+from .fields import MAX_DISPLAY_NAME_LENGTH, Settings, split_path
 from .plan import Request
 from .secret import Secret, changed_secrets
 from .secret_destinations import fields_with_new_destination, is_used
@@ -37,8 +37,7 @@ _CREDENTIAL_OF_SECRET = {
 }
 
 
-@dataclass(frozen=True)
-class Draft:
+class Draft(NamedTuple):
     """The result of a declaration: a connector, or the problems by field; and warnings by field."""
 
     connector: Connector | None
@@ -47,8 +46,7 @@ class Draft:
     warnings: tuple[FieldMessage, ...] = ()
 
 
-@dataclass(frozen=True)
-class Drafter:
+class Drafter(NamedTuple):
     """Creates the drafts for one request."""
 
     request: Request
@@ -82,7 +80,7 @@ class Drafter:
         elif source:
             message = "must be given: secrets are not copied to a duplicate"
             missing = [(path, message) for path in secrets if path not in declaration.secrets]
-        problems = (*validate(settings, resolved, secrets), *missing)
+        problems = (*validate(settings, resolved, secrets, declaration.cleared), *missing)
         if problems:
             return Draft(None, problems=problems)
 

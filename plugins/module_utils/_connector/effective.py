@@ -11,7 +11,7 @@ from collections.abc import Container, Mapping
 from typing import Any
 
 from . import checks
-from .declaration import Settings
+from .fields import Settings
 from .presets import PRESETS
 
 _TLS_PORTS = (465, 2465)
@@ -58,14 +58,26 @@ def derive_settings(settings: Settings, preset: Preset, secrets: Container[str],
 
 def with_test_address(result: Mapping[str, Any]) -> dict[str, Any]:
     """The settings with the effective test_address, which is not part of what is compared or sealed."""
-    users = (result.get(block, {}).get("username") for block in ("smtp", "oauth2", "imap"))
     test_address = (
         result.get("test_address")
-        or next((user for user in users if user and checks.is_address(user)), None)
+        or next((user for user in _sign_in_users(result) if user and checks.is_address(user)), None)
         or result.get("from_address")
         or result.get("graph", {}).get("mailbox")
     )
     return {**result, **({"test_address": test_address} if test_address else {})}
+
+
+def _sign_in_users(result: Mapping[str, Any]) -> tuple[str | None, ...]:
+    """The names of the user who signs in to send, or to read where a connector only receives."""
+    signs_in_with = connector_type(result)
+    oauth2_user = result.get("oauth2", {}).get("username")
+    if signs_in_with == "graph":
+        return (oauth2_user,)
+    server = result.get(signs_in_with, {})
+    auth = server.get("auth", "none")
+    if auth == "none":
+        return ()
+    return (server.get("username"), oauth2_user if auth == "oauth2" else None)
 
 
 def connector_type(settings: Mapping[str, Any]) -> str:

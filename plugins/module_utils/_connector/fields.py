@@ -12,12 +12,14 @@ of each is in docs/descriptions/fields.yml, so that documentation is not shipped
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from . import checks
 from .presets import ALIASES, PRESET_NAMES, find_preset
 from .suggest import did_you_mean, nearest, normalize_word
+
+Settings = dict[str, Any]
+"""The fields of a connector that have a value, without the secrets. The fields of a block are a dictionary in it."""
 
 SECURITY = ("none", "starttls", "starttls_optional", "tls")
 MECHANISMS = ("PLAIN", "LOGIN", "CRAM-MD5", "SCRAM-SHA-1", "SCRAM-SHA-256", "OAUTHBEARER", "XOAUTH2")
@@ -49,8 +51,7 @@ FIELD_SYNONYMS = {
 """Names that other products use for a field, and the name of that field."""
 
 
-@dataclass(frozen=True)
-class Field:
+class Field(NamedTuple):
     """One field: its type in an argument spec, and its check."""
 
     name: str

@@ -12,7 +12,7 @@ from typing import Any
 
 from .._errors import DeclarationError, Problem
 from .fields import BY_PATH, SECRETS
-from .suggest import did_you_mean
+from .suggest import did_you_mean, printable_word
 
 Connector = dict[str, Any]
 
@@ -33,12 +33,13 @@ def merge_layers(layers: Mapping[str, Any], *, partial: bool = False) -> list[Co
             elif name in connectors or name not in removed or not _has_only_secrets(entry):
                 connectors[name] = _overlay(connectors.get(name, {}), entry)
     for name, connector in connectors.items():
+        where = f"connector {printable_word(name)}"
         if connector.get("name", name) != name:
-            problems.append(Problem(f"connector {name}", "name", "must equal the connector's key, or be left out"))
+            problems.append(Problem(where, "name", "must equal the connector's key, or be left out"))
         if not partial and _has_only_secrets(connector):
             declared = [each for each in connectors if not _has_only_secrets(connectors[each])]
             suggestion = did_you_mean(name, declared) or ": is it declared under another name?"
-            problems.append(Problem(f"connector {name}", "", f"only secrets are given for it{suggestion}"))
+            problems.append(Problem(where, "", f"only secrets are given for it{suggestion}"))
     if problems:
         raise DeclarationError(problems)
     return [{**connector, "name": name} for name, connector in connectors.items()]
@@ -55,7 +56,7 @@ def _entries(layer: str, entries: Any, problems: list[Problem]) -> Iterator[tupl
             yield str(name), entry
         elif not _is_blank(entry):
             message = "must be a dictionary, or null to remove the connector"
-            problems.append(Problem(layer, str(name)[:200], message))
+            problems.append(Problem(layer, printable_word(str(name)), message))
 
 
 def _overlay(lower: Mapping[str, Any], upper: Mapping[str, Any], block: str = "") -> dict[str, Any]:

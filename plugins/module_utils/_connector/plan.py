@@ -8,18 +8,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .._errors import Problem
-from .declaration import Declaration
 from .secret import Secret
 from .secret_destinations import destination
-from .state import Connector, Purpose, Stamp, State, Wanted, has_same_connection
+from .state import UNSTAMPED, Connector, Purpose, Stamp, State, Wanted, has_same_connection
+
+if TYPE_CHECKING:
+    # Who declares no connector need not wait for it to be compiled.
+    from .declaration import Declaration
 
 
-@dataclass(frozen=True)
-class Request:
+class Request(NamedTuple):
     """What a task asks for. The default and the purposes stay as they are unless they are named."""
 
     declarations: tuple[Declaration, ...] = ()
@@ -33,8 +35,8 @@ class Request:
     not_default: str | None = None
     successor: str | None = None
     successor_option: str = "new_default"
-    bind: Mapping[Purpose, str] = field(default_factory=dict)
-    unbind: Mapping[Purpose, str | None] = field(default_factory=dict)
+    bind: Mapping[Purpose, str] = MappingProxyType({})
+    unbind: Mapping[Purpose, str | None] = MappingProxyType({})
     """Purposes to unbind, each from one connector or, with None, from whichever it is bound to."""
     purge_purposes: bool = False
     problems: tuple[Problem, ...] = ()
@@ -52,8 +54,7 @@ class Request:
         )
 
 
-@dataclass(frozen=True)
-class Change:
+class Change(NamedTuple):
     """One connector that is created (no before), deleted (no after) or updated."""
 
     before: Connector | None
@@ -67,8 +68,7 @@ class Change:
         return (self.before or self.after).name  # type: ignore[union-attr]
 
 
-@dataclass(frozen=True)
-class Plan:
+class Plan(NamedTuple):
     """The changes to the registry, and its state before and after them."""
 
     changes: tuple[Change, ...]
@@ -76,7 +76,7 @@ class Plan:
     before: State
     after: State
     warnings: tuple[str, ...]
-    stamp: Stamp = field(default_factory=lambda: Stamp("", ""))
+    stamp: Stamp = UNSTAMPED
     """When and by whom it was made."""
 
     @property

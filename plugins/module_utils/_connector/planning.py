@@ -11,17 +11,20 @@ default and the purposes.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from .._errors import DeclarationError, Problem
-from .declaration import Declaration
 from .diff import difference
-from .draft import Drafter, IsForeign, SameSecret
 from .fields import BLOCKS
 from .plan import Change, Plan, Request
 from .state import Connector, Damage, Purpose, Stamp, State
 from .suggest import Suggestions
+
+if TYPE_CHECKING:
+    from .declaration import Declaration
+    from .draft import Drafter, IsForeign, SameSecret
 
 
 def make_plan(
@@ -38,7 +41,23 @@ def make_plan(
     """
     before = _rename_connector(state, request)
     builder = _PlanBuilder(before, request.problems)
-    drafter = Drafter(request, stamp, same_secret, is_foreign)
+    if request.declarations:
+        # Who only binds or deletes need not wait for it to be compiled.
+        from .draft import Drafter
+
+        _draft(Drafter(request, stamp, same_secret, is_foreign), state, before, builder)
+    _delete(request, before, builder)
+    undecided = {problem.where for problem in builder.problems}
+    _choose_default(request, builder)
+    _bind(request, builder, undecided)
+    if builder.problems:
+        raise DeclarationError(builder.problems)
+    return builder.build(before, stamp)
+
+
+def _draft(drafter: Drafter, state: State, before: State, builder: _PlanBuilder) -> None:
+    """Add what the declarations create or update."""
+    request = drafter.request
     for declaration in request.declarations:
         stored = _find_stored(request, declaration.name, state, before, builder)
         source = None if stored else _find_source(request, declaration.name, before, builder)
@@ -53,12 +72,6 @@ def make_plan(
                 misspelt = "" if stored or source or request.copy_from else _misspelt_name_message(declaration, builder)
                 for problem in [("", misspelt)] if misspelt else draft.problems:
                     builder.add_problem(declaration.name, *problem)
-    _delete(request, before, builder)
-    _choose_default(request, builder)
-    _bind(request, builder)
-    if builder.problems:
-        raise DeclarationError(builder.problems)
-    return builder.build(before, stamp)
 
 
 class _PlanBuilder:
@@ -115,6 +128,7 @@ def _rename_connector(state: State, request: Request) -> State:
         connectors={new if name == old else name: connector for name, connector in state.connectors.items()},
         default=new if state.default == old else state.default,
         bindings={purpose: new if name == old else name for purpose, name in state.bindings.items()},
+        all_names=lambda: {*state.all_names()} - {old},
     )
 
 
@@ -220,27 +234,27 @@ def _is_default_lost(name: str, request: Request, builder: _PlanBuilder) -> bool
     return name not in builder.connectors or not builder.connectors[name].enabled
 
 
-def _bind(request: Request, builder: _PlanBuilder) -> None:
+def _bind(request: Request, builder: _PlanBuilder, undecided: Container[str]) -> None:
+    """Bind and unbind purposes. Of the connectors that are undecided for their own problems nothing is said."""
     for purpose, only_from in request.unbind.items():
         if only_from in (None, builder.bindings.get(purpose)):
             builder.bindings.pop(purpose, None)
     if request.purge_purposes:
         builder.bindings = {purpose: name for purpose, name in builder.bindings.items() if purpose in request.bind}
     builder.bindings.update(request.bind)
-    _check_bindings(request.bind, builder)
+    _check_bindings(request.bind, builder, undecided)
 
 
-def _check_bindings(requested: Mapping[Purpose, str], builder: _PlanBuilder) -> None:
+def _check_bindings(requested: Mapping[Purpose, str], builder: _PlanBuilder, undecided: Container[str]) -> None:
     """Check that each purpose is bound to an enabled connector that its tenant may use.
 
     Requested bindings have a problem each; other bindings that break have one problem for each connector.
     """
-    blocked = {problem.where for problem in builder.problems}
     in_use: dict[str, list[Purpose]] = {}
     for purpose, name in builder.bindings.items():
         connector = builder.connectors.get(name)
         where = f"purpose {purpose}"
-        if f"connector {name}" in blocked:
+        if f"connector {name}" in undecided:
             continue
         if connector and not connector.available_to(purpose.tenant):
             tenants = ", ".join(connector.settings["available_to"])

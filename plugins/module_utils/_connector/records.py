@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 from .effective import with_test_address
@@ -21,8 +20,7 @@ MOST_RUNS = 100
 """The tests of one connector that are kept."""
 
 
-@dataclass(frozen=True)
-class ApplicationRecord:
+class ApplicationRecord(NamedTuple):
     """What of a connector an application was given, and where it keeps it.
 
     One is told from the others by app, host and place. The place is the path of a file, or the URL of an API and what
@@ -134,6 +132,10 @@ def next_health(before: Health | None, recorded: RecordedTest) -> Health:
     """The health of a connector after one more test."""
     run = recorded.run
     is_failure = run.status == "fail"
+    expires = recorded.expires
+    # A test that fails early does not come to all that ends, such as the certificate.
+    if before and is_failure and (not expires or run.at < before.expires < expires):
+        expires = before.expires
     goes_on = before is not None and before.state == (run.status, run.verdict)
     return Health(
         status=run.status,
@@ -142,6 +144,6 @@ def next_health(before: Health | None, recorded: RecordedTest) -> Health:
         checked_at=run.at,
         last_ok_at=run.at if not is_failure else before.last_ok_at if before else "",
         failures_in_a_row=(before.failures_in_a_row if before else 0) + 1 if is_failure else 0,
-        expires=recorded.expires or (before.expires if before and is_failure else ""),
+        expires=expires,
         host=run.host,
     )

@@ -63,6 +63,19 @@ class Endpoint:
     password: Secret | None = None
     mechanisms: tuple[str, ...] = ()
 
+    def facts(self) -> dict[str, Any]:
+        """What the remedy of a failure names."""
+        other = {"starttls": "tls", "starttls_optional": "tls", "none": "tls", "tls": "starttls"}
+        return {
+            "host": self.host,
+            "port": self.port,
+            "security": self.security,
+            "better_security": other[self.security],
+            "auth": self.auth,
+            "username": self.username or "the user",
+            "protocol": self.protocol.upper(),
+        }
+
 
 @dataclass(frozen=True)
 class SmtpSettings(Endpoint):

@@ -15,8 +15,8 @@ from typing import Any, Callable, NamedTuple
 
 from .._errors import Problem
 from . import checks
-from .declaration import Settings
 from .effective import Preset, derive_settings
+from .fields import Settings
 from .secret import Secret, changed_secrets
 
 CONNECTING_FIELDS = ("smtp", "imap", "graph", "oauth2")
@@ -50,12 +50,14 @@ class Proof(NamedTuple):
     to: str
 
 
-@dataclass(frozen=True)
-class Stamp:
+class Stamp(NamedTuple):
     """When a change was made, and by whom."""
 
     at: str
     by: str
+
+
+UNSTAMPED = Stamp("", "")
 
 
 @dataclass(frozen=True)
@@ -68,8 +70,8 @@ class Connector:
     secrets: Mapping[str, str | Secret] = field(default_factory=dict)
     revision: int = 0
     sending_revision: int = 0
-    created: Stamp = Stamp("", "")
-    updated: Stamp = Stamp("", "")
+    created: Stamp = UNSTAMPED
+    updated: Stamp = UNSTAMPED
     proof: Proof | None = None
     identity: str = ""
     """A random id, kept when the connector is renamed and never reused."""
@@ -107,8 +109,7 @@ def sending_fingerprint(connector: Connector) -> str:
     return json.dumps([connector.sending_revision, settings], sort_keys=True)
 
 
-@dataclass(frozen=True)
-class Damage:
+class Damage(NamedTuple):
     """Why a stored connector cannot be read."""
 
     name: str
@@ -144,8 +145,7 @@ class State:
     """Loads the names of all connectors, for suggestions."""
 
 
-@dataclass(frozen=True)
-class Wanted:
+class Wanted(NamedTuple):
     """The part of a registry that a task requests. None means all."""
 
     names: frozenset[str] | None = None

@@ -8,7 +8,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Container, Iterator, Mapping
 from typing import Any
 
 from .._errors import FieldMessage
@@ -24,11 +24,13 @@ _PASSWORD_MECHANISMS = frozenset(("PLAIN", "LOGIN", "CRAM-MD5", "SCRAM-SHA-1", "
 
 
 def validate(
-    settings: Mapping[str, Any], effective: Mapping[str, Any], secrets: Collection[str]
+    settings: Mapping[str, Any], effective: Mapping[str, Any], secrets: Collection[str], cleared: Container[str] = ()
 ) -> Iterator[FieldMessage]:
     """The problems of a connector: the path of a field and what is allowed."""
     if not any(block in settings for block in ("smtp", "imap", "graph")):
-        yield "", "requires at least one of smtp, imap and graph"
+        empty = [block for block in ("smtp", "imap", "graph") if block in cleared]
+        advice = f": an empty {empty[0]} clears it, so give one of its fields" if empty else ""
+        yield "", f"requires at least one of smtp, imap and graph{advice}"
     for block in ("smtp", "imap"):
         if block in settings:
             yield from _validate_server(block, settings, effective, secrets)

@@ -17,6 +17,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, Callable
 
+from .._connector.suggest import printable_word
 from .._errors import DeclarationError, Problem
 from .task import Task
 
@@ -137,9 +138,9 @@ def _parse_id(module: Task, option: str, find: Callable[[str], int]) -> int | No
             return find(given)
         except (KeyError, ValueError):
             if module.check_mode:
-                module.warn(f"{option}: there is no {given} on this host yet")
+                module.warn(f"{option}: there is no {printable_word(given)} on this host yet")
                 return None
-            raise DeclarationError([Problem("", option, f"there is no {given} on this host")]) from None
+            raise DeclarationError([Problem("", option, f"there is no {printable_word(given)} on this host")]) from None
     if not 0 <= number <= _HIGHEST_ID:
         raise DeclarationError([Problem("", option, f"must be a name, or a number from 0 to {_HIGHEST_ID}")])
     return number

@@ -9,16 +9,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any, Callable, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Callable, NamedTuple, Optional, Protocol
 
 from .._connector.plan import Plan, Request
 from .._connector.planning import make_plan
 from .._connector.records import ApplicationRecord
 from .._connector.state import Connector, Stamp
 from .._errors import DeclarationError, MailroomError, MissingLibrary, Problem, RegistryError, RegistryKeyError
-from .._registry.registry import Migration, Reader, Registry, Writer
-from .shared_options import open_registry, stamp
+from .._registry.registry import Migration, Reader, Registry
+from .shared_options import open_registry, recorded_host, stamp
 from .task import Task
+
+if TYPE_CHECKING:
+    # Who writes nothing need not wait for it to be compiled.
+    from .._registry.writer import Writer
 
 MAX_ATTEMPTS = 5
 MAX_NAMED = 20
@@ -38,20 +42,22 @@ class ConnectorTests(Protocol):
 
     def results(self, plan: Plan) -> list[dict[str, Any]]: ...
 
+    def record(self, plan: Plan, writer: Writer, at: str) -> None: ...
 
-Tester = Callable[[str, bool, bool], ConnectorTests]
-"""Creates the tests from the depth, check mode, and verbosity."""
+
+Tester = Callable[[str, bool, bool, Optional[str]], ConnectorTests]
+"""Creates the tests from the depth, check mode, verbosity, and the host to record them for, None to record nothing."""
 
 
 def create_tests(module: Task, tester: Tester | None) -> ConnectorTests | None:
     """The tests for the option `verify`. For these tasks the action plugin runs a module that has a tester."""
-    depth = module.params["verify"]
+    depth, host = module.params["verify"], recorded_host(module)
     if depth == "none":
         return None
     if tester is None:
         allowed = "must be none where the module is run without its action plugin"
         raise DeclarationError([Problem("", "verify", allowed)])
-    return tester(depth, module.check_mode, module.is_verbose)
+    return tester(depth, module.check_mode, module.is_verbose, host if module.params["record"] else None)
 
 
 class _UntestedChangeError(MailroomError):
@@ -82,16 +88,20 @@ def change_registry(module: Task, request: Request, tests: ConnectorTests | None
 def _plan_and_apply(module: Task, request: Request, tests: ConnectorTests | None) -> tuple[Plan, bool]:
     registry = open_registry(module)
     now = stamp(module)
+    planned: Plan | None = None
     for _attempt in range(MAX_ATTEMPTS):
         if module.check_mode or tests or not registry.exists() or not _is_writable(registry):
             outcome = _preview(module, registry, request, now, tests)
             writes = outcome.changed or bool(outcome.migration.due)
-            if module.check_mode and writes:
-                registry.check_writable(seals=outcome.plan.has_new_secrets)
+            if writes:
+                # Also before a registry is made, which would stay where its key cannot be.
+                on_missing_folder = module.warn if module.check_mode else None
+                registry.check_writable(seals=outcome.plan.has_new_secrets, on_missing_folder=on_missing_folder)
             if module.check_mode or not writes:
                 return _report_outcome(module, outcome)
+            planned = outcome.plan
         with suppress(_UntestedChangeError):
-            return _report_outcome(module, _apply(registry, request, now, tests))
+            return _report_outcome(module, _apply(registry, request, now, tests, planned))
     raise RegistryError("These connectors were changed by others while they were tested: run the task again.")
 
 
@@ -123,13 +133,22 @@ def _left_behind(plan: Plan, reader: Reader) -> Sequence[ApplicationRecord]:
 
 
 def _plan(
-    request: Request, reader: Reader, now: Stamp, on_missing_library: Callable[[str], object] | None = None
+    request: Request,
+    reader: Reader,
+    now: Stamp,
+    on_missing_library: Callable[[str], object] | None = None,
+    planned: Plan | None = None,
 ) -> tuple[Plan, bool]:
     """The plan, and whether it changes anything.
 
-    With `on_missing_library` a missing library is a warning: in check mode an earlier task may install it.
+    With `on_missing_library` a missing library is a warning: in check mode an earlier task may install it. `planned` is
+    the plan of a preview. It still holds where nothing was stored and nothing is: keys play no part in it.
     """
-    plan = make_plan(request, reader.load(request.wanted()), reader.is_same_secret, now, reader.is_foreign)
+    state = reader.load(request.wanted())
+    if planned and planned.before == state and not state.connectors:
+        plan = planned
+    else:
+        plan = make_plan(request, state, reader.is_same_secret, now, reader.is_foreign)
     try:
         reader.check_sealing(plan)
     except MissingLibrary as missing:
@@ -139,14 +158,18 @@ def _plan(
     return plan, plan.changed or reader.needs_resealing()
 
 
-def _apply(registry: Registry, request: Request, now: Stamp, tests: ConnectorTests | None) -> _Outcome:
+def _apply(
+    registry: Registry, request: Request, now: Stamp, tests: ConnectorTests | None, planned: Plan | None
+) -> _Outcome:
     def plan_and_apply(writer: Writer) -> _Outcome:
-        plan, changed = _plan(request, writer, now)
+        plan, changed = _plan(request, writer, now, planned=planned)
         if tests and tests.untested(plan):
             raise _UntestedChangeError
         writer.apply(plan)
         if writer.needs_resealing():
             writer.reseal()
+        if tests:
+            tests.record(plan, writer, now.at)
         return _Outcome(plan, changed, writer.migration(), _left_behind(plan, writer))
 
     return registry.write(plan_and_apply)

@@ -25,7 +25,7 @@ _FIELD_NAMES = tuple(field.name for field in FIELDS)
 _ALLOWED_STATES = {
     "default": ("present",),
     "new_name": ("present",),
-    "new_default": ("present", "absent"),
+    "new_default": ("present", "absent", "duplicated"),
     "copy_from": ("duplicated",),
     "clear": ("present", "duplicated"),
 }
@@ -97,7 +97,10 @@ def parse_request(params: Mapping[str, Any], written: Mapping[str, Any]) -> Requ
         return Request(default=declaration.name)
     if state == "duplicated":
         return Request(
-            declarations=(declaration,), update_password=params["update_password"], copy_from=params["copy_from"]
+            declarations=(declaration,),
+            update_password=params["update_password"],
+            copy_from=params["copy_from"],
+            successor=params["new_default"],
         )
     name = params["new_name"] or declaration.name
     return Request(

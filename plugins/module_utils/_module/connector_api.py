@@ -8,7 +8,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,10 +19,12 @@ from .._connector.redaction import Redaction
 from .._connector.resolved import Proxy, ResolvedConnector, TlsTrust, resolve_connector
 from .._connector.secret import Secret
 from .._connector.state import Connector, Purpose
+from .._connector.state import Wanted as WantedState
 from .._errors import ConnectorsFailed, DeclarationError, MailroomError, Problem
 from .._net.clock import Clock
 from .._net.https import HttpClient
-from .._registry.registry import Reader, Registry, Writer
+from .._registry.registry import Reader, Registry
+from .._registry.writer import Writer
 from .._target.api_client import ApiClient, ApiError, api_url_problem
 from .._target.api_plan import ApiPlan, UpdateSecret, plan_removal, plan_write, stored_destination_digest
 from .._target.api_target import ApiTarget, Login, Place, Stored, Tested, Wanted
@@ -94,13 +96,15 @@ def _connector_api(module: Task) -> dict[str, Any]:
     target = API_TARGETS[params["app"]]
     _check_options(params, target)
     registry = open_registry(module)
-    chosen = _choose(module, registry, target)
+    left = _left_by_deleted(params, registry, target)
+    if left is not None and params["state"] == "forgotten":
+        return _forget(module, registry, [key for keys in left.values() for key in keys])
+    chosen = _choose(module, registry, target) if left is None else None
     account = chosen.account if chosen else None
-    place = _place(params, target, chosen.resolved if chosen else None)
+    place = _place(params, target, _default_name(params, target, chosen, left))
     record = _PlaceRecord(module, registry, target, place)
     if params["state"] == "forgotten":
-        is_known = drop_records(module, registry, record.known_keys())
-        return {"connector": None, "changed": is_known, "diff": []}
+        return _forget(module, registry, record.known_keys())
     to = _recipient(params, account)
     api, login = _client(params, target, account)
     session = ApiSession(target, api, place)
@@ -134,10 +138,19 @@ def _connector_api(module: Task) -> dict[str, Any]:
     return result
 
 
+def _forget(module: Task, registry: Registry, keys: Collection[tuple[str, str, str]]) -> dict[str, Any]:
+    return {"connector": None, "changed": drop_records(module, registry, keys), "diff": []}
+
+
 def _check_options(params: Mapping[str, Any], target: ApiTarget) -> None:
     """Fail with everything that is wrong with the options themselves."""
     problems = [Problem("", "url", what) for what in [api_url_problem(params["url"])] if what]
-    for option, check in (("ca_file", checks.absolute_path), ("proxy", checks.proxy), ("to", checks.address)):
+    for option, check in (
+        ("connector", checks.connector_name),
+        ("ca_file", checks.absolute_path),
+        ("proxy", checks.proxy),
+        ("to", checks.address),
+    ):
         if params[option]:
             problems += checks.run_check(check, params[option], "", option)
     problems += checks.run_check(_TIMEOUT, params["timeout"], "", "timeout")
@@ -208,13 +221,53 @@ def _choose(module: Task, registry: Registry, target: ApiTarget) -> _Chosen | No
     return _Chosen(connector, resolved, purpose, is_default, account, secrets, reads)
 
 
-def _place(params: Mapping[str, Any], target: ApiTarget, connector: ResolvedConnector | None) -> Place:
-    keys = {name: value for name, value in (params["target"] or {}).items() if value}
-    is_named = any(option.name == "name" for option in target.keys)
-    if is_named and "name" not in keys:
-        if not connector:
-            raise DeclarationError([Problem("", "target.name", f"is required with state {params['state']}")])
-        keys["name"] = target.default_name(connector)
+def _left_by_deleted(
+    params: Mapping[str, Any], registry: Registry, target: ApiTarget
+) -> dict[str, list[tuple[str, str, str]]] | None:
+    """The names of what a connector that is deleted is recorded for here, each with the keys of its records.
+
+    None where the connector exists, or the task needs none.
+    """
+    connector, keys = params["connector"], _keys(params)
+    if params["state"] == "present" or not connector or keys.get("name") or not registry.exists():
+        return None
+    unnamed = Place({**keys, "name": ""}, url=params["url"].rstrip("/")).recorded
+    left: dict[str, list[tuple[str, str, str]]] = {}
+    with registry.reading() as reader:
+        if connector in reader.load(WantedState(frozenset())).all_names():
+            return None
+        for each in reader.applications([connector]):
+            if each.app == target.name and each.place.startswith(unnamed):
+                left.setdefault(each.place[len(unnamed) :], []).append(each.key)
+    return left
+
+
+def _default_name(
+    params: Mapping[str, Any], target: ApiTarget, chosen: _Chosen | None, left: Collection[str] | None
+) -> str:
+    """The name where `target.name` is left out: the connector's, or what is left of one that is deleted."""
+    if left is None:
+        return target.default_name(chosen.resolved) if chosen else ""
+    default = target.default_name(ResolvedConnector(params["connector"]))
+    if len(left) == 1:
+        return next(iter(left))
+    if default and (default in left or not left):
+        return default
+    what = "is recorded by several names" if left else "is not recorded here"
+    text = f"is required, since connector {params['connector']} does not exist any more and {what}"
+    raise DeclarationError([Problem("", "target.name", text)])
+
+
+def _keys(params: Mapping[str, Any]) -> dict[str, str]:
+    return {name: value for name, value in (params["target"] or {}).items() if value}
+
+
+def _place(params: Mapping[str, Any], target: ApiTarget, default_name: str) -> Place:
+    keys = {"name": default_name, **_keys(params)}
+    if not keys["name"]:
+        raise DeclarationError(
+            [Problem("", "target.name", f"is required with state {params['state']} where no connector is given")]
+        )
     options = {name: value for name, value in (params["options"] or {}).items() if value is not None}
     problems = [Problem("", field, what) for field, what in target.key_problems(keys)]
     if problems:
@@ -262,11 +315,7 @@ class _PlaceRecord:
         self._module = module
         self._registry = registry
         self._target = target
-        self.key = (
-            target.name,
-            recorded_host(module),
-            " ".join((place.url, *map("=".join, sorted(place.keys.items())))),
-        )
+        self.key = (target.name, recorded_host(module), place.recorded)
 
     def is_last(self, secret: Secret, stored: Stored) -> bool:
         """Whether this secret was written last, to where the stored settings say, from whichever host."""
@@ -362,8 +411,7 @@ def _result(session: ApiSession, account: Account | None, stored: Stored | None,
 
 def _add_test(result: dict[str, Any], session: ApiSession, account: Account, tested: Tested, plan: ApiPlan) -> None:
     """Add what the application said of its test, with our verdict where it hands on what the mail server said."""
-    text = session.api.redact(tested.text)
-    shown: dict[str, Any] = {"status": tested.status, "text": text}
+    shown: dict[str, Any] = {"status": tested.status, "text": tested.text}
     result["test"] = shown
     if tested.status == "ok" and tested.is_of_stored and plan.knows_secret and plan.secret == "unchanged":
         result["secret"] = "verified"
@@ -378,5 +426,5 @@ def _add_test(result: dict[str, Any], session: ApiSession, account: Account, tes
         shown["remedy"] = (
             f"Run connector_test for {account.name} on the host of {session.target.title}: it says what is wrong."
         )
-        what = f"{f'It says: {text} ' if text else ''}{shown['remedy']}"
+        what = f"{f'It says: {tested.text} ' if tested.text else ''}{shown['remedy']}"
     raise ConnectorsFailed(f"connector {account.name}: the test by {session.target.title} failed. {what}", result)

@@ -54,7 +54,7 @@ def argument_spec() -> ArgumentSpec:
     """One application, or a list of them with the same options each."""
     options = application_spec().options
     optional = {name: {**option, "required": False} for name, option in options.items()}
-    alone = [(name, "applications") for name, option in options.items() if name != "host" and "default" not in option]
+    alone = [("applications", name) for name, option in options.items() if name != "host" and "default" not in option]
     several = {"applications": {"type": "list", "elements": "dict"}}
     return ArgumentSpec({**optional, **several}, mutually_exclusive=alone).merge(registry_options())
 
@@ -115,7 +115,7 @@ def _connector_config(module: Task) -> dict[str, Any]:
 
 def _parse_application(entry: Mapping[str, Any], where: str) -> tuple[dict[str, Any], list[Problem]]:
     found = parse_options(application_spec(), entry)
-    return found.params, [replace(problem, where=where) for problem in found.problems]
+    return found.params, [problem._replace(where=where) for problem in found.problems]
 
 
 def _configure_all(module: Task, applications: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

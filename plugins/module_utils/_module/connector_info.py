@@ -19,7 +19,6 @@ from .._errors import DeclarationError, RegistryError, RegistryKeyError
 from .._registry.applications import applications_of, orphaned_applications
 from .._registry.registry import Reader
 from .shared_options import Written, open_registry, registry_options
-from .stored import resolve_purpose
 from .task import Task, run
 
 
@@ -113,6 +112,8 @@ def _find_connectors(
 ) -> tuple[State, list[Connector], dict[str, str]]:
     """The loaded state, the requested connectors, and with a purpose how it was resolved."""
     if purpose:
+        from .stored import resolve_purpose
+
         state, resolution = resolve_purpose(module, reader, purpose)
         return state, [resolution.connector], {"resolved_by": resolution.by}
     name = module.params["name"]

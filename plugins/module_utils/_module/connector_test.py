@@ -17,7 +17,6 @@ from .._check.job import Job
 from .._check.result import DEPTHS, Result, reaches
 from .._check.runner import run as run_tests
 from .._connector import checks
-from .._connector.records import RecordedTest, Run
 from .._connector.state import Connector, State, Wanted
 from .._connector.suggest import did_you_mean
 from .._connector.view import can_read
@@ -26,10 +25,11 @@ from .._registry.registry import Reader, Registry
 from .._report.model import parse_results
 from .._report.table import table_message
 from .._verdict.observation import Observation
+from .health import recorded_test
 from .inline import inline_job, parse_inline
 from .jobs import damaged_job, refused_job, stored_job
 from .shared_options import host_option, open_registry, recorded_host, registry_options, stamp
-from .stored import load_connectors
+from .stored import listed_names, load_connectors
 from .task import Task, run
 from .watchdog import start_watchdog
 
@@ -111,25 +111,12 @@ def _record(
         shown = tested[result.name]
         # A connector that is disabled was not tested.
         if shown["field"] != "enabled":
-            run_of_it = Run(at, host, shown["status"], shown["verdict"], shown["elapsed_ms"])
-            connector = stored.get(result.name)
-            tested_as = (connector.identity, connector.revision) if connector else ("", 0)
-            recorded.append(RecordedTest(result.name, *tested_as, run_of_it, _first_end(result)))
+            recorded.append(recorded_test(result, shown, stored.get(result.name), at, host))
     try:
         if recorded:
             open_registry(module).write(lambda writer: writer.record_tests(recorded))
     except MailroomError as error:
         module.warn(f"The tests could not be recorded, so connector_info still returns the health from before: {error}")
-
-
-def _first_end(result: Result) -> str:
-    """When the first of a connector's certificates ends, or its client secret; empty where none is known to."""
-    sessions = [each.session for each in result.endpoints if each.session and not each.reads_for]
-    ends = [str(session.tls.get("not_after") or "") for session in sessions if session.tls]
-    oauth2 = result.connector.oauth2 if result.connector else None
-    if oauth2 and oauth2.client_secret_expires:
-        ends.append(f"{oauth2.client_secret_expires}T23:59:59Z")
-    return min(filter(None, ends), default="")
 
 
 def _bounds(params: Mapping[str, Any]) -> Bounds:
@@ -158,7 +145,7 @@ _LIMITS = (("timeout", 0.1, 600), ("deadline", 0.1, 3600), ("concurrency", 1, 25
 
 def _registered_jobs(module: Task, bounds: Bounds) -> tuple[list[Job], Mapping[str, Connector]]:
     """The jobs, and the connectors that they test, without those that are damaged."""
-    names = module.params["connectors"]
+    names = listed_names(module)
     registry = open_registry(module)
     try:
         return _load_jobs(module, registry, bounds)
@@ -180,6 +167,8 @@ def _load_jobs(module: Task, registry: Registry, bounds: Bounds) -> tuple[list[J
         if names is None and not enabled:
             what = "holds no enabled connector" if registry.exists() else "does not exist yet"
             module.warn(f"Nothing was tested: the registry {registry.shown} {what}.")
+        elif names == []:
+            module.warn("Nothing was tested: the list of connectors is empty.")
         chosen = enabled if names is None else dict.fromkeys(names)
         jobs = [
             damaged_job(state.damaged[name])
@@ -191,23 +180,23 @@ def _load_jobs(module: Task, registry: Registry, bounds: Bounds) -> tuple[list[J
 
 
 def _reader_job(module: Task, reader: Reader, bounds: Bounds) -> Job | None:
-    """The job of the connector that reads the mail, where deliver_via is given and the depth requires it."""
+    """The job of the connector that reads the mail, where the depth requires it. A wrong name is told at any depth."""
     name = module.params["deliver_via"]
-    if not name or not reaches(bounds.depth, "deliver"):
+    if not name:
         return None
     problems = checks.run_check(checks.connector_name, name, "", "deliver_via")
     state = State() if problems else reader.load(Wanted(frozenset([name])))
-    if name in state.damaged:
-        return damaged_job(state.damaged[name])
     connector = state.connectors.get(name)
-    if not problems and not connector:
+    if connector and not can_read(connector.settings):
+        problems = [Problem("", "deliver_via", f"connector {name} reads no mail: it has neither imap nor graph")]
+    elif not connector and not problems and name not in state.damaged:
         suggestion = did_you_mean(name, state.all_names())
         problems = [Problem("", "deliver_via", f"there is no connector {name}{suggestion}")]
-    elif connector and not can_read(connector.settings):
-        problems = [Problem("", "deliver_via", f"connector {name} reads no mail: it has neither imap nor graph")]
-    if problems or not connector:
+    if problems:
         raise DeclarationError(problems)
-    return stored_job(reader, connector, bounds.depth)
+    if not reaches(bounds.depth, "deliver"):
+        return None
+    return stored_job(reader, connector, bounds.depth) if connector else damaged_job(state.damaged[name])
 
 
 def _with_reader(job: Job, reading: Job | None) -> Job:

@@ -16,7 +16,7 @@ from .._connector.declaration import Declaration, empty_blocks, parse_declaratio
 from .._connector.diff import CHANGED, STORED
 from .._connector.plan import Request
 from .._connector.state import Purpose, parse_purpose
-from .._errors import Problem
+from .._errors import Problem, printable
 from .change import Tester, change_registry, create_tests, plan_diff
 from .shared_options import registry_options
 from .task import Task, run
@@ -100,7 +100,8 @@ def _parse_declarations(
         if not isinstance(entry, dict):
             problems.append(Problem(where, "", "must be a dictionary"))
             continue
-        declaration, found = parse_declaration(entry, where=where, empty_blocks=empty_blocks(raw))
+        whole = not params["merge"]
+        declaration, found = parse_declaration(entry, where=where, empty_blocks=empty_blocks(raw), whole=whole)
         problems += found
         if declaration.name and declaration.name in declarations:
             problems.append(Problem(where, "name", f"{declaration.name} is a duplicate"))
@@ -117,7 +118,7 @@ def _parse_purposes(purposes: Mapping[str, Any]) -> tuple[dict[Purpose, str], li
         if at and not tenant:
             found.append(Problem("", "tenant", "is required after the @"))
         found += checks.run_check(checks.connector_name, connector, "", "connector")
-        problems += [Problem(f"purposes[{str(key)[:200]}]", each.field, each.message) for each in found]
+        problems += [Problem(f"purposes[{printable(str(key)[:200])}]", each.field, each.message) for each in found]
         if not found:
             bind[purpose] = connector
     return bind, problems

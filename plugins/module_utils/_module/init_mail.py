@@ -33,7 +33,7 @@ from .._report.table import failure_message
 from .._verdict.observation import Observation, ProbeError
 from .jobs import damaged_job, refused_job, stored_job
 from .shared_options import open_registry, registry_options, stamp
-from .stored import load_connectors
+from .stored import listed_names, load_connectors
 from .task import Task, run
 from .watchdog import start_watchdog
 
@@ -76,12 +76,12 @@ def _init_mail(module: Task) -> dict[str, Any]:
             problems += checks.run_check(check, params[option], "", option)
     if problems:
         raise DeclarationError(problems)
+    names = listed_names(module)
     stamp(module)
     registry = open_registry(module)
     alone = None if module.check_mode or not registry.exists() else registry.exclusive()
     with alone or nullcontext() as turn:
         with registry.reading() as reader:
-            names = params["connectors"]
             state = load_connectors(registry, reader, names)
             due, proven = _select_due(module, state)
             deliveries = []
@@ -108,11 +108,14 @@ def _select_due(module: Task, state: State) -> tuple[list[Connector], list[str]]
     """The connectors whose Init Mail is due, and the names of those that are proven already."""
     names, tenant = module.params["connectors"], module.params["tenant"] or ""
     if names is None:
-        sending = (each for each in state.connectors.values() if each.enabled and can_send(each.settings))
+        sending = [each for each in state.connectors.values() if each.enabled and can_send(each.settings)]
         wanted = [each for each in sending if each.available_to(tenant)]
         if not wanted and not state.damaged:
-            module.warn("Nothing was sent: there is no enabled connector that can send.")
+            whom = f" and is available to tenant {tenant}" if sending else ""
+            module.warn(f"Nothing was sent: there is no enabled connector that can send{whom}.")
     else:
+        if not names:
+            module.warn("Nothing was sent: the list of connectors is empty.")
         wanted = [state.connectors[name] for name in dict.fromkeys(names) if name in state.connectors]
         # A tenant may only use connectors that are available to it.
         others = [each for each in wanted if not each.available_to(tenant)]

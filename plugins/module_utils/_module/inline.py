@@ -14,9 +14,9 @@ from .._check.job import Job
 from .._connector.declaration import Declaration, parse_declaration
 from .._connector.plan import Request
 from .._connector.planning import make_plan
-from .._connector.state import Stamp, State
+from .._connector.state import UNSTAMPED, State
 from .._errors import DeclarationError, Problem
-from .jobs import make_job
+from .jobs import disabled_job, make_job
 
 UNNAMED = "declaration"
 
@@ -25,7 +25,7 @@ def parse_inline(declared: Any) -> tuple[Declaration, list[Problem]]:
     """A connector that is declared in a task, and the problems with it."""
     if not isinstance(declared, Mapping):
         return Declaration(UNNAMED), [Problem("", "declaration", "must be a dictionary")]
-    return parse_declaration({**declared, "name": declared.get("name") or UNNAMED})
+    return parse_declaration({**declared, "name": declared.get("name") or UNNAMED}, whole=True)
 
 
 def inline_job(declared: Mapping[str, Any]) -> Job:
@@ -33,5 +33,6 @@ def inline_job(declared: Mapping[str, Any]) -> Job:
     declaration, problems = parse_inline(declared)
     if problems:
         raise DeclarationError(problems)
-    plan = make_plan(Request((declaration,)), State(), lambda _token, _secret: False, Stamp("", ""))
-    return make_job(plan.after.connectors[declaration.name], declaration.secrets)
+    plan = make_plan(Request((declaration,)), State(), lambda _token, _secret: False, UNSTAMPED)
+    connector = plan.after.connectors[declaration.name]
+    return make_job(connector, declaration.secrets) if connector.enabled else disabled_job(connector.name)

@@ -25,10 +25,7 @@ from .stored import open_secrets
 def stored_job(reader: Reader, connector: Connector, depth: Depth) -> Job:
     """The job for a connector that is stored or about to be stored."""
     if not connector.enabled:
-        refused = Observation(
-            "config", text="the connector is disabled: set enabled to true", facts={"field": "enabled"}
-        )
-        return refused_job(connector.name, refused)
+        return disabled_job(connector.name)
     # A test without sign-in only uses the passwords of proxies for mail servers.
     needed = [
         path
@@ -38,7 +35,7 @@ def stored_job(reader: Reader, connector: Connector, depth: Depth) -> Job:
     try:
         job = make_job(connector, open_secrets(reader, connector, needed))
     except ForeignSecret as foreign:
-        return refused_job(connector.name, Observation("config", text=str(foreign), facts={"field": foreign.field}))
+        return refused_job(connector.name, Observation("stored", text=str(foreign), facts={"field": foreign.field}))
     except MissingLibrary as missing:
         return refused_job(
             connector.name, Observation("not_ready", text=str(missing), facts={"library": missing.library})
@@ -60,8 +57,13 @@ def refused_job(name: str, refused: Observation) -> Job:
     return Job(ResolvedConnector(name), refused=refused)
 
 
+def disabled_job(name: str) -> Job:
+    text = "the connector is disabled: set enabled to true"
+    return refused_job(name, Observation("config", text=text, facts={"field": "enabled"}))
+
+
 def damaged_job(damage: Damage) -> Job:
-    return refused_job(damage.name, Observation("config", text=str(damage)))
+    return refused_job(damage.name, Observation("stored", text=str(damage)))
 
 
 def make_job(connector: Connector, secrets: Mapping[str, Secret]) -> Job:

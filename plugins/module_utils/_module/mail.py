@@ -21,7 +21,7 @@ from .._connector.view import can_send
 from .._errors import ConnectorsFailed, DeclarationError, MailroomError, MissingLibrary, Problem, RegistryError
 from .._message.draft import assemble, sending_domain
 from .._message.outgoing_mail import OutgoingMail, random_message_id
-from .._registry.registry import Reader
+from .._registry.registry import Reader, Registry
 from .._verdict.diagnosis import diagnose
 from .._verdict.fields import field_of
 from .._verdict.observation import Observation, ProbeError
@@ -29,7 +29,7 @@ from .inline import inline_job, parse_inline
 from .jobs import stored_job
 from .mail_options import MESSAGE, MOST_MESSAGES, Message, MessageReader
 from .shared_options import Written, open_registry, registry_options
-from .stored import select_connector
+from .stored import require_registry, select_connector
 from .task import Task, run
 from .watchdog import start_watchdog
 
@@ -142,21 +142,20 @@ def find_job(module: Written) -> Job:
     params = module.params
     if params["declaration"] is not None:
         job = inline_job(params["declaration"])
-        return job if job.connector.sender else _receives_only(job.connector.name)
+        return job if job.refused or job.connector.sender else _receives_only(job.connector.name)
     registry = open_registry(module)
     with registry.reading() as reader:
         is_named = params["purpose"] or params["connector"] is not None
-        connector = (
-            select_connector(module, registry, reader)[0] if is_named else _default_connector(reader, registry.exists())
-        )
+        connector = select_connector(module, registry, reader)[0] if is_named else _default_connector(registry, reader)
         return stored_job(reader, connector, "send") if can_send(connector.settings) else _receives_only(connector.name)
 
 
-def _default_connector(reader: Reader, exists: bool) -> Connector:
+def _default_connector(registry: Registry, reader: Reader) -> Connector:
     state = reader.load(Wanted(frozenset()))
     if state.default is None:
-        why = "there is no default connector" if exists else "there is no registry here yet"
-        raise DeclarationError([Problem("", "connector", f"{why}: name a connector or a purpose")])
+        require_registry(registry)
+        what = "there is no default connector: name a connector or a purpose"
+        raise DeclarationError([Problem("", "connector", what)])
     if state.default in state.damaged:
         raise RegistryError(str(state.damaged[state.default]))
     return state.connectors[state.default]

@@ -9,13 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from .._connector.records import ApplicationRecord
 from .._connector.secret import Secret
 from .._errors import MailroomError
-from .._registry.registry import Reader, Registry, Writer
+from .._registry.registry import Reader, Registry
 from .shared_options import open_registry
 from .task import Task
+
+if TYPE_CHECKING:
+    # Who writes nothing need not wait for it to be compiled.
+    from .._registry.writer import Writer
 
 
 @dataclass(frozen=True)

@@ -7,14 +7,21 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from .._argspec import ArgumentSpec
 from .._connector.secret import Secret
 from .._errors import DeclarationError, MailroomError, Problem, RegistryError
-from .._registry.registry import Content, Records, Registry, Writer, default_key_file, is_database, open_registry
+from .._registry.registry import Content, Records, Registry, default_key_file, is_database, open_registry
+from .._registry.writer import Writer
 from .shared_options import named_registry, registry_options, shared_option
 from .task import Task, run
+
+_OPTIONS = re.compile(r"(?<![\w./-])registry_(?=(key|key_file|password)\b)")
+_BEFORE_PROBLEM = re.compile(r"\Aregistry (?=must |has |holds |gives |names )")
 
 
 def argument_spec() -> ArgumentSpec:
@@ -75,9 +82,10 @@ def _source(module: Task, registry: Registry) -> Registry:
             key_file = shared_option(module, "registry_key_file") or (
                 "" if is_database(registry.shown) else default_key_file(registry.shown)
             )
-    source = open_registry(
-        location, Secret(key) if key else None, key_file or "", Secret(password) if password else None
-    )
+    with _naming_copy_from():
+        source = open_registry(
+            location, Secret(key) if key else None, key_file or "", Secret(password) if password else None
+        )
     if source.shown == registry.shown:
         raise DeclarationError([Problem("", "copy_from", "must be another registry than the one it is copied to")])
     if not source.exists():
@@ -86,12 +94,19 @@ def _source(module: Task, registry: Registry) -> Registry:
 
 
 def _read_source(source: Registry) -> tuple[Content, Records]:
+    with _naming_copy_from(), source.reading() as reader:
+        content = reader.content()
+        return content, reader.records(content)
+
+
+@contextmanager
+def _naming_copy_from() -> Iterator[None]:
+    """Tell what is wrong with the source by the options for it."""
     try:
-        with source.reading() as reader:
-            content = reader.content()
-            return content, reader.records(content)
+        yield
     except MailroomError as error:
-        raise RegistryError(f"copy_from: {error}") from None
+        text = _OPTIONS.sub("copy_from_", _BEFORE_PROBLEM.sub("", str(error)))
+        raise RegistryError(f"copy_from: {text}") from None
 
 
 def _is_to_be_filled(registry: Registry, content: Content) -> bool:

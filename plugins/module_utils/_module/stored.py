@@ -14,9 +14,22 @@ from .._connector.resolve import Resolution, candidates, resolve
 from .._connector.secret import Secret
 from .._connector.state import Connector, Purpose, State, Wanted, parse_purpose
 from .._connector.suggest import Suggestions, did_you_mean
-from .._errors import DeclarationError, FieldMessage, Problem, RegistryError
+from .._errors import DeclarationError, FieldMessage, MissingRegistry, Problem, RegistryError
 from .._registry.registry import Reader, Registry
 from .shared_options import Written
+
+
+def listed_names(module: Written) -> list[str] | None:
+    """The names in the option connectors; None where it is left out."""
+    names: list[str] | None = module.params["connectors"]
+    problems = [
+        Problem("", "connectors", f"item {position} {problem.message}")
+        for position, name in enumerate(names or (), 1)
+        for problem in checks.run_check(checks.connector_name, name, "", "connectors")
+    ]
+    if problems:
+        raise DeclarationError(problems)
+    return names
 
 
 def load_connectors(registry: Registry, reader: Reader, names: Sequence[str] | None) -> State:
@@ -24,12 +37,19 @@ def load_connectors(registry: Registry, reader: Reader, names: Sequence[str] | N
     state = reader.load(Wanted(None if names is None else frozenset(names)))
     unknown = [name for name in names or () if name not in state.connectors and name not in state.damaged]
     if unknown:
-        missing = "there is no such connector" + ("" if registry.exists() else ": there is no registry here yet")
+        require_registry(registry)
+        missing = "there is no such connector"
         suggestions = Suggestions(state.all_names)
         raise DeclarationError(
             [Problem(f"connector {name}", "", missing + suggestions.did_you_mean(name)) for name in unknown]
         )
     return state
+
+
+def require_registry(registry: Registry) -> None:
+    """Fail where there is no registry, which is read as an empty one."""
+    if not registry.exists():
+        raise MissingRegistry(f"registry {registry.shown}: there is no registry here yet")
 
 
 def resolve_purpose(module: Written, reader: Reader, purpose: Purpose) -> tuple[State, Resolution]:
@@ -62,7 +82,11 @@ def select_connector(module: Written, registry: Registry, reader: Reader) -> tup
         purpose, problems = parse_purpose(params["purpose"], params["tenant"])
         if problems:
             raise DeclarationError(problems)
-        state, resolution = resolve_purpose(module, reader, purpose)
+        try:
+            state, resolution = resolve_purpose(module, reader, purpose)
+        except DeclarationError:
+            require_registry(registry)
+            raise
         return resolution.connector, purpose, resolution.connector.name == state.default
     name = params["connector"]
     problems = checks.run_check(checks.connector_name, name, "", "connector")

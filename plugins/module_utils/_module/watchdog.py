@@ -13,7 +13,7 @@ import sys
 import threading
 
 # Time to finish: to clean up after an interruption, and to record mail that was just accepted.
-LAST_SECONDS = 1.0
+LAST_SECONDS = 3.0
 
 
 def start_watchdog() -> None:

@@ -55,7 +55,7 @@ class Session(ABC):
 
     def facts(self) -> dict[str, Any]:
         """Facts for the remedy."""
-        return {**(self.tls or {}), **endpoint_facts(self.endpoint), **self.advertised()}
+        return {**(self.tls or {}), **self.endpoint.facts(), **self.advertised()}
 
     @abstractmethod
     def advertised(self) -> dict[str, Any]:
@@ -113,17 +113,3 @@ class MailSession(Session):
     @abstractmethod
     def negotiate_tls(self) -> None:
         """Connect and, unless security is none, negotiate TLS."""
-
-
-def endpoint_facts(endpoint: Endpoint) -> dict[str, Any]:
-    """Facts for the remedy."""
-    other = {"starttls": "tls", "starttls_optional": "tls", "none": "tls", "tls": "starttls"}
-    return {
-        "host": endpoint.host,
-        "port": endpoint.port,
-        "security": endpoint.security,
-        "better_security": other[endpoint.security],
-        "auth": endpoint.auth,
-        "username": endpoint.username or "the user",
-        "protocol": endpoint.protocol.upper(),
-    }

@@ -14,6 +14,7 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from typing import Callable
 
 from .._connector.secret import Secret
 from .._errors import RegistryKeyError
@@ -39,9 +40,11 @@ _MOST_BYTES = 65536
 class KeySource:
     """Where the keys come from: given as text, else kept in a file, which is made when it is needed, if it may be."""
 
-    def __init__(self, given: Secret | None, path: str, *, may_make: bool = True) -> None:
+    def __init__(self, given: Secret | None, path: str, *, may_make: bool = True, made_with: str = "") -> None:
+        """`made_with` is the folder of the registry, which is made where it is missing."""
         self._given = given
         self._may_make = may_make
+        self._made_with = made_with
         self._has_no_file = not path and not may_make
         self._owners = trusted_owners()
         self.path = path
@@ -85,15 +88,24 @@ class KeySource:
             if found:
                 check_file(self.path, found, self._owners, _OTHERS)
 
-    def check_can_make(self) -> None:
-        """Fail where `make` would for want of the right to. A folder that is missing is made with the registry."""
+    def check_can_make(self, on_missing_folder: Callable[[str], object] | None = None) -> None:
+        """Fail where `make` would for want of the right to, or of the folder, unless `on_missing_folder` is told."""
         if not self._may_make:
             return
-        with self._explaining("made"), suppress(FileNotFoundError), self._open_folder() as (folder, name):
-            if status(folder, name):
-                os.close(open_file(folder, name, os.O_RDWR, self._owners, _OTHERS))
-            else:
-                check_can_add(folder.descriptor)
+        folder_path = os.path.dirname(self.path)
+        with self._explaining("made"):
+            try:
+                with self._open_folder() as (folder, name):
+                    if status(folder, name):
+                        os.close(open_file(folder, name, os.O_RDWR, self._owners, _OTHERS))
+                    else:
+                        check_can_add(folder.descriptor)
+            except FileNotFoundError:
+                if os.path.normpath(folder_path) == os.path.normpath(self._made_with):
+                    return
+                if on_missing_folder is None:
+                    raise
+                on_missing_folder(f"registry_key_file: is in a folder that does not exist yet: {folder_path}")
 
     def make(self) -> KeyRing:
         """Make the key file with a new key. An empty file, as a task killed here leaves it, is filled."""

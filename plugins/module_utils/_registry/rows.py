@@ -19,7 +19,7 @@ from functools import partial
 from typing import Any, NoReturn
 
 from .._connector import checks
-from .._connector.fields import BLOCKS, BY_NAME, SECRETS, SECURITY, Field
+from .._connector.fields import BLOCKS, BY_NAME, BY_PATH, SECRETS, SECURITY, Field
 from .._connector.records import ApplicationRecord, Health, Run
 from .._connector.state import Connector, Damage, Proof, Purpose, Stamp
 from .sealing import FORM, OLD_FORM, Sealed
@@ -239,11 +239,11 @@ def _check_settings(settings: Mapping[str, Any]) -> None:
         elif name in BLOCKS:
             if not isinstance(value, dict):
                 _refuse(name, "must be a dictionary")
-            inner = {field.name: field for field in known.fields}
             for key, content in value.items():
-                if key not in inner:
+                path = f"{name}.{key}"
+                if path not in BY_PATH:
                     _refuse(f"{name}.{_shown(key)}", "is no field of a connector")
-                _check_value(inner[key], f"{name}.{key}", content)
+                _check_value(BY_PATH[path], path, content)
         else:
             _check_value(known, name, value)
 
@@ -316,7 +316,7 @@ def _document(column: str, text: Any) -> dict[str, Any]:
     if not isinstance(text, str):
         _refuse(column, f"must be text of at most {MOST_CHARACTERS} characters")
     try:
-        document = json.loads(text, parse_constant=_refuse_constant)
+        document = _JSON.decode(text)
     except (ValueError, RecursionError):
         _refuse(column, "must be JSON")
     if not isinstance(document, dict):
@@ -326,6 +326,9 @@ def _document(column: str, text: Any) -> dict[str, Any]:
 
 def _refuse_constant(_name: str) -> NoReturn:
     raise ValueError
+
+
+_JSON = json.JSONDecoder(parse_constant=_refuse_constant)
 
 
 def _text(field: str, value: Any, *, lines: bool = False) -> str:

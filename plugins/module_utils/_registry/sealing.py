@@ -140,9 +140,9 @@ class KeyRing:
         return Secret(self._decrypted(self.key_of(sealed), sealed).decode())
 
     def is_bound(self, sealed: Sealed, binding: Binding) -> bool:
-        """Whether all that is kept of a secret was made for this binding, found without opening it."""
+        """Whether all that is kept of a secret, its form too, was made for this binding, found without opening it."""
         expected = self.key_of(sealed).mac(sealed, binding)
-        return sealed.form == FORM and hmac.compare_digest(expected.encode(), sealed.mac.encode())
+        return hmac.compare_digest(expected.encode(), sealed.mac.encode())
 
     def is_sealed(self, sealed: Sealed, binding: Binding, secret: Secret) -> bool:
         """Whether this is the secret that was sealed with this binding, found without opening it."""

@@ -118,7 +118,7 @@ class RunRow(NamedTuple):
 
 
 class Storage(ABC):
-    """The rows of a registry within one transaction. Where rows are asked for by a list, None stands for all."""
+    """The rows of a registry, as one transaction sees them. Where they are asked for by a list, None stands for all."""
 
     @abstractmethod
     def registry_ids(self) -> list[Any]:
@@ -194,6 +194,10 @@ class Storage(ABC):
     @abstractmethod
     def runs(self, connectors: Collection[str] | None) -> list[RunRow]:
         """The tests of the connectors of these names, each connector's oldest first."""
+
+
+class WritableStorage(Storage):
+    """The rows of a registry within a transaction that changes them."""
 
     @abstractmethod
     def set_registry_id(self, registry_id: str) -> None: ...
@@ -309,7 +313,7 @@ class Backend(ABC):
         """One consistent look in this version's tables; a registry that does not exist yet is an empty one."""
 
     @abstractmethod
-    def writing(self) -> AbstractContextManager[Storage]:
+    def writing(self) -> AbstractContextManager[WritableStorage]:
         """A transaction in which nobody else writes. It is committed where the block ends without an error.
 
         RetryableError says that it was not, for a reason that may be gone when everything in it is done again.

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Literal, NamedTuple
 
 from .._connector.secret import Secret
@@ -42,14 +42,13 @@ class StoredSecret(NamedTuple):
         return f"connector {self.connector.name}: {self.field}"
 
 
-@dataclass(frozen=True)
-class Holdings:
+class Holdings(NamedTuple):
     """What a registry says of its secrets when a transaction begins."""
 
     registry: str
     keys_in_new_form: frozenset[str] = frozenset()
     """The keys of secrets in the new form; needed only where there are others in the old one."""
-    marks: Mapping[str, Mark] = field(default_factory=dict)
+    marks: Mapping[str, Mark] = MappingProxyType({})
     """By the id of the key that made them."""
 
 
@@ -135,7 +134,7 @@ class Vault:
     def is_foreign(self, stored: StoredSecret) -> bool:
         """Whether what is stored was sealed as something else, as far as that can be told without the key."""
         ring, sealed = self.ring(), stored.sealed
-        if ring is None or not self.has_key(stored):
+        if ring is None or sealed.key_id not in ring.key_ids:
             return False
         if sealed.form == OLD_FORM:
             return not self._takes_old_form(sealed.key_id, ring)
@@ -147,8 +146,8 @@ class Vault:
         return Binding(self._holdings.registry, identity, field, destination)
 
     def has_key(self, stored: StoredSecret) -> bool:
-        ring = self.ring()
-        return ring is not None and stored.sealed.key_id in ring.key_ids
+        """Whether the key that sealed this is among those that are there."""
+        return stored.sealed.key_id in self._needed_ring().key_ids
 
     def has_key_of(self, used: frozenset[str]) -> bool:
         """Whether one of the keys that have sealed something is there; what is wrong with the keys is no error here."""

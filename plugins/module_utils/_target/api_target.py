@@ -72,6 +72,7 @@ class Tested:
 
     status: Literal["ok", "failed", "not_supported"]
     text: str = ""
+    """A sentence of ours, or its own words, which are redacted."""
     observation: Observation | None = None
     """What its words say of the mail server, where they do."""
     is_of_stored: bool = False
@@ -89,6 +90,11 @@ class Place:
     @property
     def name(self) -> str:
         return self.keys.get("name", "")
+
+    @property
+    def recorded(self) -> str:
+        """How the registry records it."""
+        return " ".join((self.url, *map("=".join, sorted(self.keys.items()))))
 
 
 class ApiTarget(Application):

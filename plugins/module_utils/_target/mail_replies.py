@@ -102,6 +102,6 @@ def observation_in(text: str, server: Endpoint) -> Observation | None:
                 code=code,
                 enhanced=enhanced.group(1) if enhanced else "",
                 text=said if rule.kind == "reply" else text,
-                facts={"host": server.host, "port": server.port, "username": server.username, "auth": server.auth},
+                facts=server.facts(),
             )
     return None

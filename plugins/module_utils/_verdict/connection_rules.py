@@ -12,6 +12,7 @@ from .rule import CERTAIN, CHECK_BEFORE_RESENDING, LIKELY, Rule
 
 CONNECTION_RULES: tuple[Rule, ...] = (
     Rule("config_invalid", CERTAIN, "config"),
+    Rule("config_invalid", CERTAIN, "stored", remedy="What the registry holds cannot be used: {text}"),
     Rule("host_not_ready", CERTAIN, "not_ready"),
     Rule("dns_not_found", CERTAIN, "not_found"),
     Rule("dns_temporary", LIKELY, "name_temporary"),

@@ -26,6 +26,7 @@ from .token_rules import REFUSED_TOKEN_RULES, TOKEN_CONNECTION_RULES, TOKEN_RULE
 MOST_LISTED = 10
 LONGEST_TEXT = 600
 UNKNOWN = "not known"
+FACT_IN_PARENTHESES = re.compile(r" \(\{(\w+)\}\)")
 ONLY_MECHANISM = " The sign-in used {mechanism}."
 ONE_OF_SEVERAL_MECHANISMS = (
     " The sign-in used {mechanism}; the server also offers {other_mechanisms}. Some servers offer mechanisms that do"
@@ -69,7 +70,8 @@ def diagnose(observation: Observation) -> Diagnosis:
     values["kind"] = observation.kind
     values["phase"] = observation.phase or "the session"
     values["text"] = " ".join(observation.text.split())[:LONGEST_TEXT] or "nothing"
-    return Diagnosis(rule.verdict, rule.certainty, (remedy + says).format_map(values))
+    known = FACT_IN_PARENTHESES.sub(lambda fact: "" if values[fact[1]] == UNKNOWN else fact[0], remedy + says)
+    return Diagnosis(rule.verdict, rule.certainty, known.format_map(values))
 
 
 def rules_for(observation: Observation) -> tuple[Rule, ...]:

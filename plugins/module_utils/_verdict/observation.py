@@ -16,6 +16,7 @@ from .._errors import MailroomError
 Kind = Literal[
     # Before any connection.
     "config",
+    "stored",
     "unfit_secret",
     "not_ready",
     # Name and network.

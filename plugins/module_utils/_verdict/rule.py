@@ -60,7 +60,8 @@ WEB_SIGN_IN = (
     " or use an app password or oauth2."
 )
 MECHANISM = (
-    "The server does not support this SASL mechanism: set another one in mechanisms. The server offers: {offered}."
+    "The server does not support this SASL mechanism: set another one in mechanisms, of those that it offers"
+    " ({offered})."
 )
 STARTTLS_REPLIES = (
     reply_rule("throttled", LIKELY, "4", patterns.SENDING_LIMIT),

@@ -5,7 +5,8 @@
 
 """The remedy of each verdict. The descriptions for the documentation are in docs/descriptions/verdicts.yml.
 
-Placeholders such as {host} and {port} are filled with facts of the session.
+Placeholders such as {host} and {port} are filled with facts of the session. One that is not always known, as an
+application that says what a server replied does not say all, stands alone in parentheses, which are then left out.
 """
 
 from __future__ import annotations
@@ -73,11 +74,11 @@ REMEDIES: dict[str, str] = {
         " the server most likely does not send its intermediate certificate."
     ),
     "tls_name_mismatch": (
-        "The certificate is issued for: {names}. Set host to one of these names, or have a certificate issued for"
+        "The certificate is issued for other names ({names}): set host to one of them, or have a certificate issued for"
         " {host}."
     ),
     "tls_expired": (
-        "Renew the server's certificate, which expired on {not_after}, and restart the server. If it is valid, check"
+        "Renew the server's certificate, which has expired ({not_after}), and restart the server. If it is valid, check"
         " this host's clock."
     ),
     "tls_not_yet_valid": "Check this host's clock first, then the start date of the server's certificate.",
@@ -92,8 +93,8 @@ REMEDIES: dict[str, str] = {
         " server."
     ),
     "auth_unsupported": (
-        "The server offers: {offered}. Adjust mechanisms or auth. If the port has no sign-in, use the submission port"
-        " (587 or 465), or set auth to none if the server allows this host."
+        "Adjust mechanisms or auth to what the server offers ({offered}). If the port has no sign-in, use the"
+        " submission port (587 or 465), or set auth to none if the server allows this host."
     ),
     "auth_rejected": (
         "Check in this order: is {username} the user name that the server expects (often the whole address); does the"

@@ -46,7 +46,8 @@ def _state() -> str:
     """Names the state of all that payloads are made of."""
     parts = [sys.prefix, os.environ.get("PYTEST_XDIST_WORKER", "")]
     for path in os.environ.get("ANSIBLE_COLLECTIONS_PATH", "").split(os.pathsep):
-        for folder, _folders, files in os.walk(f"{path}/ansible_collections/mailroom/core/plugins"):
+        plugins = os.path.realpath(f"{path}/ansible_collections/mailroom/core/plugins")
+        for folder, _folders, files in os.walk(plugins):
             for name in sorted(files):
                 if name.endswith(".py"):
                     found = os.stat(f"{folder}/{name}")  # noqa: PTH116

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import gc
 
+import kept_compiling
 import kept_payloads
 import zip_bytecode
 
@@ -17,3 +18,4 @@ gc.disable()
 zip_bytecode.install()
 if kept_payloads.is_ansible():
     kept_payloads.install()
+    kept_compiling.install()

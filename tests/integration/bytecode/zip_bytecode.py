@@ -28,26 +28,35 @@ def install() -> None:
     def compile_once(path: str, source: bytes) -> CodeType:
         if path in found:
             return found.pop(path)
-        name = f"{KEPT}/{sys.implementation.cache_tag}-{_imp.source_hash(0, source).hex()}"
-        try:
-            with open(name, "rb") as kept:  # noqa: PTH123
-                code: CodeType = marshal.loads(kept.read())
-        except (OSError, EOFError, ValueError):
+        name = _imp.source_hash(0, source).hex()
+        code = kept_code(name)
+        if code is None:
             code = compile_source(path, source)
-            _keep(name, marshal.dumps(code))
+            keep_code(name, code)
         found[path] = code
         return code
 
     zipimport._compile_source = compile_once  # type: ignore[attr-defined]
 
 
-def _keep(name: str, code: bytes) -> None:
+def kept_code(name: str) -> CodeType | None:
+    """What this Python has kept by a name."""
+    try:
+        with open(f"{KEPT}/{sys.implementation.cache_tag}-{name}", "rb") as kept:  # noqa: PTH123
+            code: CodeType = marshal.loads(kept.read())
+    except (OSError, EOFError, ValueError):
+        return None
+    return code
+
+
+def keep_code(name: str, code: CodeType) -> None:
     """What is unfinished has another name, since many Pythons do this at once."""
+    path = f"{KEPT}/{sys.implementation.cache_tag}-{name}"
     try:
         os.makedirs(KEPT, exist_ok=True)  # noqa: PTH103
-        unfinished = f"{name}.{os.getpid()}"
+        unfinished = f"{path}.{os.getpid()}"
         with open(unfinished, "wb") as file:  # noqa: PTH123
-            file.write(code)
-        os.replace(unfinished, name)  # noqa: PTH105
+            file.write(marshal.dumps(code))
+        os.replace(unfinished, path)  # noqa: PTH105
     except OSError:
         pass

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import psycopg
 import pytest
+from peers.postgresql import Postgres, new_schema
 from unit.plugins.module_utils._registry.samples import STAMP, declare, entry, everything, record_tests
 
 from ansible_collections.mailroom.core.plugins.module_utils._connector.records import (
@@ -49,15 +50,23 @@ FORBIDDEN = {
 }
 
 
-@pytest.mark.parametrize("statement", FORBIDDEN.values(), ids=FORBIDDEN)
-def test_a_statement_by_hand_that_breaks_a_rule_is_refused(place: Place, statement: str) -> None:
+@pytest.fixture(scope="module")
+def filled(server: Postgres) -> Place:
+    """One registry for all statements, since none of them changes it."""
+    place = Place(server, new_schema())
     registry = place.over_socket()
+    registry.set_up()
     entries = [entry("chosen"), entry("bound"), entry("spare"), entry("disabled", enabled=False)]
     declare(registry, *entries, default="chosen", bind={Purpose("alerts"): "bound"})
     with registry.writing() as writer:
         writer.record_application(ApplicationRecord("env", "web1", "/etc/mail.env", "bound", None, (), "", STAMP), None)
         record_tests(writer, RecordedTest("bound", "", 0, Run(STAMP.at, "web1", "fail", "auth_rejected", 12)))
-    before = everything(registry)
+    return place
+
+
+@pytest.mark.parametrize("statement", FORBIDDEN.values(), ids=FORBIDDEN)
+def test_a_statement_by_hand_that_breaks_a_rule_is_refused(filled: Place, statement: str) -> None:
+    before = everything(filled.over_socket())
     with pytest.raises((psycopg.IntegrityError, psycopg.DataError, psycopg.ProgrammingError)):
-        place.admin(statement)
-    assert everything(registry) == before
+        filled.admin(statement)
+    assert everything(filled.over_socket()) == before

@@ -32,7 +32,8 @@ from unit.plugins.module_utils._registry.samples import (
 from ansible_collections.mailroom.core.plugins.module_utils._connector.state import Wanted
 from ansible_collections.mailroom.core.plugins.module_utils._errors import RegistryError
 from ansible_collections.mailroom.core.plugins.module_utils._registry.postgresql import database
-from ansible_collections.mailroom.core.plugins.module_utils._registry.registry import Registry, Writer
+from ansible_collections.mailroom.core.plugins.module_utils._registry.registry import Registry
+from ansible_collections.mailroom.core.plugins.module_utils._registry.writer import Writer
 
 WRITERS = 20
 FAILOVERS = int(os.environ.get("MAILROOM_FAILOVERS", "2"))
@@ -144,6 +145,7 @@ def keep_writing(pair: Pair, number: int, progress: Progress) -> None:
             turn += 1
 
 
+@pytest.mark.matrix
 def test_what_was_acknowledged_is_kept_and_nothing_is_written_twice(
     pair: Pair, monkeypatch: pytest.MonkeyPatch, record_testsuite_property: Callable[[str, object], None]
 ) -> None:

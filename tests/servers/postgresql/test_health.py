@@ -4,8 +4,12 @@
 
 from __future__ import annotations
 
+import json
+
+import psycopg
 from peers import net
-from peers.postgresql import new_schema
+from peers.postgresql import DATABASE, new_schema
+from peers.smtp import SmtpScript
 from unit.plugins.module_utils._module.conftest import Play
 
 from .conftest import Place
@@ -28,3 +32,18 @@ def test_each_host_records_and_a_reader_is_warned(play: Play, place: Place) -> N
     (found,) = play("connector_info", registry=location)["connectors"]
     assert [run["host"] for run in found["health"]["runs"]] == ["mail01", "mail02"]
     assert (found["health"]["host"], found["health"]["failures_in_a_row"]) == ("mail02", 2)
+
+
+def test_test_before_a_change_is_kept_and_announced_with_it(play: Play, place: Place) -> None:
+    location = place.server.socket_location(place.schema)
+    given = {"host": str(place.server.folder), "port": place.server.port, "user": "postgres", "dbname": DATABASE}
+    with SmtpScript().server() as server, psycopg.connect(**given, autocommit=True) as listening:
+        listening.execute("LISTEN mailroom")
+        smtp = {"host": "127.0.0.1", "port": server.port, "security": "none"}
+        recorded = {"verify": "connect", "record": True, "host": "mail01"}
+        assert play("connector", registry=location, name="a", smtp=smtp, **recorded)["changed"]
+        made, tested = (json.loads(each.payload) for each in listening.notifies(timeout=5, stop_after=2))
+    assert (made["connector"], made["change"]) == ("a", "created")
+    (found,) = play("connector_info", registry=location)["connectors"]
+    assert [run["host"] for run in found["health"]["runs"]] == ["mail01"]
+    assert tested == {"connector": "a", **{name: found["health"][name] for name in ("verdict", "status")}}

@@ -12,7 +12,8 @@ from unit.plugins.module_utils._registry.samples import carry_out, entry, everyt
 
 from ansible_collections.mailroom.core.plugins.module_utils._errors import RegistryError
 from ansible_collections.mailroom.core.plugins.module_utils._registry.postgresql import database
-from ansible_collections.mailroom.core.plugins.module_utils._registry.registry import Registry, Writer
+from ansible_collections.mailroom.core.plugins.module_utils._registry.registry import Registry
+from ansible_collections.mailroom.core.plugins.module_utils._registry.writer import Writer
 
 from .conftest import Place
 
@@ -84,6 +85,7 @@ def test_what_cannot_be_found_out_is_unknown_and_names_the_query_that_decides(
     message = str(failed.value)
     assert message.startswith(f"Whether the registry postgresql://postgres@127.0.0.1:{proxy.port}/mail?schema=")
     assert " was changed is unknown: " in message
+    assert proxy.settled.wait(600)
     query = message.partition("the change was made if this query says 1: ")[2]
     assert place.admin(query) == [(count,)]
     assert len(everything(place.over_socket()).connectors) == count

@@ -20,7 +20,8 @@ from unit.plugins.module_utils._registry.samples import carry_out, declare, entr
 
 from ansible_collections.mailroom.core.plugins.module_utils._errors import RegistryError
 from ansible_collections.mailroom.core.plugins.module_utils._registry.postgresql.database import REASONS
-from ansible_collections.mailroom.core.plugins.module_utils._registry.registry import Registry, Writer
+from ansible_collections.mailroom.core.plugins.module_utils._registry.registry import Registry
+from ansible_collections.mailroom.core.plugins.module_utils._registry.writer import Writer
 
 from .conftest import Place
 

@@ -14,11 +14,12 @@ from peers.postgresql import DATABASE, SUPERUSER, PgBouncer, Postgres
 from unit.plugins.module_utils._registry.samples import carry_out, declare, entry, everything, history, request, secrets
 
 from ansible_collections.mailroom.core.plugins.module_utils._connector.state import Wanted
-from ansible_collections.mailroom.core.plugins.module_utils._registry.registry import Registry, Writer
+from ansible_collections.mailroom.core.plugins.module_utils._registry.registry import Registry
+from ansible_collections.mailroom.core.plugins.module_utils._registry.writer import Writer
 
 from .conftest import Place
 
-WRITERS, TURNS = 8, 4
+WRITERS, TURNS = 6, 3
 
 
 @pytest.fixture(scope="module")

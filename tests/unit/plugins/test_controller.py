@@ -11,6 +11,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -44,6 +45,38 @@ for term in json.loads(sys.argv[1]):
         found.append(str(error))
 print(json.dumps(found))
 """
+OPTIONS = """
+import json, sys
+from contextlib import suppress
+from ansible.errors import AnsibleLookupError
+from ansible.parsing.dataloader import DataLoader
+from ansible.plugins.loader import init_plugin_loader, lookup_loader
+from ansible.template import Templar
+
+init_plugin_loader()
+found = []
+for variables, direct in json.loads(sys.argv[1]):
+    loader = DataLoader()
+    lookup = lookup_loader.get("mailroom.core.connector", loader=loader, templar=Templar(loader, variables))
+    with suppress(AnsibleLookupError):
+        lookup.run(["alerts"], variables, **direct)
+    found.append([lookup.get_option(option) for option in ("registry", "registry_key", "registry_password")])
+print(json.dumps(found))
+"""
+HOSTS = """
+import json, sys
+from ansible.plugins.loader import init_plugin_loader
+
+init_plugin_loader([])
+from ansible_collections.mailroom.core.plugins.lookup.hosts import LookupModule
+
+lookup = LookupModule()
+lookup.set_options = lambda **_given: None
+lookup.get_option = {"allow_empty": True}.__getitem__
+lookup.run(json.loads(sys.argv[1]), {})
+filters = "ansible_collections.mailroom.core.plugins.filter."
+print(json.dumps([name.removeprefix(filters) for name in sys.modules if name.startswith(filters)]))
+"""
 
 
 def run(program: str, values: list[Any]) -> Any:
@@ -72,3 +105,19 @@ def test_term_of_the_lookup_that_is_no_text_is_refused() -> None:
     found = run(LOOKUP, [None, 5, True, {"name": "alerts"}, ["alerts", None]])
     assert len(found) == 5
     assert all("_terms: must be names of connectors" in each for each in found)
+
+
+def test_what_is_empty_leaves_the_lookup_to_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    environment = ["/nowhere/at.db", "key of the environment", "password of the environment"]
+    names = ["registry", "registry_key", "registry_password"]
+    for name, value in zip(names, environment):
+        monkeypatch.setenv(f"MAILROOM_{name.upper()}", value)
+    empty = {f"mailroom_{name}": "{{ nothing }}" for name in names} | {"nothing": ""}
+    named = {"mailroom_registry": "/nowhere/{{ file }}", "file": "named.db"}
+    found = run(OPTIONS, [[empty, {}], [{}, dict.fromkeys(names, "")], [{**empty, **named}, {"registry_key": "k"}]])
+    assert found == [environment, environment, ["/nowhere/named.db", "k", environment[2]]]
+
+
+def test_hosts_loads_the_filters_for_all_processes_that_are_forked_later() -> None:
+    filters = Path(__file__).resolve().parents[3] / "plugins" / "filter"
+    assert set(run(HOSTS, ["all"])) == {path.stem for path in filters.glob("*.py")}

@@ -22,6 +22,7 @@ from ansible_collections.mailroom.core.plugins.plugin_utils._variables import (
     APPLICATIONS,
     BOOLEAN,
     DEPTHS,
+    PATH,
     TEXT,
     VARIABLES,
 )
@@ -111,7 +112,7 @@ def test_argument_specs_refuse_nothing_that_the_check_lets_pass() -> None:
         else:
             assert option["type"] == "str", name
             assert not kind.may_be_null, name
-            assert kind in (TEXT, ADDRESS) or "choices" in option, name
+            assert kind in (TEXT, PATH, ADDRESS) or "choices" in option, name
         assert [choice for choice in {*option.get("choices", ())} - {""} if not kind.is_valid(choice)] == [], name
         if kind is BOOLEAN:
             assert option["choices"] == ["true", "false", ""], name

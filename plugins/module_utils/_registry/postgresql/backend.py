@@ -13,7 +13,7 @@ from typing import Any
 
 from ..._connector.secret import Secret
 from ..._errors import MissingRegistry, RegistryError, printable
-from ..storage import Backend, Storage
+from ..storage import Backend, Storage, WritableStorage
 from . import schema
 from .database import REASONS, Database, Transaction
 from .lease import holding
@@ -44,7 +44,7 @@ class PostgresqlBackend(Backend):
             yield self._storage(transaction, "SELECT id, schema_version FROM {schema}.registry")
 
     @contextmanager
-    def writing(self) -> Iterator[Storage]:
+    def writing(self) -> Iterator[WritableStorage]:
         with self._database.writing() as transaction:
             lock = "SELECT id, schema_version FROM {schema}.registry FOR NO KEY UPDATE"
             storage = self._storage(transaction, lock)

@@ -31,6 +31,9 @@ _HOST = re.compile(r"(?:[A-Za-z0-9_.:%-]{1,255}|/[!-+\--~]{1,100})\Z")
 _ESCAPED = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _PASSWORDS = ("password", "sslpassword")
+_PASSWORD = re.compile("password *=", re.IGNORECASE)
+"""A parameter that has become part of something else, which messages may show."""
+_NO_PASSWORD = "must not hold a password: give registry_password, or use a password file (passfile)"
 # What libpq knows, but for passwords, what is in the path, and what is this collection's own or the session's.
 _PARAMETERS = frozenset(
     "host hostaddr port user passfile require_auth channel_binding connect_timeout application_name keepalives"
@@ -63,12 +66,14 @@ def parse_location(text: str) -> Location:
         _refuse("must name one database behind one /, with a / or @ in its name percent-encoded")
     user, at, hosts = netloc.rpartition("@")
     if ":" in user or "@" in user:
-        _refuse("must not hold a password: give registry_password, or use a password file (passfile)")
+        _refuse(_NO_PASSWORD)
     parameters = {**({"user": _name(user, "user")} if at else {}), **_hosts(hosts), "dbname": _name(path, "database")}
     for key, value in _pairs(query):
         if key in parameters:
             _refuse(f"names {key} twice")
         parameters[key] = value
+    if ":" in parameters.get("user", ""):
+        _refuse(_NO_PASSWORD)
     schema = parameters.pop("schema", DEFAULT_SCHEMA)
     if not _SCHEMA.match(schema):
         _refuse("must give a schema of 1 to 63 lower-case letters, digits or underscores, which begins with no digit")
@@ -134,6 +139,8 @@ def _decoded(text: str, what: str) -> str:
         decoded = unquote(text, errors="strict")
     except UnicodeDecodeError:
         _refuse(f"must percent-encode {what} as UTF-8")
+    if _PASSWORD.search(decoded):
+        _refuse(_NO_PASSWORD)
     if _CONTROL.search(decoded):
         _refuse(f"must not have control characters in {what}")
     return decoded

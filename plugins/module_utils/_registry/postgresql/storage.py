@@ -28,7 +28,7 @@ from ..storage import (
     RevisionRow,
     RunRow,
     SecretRow,
-    Storage,
+    WritableStorage,
 )
 from .database import Transaction
 
@@ -163,7 +163,7 @@ _BATCHES = {
 }
 
 
-class PostgresqlStorage(Storage):
+class PostgresqlStorage(WritableStorage):
     """The tables within one transaction."""
 
     def __init__(self, transaction: Transaction, registry_id: str) -> None:

@@ -19,8 +19,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
 from typing import Any
 
-from ..._connector.records import MOST_RUNS
-from ..._connector.state import Proof, Purpose
+from ..._connector.state import Purpose
 from ..._errors import RegistryError
 from ..sealing import Mark, Sealed
 from ..storage import (
@@ -35,6 +34,7 @@ from ..storage import (
     SecretRow,
     Storage,
     Turn,
+    WritableStorage,
 )
 from . import schema
 from .file import SqliteFile, harden
@@ -43,7 +43,7 @@ _COLUMNS = ", ".join(
     f"CASE WHEN length({column}) <= {MOST_CHARACTERS} THEN {column} END" if column in ("settings", "preset") else column
     for column in ConnectorRow._fields
 )
-_SEALED = ", ".join(Sealed._fields)
+SEALED = ", ".join(Sealed._fields)
 _BINDINGS = "SELECT purpose.name, tenant, connector.name FROM purpose LEFT JOIN connector ON connector.id = connector"
 _REVISIONS = "SELECT identity, revision, at, actor, before, after, name FROM revision {} ORDER BY identity, revision"
 _DELETED = """
@@ -52,20 +52,9 @@ _DELETED = """
         AND revision = (SELECT max(revision) FROM revision WHERE identity = last.identity)
     ORDER BY at, identity
 """
-_APPLICATION = ", ".join(ApplicationRow._fields)
-_HEALTH = ", ".join(HealthRow._fields[1:])
-_RUN = ", ".join(RunRow._fields[1:])
-_WRITTEN = [column for column in ConnectorRow._fields if column not in ("id", "is_default")]
-_INSERT = f"INSERT INTO connector ({', '.join(_WRITTEN)}) VALUES ({', '.join(f':{column}' for column in _WRITTEN)})"
-_UPDATE = """
-    UPDATE connector SET name = :name, enabled = :enabled, settings = :settings, preset = :preset,
-        revision = :revision, sending_revision = :sending_revision, updated_at = :updated_at, updated_by = :updated_by
-    WHERE id = :id
-"""
-_PROVE = """
-    UPDATE connector SET proven_revision = :revision, proven_at = :at, proven_to = :to
-    WHERE identity = :identity AND coalesce(proven_revision, 0) <= :revision
-"""
+APPLICATION = ", ".join(ApplicationRow._fields)
+HEALTH = ", ".join(HealthRow._fields[1:])
+RUN = ", ".join(RunRow._fields[1:])
 
 
 class SqliteBackend(Backend):
@@ -111,10 +100,12 @@ class SqliteBackend(Backend):
                     yield SqliteStorage(copy)
 
     @contextmanager
-    def writing(self) -> Iterator[Storage]:
+    def writing(self) -> Iterator[WritableStorage]:
+        from .writer import SqliteWriter
+
         with self._file.writing() as database:
             _migrate(database, self._version(database))
-            yield SqliteStorage(database)
+            yield SqliteWriter(database)
 
     def exclusive(self) -> AbstractContextManager[Turn]:
         return self._file.exclusive()
@@ -168,7 +159,7 @@ class EmptyBackend(Backend):
         with _migrated_copy(None, 0) as copy:
             yield SqliteStorage(copy)
 
-    def writing(self) -> AbstractContextManager[Storage]:
+    def writing(self) -> AbstractContextManager[WritableStorage]:
         raise RegistryError(f"The registry {self._shown} cannot be changed: there is none.")
 
     def exclusive(self) -> AbstractContextManager[Turn]:
@@ -202,7 +193,7 @@ def _migrate(database: sqlite3.Connection, version: int) -> None:
 
 
 class SqliteStorage(Storage):
-    """The tables within one transaction."""
+    """The tables, as one transaction sees them."""
 
     def __init__(self, database: sqlite3.Connection) -> None:
         self._database = database
@@ -249,7 +240,7 @@ class SqliteStorage(Storage):
 
     def secrets(self, connectors: Collection[int] | None) -> list[SecretRow]:
         where, parameters = _among("connector", connectors)
-        rows = self._database.execute(f"SELECT connector, field, {_SEALED} FROM secret {where}", parameters)
+        rows = self._database.execute(f"SELECT connector, field, {SEALED} FROM secret {where}", parameters)
         return [SecretRow(connector, field, Sealed(*sealed)) for connector, field, *sealed in rows]
 
     def names_with_old_form(self) -> list[str]:
@@ -280,115 +271,26 @@ class SqliteStorage(Storage):
 
     def applications(self, connectors: Collection[str] | None) -> list[ApplicationRow]:
         where, parameters = _among("connector", connectors)
-        query = f"SELECT {_APPLICATION} FROM application {where} ORDER BY app, host, place"
+        query = f"SELECT {APPLICATION} FROM application {where} ORDER BY app, host, place"
         return [ApplicationRow(*row) for row in self._database.execute(query, parameters)]
 
     def application(self, app: str, host: str, place: str) -> ApplicationRow | None:
-        query = f"SELECT {_APPLICATION} FROM application WHERE app = ? AND host = ? AND place = ?"
+        query = f"SELECT {APPLICATION} FROM application WHERE app = ? AND host = ? AND place = ?"
         row = self._database.execute(query, (app, host, place)).fetchone()
         return ApplicationRow(*row) if row else None
 
     def health(self, connectors: Collection[str] | None) -> list[HealthRow]:
         where, parameters = _among("name", connectors)
-        query = f"SELECT name, {_HEALTH} FROM health JOIN connector ON connector.id = connector {where}"
+        query = f"SELECT name, {HEALTH} FROM health JOIN connector ON connector.id = connector {where}"
         return [HealthRow(*row) for row in self._database.execute(query, parameters)]
 
     def runs(self, connectors: Collection[str] | None) -> list[RunRow]:
         where, parameters = _among("name", connectors)
         query = f"""
-            SELECT name, {_RUN} FROM test_run JOIN connector ON connector.id = connector {where}
+            SELECT name, {RUN} FROM test_run JOIN connector ON connector.id = connector {where}
             ORDER BY connector, number
         """
         return [RunRow(*row) for row in self._database.execute(query, parameters)]
-
-    def set_registry_id(self, registry_id: str) -> None:
-        self._database.execute("UPDATE registry SET id = ?", (registry_id,))
-
-    def insert_connector(self, row: ConnectorRow, *, replaces: int | None) -> int:
-        if replaces is not None:
-            self._database.execute("UPDATE connector SET name = hex(randomblob(16)) WHERE id = ?", (replaces,))
-        connector = int(self._database.execute(_INSERT, row._asdict()).lastrowid or 0)
-        if replaces is not None:
-            self._database.execute("UPDATE purpose SET connector = ? WHERE connector = ?", (connector, replaces))
-            self._database.execute("DELETE FROM connector WHERE id = ?", (replaces,))
-        return connector
-
-    def update_connector(self, row: ConnectorRow) -> None:
-        self._database.execute(_UPDATE, row._asdict())
-
-    def delete_connector(self, connector: int) -> None:
-        self._database.execute("DELETE FROM purpose WHERE connector = ?", (connector,))
-        self._database.execute("DELETE FROM connector WHERE id = ?", (connector,))
-
-    def set_default(self, connector: int | None) -> None:
-        self._database.execute("UPDATE connector SET is_default = 0 WHERE is_default")
-        if connector is not None:
-            self._database.execute("UPDATE connector SET is_default = 1 WHERE id = ?", (connector,))
-
-    def bind(self, purpose: Purpose, connector: int) -> None:
-        self._database.execute("INSERT OR REPLACE INTO purpose VALUES (?, ?, ?)", (*purpose, connector))
-
-    def unbind(self, purpose: Purpose) -> None:
-        self._database.execute("DELETE FROM purpose WHERE name = ? AND tenant = ?", purpose)
-
-    def add_revision(self, row: RevisionRow) -> None:
-        statement = (
-            "INSERT INTO revision (identity, revision, at, actor, before, after, name) VALUES (?, ?, ?, ?, ?, ?, ?)"
-        )
-        self._database.execute(statement, row[:7])
-
-    def record_proof(self, identity: str, proof: Proof) -> None:
-        self._database.execute(_PROVE, {**proof._asdict(), "identity": identity})
-
-    def write_secret(self, row: SecretRow) -> None:
-        statement = f"INSERT OR REPLACE INTO secret (connector, field, {_SEALED}) VALUES (?{', ?' * 6})"
-        self._database.execute(statement, (row.connector, row.field, *row.sealed))
-
-    def delete_secret(self, connector: int, field: str) -> None:
-        self._database.execute("DELETE FROM secret WHERE connector = ? AND field = ?", (connector, field))
-
-    def write_mark(self, key_id: str, mark: Mark) -> None:
-        self._database.execute("INSERT OR REPLACE INTO sealing_mark VALUES (?, ?, ?)", (key_id, *mark))
-
-    def write_file(self, path: str, key_id: str, fingerprint: str) -> None:
-        self._database.execute("INSERT OR REPLACE INTO written_file VALUES (?, ?, ?)", (path, key_id, fingerprint))
-
-    def forget_file(self, path: str) -> None:
-        self._database.execute("DELETE FROM written_file WHERE path = ?", (path,))
-
-    def write_application(self, row: ApplicationRow) -> None:
-        self._database.execute(f"INSERT OR REPLACE INTO application ({_APPLICATION}) VALUES (?{', ?' * 12})", row)
-
-    def delete_application(self, app: str, host: str, place: str) -> None:
-        statement = "DELETE FROM application WHERE app = ? AND host = ? AND place = ?"
-        self._database.execute(statement, (app, host, place))
-
-    def rename_applications(self, before: str, after: str) -> None:
-        self._database.execute("UPDATE application SET connector = ? WHERE connector = ?", (after, before))
-
-    def write_health(self, row: HealthRow, *, is_news: bool) -> None:  # noqa: ARG002  nobody listens to a file
-        values = ", ".join(f":{column}" for column in HealthRow._fields[1:])
-        statement = f"""
-            INSERT OR REPLACE INTO health (connector, {_HEALTH})
-            SELECT id, {values} FROM connector WHERE name = :connector
-        """
-        self._database.execute(statement, row._asdict())
-
-    def add_run(self, row: RunRow) -> None:
-        values = ", ".join(f":{column}" for column in RunRow._fields[1:])
-        last = "(SELECT coalesce(max(number), 0) FROM test_run WHERE test_run.connector = connector.id)"
-        statement = f"""
-            INSERT INTO test_run (connector, number, {_RUN})
-            SELECT id, {last} + 1, {values} FROM connector WHERE name = :connector
-        """
-        self._database.execute(statement, row._asdict())
-        trim = f"""
-            DELETE FROM test_run WHERE (connector, number) IN (
-                SELECT id, number FROM connector JOIN test_run ON test_run.connector = connector.id
-                WHERE name = ? AND number <= {last} - {MOST_RUNS}
-            )
-        """
-        self._database.execute(trim, (row.connector,))
 
     def _texts(self, query: str) -> list[str]:
         return [each for (each,) in self._database.execute(query) if isinstance(each, str)]

@@ -158,13 +158,14 @@ class Airflow(ApiTarget):
             if error.status == 403 and "test" in error.words.lower():
                 return Tested("not_supported", error.words)
             raise
-        text = str(answer.get("message") or "")[:MAX_READ_LENGTH] if isinstance(answer, dict) else ""
+        words = str(answer.get("message") or "")[:MAX_READ_LENGTH] if isinstance(answer, dict) else ""
+        text = api.redact(words)
         if isinstance(answer, dict) and answer.get("status") is True:
             return Tested("ok", text)
-        if _NO_TEST.search(text):
+        if _NO_TEST.search(words):
             return Tested("not_supported", text)
         (server,) = account.endpoints
-        return Tested("failed", text, observation_in(api.redact(text), server))
+        return Tested("failed", text, observation_in(text, server))
 
 
 def _kept_extra(api: ApiClient, stored: Stored) -> dict[str, Any]:

@@ -148,10 +148,10 @@ class Zabbix(ApiTarget):
             },
         }
         answer = _ask_server(api, host, port, request)
-        text = str(answer.get("info") or "")
+        text = api.redact(str(answer.get("info") or ""))
         if answer.get("response") == "success":
             return Tested("ok", text, is_of_stored=True)
-        return Tested("failed", text, observation_in(api.redact(text), account.smtp))
+        return Tested("failed", text, observation_in(text, account.smtp))
 
 
 class _Rpc:

@@ -33,6 +33,17 @@ class Vaultwarden(FileTarget):
             yield "from_address", "is required by vaultwarden"
         if not _MECHANISMS.keys() >= set(account.smtp.mechanisms):
             yield "smtp.mechanisms", f"can name {' and '.join(_MECHANISMS)} in vaultwarden"
+        texts = {"from_address": account.connector.from_address, "from_name": account.connector.from_name}
+        if account.password:
+            texts["smtp.username"] = account.smtp.username
+            if account.password_file:
+                texts["options.password_file"] = account.password_file
+            else:
+                texts["smtp.password"] = account.password.reveal()
+        for field, value in texts.items():
+            # Its parser, dotenvy, takes no backquote in the quotes that a single one needs.
+            if "'" in value and "`" in value:
+                yield field, "cannot hold both ' and ` in vaultwarden"
 
     def render(self, _text: str, account: Account) -> str:
         connector, server = account.connector, account.smtp

@@ -3,7 +3,11 @@
 
 # This file is private to the collection mailroom.core and may change at any time.
 
-"""Environment files: assignments that a shell, systemd's EnvironmentFile and dotenv libraries read alike."""
+"""Environment files: assignments that a shell and systemd's EnvironmentFile read alike.
+
+Libraries for .env files do so as well, but for values with a single quote: python-dotenv keeps the backslash before $
+and a backquote, and dotenvy, of Rust, takes no backquote with one.
+"""
 
 from __future__ import annotations
 

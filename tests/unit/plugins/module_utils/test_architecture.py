@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import ast
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -90,25 +91,47 @@ def named(path: Path) -> str:
     return path_in(path, PLUGINS)
 
 
-def imports_of(source: str, package: tuple[str, ...]) -> Iterator[Import]:
-    """What a file of this package (below plugins) imports; the collection's own names begin with a dot."""
+class Source(NamedTuple):
+    """What the rules ask of a file."""
+
+    imports: tuple[Import, ...]
+    calls: frozenset[str]
+    asserts: tuple[int, ...]
+    # The lines on which a secret is given away, called or handed on.
+    reveals: tuple[int, ...]
+    has_docstring: bool
+
+
+@cache
+def read_source(source: str, package: tuple[str, ...] = ()) -> Source:
+    """Look through a file of this package (below plugins) once; the collection's own names begin with a dot."""
     tree = ast.parse(source)
-    delayed = {
-        id(inner)
-        for function in ast.walk(tree)
-        if isinstance(function, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda))
-        for inner in ast.walk(function)
-    }
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            names = [each.name for each in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            names = _imported_from(node, package)
-        else:
-            continue
-        for name in names:
-            own = "." + name[len(COLLECTION) :] if name.startswith(COLLECTION) else name
-            yield Import(own, id(node) not in delayed, node.lineno)
+    imports: list[Import] = []
+    calls: set[str] = set()
+    asserts: list[int] = []
+    reveals: list[int] = []
+    waiting: list[tuple[ast.AST, bool]] = [(tree, True)]
+    while waiting:
+        node, at_the_top = waiting.pop()
+        if isinstance(node, (ast.Import, ast.ImportFrom)):
+            names = (
+                [each.name for each in node.names] if isinstance(node, ast.Import) else _imported_from(node, package)
+            )
+            for name in names:
+                own = "." + name[len(COLLECTION) :] if name.startswith(COLLECTION) else name
+                imports.append(Import(own, at_the_top, node.lineno))
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+            calls.add(node.func.id)
+        elif isinstance(node, ast.Assert):
+            asserts.append(node.lineno)
+        elif (isinstance(node, ast.Attribute) and node.attr in ("reveal", "_value")) or (
+            isinstance(node, ast.Constant) and node.value in ("reveal", "_value")
+        ):
+            reveals.append(node.lineno)
+        inside = at_the_top and not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda))
+        waiting += [(child, inside) for child in ast.iter_child_nodes(node)]
+    docstring = ast.get_docstring(tree)
+    return Source(tuple(imports), frozenset(calls), tuple(asserts), tuple(sorted(reveals)), bool(docstring))
 
 
 def _imported_from(node: ast.ImportFrom, package: tuple[str, ...]) -> list[str]:
@@ -122,8 +145,12 @@ def room_of(path: Path) -> str:
     return path.relative_to(MODULE_UTILS).parts[0].removesuffix(".py")
 
 
-def imports_in(path: Path) -> list[Import]:
-    return list(imports_of(path.read_text(), path.relative_to(PLUGINS).parent.parts))
+def source_of(path: Path) -> Source:
+    return read_source(path.read_text(), path.relative_to(PLUGINS).parent.parts)
+
+
+def imports_in(path: Path) -> tuple[Import, ...]:
+    return source_of(path).imports
 
 
 def disallowed(path: Path) -> list[str]:
@@ -140,7 +167,7 @@ def disallowed(path: Path) -> list[str]:
     return found
 
 
-def roots(imports: list[Import]) -> set[str]:
+def roots(imports: Iterable[Import]) -> set[str]:
     return {each.name.partition(".")[0] for each in imports if not each.name.startswith(".")}
 
 
@@ -198,10 +225,8 @@ def imports_of_io(path: Path) -> set[str]:
     return roots(imports_in(path)) & (io | {"smtplib", "imaplib", "asyncio", "logging"})
 
 
-def calls_of_io(path: Path) -> set[str]:
-    calls = [node.func for node in ast.walk(tree_of(path)) if isinstance(node, ast.Call)]
-    names = {function.id for function in calls if isinstance(function, ast.Name)}
-    return names & {"open", "print", "input", "exec", "eval", "compile"}
+def calls_of_io(path: Path) -> frozenset[str]:
+    return source_of(path).calls & {"open", "print", "input", "exec", "eval", "compile"}
 
 
 def is_pure(path: Path) -> bool:
@@ -210,10 +235,6 @@ def is_pure(path: Path) -> bool:
 
 def test_lowest_layers_and_reports_do_no_input_or_output() -> None:
     assert offenders(filter(is_pure, FILES), lambda path: imports_of_io(path) | calls_of_io(path)) == {}
-
-
-def tree_of(path: Path) -> ast.Module:
-    return ast.parse(path.read_text())
 
 
 def test_filter_imports_no_servers_and_no_registry() -> None:
@@ -234,16 +255,13 @@ def test_action_imports_nothing_but_how_tasks_are_run() -> None:
 
 
 def test_no_plugin_asserts() -> None:
-    def asserts(path: Path) -> list[int]:
-        return [node.lineno for node in ast.walk(tree_of(path)) if isinstance(node, ast.Assert)]
-
-    assert offenders(EVERYTHING, asserts) == {}
+    assert offenders(EVERYTHING, lambda path: source_of(path).asserts) == {}
 
 
 def test_private_file_begins_with_copyright_licence_and_privacy_note_and_has_a_docstring() -> None:
     def incomplete(path: Path) -> bool:
         head = path.read_text().splitlines()[:5]
-        return head != [COPYRIGHT, SPDX, "", PRIVATE, ""] or not ast.get_docstring(tree_of(path))
+        return head != [COPYRIGHT, SPDX, "", PRIVATE, ""] or not source_of(path).has_docstring
 
     assert offenders([*FILES, *FOR_ACTIONS, *FOR_LOOKUPS, *FOR_FILTERS], incomplete) == {}
 
@@ -268,17 +286,6 @@ def test_every_annotation_is_read_late() -> None:
     assert offenders(EVERYTHING, early) == {}
 
 
-def reveals_in(source: str) -> list[int]:
-    """The lines on which a secret is given away, called or handed on."""
-    tree = ast.parse(source)
-    return sorted(
-        node.lineno
-        for node in ast.walk(tree)
-        if (isinstance(node, ast.Attribute) and node.attr in ("reveal", "_value"))
-        or (isinstance(node, ast.Constant) and node.value in ("reveal", "_value"))
-    )
-
-
 def may_reveal(path: Path) -> bool:
     name = path_in(path, MODULE_UTILS)
     return any(name == each or (each.endswith("/") and name.startswith(each)) for each in MAY_REVEAL)
@@ -286,7 +293,7 @@ def may_reveal(path: Path) -> bool:
 
 def test_secret_is_revealed_in_known_places_only() -> None:
     others = [path for path in FILES if not may_reveal(path)]
-    assert offenders(others, lambda path: reveals_in(path.read_text())) == {}
+    assert offenders(others, lambda path: source_of(path).reveals) == {}
 
 
 FORBIDDEN: list[tuple[str, str]] = [
@@ -336,9 +343,9 @@ def test_import_from_below_or_the_own_package_is_fine(disallowed_in: Callable[[s
 
 def test_heavy_import_would_be_found_at_the_top_only() -> None:
     source = "import msal\ndef late():\n    import cryptography.fernet\nif True:\n    from requests import get\n"
-    assert roots([each for each in imports_of(source, ()) if each.at_the_top]) == {"msal", "requests"}
+    assert roots([each for each in read_source(source).imports if each.at_the_top]) == {"msal", "requests"}
 
 
 def test_revealed_secret_would_be_found() -> None:
     source = "secret.reveal()\nmap(Secret.reveal, x)\ngetattr(secret, 'reveal')\nsecret._value\n"
-    assert reveals_in(source) == [1, 2, 3, 4]
+    assert read_source(source).reveals == (1, 2, 3, 4)

@@ -84,12 +84,12 @@ MODULES: dict[str, tuple[ArgumentSpec, set[str]]] = {
         connector.argument_spec(),
         {
             *("name", "state", "default", "new_name", "copy_from", "new_default", "clear"),
-            *("update_password", "verify", *FIELDS),
+            *("update_password", "verify", "record", "host", *FIELDS),
         },
     ),
     "connectors": (
         connectors.argument_spec(),
-        {"connectors", "default", "purposes", "purge", "merge", "update_password", "verify"},
+        {"connectors", "default", "purposes", "purge", "merge", "update_password", "verify", "record", "host"},
     ),
     "connector_info": (connector_info.argument_spec(), {"name", "purpose", "tenant", "history"}),
     "connector_purpose": (connector_purpose.argument_spec(), {"purpose", "connector", "tenant", "state"}),
@@ -211,8 +211,8 @@ def test_the_registry_may_come_from_the_environment(module: str, monkeypatch: py
 
 
 DEFAULTS: dict[str, dict[str, Any]] = {
-    "connector": {"state": "present", "update_password": "always", "verify": "none"},
-    "connectors": {"purge": False, "merge": False, "update_password": "always", "verify": "none"},
+    "connector": {"state": "present", "update_password": "always", "verify": "none", "record": False},
+    "connectors": {"purge": False, "merge": False, "update_password": "always", "verify": "none", "record": False},
     "connector_info": {"history": False},
     "connector_purpose": {"state": "present"},
     "connector_test": {

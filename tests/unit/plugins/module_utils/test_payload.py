@@ -38,7 +38,7 @@ PAYLOADS = {
     "connector_test": Payload(125, TESTS),
     "init_mail": Payload(125, TESTS),
     "mail": Payload(130, TESTS - {"_report"}),
-    "_connector_verify": Payload(125, TESTS),
+    "_connector_verify": Payload(126, TESTS),
     "_connectors_verify": Payload(125, TESTS),
 }
 

@@ -8,7 +8,10 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.mailroom.core.plugins.plugin_utils._applications import outdated_applications
+from ansible_collections.mailroom.core.plugins.plugin_utils._applications import (
+    comparable_applications,
+    outdated_applications,
+)
 
 
 def application(host: str, app: str = "msmtp", **more: Any) -> dict[str, Any]:
@@ -55,3 +58,38 @@ def test_each_that_is_not_current_has_a_line() -> None:
 def test_those_of_some_hosts(options: dict[str, Any], hosts: list[str]) -> None:
     lines = outdated_applications(FOUND, **options)
     assert [line.partition(" on ")[2].partition(":")[0] for line in lines] == hosts
+
+
+@pytest.mark.parametrize(
+    ("entry", "is_comparable"),
+    [
+        ({"connector": "alerts", "purpose": "other"}, True),
+        ({"connector": "new"}, False),
+        ({"connector": "new", "state": "absent"}, True),
+        ({"connector": "unheard_of"}, True),
+        ({"purpose": "reports"}, True),
+        ({"purpose": "reports", "tenant": "acme"}, False),
+        ({"purpose": "reports", "tenant": "other"}, True),
+        ({"purpose": "moved"}, False),
+        ({"purpose": "unbound"}, False),
+        ({"purpose": "unbound", "tenant": "acme"}, False),
+        ({}, False),
+        ({"connector": "", "purpose": None}, False),
+    ],
+)
+def test_only_what_needs_a_connector_to_be_created_cannot_be_compared(
+    entry: dict[str, Any], is_comparable: bool
+) -> None:
+    purposes = {
+        "before": {"moved": "alerts", "unbound": "alerts"},
+        "after": {"moved": "new", "reports@acme": "new"},
+    }
+    changed = {
+        "created": ["new"],
+        "default": "new",
+        "diff": {side: {"purposes": bound} for side, bound in purposes.items()},
+    }
+    found = {"connectors": [{"name": "alerts", "purposes": ["moved", "reports", "unbound"]}]}
+    assert comparable_applications([entry], changed, found) == ([entry] if is_comparable else [])
+    nothing_new = {"created": [], "default": "alerts", "diff": {"before": {}, "after": {}}}
+    assert comparable_applications([entry], nothing_new, found) == [entry]

@@ -27,7 +27,6 @@ from ansible_collections.mailroom.core.plugins.module_utils._module.connector_te
 from ansible_collections.mailroom.core.plugins.module_utils._module.jobs import refused_job, stored_job
 from ansible_collections.mailroom.core.plugins.module_utils._net.record import Record
 from ansible_collections.mailroom.core.plugins.module_utils._protocol.imap import ImapSession
-from ansible_collections.mailroom.core.plugins.module_utils._protocol.session import endpoint_facts
 from ansible_collections.mailroom.core.plugins.module_utils._report.model import parse_results
 from ansible_collections.mailroom.core.plugins.module_utils._report.table import table
 from ansible_collections.mailroom.core.plugins.module_utils._verdict.diagnosis import diagnose
@@ -42,7 +41,7 @@ def _result(*endpoints: EndpointResult, **more: Any) -> dict[str, Any]:
 
 def test_a_mailbox_of_another_connector_is_named_where_it_is_down() -> None:
     """Usability, finding 12: every connector failed, and nothing named the one whose mailbox was down."""
-    observation = Observation("refused", "tcp", "imap", facts=endpoint_facts(IMAP))
+    observation = Observation("refused", "tcp", "imap", facts=IMAP.facts())
     shown = _result(EndpointResult(IMAP, Record("imap"), Redaction(), observation=observation, reads_for="support"))
     assert shown["verdict"] == "connect_refused"
     assert shown["remedy"].startswith("The mailbox of connector support, in which the mail is looked for, cannot be")
@@ -52,7 +51,7 @@ def test_a_mailbox_of_another_connector_is_named_where_it_is_down() -> None:
 
 def test_a_failure_of_the_connectors_own_comes_before_that_of_the_mailbox() -> None:
     own = EndpointResult(
-        IMAP, Record("smtp"), Redaction(), observation=Observation("timeout", "tcp", "smtp", facts=endpoint_facts(IMAP))
+        IMAP, Record("smtp"), Redaction(), observation=Observation("timeout", "tcp", "smtp", facts=IMAP.facts())
     )
     other = EndpointResult(
         IMAP, Record("imap"), Redaction(), observation=Observation("refused", "tcp", "imap"), reads_for="support"

@@ -65,6 +65,9 @@ def one_line(longest: int) -> str:
     return f"must be 1 to {longest} characters on one line, without control characters"
 
 
+NO_BLANKS = ", and not blanks alone"
+
+
 def several_lines(longest: int) -> str:
     return f"must be 1 to {longest} characters without control characters"
 
@@ -378,7 +381,8 @@ REFUSED: dict[str, tuple[str, Iterable[Any], str]] = {
         USE_ASCII,
     ),
     "user name that is an address with an encoded word": ("smtp.username", ENCODED_WORDS, ENCODED_WORD),
-    "user name": ("smtp.username", ["", " ", "x" * 321, HUGE, *broken_by(CONTROLS)], one_line(320)),
+    "user name of blanks": ("smtp.username", [" "], f"{one_line(320)}{NO_BLANKS}"),
+    "user name": ("smtp.username", ["", "x" * 321, HUGE, *broken_by(CONTROLS)], one_line(320)),
     "user name of another type": ("smtp.username", NO_TEXT, TEXT),
     **{
         f"{what} of {path}": (path, values, message)
@@ -395,16 +399,17 @@ REFUSED: dict[str, tuple[str, Iterable[Any], str]] = {
         )
     },
     **{
-        f"line in {path}": (path, ["", " ", "\u3000", "x" * (longest + 1)], one_line(longest))
-        for path, longest in LINE_FIELDS.items()
+        f"line in {path}": (path, ["", "x" * (longest + 1)], one_line(longest)) for path, longest in LINE_FIELDS.items()
     },
+    "line of blanks": ("display_name", [" ", "\u3000"], f"{one_line(64)}{NO_BLANKS}"),
     "line with control characters": ("display_name", [HUGE, *broken_by((*CONTROLS, *LINE_ENDS))], one_line(64)),
     "line of another type": ("display_name", NO_TEXT, TEXT),
     "line that is no Unicode": ("display_name", [LONE_SURROGATE], UNICODE),
     **{
-        f"lines in {path}": (path, ["", "\n", "x" * (longest + 1)], several_lines(longest))
+        f"lines in {path}": (path, ["", "x" * (longest + 1)], several_lines(longest))
         for path, longest in LINES_FIELDS.items()
     },
+    "lines of blanks": ("description", ["   ", "\n"], f"{several_lines(1000)}{NO_BLANKS}"),
     "lines with control characters": (
         "signature",
         [HUGE, *broken_by(control for control in CONTROLS if not set(control) <= set("\r\n\t"))],
@@ -417,7 +422,7 @@ REFUSED: dict[str, tuple[str, Iterable[Any], str]] = {
         "must be a list of at most 1000 items",
     ),
     "repeated tenant": ("available_to", [["acme", "acme"]], "item 2 is a duplicate"),
-    "tenant": ("available_to", [["acme", value] for value in ("", " ", "a\nb", "x" * 101)], f"item 2 {one_line(100)}"),
+    "tenant": ("available_to", [["acme", value] for value in ("", "a\nb", "x" * 101)], f"item 2 {one_line(100)}"),
     "tenant of another type": ("available_to", [[None]], f"item 1 {TEXT}"),
     "host": ("smtp.host", BAD_HOSTS, HOST),
     "host that IDNA versions encode differently": ("smtp.host", BAD_DOMAINS, USE_ASCII),
@@ -501,7 +506,11 @@ REFUSED: dict[str, tuple[str, Iterable[Any], str]] = {
     "token_uri of another type": ("oauth2.service_account", [account(5)], f"its token_uri {TEXT}"),
     "headers": ("headers", NO_HEADERS, HEADERS),
     "header's name": ("headers", [{name: "value"} for name in NO_HEADER_NAMES], HEADER_NAME),
-    "header's value": ("headers", [{"X-Team": value} for value in NO_HEADER_VALUES], f"X-Team {one_line(2048)}"),
+    "header's value": (
+        "headers",
+        [{"X-Team": value} for value in NO_HEADER_VALUES],
+        f"X-Team {one_line(2048)}{NO_BLANKS}",
+    ),
     "header that is there twice": ("headers", [{"X-Team": "a", "x-team": "b"}], "x-team is given twice"),
 }
 

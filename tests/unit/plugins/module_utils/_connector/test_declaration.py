@@ -80,6 +80,13 @@ def test_empty_block_clears_itself_where_it_was_really_written_empty() -> None:
         assert parse_declaration(filled_by_ansible, empty_blocks=[block])[0].cleared == {block}
 
 
+@pytest.mark.parametrize("written", [{}, {"mailbox": None}])
+def test_an_empty_graph_is_declared_where_the_declaration_is_the_whole_connector(written: dict[str, Any]) -> None:
+    entry = {"name": "alpha", "graph": written, "imap": {}}
+    declaration, problems = parse_declaration(entry, empty_blocks=["graph", "imap"], whole=True)
+    assert (declaration.settings, declaration.cleared, problems) == ({"graph": {}}, frozenset(), [])
+
+
 def test_empty_secret_is_an_error_and_clears_nothing() -> None:
     declaration, problems = parse_declaration({"name": "alpha", **nested(dict.fromkeys(sorted(SECRETS), ""))})
     assert {(problem.where, problem.field) for problem in problems} == {("connector alpha", path) for path in SECRETS}
@@ -155,6 +162,8 @@ PROBLEMS: list[tuple[dict[str, Any], list[str], str]] = [
     ({"name": "alpha", "smtp": "mail.example.com"}, [], "connector alpha: smtp: must be a dictionary"),
     ({"name": "alpha", "smtp": ["mail.example.com"]}, [], "connector alpha: smtp: must be a dictionary"),
     ({"name": "alpha", "smtp": {"port": ""}}, [], "connector alpha: smtp.port: must be a whole number from 1 to 65535"),
+    ({"name": "alpha"}, ["name"], "connector alpha: name: cannot be cleared"),
+    ({"name": "alpha"}, [""], "connector alpha: clear: must be a list of fields, such as imap or smtp.proxy"),
     ({"name": "alpha"}, ["smpt"], "connector alpha: smpt: there is no such field; did you mean smtp?"),
     (
         {"name": "alpha"},
@@ -299,6 +308,11 @@ MERGES: dict[str, tuple[dict[str, Any], Declaration, dict[str, Any]]] = {
     "a cleared port does not come back out of a uri": (
         {"smtp": {"uri": "smtp://a.example.com:2525"}},
         declared({"smtp.host": "b.example.com"}, clear=["smtp.port"]),
+        {"smtp": {"host": "b.example.com"}},
+    ),
+    "a cleared uri leaves no port": (
+        {"smtp": {"uri": "smtp://a.example.com:2525"}},
+        declared({"smtp.host": "b.example.com"}, clear=["smtp.uri"]),
         {"smtp": {"host": "b.example.com"}},
     ),
     "a cleared security does not come back out of a uri": (

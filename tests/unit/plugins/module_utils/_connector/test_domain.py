@@ -119,10 +119,10 @@ def accepted() -> list[str]:
     return found
 
 
-def test_every_accepted_character_is_encoded_as_uts_46_does(accepted: list[str]) -> None:
+def test_every_accepted_character_is_encoded_as_uts_46_does(accepted: list[str], stride: int) -> None:
     names = [f"a{char}a.example" for char in accepted if char.isprintable() and not stringprep.in_table_d1(char)]
     assert len(names) > 5000
-    for name in names:
+    for name in names[::stride]:
         assert to_ascii(name) == to_ascii(idna.uts46_remap(name, std3_rules=False, transitional=False)), ascii(name)
 
 

@@ -188,6 +188,19 @@ TEST_ADDRESSES: dict[str, tuple[dict[str, Any], str | None]] = {
     ),
     "a user who is no address": ({"smtp.username": "apikey", "smtp.password": "p", **FROM}, "alerts@example.com"),
     "nobody signs in": ({"smtp.host": HOST, **FROM}, "alerts@example.com"),
+    "a user of another sign-in": (
+        {"smtp.username": "apikey", "smtp.password": "p", "oauth2.username": "admin@example.com", **FROM},
+        "alerts@example.com",
+    ),
+    "a user who only reads": ({"smtp.host": HOST, **IMAP_USER, **FROM}, "alerts@example.com"),
+    "a user who does not sign in": (
+        {"smtp.username": "robot@example.com", "smtp.auth": "none", **FROM},
+        "alerts@example.com",
+    ),
+    "a user who is no address, with a token of one who is": (
+        {"smtp.username": "apikey", "oauth2.client_id": "c", "oauth2.username": "robot@example.com", **FROM},
+        "robot@example.com",
+    ),
     "neither user nor sender": ({"smtp.host": HOST}, None),
     "the same credentials as imap": ({**IMAP_USER, "smtp.same_credentials": True, **FROM}, "robot@example.com"),
     "receive only": ({"imap.host": HOST, "imap.username": "in@example.com", "imap.password": "p"}, "in@example.com"),

@@ -107,6 +107,8 @@ def test_a_blank_secret_clears_no_block() -> None:
             "connector alerts: name: must equal the connector's key",
         ),
         (({"alrts": {"smtp": {"password": "s"}}},), "connector alrts: only secrets are given for it"),
+        (({"\x1b[31m\n": {"smtp": {"password": "s"}}},), "connector ?[31m?: only secrets are given for it"),
+        (({"\x1b[31m\n": 5},), "layer0: ?[31m?: must be a dictionary"),
         ((SHAPE, {"alrts": {"oauth2": {"client_secret": "s"}}}), "connector alrts: only secrets are given for it"),
     ],
 )

@@ -160,7 +160,7 @@ class TestTheDefaultLeaves:
 
 
 def with_successor(request: Request, name: str) -> Request:
-    return Request(**{**vars(request), "successor": name})
+    return request._replace(successor=name)
 
 
 @pytest.mark.parametrize(
@@ -178,12 +178,23 @@ def test_a_connector_in_use_stays_and_the_purposes_are_named(leaving: Request) -
 )
 def test_a_connector_in_use_leaves_when_the_same_task_binds_all_its_purposes_anew(leaving: Request) -> None:
     state = state_of(*THREE, bindings={"phishing@acme": "alpha", "alerts": "alpha"})
-    one = Request(**{**vars(leaving), "bind": bound(alerts="beta")})
+    one = leaving._replace(bind=bound(alerts="beta"))
     assert refused(one, state) == [
         "connector alpha: is in use by phishing@acme: bind these purposes to another connector first"
     ]
-    both = Request(**{**vars(leaving), "bind": {purpose("alerts"): "beta", purpose("phishing@acme"): "gamma"}})
+    both = leaving._replace(bind={purpose("alerts"): "beta", purpose("phishing@acme"): "gamma"})
     assert after(both, state).bindings == {purpose("alerts"): "beta", purpose("phishing@acme"): "gamma"}
+
+
+@pytest.mark.parametrize(
+    "leaving", [absent("alpha"), present("alpha", {"enabled": False})], ids=["deleted", "disabled"]
+)
+def test_of_a_default_in_use_the_purposes_are_named_too(leaving: Request) -> None:
+    state = state_of(*THREE, default="alpha", bindings={"alerts": "alpha"})
+    assert refused(leaving, state) == [
+        "connector alpha: is the default, and other enabled connectors remain: name one with new_default",
+        "connector alpha: is in use by alerts: bind these purposes to another connector first",
+    ]
 
 
 def test_the_default_may_not_be_disabled_under_a_new_name_either() -> None:

@@ -77,6 +77,12 @@ def test_rename_to_the_name_of_a_damaged_connector_is_refused() -> None:
     assert [problem.message for problem in refused.value.problems] == ["connector alpha exists already"]
 
 
+def test_rename_of_a_damaged_connector_to_the_name_of_another_is_refused() -> None:
+    with pytest.raises(DeclarationError) as refused:
+        planned(present("alpha", SMTP, new_name="beta"))
+    assert [problem.message for problem in refused.value.problems] == ["connector beta exists already"]
+
+
 def test_damaged_default_stays_until_another_is_chosen() -> None:
     state = replace(STATE, default="alpha", bindings={purpose("alerts"): "alpha"})
     plan = make_plan(present("gamma", SMTP), state, same_secret, NOW)

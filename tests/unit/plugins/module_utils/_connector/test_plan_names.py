@@ -153,6 +153,10 @@ MISSPELT: list[tuple[Request, str]] = [
         "connector alpah: cannot be the default: there is no such connector; did you mean alpha?",
     ),
     (
+        Request(declarations=(declared(SMTP, name="delta"),), default="dleta"),
+        "connector dleta: cannot be the default: there is no such connector; did you mean delta?",
+    ),
+    (
         Request(bind=bound(alerts="Alpha")),
         "purpose alerts: connector: connector Alpha does not exist; did you mean alpha?",
     ),
@@ -288,6 +292,13 @@ def test_a_rename_onto_another_or_of_nothing_is_refused() -> None:
     ]
     assert refused(present("delta", new_name="omega"), state_of(*THREE)) == [
         "connector delta: new_name: there is no such connector to rename"
+    ]
+
+
+def test_the_old_name_of_a_rename_is_not_suggested() -> None:
+    request = present("alpha", new_name="omega", not_default="omega", successor="alpha")
+    assert refused(request, state_of(*THREE, default="alpha")) == [
+        "connector alpha: cannot be the default: there is no such connector"
     ]
 
 

@@ -12,8 +12,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from .._registry.on_a_mount import PAGE, mount, occupy
-from .child import run_in_child
+from .._registry.on_a_mount import PAGE, mount, occupy, play_all
+from .running import run_module
 
 # Long enough to take more than one page.
 MAIN = "relayhost = old.example.com\n" + "# A comment.\n" * 2_000
@@ -28,13 +28,13 @@ class Disk:
 
     def declare(self, password: str) -> None:
         smtp = {"host": f"{password}.example.com", "username": "mailer", "password": password}
-        result = run_in_child("connector", {"registry": str(self.registry), "name": "main", "smtp": smtp})
+        result = run_module("connector", {"registry": str(self.registry), "name": "main", "smtp": smtp})
         assert result is not None
         assert "msg" not in result
 
     def configure(self, *, check: bool = False, **options: Any) -> dict[str, Any]:
         task = {"app": "postfix", "path": f"{self.folder}/main.cf", "connector": "main", "registry": str(self.registry)}
-        result = run_in_child("connector_config", {**task, **options}, check=check)
+        result = run_module("connector_config", {**task, **options}, check=check)
         assert result is not None
         return result
 
@@ -94,4 +94,4 @@ def a_read_only_disk(folder: Path) -> None:
 SCENARIOS = {each.__name__: each for each in (a_full_disk, a_disk_without_inodes, a_read_only_disk)}
 
 if __name__ == "__main__":
-    SCENARIOS[sys.argv[1]](Path(sys.argv[2]))
+    play_all(SCENARIOS, Path(sys.argv[1]))

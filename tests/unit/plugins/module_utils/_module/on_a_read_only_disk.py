@@ -12,15 +12,15 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from .._registry.on_a_mount import mount
-from .child import run_in_child
+from .._registry.on_a_mount import mount, play_all
+from .running import run_module
 
 SMTP = {"host": "smtp.example.com"}
 SIGNED_IN = {**SMTP, "username": "ann@example.com", "password": "Rumpelstilzchen-7f3a9c51e2"}
 
 
 def run(module: str, registry: Path, *, check: bool = False, **options: Any) -> dict[str, Any]:
-    result = run_in_child(module, {"registry": str(registry), **options}, check=check)
+    result = run_module(module, {"registry": str(registry), **options}, check=check)
     assert result is not None
     return result
 
@@ -74,4 +74,4 @@ def a_settings_file(folder: Path) -> None:
 SCENARIOS = {each.__name__: each for each in (a_registry, a_key_file, a_settings_file)}
 
 if __name__ == "__main__":
-    SCENARIOS[sys.argv[1]](Path(sys.argv[2]))
+    play_all(SCENARIOS, Path(sys.argv[1]))

@@ -77,6 +77,12 @@ def test_user_or_group_that_does_not_exist_is_refused(option: str, value: str) -
         wanted(**{option: value})
 
 
+def test_a_name_is_shown_short_and_printable() -> None:
+    with pytest.raises(DeclarationError) as refused:
+        wanted(owner="\x1b[31m\n" + "x" * 1000)
+    assert str(refused.value) == f"owner: there is no ?[31m?{'x' * 94} on this host"
+
+
 def test_a_new_file_gets_the_context_of_its_path() -> None:
     context = ["system_u", "object_r", "postfix_etc_t", "s0:c1,c2"]
     assert wanted(context=context).extended == {"security.selinux": b"system_u:object_r:postfix_etc_t:s0:c1,c2\0"}

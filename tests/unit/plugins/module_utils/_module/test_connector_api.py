@@ -214,6 +214,7 @@ class PrivacyIdea(HttpsServer):
             Route("read", "GET", "/smtpserver/", self.read),
             Route("test", "POST", "/smtpserver/send_test_email", lambda _request: self.value(True)),
             Route("write", "POST", "/smtpserver/([^/]+)", self.write),
+            Route("remove", "DELETE", "/smtpserver/([^/]+)", self.remove),
         )
 
     def value(self, value: Any) -> Response:
@@ -225,6 +226,10 @@ class PrivacyIdea(HttpsServer):
     def write(self, request: Request, name: str) -> Response:
         self.definitions[name] = request.json
         self.when_written()
+        return self.value(1)
+
+    def remove(self, _request: Request, name: str) -> Response:
+        del self.definitions[name]
         return self.value(1)
 
     def asked(self) -> list[str]:
@@ -265,7 +270,11 @@ def test_registry_that_is_lost_after_a_write_is_a_warning(
     assert "The registry could not be read, so what it records of privacyidea" in answer["warnings"][-1]
 
 
-def test_never_keeps_the_password_out_of_the_test_too(api: Callable[..., dict[str, Any]], privacyidea: Any) -> None:
+def test_never_keeps_the_password_out_of_the_test_too(
+    filled: Play, api: Callable[..., dict[str, Any]], privacyidea: Any
+) -> None:
+    # The sentence of ours has words of this password.
+    filled("connector", name="main", smtp={"password": "update_secret-and-a-password"})
     api()
     answer = api(update_secret="never", test=True, to="a@example.com")
     assert answer["test"]["status"] == "not_supported"
@@ -292,3 +301,50 @@ def test_a_test_proves_only_what_is_known_to_be_the_connectors(
     assert answer["secret"] == secret
     warned = "is not known to be the password of the connector" in "".join(answer.get("warnings", []))
     assert warned == (secret == "unchanged")
+
+
+@pytest.fixture
+def deleted(filled: Play, api: Callable[..., dict[str, Any]]) -> Callable[..., dict[str, Any]]:
+    """The API, with what was written of a connector that is deleted."""
+
+    def of_deleted(*names: str, **options: Any) -> dict[str, Any]:
+        filled("connector", name="short_lived", smtp=SIGNED_IN)
+        for name in names:
+            assert api(connector="short_lived", target={"name": name} if name else None)["changed"]
+        filled("connector", name="short_lived", state="absent")
+        return api(connector="short_lived", **options)
+
+    return of_deleted
+
+
+def orphans(play: Play) -> list[str]:
+    return [each["place"].rpartition("=")[2] for each in play("connector_info").get("orphaned_applications", [])]
+
+
+@pytest.mark.parametrize("state", ["absent", "forgotten"])
+def test_what_was_written_of_a_deleted_connector_can_be_removed(
+    filled: Play, privacyidea: PrivacyIdea, deleted: Callable[..., dict[str, Any]], state: str
+) -> None:
+    results = [deleted("", state=state), deleted("other", state=state), deleted(state=state)]
+    assert [(each.get("msg"), each["changed"]) for each in results] == [(None, True), (None, True), (None, False)]
+    assert sorted(privacyidea.definitions) == ([] if state == "absent" else ["other", "short_lived"])
+    assert orphans(filled) == []
+
+
+def test_all_that_was_written_of_a_deleted_connector_is_forgotten(
+    filled: Play, deleted: Callable[..., dict[str, Any]]
+) -> None:
+    assert deleted("one", "two", state="forgotten")["changed"]
+    assert orphans(filled) == []
+
+
+def test_which_of_several_is_removed_is_asked(filled: Play, deleted: Callable[..., dict[str, Any]]) -> None:
+    refused = deleted("one", "two", state="absent")
+    assert fields_of(refused) == ["target.name"]
+    assert "connector short_lived does not exist any more and is recorded by several names" in refused["msg"]
+    assert sorted(orphans(filled)) == ["one", "two"]
+
+
+def test_what_is_not_recorded_of_a_deleted_connector_needs_a_name_where_that_is_another(filled: Play) -> None:
+    task = {"app": "keepnet", "connector": "nobody", "login": {"token": "a-token-of-a-client"}, "state": "absent"}
+    assert fields_of(filled("connector_api", **{**TASK, **task})) == ["target.name"]

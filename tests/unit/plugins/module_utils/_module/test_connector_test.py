@@ -44,7 +44,8 @@ def test_nothing_enabled_is_nothing_to_test(play: Play, registry_path: Path) -> 
 
 
 def test_an_empty_list_asks_for_no_connector(stored: Play) -> None:
-    assert stored("connector_test", connectors=[])["results"] == []
+    result = stored("connector_test", connectors=[])
+    assert (result["results"], result["warnings"]) == ([], ["Nothing was tested: the list of connectors is empty."])
 
 
 def test_a_disabled_connector_is_not_tested_even_when_it_is_named(stored: Play) -> None:
@@ -73,7 +74,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "both": (
         {"connectors": ["on"], "declaration": {"smtp": HOST}},
-        "parameters are mutually exclusive: connectors|declaration",
+        "declaration: cannot be given with connectors",
     ),
     "no time": ({"timeout": 0}, "timeout: must be a number from 0.1 to 600"),
     "less than no time": ({"deadline": -1}, "deadline: must be a number from 0.1 to 3600"),
@@ -95,9 +96,15 @@ def test_what_is_wrong_is_said_in_a_sentence(stored: Play, options: dict[str, An
     assert SECRET not in str(result)
 
 
-def test_where_there_is_no_registry_that_is_said(play: Play) -> None:
+@pytest.mark.parametrize("options", [{}, {"depth": "deliver", "check": True}], ids=["not needed", "check mode"])
+def test_deliver_via_is_looked_up_where_no_mailbox_is_read(stored: Play, options: dict[str, Any]) -> None:
+    result = stored("connector_test", connectors=["off"], deliver_via="nobody", **options)
+    assert result["msg"] == "deliver_via: there is no connector nobody"
+
+
+def test_where_there_is_no_registry_that_is_said(play: Play, registry_path: Path) -> None:
     result = play("connector_test", connectors=["on"])
-    assert result["msg"] == "connector on: there is no such connector: there is no registry here yet"
+    assert result["msg"] == f"registry {registry_path}: there is no registry here yet"
 
 
 @pytest.mark.parametrize("fail", [True, False])

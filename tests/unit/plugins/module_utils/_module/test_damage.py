@@ -387,6 +387,7 @@ def test_damaged_row_of_a_secret_is_named_by_its_field(play: Play, registry: Pat
 
 
 @pytest.mark.parametrize("kind", ["field is a blob", "token is not ASCII", "key id is not UTF-8"])
+@pytest.mark.sampled(3)
 def test_tasks_for_other_connectors_work_beside_a_damaged_secret(
     play: Play, registry: Path, kind: str, tmp_path: Path
 ) -> None:
@@ -465,6 +466,7 @@ def test_stored_connector_that_breaks_a_check_is_shown_as_any_other(play: Play, 
         "same credentials without imap",
     ],
 )
+@pytest.mark.sampled(3)
 def test_tasks_answer_in_sentences_where_a_stored_connector_breaks_a_check(
     play: Play, registry: Path, kind: str, tmp_path: Path
 ) -> None:

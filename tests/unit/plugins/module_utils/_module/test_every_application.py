@@ -17,7 +17,7 @@ from unit.plugins.module_utils._target.cases import CASES
 
 from ansible_collections.mailroom.core.plugins.module_utils._target.targets import FILE_TARGETS
 
-from .child import require_root, run_in_child
+from .running import require_root, run_module
 
 USER = 1001
 SECRET = "What root alone may know.\n"
@@ -42,7 +42,7 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A registry with a connector for each case, under the name of the case."""
     path = tmp_path_factory.mktemp("registry") / "registry.db"
     entries = [{**declared, "name": NAMES[case]} for case, (_app, declared, _options) in CASES.items()]
-    result = run_in_child("connectors", {"registry": str(path), "connectors": entries})
+    result = run_module("connectors", {"registry": str(path), "connectors": entries})
     assert result
     assert len(result["created"]) == len(NAMES)
     return path
@@ -74,7 +74,7 @@ class Scene:
     def configure(self, path: Path | None = None, **more: Any) -> dict[str, Any]:
         options = {**self._options, **more.pop("options", {})}
         task = {"app": self.app, "path": str(path or self.path), "registry": str(self._registry)}
-        result = run_in_child("connector_config", {**task, "connector": NAMES[self._case], "options": options, **more})
+        result = run_module("connector_config", {**task, "connector": NAMES[self._case], "options": options, **more})
         assert result is not None, "it was killed since it hung"
         assert SECRET.strip() not in str(result)
         return result

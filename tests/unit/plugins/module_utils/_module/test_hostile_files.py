@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from .child import require_root, run_in_child
+from .running import require_root, run_module
 
 PASSWORD = "Rumpelstilzchen-7f3a9c51e2"
 SECRET = "What root alone may know.\n"
@@ -70,7 +70,7 @@ class Scene:
         assert self._state()[:5] == self.state[:5]
 
     def run(self, module: str, options: dict[str, Any], user: int = 0, **more: Any) -> dict[str, Any]:
-        result = run_in_child(module, options, user=user, **more)
+        result = run_module(module, options, user=user, **more)
         assert result is not None
         assert PASSWORD not in str(result)
         assert SECRET.strip() not in str(result)
@@ -94,7 +94,7 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("registry")
     servers = {"main": SERVER, "open": {"host": "relay.example.com"}}
     entries = [{"name": name, "from_address": "a@example.com", "smtp": smtp} for name, smtp in servers.items()]
-    result = run_in_child("connectors", {"registry": str(folder / "registry.db"), "connectors": entries})
+    result = run_module("connectors", {"registry": str(folder / "registry.db"), "connectors": entries})
     assert result is not None
     assert result.get("msg") is None
     return folder

@@ -19,7 +19,7 @@ from typing import Any, Callable
 
 import pytest
 
-from .child import BODIES, require_root, run_in_child
+from .running import BODIES, require_root, run_module
 
 PASSWORD, ANOTHER = "Rumpelstilzchen-7f3a9c51e2", "Schneewittchen-0b8d4c6a11"
 SERVER = {"host": "mail.example.com", "username": "mailer", "password": PASSWORD}
@@ -42,14 +42,14 @@ class Scene:
 
     def declare(self, password: str, host: str = "mail.example.com") -> None:
         smtp = {**SERVER, "host": host, "password": password}
-        result = run_in_child("connector", {"registry": str(self.registry), "name": "main", "smtp": smtp})
+        result = run_module("connector", {"registry": str(self.registry), "name": "main", "smtp": smtp})
         assert result is not None
         assert "msg" not in result
 
-    def configure(self, before: Action = lambda: None, **options: Any) -> dict[str, Any] | None:
+    def configure(self, before: Action | None = None, **options: Any) -> dict[str, Any] | None:
         task = {"app": "postfix", "path": str(self.main), "connector": "main", "registry": str(self.registry)}
         task["_ansible_remote_tmp"] = str(self.temporary)
-        return run_in_child("connector_config", {**task, **options}, before=before)
+        return run_module("connector_config", {**task, **options}, before=before)
 
     def content(self) -> dict[str, tuple[str, int]]:
         return {

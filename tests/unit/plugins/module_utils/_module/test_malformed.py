@@ -137,7 +137,7 @@ NAMES: list[tuple[Any, str]] = [
     ("a\n", f"name: {NAME}"),
     ("ä", f"name: {NAME}"),
     ("x" * 51, f"name: {NAME}"),
-    (["a"], f"name: {NAME}"),
+    (["a"], "name: must be text"),
 ]
 
 
@@ -215,13 +215,14 @@ class TestLists:
         assert not registry_path.parent.exists()
 
     def test_purposes_and_default(self, play: Play, registry_path: Path) -> None:
-        purposes = {"a b": "good", "alerts@": "good", "alerts@acme": "x y", "approvals": None}
+        purposes = {"a b": "good", "alerts@": "good", "alerts@acme": "x y", "\x1b[31m\n": "good", "p": None}
         result = play("connectors", connectors=[], purposes=purposes, default="no name")
         problems = [
             "purposes[a b]: purpose: must be 1 to 100 letters, digits or any of _ . -",
             "purposes[alerts@]: tenant: is required after the @",
             f"purposes[alerts@acme]: connector: {NAME}",
-            "purposes[approvals]: connector: must be text",
+            "purposes[?[31m?]: purpose: must be 1 to 100 letters, digits or any of _ . -",
+            "purposes[p]: connector: must be text",
             f"default: {NAME}",
         ]
         assert_refused(result, problems, registry_path)
@@ -265,6 +266,8 @@ OPTIONS: list[tuple[str, dict[str, Any], list[str]]] = [
             f"connector: {NAME}",
         ],
     ),
+    ("connector_test", {"connectors": ["a", "\x1b[31mX\n\0"]}, [f"connectors: item 2 {NAME}"]),
+    ("init_mail", {"connectors": ["x" * 1000, ""]}, [f"connectors: item 1 {NAME}", f"connectors: item 2 {NAME}"]),
     ("connector_info", {"purpose": "a b"}, ["purpose: must be 1 to 100 letters, digits or any of _ . -"]),
 ]
 
@@ -277,7 +280,7 @@ def test_options_that_do_not_fit_together_are_refused(
     assert_refused(play(module, **named, **options), problems, registry_path)
 
 
-@pytest.mark.parametrize(("actor", "check"), [(" ", False), ("x" * 101, False), ("two\nlines", True)])
+@pytest.mark.parametrize(("actor", "check"), [("\t", False), ("x" * 101, False), ("two\nlines", True)])
 def test_actor_that_cannot_be_recorded_is_refused(play: Play, registry_path: Path, actor: str, check: bool) -> None:
     told = "actor: must be 1 to 100 characters on one line, without control characters"
     assert_refused(play("connector", name="a", smtp=HOST, actor=actor, check=check), [told], registry_path)

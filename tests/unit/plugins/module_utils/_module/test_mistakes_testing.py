@@ -57,7 +57,7 @@ SENTENCES: dict[str, tuple[str, dict[str, Any], str]] = {
     "connectors beside a declaration": (
         TEST,
         {"connectors": ["alerts"], **declared()},
-        "parameters are mutually exclusive: connectors|declaration",
+        "declaration: cannot be given with connectors",
     ),
     "the name of a connector as declaration": (TEST, {"declaration": "alerts"}, "declaration: must be a dictionary"),
     "a port that is a word": (
@@ -109,7 +109,7 @@ SENTENCES: dict[str, tuple[str, dict[str, Any], str]] = {
     "a registry elsewhere": (
         TEST,
         {"registry": "/nonexistent/registry.db", "connectors": ["alerts"]},
-        "connector alerts: there is no such connector: there is no registry here yet",
+        "registry /nonexistent/registry.db: there is no registry here yet",
     ),
     "a verify deeper than there is": (
         "connector",
@@ -122,6 +122,16 @@ SENTENCES: dict[str, tuple[str, dict[str, Any], str]] = {
         "connector alrts: there is no such connector; did you mean alerts?",
     ),
     "an Init Mail to nobody": ("init_mail", {"to": "ann"}, f"to: {ADDRESS}"),
+    "mail through a declaration that is disabled": (
+        "mail",
+        {
+            "declaration": {"from_address": "a@example.com", "smtp": {"host": "127.0.0.1"}, "enabled": False},
+            "to": "ann@example.com",
+            "subject": "Hello",
+            "body": "Hello",
+        },
+        f"No mail was sent. {OFF}",
+    ),
     "a purpose that is misspelt": (
         "connector_info",
         {"purpose": "alarts"},
@@ -135,6 +145,11 @@ SENTENCES: dict[str, tuple[str, dict[str, Any], str]] = {
 }
 VERDICTS: dict[str, tuple[str, dict[str, Any], str]] = {
     "a disabled connector": (TEST, {"connectors": ["retired"]}, f"retired: {OFF}"),
+    "a declaration that is disabled": (
+        TEST,
+        {"declaration": {"name": "new", "enabled": False, "smtp": {"host": "127.0.0.1"}}},
+        f"new: {OFF}",
+    ),
     "a ca_file that is not there": (
         TEST,
         declared(host="127.0.0.1", ca_file="/nonexistent/ca.pem"),
@@ -266,3 +281,13 @@ def test_a_misspelt_purpose_where_there_is_a_default(stored: Play) -> None:
             " did you mean alerts?"
         )
     ]
+
+
+@pytest.mark.parametrize("check", [False, True])
+@pytest.mark.parametrize("named", [{}, {"connector": "alerts"}, {"purpose": "notices"}])
+def test_mail_without_a_registry_is_about_the_host(
+    play: Play, registry_path: Path, named: dict[str, Any], check: bool
+) -> None:
+    result = play("mail", to=["ann@example.com"], subject="Hello", check=check, **named)
+    assert result["msg"] == f"registry {registry_path}: there is no registry here yet"
+    assert (result["verdict"], result["field"]) == ("host_not_ready", None)

@@ -101,6 +101,13 @@ class TestConnector:
         assert result["connector"]["name"] == "a_copied"
         assert (result["connector"]["description"], result["connector"]["is_default"]) == ("x", False)
 
+    def test_duplicate_that_exists_and_is_the_default_is_disabled_with_a_successor(self, play: Play) -> None:
+        play("connector", name="a", smtp=HOST)
+        play("connector", name="b", smtp=HOST, default=True)
+        disabling = {"name": "b", "state": "duplicated", "copy_from": "a", "enabled": False}
+        assert "name one with new_default" in play("connector", **disabling)["msg"]
+        assert play("connector", **disabling, new_default="a")["changed"] is True
+
     @pytest.mark.parametrize(
         ("written", "is_cleared"),
         [

@@ -15,6 +15,8 @@ import pytest
 
 import ansible_collections.mailroom.core as collection
 
+from .running import run_module
+
 COLLECTIONS = Path(next(iter(collection.__path__))).parents[2]
 MODULES = "ansible_collections.mailroom.core.plugins.modules"
 SIGNED_IN = {"host": "mail.example.com", "username": "mailer", "password": "Rumpelstilzchen-7f3a9c51e2"}
@@ -64,7 +66,7 @@ def test_all_modules_one_after_another(shared: dict[str, Any], tmp_path: Path) -
 
 def test_what_is_unchanged_neither_opens_nor_imports(shared: dict[str, Any]) -> None:
     connector = {**shared, "name": "a", "smtp": SIGNED_IN}
-    run("connector", connector)
+    assert run_module("connector", connector)
     spared = ("cryptography", "msal", "imapclient", "yaml")
     assert run("connector", connector, without=spared)["changed"] is False
     assert len(run("connector_info", shared, without=spared)["connectors"]) == 1

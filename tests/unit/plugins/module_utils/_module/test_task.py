@@ -312,6 +312,20 @@ class TestKeys:
         assert told["msg"] == f"registry_key_file {fifo} cannot be used: {fifo} must be a regular file, but is a FIFO."
         assert [each["name"] for each in play("connector_info", registry_key=KEY)["connectors"]] == ["a"]
 
+    @pytest.mark.parametrize("suffix", ["", "-journal", "-wal", "-shm"])
+    def test_key_file_in_the_place_of_the_registry_is_refused(
+        self, play: Play, tmp_path: Path, registry_path: Path, suffix: str
+    ) -> None:
+        registry_path.parent.mkdir(mode=0o700)
+        (tmp_path / "link").symlink_to(registry_path.parent)
+        key_file = tmp_path / "link" / f"{registry_path.name}{suffix}"
+        told = play("connector", name="a", smtp=SIGNED_IN, registry_key_file=str(key_file))["msg"]
+        assert told == (
+            f"registry_key_file {key_file} must be another file than the registry, and than those that SQLite keeps"
+            " beside it (-journal, -wal, -shm)."
+        )
+        assert not list(registry_path.parent.iterdir())
+
     def test_key_file_that_may_not_be_looked_at_is_left_alone_where_no_key_is_needed(
         self, play: Play, tmp_path: Path
     ) -> None:

@@ -14,7 +14,9 @@ import pytest
 from ansible_collections.mailroom.core.plugins.module_utils._check.interface import Bounds
 from ansible_collections.mailroom.core.plugins.module_utils._check.job import Job
 from ansible_collections.mailroom.core.plugins.module_utils._check.result import Result
-from ansible_collections.mailroom.core.plugins.module_utils._module import verify
+from ansible_collections.mailroom.core.plugins.module_utils._connector.plan import Plan
+from ansible_collections.mailroom.core.plugins.module_utils._connector.planning import make_plan
+from ansible_collections.mailroom.core.plugins.module_utils._module import change, verify
 from ansible_collections.mailroom.core.plugins.module_utils._verdict.observation import Observation
 
 from .conftest import Play
@@ -72,6 +74,24 @@ def test_what_changed_meanwhile_is_planned_and_tested_again(play: Play, tests: S
     assert port["connector"]["smtp"]["port"] == 2525
 
 
+def test_what_was_created_meanwhile_is_changed(play: Play, tests: StandIn) -> None:
+    tests.on_session_open = [lambda: play("connector", **ALERTS, description="by another task")]
+    created = play("connector", **ALERTS, verify="connect")["connector"]
+    assert (created["revision"], created["description"]) == (1, "by another task")
+
+
+def test_new_connector_is_planned_once(play: Play, tests: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+    planned: list[Plan] = []
+
+    def make(*given: Any) -> Plan:
+        planned.append(make_plan(*given))
+        return planned[-1]
+
+    monkeypatch.setattr(change, "make_plan", make)
+    assert play("connector", **ALERTS, verify="connect")["changed"]
+    assert (len(planned), len(tests.asked)) == (1, 1)
+
+
 def test_what_does_not_connect_otherwise_is_not_tested_again(play: Play, tests: StandIn) -> None:
     play("connector", **ALERTS)
     tests.on_session_open = [lambda: play("connector", name="alerts", description="new words")]
@@ -125,3 +145,33 @@ def test_only_those_that_changed_meanwhile_are_tested_again(play: Play, tests: S
         {"other": "third.example.com"},
     ]
     assert [each["connector"] for each in done["results"]] == ["alerts", "other"]
+
+
+def health(play: Play) -> dict[str, Any]:
+    return {each["name"]: each["health"] for each in play("connector_info")["connectors"]}
+
+
+def test_test_of_a_change_is_recorded_once_where_that_is_asked_for(play: Play, tests: StandIn) -> None:
+    recorded = {"verify": "connect", "record": True, "host": "mail01"}
+    play("connectors", connectors=[ALERTS], verify="connect", record=True, check=True)
+    play("connectors", connectors=[ALERTS], verify="connect")
+    assert health(play) == {"alerts": None}
+    tests.on_session_open = [lambda: play("connector", name="alerts", description="by another task")]
+    moved = [{"name": "alerts", "smtp": {"port": 2525}}, {"name": "new", "smtp": {"host": "new.example.com"}}]
+    assert play("connectors", connectors=moved, merge=True, **recorded)["changed"]
+    found = health(play)
+    assert {name: [(run["host"], run["status"]) for run in each["runs"]] for name, each in found.items()} == {
+        "alerts": [("mail01", "ok")],
+        "new": [("mail01", "ok")],
+    }
+    # What does not change is not tested, and what fails its test is not stored.
+    assert not play("connectors", connectors=moved, merge=True, **recorded)["changed"]
+    tests.refused = {"elsewhere.example.com"}
+    assert play("connector", name="new", smtp={"host": "elsewhere.example.com"}, **recorded)["failed"]
+    assert health(play) == found
+
+
+def test_host_for_the_record_that_cannot_be_a_name_is_refused(play: Play, tests: StandIn) -> None:
+    answer = play("connector", **ALERTS, verify="connect", record=True, host="a\nb")
+    assert answer["msg"].startswith("host: ")
+    assert tests.asked == []

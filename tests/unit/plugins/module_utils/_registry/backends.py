@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +76,15 @@ class Sqlite(Backend):
         return Path(f"{self.path}.key").exists()
 
 
+_MODEL = "model_of_all"
+
+
+@cache
+def _script() -> str:
+    """What a registry sets up in a schema, to be run at once for each further one."""
+    return "; ".join(samples.open_database(shared_server().socket_location(_MODEL)).set_up())
+
+
 class Postgresql(Backend):
     """A schema of its own in the one server of the run."""
 
@@ -82,7 +92,7 @@ class Postgresql(Backend):
         super().__init__(folder)
         self.server = shared_server()
         self.schema = new_schema()
-        samples.open_database(self.location).set_up()
+        self.server.admin(_script().replace(_MODEL, self.schema))
 
     @property
     def location(self) -> str:

@@ -7,12 +7,15 @@ Played by test_disk.py in a process with mounts of its own, which end with it.
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
-from collections.abc import Iterator
+import traceback
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from itertools import count
 from pathlib import Path
+from typing import Callable
 
 from ansible_collections.mailroom.core.plugins.module_utils._connector.state import Purpose, State
 from ansible_collections.mailroom.core.plugins.module_utils._errors import MailroomError
@@ -180,6 +183,18 @@ def a_disk_that_turns_read_only_for_the_key(folder: Path) -> None:
     assert refusal(path, entry("a", "swordfish"), key_file=key_file) == ""
 
 
+def play_all(scenarios: Mapping[str, Callable[[Path], None]], folder: Path) -> None:
+    """Play each in a folder of its own, and print as JSON what went wrong in which."""
+    failures = {}
+    for name, scenario in scenarios.items():
+        (folder / name).mkdir()
+        try:
+            scenario(folder / name)
+        except Exception:  # noqa: BLE001  the test is told of it
+            failures[name] = traceback.format_exc()
+    sys.stdout.write(json.dumps(failures))
+
+
 SCENARIOS = {
     each.__name__: each
     for each in (
@@ -193,4 +208,4 @@ SCENARIOS = {
 }
 
 if __name__ == "__main__":
-    SCENARIOS[sys.argv[1]](Path(sys.argv[2]))
+    play_all(SCENARIOS, Path(sys.argv[1]))

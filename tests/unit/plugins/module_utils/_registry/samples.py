@@ -20,8 +20,9 @@ from ansible_collections.mailroom.core.plugins.module_utils._connector.secret im
 from ansible_collections.mailroom.core.plugins.module_utils._connector.state import Stamp, State, Wanted
 from ansible_collections.mailroom.core.plugins.module_utils._registry.key_source import KeySource
 from ansible_collections.mailroom.core.plugins.module_utils._registry.postgresql.backend import PostgresqlBackend
-from ansible_collections.mailroom.core.plugins.module_utils._registry.registry import Reader, Registry, Writer
+from ansible_collections.mailroom.core.plugins.module_utils._registry.registry import Reader, Registry
 from ansible_collections.mailroom.core.plugins.module_utils._registry.sqlite.storage import SqliteBackend
+from ansible_collections.mailroom.core.plugins.module_utils._registry.writer import Writer
 
 KEY, NEW_KEY, FOREIGN_KEY = (base64.urlsafe_b64encode(bytes([number]) * 32).decode() for number in (1, 2, 3))
 STAMP = Stamp("2024-02-29T12:00:00Z", "tester")

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -40,21 +41,28 @@ def with_mounts(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, ...]:
     pytest.skip("no way to mount a file system here")
 
 
+@pytest.fixture(scope="module")
+def failures(with_mounts: tuple[str, ...], tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    return play(with_mounts, f"{__package__}.on_a_mount", tmp_path_factory.mktemp("disks"))
+
+
 @pytest.mark.parametrize("scenario", SCENARIOS)
-def test_scenario(with_mounts: tuple[str, ...], tmp_path: Path, scenario: str) -> None:
-    play(with_mounts, f"{__package__}.on_a_mount", scenario, tmp_path)
+def test_scenario(failures: dict[str, str], scenario: str) -> None:
+    assert scenario not in failures, failures[scenario]
 
 
-def play(with_mounts: tuple[str, ...], module: str, scenario: str, folder: Path) -> None:
-    """Play a scenario in a process that may mount."""
+def play(with_mounts: tuple[str, ...], module: str, folder: Path) -> dict[str, str]:
+    """Play all scenarios of a module in one process that may mount, and say what went wrong in which."""
     played = subprocess.run(
         [
             *with_mounts,
             *("env", f"PYTHONPATH={COLLECTIONS}:{TESTS}", "PYTHONDONTWRITEBYTECODE=1"),
-            *(sys.executable, "-m", module.removeprefix("tests."), scenario, str(folder)),
+            *(sys.executable, "-m", module.removeprefix("tests."), str(folder)),
         ],
         capture_output=True,
         text=True,
         check=False,
     )
     assert played.returncode == 0, played.stdout + played.stderr
+    failures: dict[str, str] = json.loads(played.stdout)
+    return failures

@@ -28,7 +28,7 @@ from ansible_collections.mailroom.core.plugins.module_utils._registry.sqlite imp
 from .processes import Link, count_calls, die_at_call, forked
 from .samples import ask_file, carry_out, change, declare, entry, everything, mode, open_registry, request
 
-MEMBERS = tuple(f"member_{number}" for number in range(6))
+MEMBERS = tuple(f"member_{number}" for number in range(3))
 ALERTS = Purpose("alerts")
 KILLED = -9
 HELD = r"The registry {path} cannot be {verb}: another task has held it for [0-9.]+ seconds\."
@@ -115,7 +115,7 @@ class TestKilled:
                 link.tell(str(advance(registry)))
 
         turn = 0
-        while turn < 12 or not caught_writing:
+        while turn < 8 or not caught_writing:
             turn += 1
             with forked(keep_changing) as child:
                 last_told = int(child.hear() or "-1")
@@ -259,7 +259,7 @@ def hold_lock(registry: Registry) -> Callable[[Link], None]:
 
 
 class TestManyAtOnce:
-    @pytest.mark.parametrize(("writers", "changes", "everybody_may_add"), [(8, 6, False), (24, 2, True)])
+    @pytest.mark.parametrize(("writers", "changes", "everybody_may_add"), [(6, 4, False), (12, 2, True)])
     def test_many_writers_lose_nothing(
         self, tmp_path: Path, writers: int, changes: int, everybody_may_add: bool
     ) -> None:

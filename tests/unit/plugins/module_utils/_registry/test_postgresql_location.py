@@ -94,6 +94,20 @@ MALFORMED = {
     "postgresql://db/mail?schema=pg_mail": "must give a schema of 1 to 63 lower-case letters, digits or underscores,"
     " which begins with no digit",
     f"postgresql://db/{'m' * 2000}": "must be at most 2000 characters long",
+    **dict.fromkeys(
+        (
+            "postgresql://robot%3Aswordfish@db/mail",
+            "postgresql://robot%3aswordfish@db/mail",
+            "postgresql://db/mail?user=robot:swordfish",
+            "postgresql://db/mail&password=swordfish",
+            "postgresql://db/mail;password=swordfish",
+            "postgresql://db/mail%3Fpassword=swordfish",
+            "postgresql://db/mail%3FPASSWORD%3Dswordfish",
+            "postgresql://password=swordfish@db/mail",
+            "postgresql://db/mail?sslmode=require%26password=swordfish",
+        ),
+        "must not hold a password: give registry_password, or use a password file (passfile)",
+    ),
 }
 
 

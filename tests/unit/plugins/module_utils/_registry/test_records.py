@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -70,7 +69,7 @@ class TestApplications:
         purpose = Purpose("alerts", "Käufer & Söhne")
         written = write(registry, place=place, purpose=purpose, destination="d" * 64)
         (found,) = applications(registry)
-        assert replace(found, key_id=None, fingerprint=None) == written
+        assert found._replace(key_id=None, fingerprint=None) == written
 
     def test_only_what_was_written_last_to_a_place_is_kept(self, registry: Registry) -> None:
         write(registry)

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.mailroom.core.plugins.module_utils._connector.redaction import Redaction
 from ansible_collections.mailroom.core.plugins.module_utils._connector.secret import Secret
 from ansible_collections.mailroom.core.plugins.module_utils._target.api.airflow import Airflow
 from ansible_collections.mailroom.core.plugins.module_utils._target.api_client import ApiError
@@ -130,3 +131,13 @@ def test_password_is_cleared_by_making_the_connection_anew() -> None:
         "Of somebody",
         30,
     )
+
+
+@pytest.mark.parametrize("answer", [{"status": True}, {"status": False}])
+def test_what_it_says_of_a_test_is_redacted(answer: dict[str, Any]) -> None:
+    api: Any = Api()
+    api.redact = Redaction([SECRET])
+    api.request = lambda *_asked: {**answer, "message": f"Sent {SECRET.reveal()}"}
+    account: Any = type("Account", (), {"endpoints": (None,)})()
+    tested = Airflow().test(api, Place({"name": "mail"}), account, Wanted(FIELDS, SECRET), "a@example.com")
+    assert tested.text == "Sent ********"

@@ -152,13 +152,17 @@ def keys(value: Any, path: str = "") -> Iterator[str]:
         yield path
 
 
-@pytest.mark.parametrize("case", [case for case in CASES if not case.startswith("template")])
-def test_no_value_adds_or_hides_a_setting(case: str) -> None:
+PLACES = [case for case in CASES if not case.startswith("template")]
+
+
+@pytest.mark.parametrize("case", PLACES)
+def test_no_value_adds_or_hides_a_setting(case: str, stride: int) -> None:
     broken, written = [], set()
-    for field in FIELDS:
+    for number, field in enumerate(FIELDS, PLACES.index(case)):
         harmless = rendered(case, field, HARMLESS) or rendered(case, field, "benign@example.com")
         expected = shapes(case, harmless) if harmless else None
-        for value in HOSTILE:
+        # Where not all are tried, other values for each field and application, so that each meets every parser.
+        for value in HOSTILE[number % stride :: stride]:
             texts = rendered(case, field, value) if expected else None
             if texts:
                 written.add(field)

@@ -8,10 +8,19 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.mailroom.core.plugins.module_utils._connector.resolved import SmtpSettings
+from ansible_collections.mailroom.core.plugins.module_utils._target import mail_replies
 from ansible_collections.mailroom.core.plugins.module_utils._target.mail_replies import observation_in
+from ansible_collections.mailroom.core.plugins.module_utils._verdict import diagnosis
+from ansible_collections.mailroom.core.plugins.module_utils._verdict.connection_rules import CONNECTION_RULES
 from ansible_collections.mailroom.core.plugins.module_utils._verdict.diagnosis import diagnose
+from ansible_collections.mailroom.core.plugins.module_utils._verdict.imap_rules import IMAP_RULES
+from ansible_collections.mailroom.core.plugins.module_utils._verdict.rule import OTHER_REPLIES, Rule
+from ansible_collections.mailroom.core.plugins.module_utils._verdict.smtp_rules import SMTP_RULES, SMTP_WITHOUT_SIGN_IN
 
 SERVER = SmtpSettings("smtp", "mail.example.com", 587, "starttls", auth="password", username="alice@example.com")
+REPLY_RULES = [
+    rule for table in (SMTP_RULES, SMTP_WITHOUT_SIGN_IN, IMAP_RULES) for each in table.values() for rule in each
+]
 
 
 @pytest.mark.parametrize(
@@ -61,3 +70,21 @@ def test_what_the_server_said_is_in_the_remedy() -> None:
     assert observation is not None
     assert (observation.code, observation.enhanced) == (535, "5.7.8")
     assert "Ask the postmaster" in diagnose(observation).remedy
+
+
+def rules() -> list[Rule]:
+    """All that may be the one for an application's words."""
+    kinds = {words.kind for words in mail_replies._RULES}
+    return [*REPLY_RULES, *OTHER_REPLIES, *(rule for rule in CONNECTION_RULES if kinds & set(rule.kinds))]
+
+
+def test_no_remedy_names_what_an_application_does_not_tell(monkeypatch: pytest.MonkeyPatch) -> None:
+    observation = observation_in("(535, b'5.7.8 Ask the postmaster')", SERVER)
+    assert observation is not None
+    gaps = []
+    for rule in rules():
+        always = rule._replace(kind="reply", phases=(), reply="", text="")
+        monkeypatch.setattr(diagnosis, "rules_for", lambda _observation, always=always: (always,))
+        remedy = diagnose(observation).remedy
+        gaps += [remedy for gap in ("not known", "{", "()", "None") if gap in remedy]
+    assert gaps == []

@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import pytest
@@ -114,7 +115,8 @@ def seen(connector: Connector, reads: tuple[str, ...], *, is_default: bool = Fal
     return settings_digest(connector, reads, is_default=is_default), secrets, connector.enabled
 
 
-def paths_of(case: str) -> Iterator[tuple[str, bool, bool]]:
+@cache
+def paths_of(case: str) -> tuple[tuple[str, bool, bool], ...]:
     """Each field with whether another value changes what is written, and whether it changes what is compared."""
     app, declared, options = CASES[case]
     target = FILE_TARGETS[app].variant(options)
@@ -123,12 +125,14 @@ def paths_of(case: str) -> Iterator[tuple[str, bool, bool]]:
     reads = target.read_paths(resolve_connector(connector), options)
     before = written(target, connector, options), seen(connector, reads)
     assert isinstance(before[0], tuple), before[0]
-    for path, value in CHANGES.items():
-        other = changed(declared, path, value)
-        if other:
-            yield path, written(target, other, options) != before[0], seen(other, reads) != before[1]
+    others = {path: changed(declared, path, value) for path, value in CHANGES.items()}
+    paths = [
+        (path, written(target, other, options) != before[0], seen(other, reads) != before[1])
+        for path, other in others.items()
+        if other
+    ]
     found = written(target, connector, options, is_default=True), seen(connector, reads, is_default=True)
-    yield "is_default", found[0] != before[0], found[1] != before[1]
+    return (*paths, ("is_default", found[0] != before[0], found[1] != before[1]))
 
 
 @pytest.mark.parametrize("case", CASES)

@@ -159,8 +159,10 @@ def test_nextcloud_php() -> None:
 
 
 def test_vaultwarden_environment() -> None:
-    found = environment(rendered("vaultwarden", {**TLS, "mechanisms": ["PLAIN", "LOGIN"]}, **FROM))
-    expected = {"SMTP_SECURITY": "force_tls", "SMTP_PASSWORD": PASSWORD, "SMTP_AUTH_MECHANISM": "Plain,Login"}
+    password = PASSWORD.replace("`", "")
+    smtp = {**TLS, "password": password, "mechanisms": ["PLAIN", "LOGIN"]}
+    found = environment(rendered("vaultwarden", smtp, **FROM))
+    expected = {"SMTP_SECURITY": "force_tls", "SMTP_PASSWORD": password, "SMTP_AUTH_MECHANISM": "Plain,Login"}
     assert {**expected, "SMTP_ACCEPT_INVALID_CERTS": "false"}.items() <= found.items()
 
 
@@ -313,6 +315,11 @@ def test_privilege_manager_has_a_name_and_a_uri() -> None:
         ("privilege_manager", {"security": "none"}, {}, {}, "smtp.username"),
         ("redmine", {"password": "<%= x %>"}, {}, {}, "smtp.password"),
         ("vaultwarden", {}, {}, {}, "from_address"),
+        ("vaultwarden", {"password": PASSWORD}, FROM, {}, "smtp.password"),
+        ("vaultwarden", {"username": "o'`neill"}, FROM, {}, "smtp.username"),
+        ("vaultwarden", {}, {**FROM, "from_name": "It's `us`"}, {}, "from_name"),
+        ("vaultwarden", {}, {"from_address": "o'`neill@example.com"}, {}, "from_address"),
+        ("vaultwarden", {}, FROM, {"password_file": "/it's/`x`"}, "options.password_file"),
     ],
 )
 def test_what_it_cannot_express_is_refused(

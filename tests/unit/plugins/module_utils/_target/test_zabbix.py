@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.mailroom.core.plugins.module_utils._connector.redaction import Redaction
 from ansible_collections.mailroom.core.plugins.module_utils._connector.secret import Secret
 from ansible_collections.mailroom.core.plugins.module_utils._target.api import zabbix
 from ansible_collections.mailroom.core.plugins.module_utils._target.api_target import Place, Stored, Wanted
@@ -19,6 +20,7 @@ class Api:
 
     def __init__(self, ends: bool) -> None:
         self.session = {"token": Secret("a-token"), "in_header": True, "ends": ends}
+        self.redact = Redaction([Secret("Rumpelstilzchen")])
 
 
 @pytest.mark.parametrize(
@@ -32,7 +34,7 @@ def test_api_token_goes_to_loopback_alone(
 
     def ask(_api: Any, host: str, *_more: Any) -> dict[str, str]:
         asked.append(host)
-        return {"response": "success"}
+        return {"response": "success", "info": "Sent for Rumpelstilzchen"}
 
     account: Any = type("Account", (), {"name": "main"})()
     api: Any = Api(ends)
@@ -41,3 +43,4 @@ def test_api_token_goes_to_loopback_alone(
     place = Place({"name": "mail"}, {"server": server}, "https://zabbix.example.com")
     tested = zabbix.Zabbix().test(api, place, account, Wanted({}), "a@example.com")
     assert (tested.status, bool(asked)) == ("ok" if is_asked else "not_supported", is_asked)
+    assert "Rumpelstilzchen" not in tested.text
