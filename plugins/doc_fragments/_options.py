@@ -56,45 +56,6 @@ options:
       - Fields to clear, such as V(imap) or V(smtp.proxy). Clearing a block deletes its secrets.
     type: list
     elements: str
-  update_password:
-    description:
-      - V(always) stores given secrets where they differ from the stored ones.
-      - V(on_create) only stores a secret where none is stored yet, where a change offers it to a new destination,
-        or where the stored secret was moved or edited outside of the collection.
-    type: str
-    choices:
-      - always
-      - on_create
-    default: always
-  verify:
-    description:
-      - The depth to which changed connectors are tested before the change is committed. If a test fails, nothing is
-        changed, and the task fails with a table of problems and remedies. V(none) tests nothing.
-      - V(connect), V(login) and V(send) are the depths of M(mailroom.core.connector_test). V(send) sends a test mail to
-        C(test_address).
-      - The connector is tested if it is enabled, and is new, was disabled, or its connection settings
-        change (or C(from_address) or C(errors_to), with V(send)).
-      - The test uses the secrets of the task and the stored ones that are kept, so a new password is proven before it
-        replaces the old one.
-      - In check mode the test is limited to C(envelope), which it reports, as with M(mailroom.core.connector_test).
-    type: str
-    choices:
-      - none
-      - connect
-      - login
-      - send
-    default: none
-  record:
-    description:
-      - Whether the registry keeps the outcome of the tests of O(verify), in the transaction of the change, as
-        M(mailroom.core.connector_test) does with its option of this name. M(mailroom.core.connector_info) returns it as
-        C(health).
-      - Of a test that fails nothing is kept, since what was tested is not stored. In check mode nothing is recorded.
-      - The roles P(mailroom.core.connectors#role) and P(mailroom.core.environment#role) record unless
-        C(mailroom_record) says otherwise.
-    type: bool
-    default: false
-    version_added: 0.2.0
 """
 
     CONNECTORS = r"""
@@ -118,6 +79,10 @@ options:
       - Whether an entry only changes the fields that it sets, as M(mailroom.core.connector) does.
     type: bool
     default: false
+"""
+
+    CHANGES = r"""
+options:
   update_password:
     description:
       - V(always) stores given secrets where they differ from the stored ones.

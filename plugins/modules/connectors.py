@@ -28,6 +28,7 @@ requirements:
   - with O(verify), what M(mailroom.core.connector_test) needs
 extends_documentation_fragment:
   - mailroom.core._options.connectors
+  - mailroom.core._options.changes
   - mailroom.core._attributes
   - mailroom.core._attributes.changes
   - mailroom.core._attributes.verifies
